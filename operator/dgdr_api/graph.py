@@ -1,0 +1,105 @@
+"""The Graph: one frozen value for a DynamoGraphDeployment of any version.
+
+Codecs (``codec_v1beta1`` and, later, ``codec_v1alpha1``) read and write it; engine modifiers are
+pure functions from Graph to Graph. Nothing else in the repository edits a raw DGD.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+Json = Mapping[str, Any]
+"""A JSON object that passes through unread, such as a volume or a toleration."""
+
+
+class Role(StrEnum):
+    """What a component is for; the ``type`` of a v1beta1 component."""
+
+    FRONTEND = "frontend"
+    WORKER = "worker"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    PLANNER = "planner"
+    EPP = "epp"
+
+    @property
+    def serves_model(self) -> bool:
+        """Whether the component runs an engine."""
+        return self in (Role.WORKER, Role.PREFILL, Role.DECODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One component of a graph.
+
+    ``gpus`` is per pod. ``env`` and ``env_from`` are the container's entries as Kubernetes writes
+    them. ``container`` and ``pod`` hold what no other field names, so that a decoded manifest
+    encodes to itself.
+    """
+
+    name: str
+    role: Role
+    replicas: int | None = None
+    image: str | None = None
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str | None = None
+    gpus: int = 0
+    nodes: int = 1
+    env: tuple[Json, ...] = ()
+    env_from: tuple[Json, ...] = ()
+    volumes: tuple[Json, ...] = ()
+    volume_mounts: tuple[Json, ...] = ()
+    tolerations: tuple[Json, ...] = ()
+    shared_memory_size: str | None = None
+    scaling_adapter: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    container: Json = field(default_factory=dict)
+    pod: Json = field(default_factory=dict)
+    extra: Json = field(default_factory=dict)
+
+    def with_(self, **changes: Any) -> "Component":
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A DynamoGraphDeployment, whichever version it came from."""
+
+    name: str
+    namespace: str | None = None
+    components: tuple[Component, ...] = ()
+    env: tuple[Json, ...] = ()
+    backend: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    extra: Json = field(default_factory=dict)
+
+    def component(self, name: str) -> Component | None:
+        """Return the component of that name, ignoring case as Dynamo does."""
+        return next((c for c in self.components if c.name.lower() == name.lower()), None)
+
+    def with_role(self, role: Role) -> tuple[Component, ...]:
+        """Return the components of one role, in the order of the manifest."""
+        return tuple(c for c in self.components if c.role is role)
+
+    def with_component(self, changed: Component) -> "Graph":
+        """Return a copy in which the component of the same name is replaced."""
+        if self.component(changed.name) is None:
+            raise KeyError(changed.name)
+        return replace(
+            self,
+            components=tuple(
+                changed if c.name.lower() == changed.name.lower() else c for c in self.components
+            ),
+        )
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that all replicas hold together; a component without replicas counts once."""
+        return sum(
+            c.gpus * c.nodes * (1 if c.replicas is None else c.replicas) for c in self.components
+        )

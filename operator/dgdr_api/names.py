@@ -1,0 +1,126 @@
+"""Names, labels and annotations that more than one room, or a user, relies on.
+
+Upstream's names are kept wherever upstream has one, so that its dashboards, scripts and
+planners find what they look for; ``dgdr.dev/`` is what only we have.
+"""
+
+import hashlib
+from enum import StrEnum
+
+NVIDIA_GROUP = "nvidia.com"
+OUR_GROUP = "dgdr.dev"
+
+# Upstream allows 45 characters for the name of a DGD and of one of its components together.
+MAX_DGD_AND_COMPONENT_CHARS = 45
+
+
+class FieldManager(StrEnum):
+    """Who writes what; server-side apply shows it to anyone who asks for managed fields."""
+
+    OPERATOR = "dgdr-operator"
+    INIT = "dgdr-init"
+    """Creates a DGD once, with its first replicas; applies after that leave replicas out."""
+    SCALE = "dgdr-scale"
+    """Copies an adapter's replicas into its DGD."""
+    PLANNER = "dgdr-planner"
+    PROFILER = "dgdr-profiler"
+
+
+class Label(StrEnum):
+    """Labels on objects that we create."""
+
+    MANAGED_BY = "nvidia.com/managed-by"
+    DGDR_NAME = "dgdr.nvidia.com/name"
+    DGDR_NAMESPACE = "dgdr.nvidia.com/namespace"
+    JOB_APP = "app"
+    JOB_DGDR = "dgdr"
+
+    SELECTOR = "nvidia.com/selector"
+    GRAPH = "nvidia.com/dynamo-graph-deployment-name"
+    DYNAMO_NAMESPACE = "nvidia.com/dynamo-namespace"
+    COMPONENT = "nvidia.com/dynamo-component"
+    COMPONENT_TYPE = "nvidia.com/dynamo-component-type"
+    METRICS_ENABLED = "nvidia.com/metrics-enabled"
+    DISCOVERY_BACKEND = "nvidia.com/dynamo-discovery-backend"
+    DISCOVERY_ENABLED = "nvidia.com/dynamo-discovery-enabled"
+
+    RUN = "dgdr.dev/run"
+    """UID of the DGDR on whose behalf a candidate exists; the operator sweeps by it."""
+    CANDIDATE = "dgdr.dev/candidate"
+    """Identity of the candidate, such as ``vllm-tp2``."""
+
+
+class Annotation(StrEnum):
+    """Annotations that we read or write."""
+
+    PROFILING_POLICY = "dgdr.dev/profiling-policy"
+    ENABLE_METRICS = "nvidia.com/enable-metrics"
+
+
+MANAGED_BY_VALUE = "dynamo-operator"
+JOB_APP_VALUE = "dynamo-profiler"
+PROFILING_SERVICE_ACCOUNT = "dgdr-profiling-job"
+HF_TOKEN_SECRET = "hf-token-secret"
+HF_TOKEN_KEY = "HF_TOKEN"
+PROFILE_DATA_MOUNT = "/workspace/profiling_results"
+
+FINAL_CONFIG_KEY = "final_config.yaml"
+PREFILL_JSON_KEY = "prefill_raw_data.json"
+DECODE_JSON_KEY = "decode_raw_data.json"
+PREFILL_NPZ_KEY = "selected_prefill_interpolation.npz"
+DECODE_NPZ_KEY = "selected_decode_interpolation.npz"
+
+
+class OutputKey(StrEnum):
+    """Keys of ``dgdr-output-<dgdr>``: upstream's progress keys, then what a finished run adds."""
+
+    PHASE = "phase"
+    MESSAGE = "message"
+    STATUS = "profiler_status"
+    ERROR = "profiler_error"
+    FINAL_CONFIG = FINAL_CONFIG_KEY
+    PREFILL_JSON = PREFILL_JSON_KEY
+    DECODE_JSON = DECODE_JSON_KEY
+    PREFILL_NPZ = PREFILL_NPZ_KEY
+    DECODE_NPZ = DECODE_NPZ_KEY
+    REPORT = "report.json"
+
+
+def job_name(dgdr: str) -> str:
+    """Name of the profiling Job, and of the ConfigMap with its request."""
+    return f"profile-{dgdr}"
+
+
+def output_config_map(dgdr: str) -> str:
+    """Name of the ConfigMap that the Job reports progress and its result in."""
+    return f"dgdr-output-{dgdr}"
+
+
+def points_config_map(dgdr: str, index: int) -> str:
+    """Name of the ``index``-th ConfigMap of measured points."""
+    return f"dgdr-points-{dgdr}-{index}"
+
+
+def profile_data_config_map(dgdr_uid: str) -> str:
+    """Name of the ConfigMap with the curves that planner and mocker mount."""
+    return f"planner-profile-data-{hashlib.sha256(dgdr_uid.encode()).hexdigest()[:8]}"
+
+
+def dgd_name(dgdr: str, override: str | None = None) -> str:
+    """Name of the generated DGD."""
+    return override or f"{dgdr}-dgd"
+
+
+def component_name(dgd: str, component: str) -> str:
+    """Name of a component's Deployment, Service and scaling adapter."""
+    return f"{dgd}-{component.lower()}".replace(".", "-")
+
+
+def dynamo_namespace(namespace: str, dgd: str) -> str:
+    """Dynamo's own namespace: one per graph, so that equal models of two graphs never mix."""
+    return f"{namespace}-{dgd}"
+
+
+def frontend_url(namespace: str, dgd: str, component: str = "frontend", port: int = 8000) -> str:
+    """In-cluster URL of a graph's OpenAI endpoint."""
+    return f"http://{component_name(dgd, component)}.{namespace}.svc.cluster.local:{port}"
