@@ -1,0 +1,33 @@
+"""What can go wrong between us and the API server, told apart by what a caller can do about it."""
+
+
+class ClusterError(Exception):
+    """Root of every failure that a cluster client raises."""
+
+
+class NotFound(ClusterError):
+    """The object, or the kind itself, is not there."""
+
+
+class AlreadyExists(ClusterError):
+    """An object of that name is there already; the caller decides whether it is its own."""
+
+
+class Conflict(ClusterError):
+    """The object changed since it was read: read again and decide again."""
+
+
+class Rejected(ClusterError):
+    """The API server understood and refused; the same request will be refused again.
+
+    ``status`` is 400, 401, 403 or 422, ``message`` the server's own sentence for users.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class Unreachable(ClusterError):
+    """No answer, or the server is overloaded or broken: try again later."""

@@ -1,0 +1,101 @@
+"""The kinds that the controllers read or write, and where the API server keeps them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dgdr_api.names import NVIDIA_GROUP, OUR_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind as the API server serves it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """The ``apiVersion`` of its manifests."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None, name: str | None = None, sub: str | None = None) -> str:
+        """URL path of the collection, of one object, or of one of its subresources."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        tail = "".join(f"/{part}" for part in (name, sub) if part)
+        return f"{root}{scope}/{self.plural}{tail}"
+
+
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
+NODE = Kind("", "v1", "nodes", "Node", namespaced=False)
+POD = Kind("", "v1", "pods", "Pod")
+SERVICE = Kind("", "v1", "services", "Service")
+CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap")
+SECRET = Kind("", "v1", "secrets", "Secret")
+SERVICE_ACCOUNT = Kind("", "v1", "serviceaccounts", "ServiceAccount")
+PVC = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+EVENT = Kind("events.k8s.io", "v1", "events", "Event")
+DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
+REPLICA_SET = Kind("apps", "v1", "replicasets", "ReplicaSet")
+JOB = Kind("batch", "v1", "jobs", "Job")
+ROLE = Kind("rbac.authorization.k8s.io", "v1", "roles", "Role")
+ROLE_BINDING = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+CRD = Kind(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    namespaced=False,
+)
+
+DGDR = Kind(
+    NVIDIA_GROUP, "v1beta1", "dynamographdeploymentrequests", "DynamoGraphDeploymentRequest"
+)
+DGD = Kind(NVIDIA_GROUP, "v1beta1", "dynamographdeployments", "DynamoGraphDeployment")
+DGDSA = Kind(
+    NVIDIA_GROUP,
+    "v1alpha1",
+    "dynamographdeploymentscalingadapters",
+    "DynamoGraphDeploymentScalingAdapter",
+)
+WORKER_METADATA = Kind(NVIDIA_GROUP, "v1alpha1", "dynamoworkermetadatas", "DynamoWorkerMetadata")
+PROFILING_POLICY = Kind(OUR_GROUP, "v1alpha1", "profilingpolicies", "ProfilingPolicy")
+SLA_PLANNER = Kind(OUR_GROUP, "v1alpha1", "slaplanners", "SLAPlanner")
+
+_KNOWN = {
+    (kind.api_version, kind.kind): kind
+    for kind in (
+        NAMESPACE,
+        NODE,
+        POD,
+        SERVICE,
+        CONFIG_MAP,
+        SECRET,
+        SERVICE_ACCOUNT,
+        PVC,
+        EVENT,
+        DEPLOYMENT,
+        REPLICA_SET,
+        JOB,
+        ROLE,
+        ROLE_BINDING,
+        ENDPOINT_SLICE,
+        CRD,
+        DGDR,
+        DGD,
+        DGDSA,
+        WORKER_METADATA,
+        PROFILING_POLICY,
+        SLA_PLANNER,
+    )
+}
+
+
+def kind_of(manifest: Mapping[str, Any]) -> Kind:
+    """Return the kind of a manifest; KeyError names what we have no address for."""
+    return _KNOWN[(str(manifest["apiVersion"]), str(manifest["kind"]))]

@@ -1,0 +1,76 @@
+"""Small pure functions on manifests that every pass needs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dgdr_kube.kinds import kind_of
+from dgdr_kube.ports import Manifest, ObjectRef
+
+
+def ref(manifest: Mapping[str, Any]) -> ObjectRef:
+    """Return the reference that Events about this object carry."""
+    meta = manifest["metadata"]
+    return ObjectRef(
+        kind=kind_of(manifest),
+        namespace=meta.get("namespace"),
+        name=meta["name"],
+        uid=meta.get("uid", ""),
+    )
+
+
+def owner_reference(manifest: Mapping[str, Any], *, controller: bool = True) -> Manifest:
+    """Return the entry that makes a child disappear with this object.
+
+    ``blockOwnerDeletion`` is false: true would need the right to update finalizers of the owner.
+    """
+    meta = manifest["metadata"]
+    return {
+        "apiVersion": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": controller,
+        "blockOwnerDeletion": False,
+    }
+
+
+def is_owned_by(manifest: Mapping[str, Any], uid: str) -> bool:
+    """Whether the object of that uid is among the owners."""
+    owners = manifest["metadata"].get("ownerReferences") or ()
+    return any(owner.get("uid") == uid for owner in owners)
+
+
+def is_going(manifest: Mapping[str, Any]) -> bool:
+    """Whether the object was deleted and only waits for its finalizers or its grace period."""
+    return bool(manifest["metadata"].get("deletionTimestamp"))
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Manifest:
+    """Return the JSON merge patch (RFC 7386) that turns ``old`` into ``new``; empty when equal."""
+    patch: Manifest = {key: None for key in old if key not in new}
+    for key, value in new.items():
+        before = old.get(key)
+        if key in old and before == value:
+            continue
+        nested = isinstance(value, Mapping) and isinstance(before, Mapping)
+        patch[key] = merge_patch(before, value) if nested else value  # type: ignore[arg-type]
+    return patch
+
+
+def covers(actual: Any, wanted: Any) -> bool:
+    """Whether ``actual`` already holds everything of ``wanted``.
+
+    The API server adds defaults, so equality would apply the same thing for ever. Lists compare
+    item by item and by length.
+    """
+    if isinstance(wanted, Mapping):
+        return isinstance(actual, Mapping) and all(
+            key in actual and covers(actual[key], value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list | tuple):
+        return (
+            isinstance(actual, list | tuple)
+            and len(actual) == len(wanted)
+            and all(covers(have, want) for have, want in zip(actual, wanted, strict=True))
+        )
+    return bool(actual == wanted)

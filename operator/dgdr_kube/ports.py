@@ -1,0 +1,120 @@
+"""What a controller may ask of a cluster; ``client`` answers it, and tests have a fake."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from dgdr_kube.kinds import Kind
+
+Manifest = dict[str, Any]
+"""One Kubernetes object as JSON; passes validate it into a model at their door."""
+
+Manifests = list[Manifest]
+
+
+class Key(NamedTuple):
+    """Which object a pass is about; the queue says of which kind."""
+
+    namespace: str
+    name: str
+
+
+class Severity(StrEnum):
+    """The two types of Event that Kubernetes knows."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRef:
+    """The object that an Event is about."""
+
+    kind: Kind
+    namespace: str | None
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that a user should see in ``kubectl describe``.
+
+    Events about the same object with the same reason and message are one object whose count
+    rises. With ``once`` a repetition changes nothing: ``once`` is the occasion, such as
+    ``generation-3``, and another occasion is another Event.
+    """
+
+    about: ObjectRef
+    reason: str
+    message: str
+    severity: Severity = Severity.NORMAL
+    action: str = "Reconcile"
+    reporter: str = "dgdr-operator"
+    once: str | None = None
+
+
+class Cluster(Protocol):
+    """A Kubernetes API server; every method raises ``errors.ClusterError`` and nothing else."""
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        """Read one object; None when it is not there."""
+        ...
+
+    async def list(
+        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None
+    ) -> Manifests:
+        """Read all objects of a namespace (None: of all namespaces) that carry these labels."""
+        ...
+
+    async def create(self, manifest: Manifest, manager: str) -> Manifest:
+        """Create; raises AlreadyExists, Rejected."""
+        ...
+
+    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+        """Server-side apply: what this manager applied before and leaves out now is removed."""
+        ...
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        patch: Manifest,
+        manager: str,
+        resource_version: str | None = None,
+    ) -> Manifest:
+        """Merge-patch; raises NotFound, and Conflict when another version is there."""
+        ...
+
+    async def patch_status(
+        self, kind: Kind, namespace: str | None, name: str, status: Manifest, manager: str
+    ) -> Manifest:
+        """Merge-patch the status subresource: absent keys stay, null removes; raises NotFound."""
+        ...
+
+    async def scale(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        replicas: int,
+        manager: str,
+        resource_version: str | None = None,
+    ) -> None:
+        """Write the scale subresource; raises NotFound, Conflict."""
+        ...
+
+    async def delete(
+        self, kind: Kind, namespace: str | None, name: str, uid: str | None = None
+    ) -> bool:
+        """Delete with its dependents in the background; False when it was gone already.
+
+        With ``uid`` a newer object of the same name is left alone, which reads as gone.
+        """
+        ...
+
+    async def emit(self, event: Event) -> None:
+        """Show an Event; a lost Event is logged, never raised."""
+        ...

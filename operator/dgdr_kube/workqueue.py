@@ -1,0 +1,124 @@
+"""A work queue of keys: the watcher marks, workers run one pass per key at a time.
+
+Why not kopf's own handlers: a pass looks at several kinds, so events of a Job, a ConfigMap and a
+DGD must end up in the same pass of the same DGDR, never two at once, and a burst of them must
+cost one pass.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How long a failing key waits: doubled each time, with jitter against lock-step."""
+
+    first_s: float = 0.5
+    longest_s: float = 60.0
+    jitter: float = 0.2
+
+    def delay_s(self, failures: int, random_unit: float) -> float:
+        """Seconds to wait after so many failures in a row."""
+        exact = min(self.first_s * 2.0 ** min(failures - 1, 32), self.longest_s)
+        return exact * (1 + self.jitter * (2 * random_unit - 1))
+
+
+class WorkQueue(Generic[K]):
+    """Deduplicated keys; a key marked during its own pass runs once more after it."""
+
+    def __init__(self, workers: int = 4, name: str = "work", backoff: Backoff | None = None):
+        self.name = name
+        self.workers = workers
+        self._backoff = backoff or Backoff()
+        self._ready: asyncio.Queue[K] = asyncio.Queue()
+        self._waiting: set[K] = set()
+        self._running: set[K] = set()
+        self._again: set[K] = set()
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._failures: dict[K, int] = {}
+        self._jitter = random.Random()
+
+    def add(self, key: K) -> None:
+        """Mark a key: its pass runs as soon as a worker is free."""
+        self._cancel_timer(key)
+        if key in self._running:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.put_nowait(key)
+
+    def add_after(self, key: K, delay_s: float) -> None:
+        """Mark a key later; the earliest of several times wins, and ``add`` wins over all."""
+        if key in self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + delay_s
+        timer = self._timers.get(key)
+        if timer is not None and timer.when() <= due:
+            return
+        self._cancel_timer(key)
+        self._timers[key] = loop.call_at(due, self._due, key)
+
+    async def run(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
+        """Serve until cancelled; ``reconcile`` returns the seconds after which to look again."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.workers):
+                group.create_task(self._work(reconcile), name=f"{self.name}-{number}")
+
+    async def drain(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
+        """Run what is ready, in this task, and return; for tests and one-shot tools."""
+        while not self._ready.empty():
+            await self._serve(self._ready.get_nowait(), reconcile)
+
+    def __len__(self) -> int:
+        """How many keys wait for a worker."""
+        return len(self._waiting)
+
+    async def _work(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
+        while True:
+            await self._serve(await self._ready.get(), reconcile)
+
+    async def _serve(self, key: K, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
+        self._waiting.discard(key)
+        self._running.add(key)
+        try:
+            delay_s = await self._outcome(key, reconcile)
+        finally:
+            self._running.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+        elif delay_s is not None:
+            self.add_after(key, delay_s)
+
+    async def _outcome(
+        self, key: K, reconcile: Callable[[K], Awaitable[float | None]]
+    ) -> float | None:
+        try:
+            delay_s = await reconcile(key)
+        except Exception:  # the top of a pass: whatever it was, this key must be tried again
+            failures = self._failures[key] = self._failures.get(key, 0) + 1
+            delay_s = self._backoff.delay_s(failures, self._jitter.random())
+            log.exception(
+                "%s %s failed %d times, again in %.1f s", self.name, key, failures, delay_s
+            )
+            return delay_s
+        self._failures.pop(key, None)
+        return delay_s
+
+    def _due(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
+
+    def _cancel_timer(self, key: K) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,356 @@
+"""An in-memory API server with what our passes rely on: versions, generations, the status split,
+field ownership of server-side apply, preconditions and garbage collection. No admission, no
+defaulting, no watches.
+
+    cluster = FakeCluster()
+    cluster.seed(dgdr)                        # with status, as it is
+    cluster.kill_after_writes = 3             # the fourth write raises Killed
+    cluster.refuse("list", NODE, Rejected(403, "nodes is forbidden"))
+    assert cluster.writes == []               # what was written since the start, in order
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from dgdr_kube.errors import AlreadyExists, ClusterError, Conflict, NotFound, Rejected
+from dgdr_kube.kinds import (
+    CRD,
+    DEPLOYMENT,
+    DGD,
+    DGDR,
+    DGDSA,
+    JOB,
+    NODE,
+    POD,
+    PVC,
+    SLA_PLANNER,
+    Kind,
+    kind_of,
+)
+from dgdr_kube.ports import Event, Manifest, Manifests
+
+from .field_sets import Path, leaves, merge_patched, merged, value_at, without
+
+Address = tuple[Kind, str | None, str]
+WITH_STATUS = frozenset({DGDR, DGD, DGDSA, SLA_PLANNER, DEPLOYMENT, JOB, POD, PVC, NODE, CRD})
+# Set by the server or naming the object: nobody owns them.
+_UNOWNED = {
+    "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink",
+}  # fmt: skip
+
+
+class Killed(BaseException):
+    """The process ends here, as after SIGKILL; no ``except Exception`` must survive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One change that reached the server."""
+
+    verb: str
+    kind: str
+    name: str
+    manager: str = ""
+
+
+@dataclass
+class _Stored:
+    manifest: Manifest
+    owners: dict[tuple[str, str], set[Path]] = field(default_factory=dict)
+
+
+class FakeCluster:
+    """Implements ``dgdr_kube.ports.Cluster``."""
+
+    def __init__(self, now: datetime = datetime(2025, 1, 1, tzinfo=UTC)) -> None:
+        self.now = now
+        self.writes: list[Write] = []
+        self.events: list[Event] = []
+        self.kill_after_writes: int | None = None
+        self._objects: dict[Address, _Stored] = {}
+        self._refusals: dict[tuple[str, Kind], ClusterError] = {}
+        self._version = 0
+        self._uids = 0
+        self._once: set[tuple[str, str, str]] = set()
+
+    # -- for tests
+
+    def seed(self, *manifests: Manifest) -> Manifest:
+        """Put objects there as they are, status included; returns the last one as stored."""
+        out: Manifest = {}
+        for manifest in manifests:
+            address = self._address(manifest)
+            self._objects[address] = _Stored(self._born(copy.deepcopy(manifest)))
+            out = self.peek(*address) or {}
+        return out
+
+    def peek(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        """Read without being a client."""
+        stored = self._objects.get((kind, namespace, name))
+        return copy.deepcopy(stored.manifest) if stored else None
+
+    def everything(self) -> dict[str, Manifest]:
+        """All objects by ``Kind/namespace/name``."""
+        return {
+            f"{kind.kind}/{namespace}/{name}": copy.deepcopy(stored.manifest)
+            for (kind, namespace, name), stored in sorted(
+                self._objects.items(),
+                key=lambda item: (item[0][0].kind, item[0][1] or "", item[0][2]),
+            )
+        }
+
+    def set_status(self, kind: Kind, namespace: str | None, name: str, status: Manifest) -> None:
+        """Be the controller that reports this status, replacing the old one."""
+        stored = self._must(kind, namespace, name)
+        stored.manifest = {**stored.manifest, "status": copy.deepcopy(status)}
+        self._touch(stored.manifest)
+
+    def refuse(self, verb: str, kind: Kind, error: ClusterError | None) -> None:
+        """Answer this verb on this kind with an error; None: no longer."""
+        self._refusals.pop((verb, kind), None)
+        if error is not None:
+            self._refusals[verb, kind] = error
+
+    def managers(self, kind: Kind, namespace: str | None, name: str, *path: Any) -> set[str]:
+        """Return who owns the field at this path, or anything below it."""
+        stored = self._must(kind, namespace, name)
+        return {
+            manager
+            for (manager, _), paths in stored.owners.items()
+            if any(p[: len(path)] == path for p in paths)
+        }
+
+    # -- Cluster
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        self._check("get", kind)
+        return self.peek(kind, namespace, name)
+
+    async def list(
+        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None
+    ) -> Manifests:
+        self._check("list", kind)
+        wanted = dict(labels or {})
+        return [
+            copy.deepcopy(stored.manifest)
+            for (k, ns, _), stored in sorted(self._objects.items(), key=lambda i: str(i[0][1:]))
+            if k == kind
+            and namespace in (None, ns)
+            and wanted.items() <= (stored.manifest["metadata"].get("labels") or {}).items()
+        ]
+
+    async def create(self, manifest: Manifest, manager: str) -> Manifest:
+        address = self._address(manifest)
+        self._check("create", address[0])
+        if address in self._objects:
+            raise AlreadyExists(f"{address[0].plural} {address[2]!r} already exists")
+        self._write("create", address, manager)
+        body = self._born(_without_status(address[0], copy.deepcopy(manifest)), fresh=True)
+        self._objects[address] = _Stored(body, {(manager, "Update"): _owned(body)})
+        return copy.deepcopy(body)
+
+    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+        address = self._address(manifest)
+        self._check("apply", address[0])
+        stored = self._objects.get(address)
+        wanted = _without_status(address[0], copy.deepcopy(manifest))
+        if stored is None:
+            self._write("apply", address, manager)
+            body = self._born(wanted, fresh=True)
+            self._objects[address] = _Stored(body, {(manager, "Apply"): _owned(body)})
+            return copy.deepcopy(body)
+        owners, after = _applied(stored, wanted, manager, force)
+        if after != stored.manifest or owners != stored.owners:
+            self._write("apply", address, manager)
+            self._replace(stored, after)
+            stored.owners = owners
+        return copy.deepcopy(stored.manifest)
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        patch: Manifest,
+        manager: str,
+        resource_version: str | None = None,
+    ) -> Manifest:
+        self._check("patch", kind)
+        stored = self._must(kind, namespace, name)
+        _check_version(stored.manifest, resource_version)
+        changes = _without_status(kind, copy.deepcopy(patch))
+        self._update(stored, merge_patched(stored.manifest, changes), manager, "patch")
+        return copy.deepcopy(stored.manifest)
+
+    async def patch_status(
+        self, kind: Kind, namespace: str | None, name: str, status: Manifest, manager: str
+    ) -> Manifest:
+        self._check("patch_status", kind)
+        stored = self._must(kind, namespace, name)
+        changes = {"status": copy.deepcopy(status)}
+        self._update(stored, merge_patched(stored.manifest, changes), manager, "patch_status")
+        return copy.deepcopy(stored.manifest)
+
+    async def scale(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        replicas: int,
+        manager: str,
+        resource_version: str | None = None,
+    ) -> None:
+        self._check("scale", kind)
+        stored = self._must(kind, namespace, name)
+        _check_version(stored.manifest, resource_version)
+        changes = {"spec": {"replicas": replicas}}
+        self._update(stored, merge_patched(stored.manifest, changes), manager, "scale")
+
+    async def delete(
+        self, kind: Kind, namespace: str | None, name: str, uid: str | None = None
+    ) -> bool:
+        self._check("delete", kind)
+        stored = self._objects.get((kind, namespace, name))
+        if stored is None or uid not in (None, stored.manifest["metadata"]["uid"]):
+            return False
+        self._write("delete", (kind, namespace, name), "")
+        self._delete((kind, namespace, name))
+        return True
+
+    async def emit(self, event: Event) -> None:
+        if event.once is not None:
+            occasion = (event.about.uid, event.reason, event.once)
+            if occasion in self._once:
+                return
+            self._once.add(occasion)
+        self.events.append(event)
+
+    # -- inside
+
+    def _address(self, manifest: Manifest) -> Address:
+        kind = kind_of(manifest)
+        meta = manifest["metadata"]
+        namespace = meta.get("namespace")
+        if kind.namespaced and not namespace:
+            raise Rejected(400, f"{kind.kind} {meta['name']!r} has no namespace")
+        return kind, namespace if kind.namespaced else None, meta["name"]
+
+    def _must(self, kind: Kind, namespace: str | None, name: str) -> _Stored:
+        stored = self._objects.get((kind, namespace, name))
+        if stored is None:
+            raise NotFound(f"{kind.plural} {name!r} not found")
+        return stored
+
+    def _check(self, verb: str, kind: Kind) -> None:
+        error = self._refusals.get((verb, kind))
+        if error is not None:
+            raise error
+
+    def _write(self, verb: str, address: Address, manager: str) -> None:
+        if self.kill_after_writes is not None:
+            if self.kill_after_writes <= 0:
+                raise Killed
+            self.kill_after_writes -= 1
+        self.writes.append(Write(verb, address[0].kind, address[2], manager))
+
+    def _born(self, manifest: Manifest, *, fresh: bool = False) -> Manifest:
+        meta = manifest["metadata"] = dict(manifest["metadata"])
+        if fresh:
+            meta.pop("uid", None)
+            meta.pop("resourceVersion", None)
+        self._uids += 1
+        meta.setdefault("uid", f"uid-{self._uids}")
+        meta.setdefault("generation", 1)
+        meta.setdefault("creationTimestamp", self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        self._touch(manifest)
+        return manifest
+
+    def _touch(self, manifest: Manifest) -> None:
+        self._version += 1
+        manifest["metadata"]["resourceVersion"] = str(self._version)
+
+    def _replace(self, stored: _Stored, after: Manifest) -> None:
+        ignored = ("metadata", "status")
+        before = {k: v for k, v in stored.manifest.items() if k not in ignored}
+        changed = {k: v for k, v in after.items() if k not in ignored} != before
+        after["metadata"]["generation"] = stored.manifest["metadata"]["generation"] + changed
+        self._touch(after)
+        stored.manifest = after
+
+    def _update(self, stored: _Stored, after: Manifest, manager: str, verb: str) -> None:
+        before = stored.manifest
+        if after == before:
+            return
+        self._write(verb, self._address(before), manager)
+        after["metadata"] = {**after["metadata"]}
+        changed = {p for p in _owned(after) if value_at(after, p) != value_at(before, p)}
+        present = leaves(after)
+        for paths in stored.owners.values():
+            paths -= changed
+            paths &= present
+        stored.owners.setdefault((manager, "Update"), set()).update(changed)
+        self._replace(stored, after)
+
+    def _delete(self, address: Address) -> None:
+        stored = self._objects[address]
+        meta = stored.manifest["metadata"]
+        if meta.get("finalizers"):
+            meta.setdefault("deletionTimestamp", self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            self._touch(stored.manifest)
+            return
+        del self._objects[address]
+        uid = meta["uid"]
+        for child, held in list(self._objects.items()):
+            owners = held.manifest["metadata"].get("ownerReferences") or []
+            left = [owner for owner in owners if owner["uid"] != uid]
+            if len(left) == len(owners) or child not in self._objects:
+                continue
+            if left:
+                held.manifest["metadata"]["ownerReferences"] = left
+            else:
+                self._delete(child)
+
+
+def _without_status(kind: Kind, manifest: Manifest) -> Manifest:
+    if kind in WITH_STATUS:
+        manifest.pop("status", None)
+    return manifest
+
+
+def _owned(manifest: Manifest) -> set[Path]:
+    return {
+        path
+        for path in leaves(manifest)
+        if path[0] not in ("apiVersion", "kind")
+        and not (path[0] == "metadata" and len(path) > 1 and path[1] in _UNOWNED)
+    }
+
+
+def _check_version(manifest: Manifest, resource_version: str | None) -> None:
+    if resource_version not in (None, manifest["metadata"]["resourceVersion"]):
+        raise Conflict(f"{manifest['metadata']['name']!r}: the object has been modified")
+
+
+def _applied(
+    stored: _Stored, wanted: Manifest, manager: str, force: bool
+) -> tuple[dict[tuple[str, str], set[Path]], Manifest]:
+    live = stored.manifest
+    mine = (manager, "Apply")
+    now_owned = _owned(wanted)
+    owners = {who: set(paths) for who, paths in stored.owners.items()}
+    before = owners.pop(mine, set())
+    contested = {p for p in now_owned if value_at(live, p) != value_at(wanted, p)}
+    for who, paths in owners.items():
+        if not force and paths & contested:
+            raise Conflict(f"conflict with {who[0]!r}: {sorted(map(str, paths & contested))}")
+        paths -= contested
+    after = merged(live, wanted)
+    held = set().union(*owners.values()) if owners else set()
+    for path in before - now_owned - held:
+        after = without(after, path)
+    after["metadata"] = {**after["metadata"]}
+    owners[mine] = now_owned
+    return {who: paths for who, paths in owners.items() if paths}, after

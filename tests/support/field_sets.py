@@ -1,0 +1,106 @@
+"""Which manager owns which field: the part of server-side apply that our passes rely on."""
+
+from typing import Any
+
+Path = tuple[Any, ...]
+
+# Lists that the API server merges by key; all others are replaced whole.
+MERGE_KEYS = {
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "env": ("name",),
+    "volumes": ("name",),
+    "volumeMounts": ("mountPath",),
+    "ports": ("containerPort", "port"),
+    "components": ("name",),
+    "conditions": ("type",),
+    "ownerReferences": ("uid",),
+    "imagePullSecrets": ("name",),
+}
+
+
+def item_key(field: Any, item: Any) -> tuple[str, Any] | None:
+    """Return the (key, value) that identifies a list item, or None in an atomic list."""
+    if not isinstance(item, dict):
+        return None
+    for key in MERGE_KEYS.get(field, ()) if isinstance(field, str) else ():
+        if key in item:
+            return key, item[key]
+    return None
+
+
+def is_keyed(field: Any, value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(item_key(field, i) for i in value)
+
+
+def leaves(value: Any, path: Path = ()) -> set[Path]:
+    """Return the paths of everything that has a value."""
+    field = path[-1] if path else None
+    if isinstance(value, dict) and value:
+        return set().union(*(leaves(child, (*path, name)) for name, child in value.items()))
+    if is_keyed(field, value):
+        return set().union(*(leaves(i, (*path, item_key(field, i))) for i in value))
+    return {path}
+
+
+def merged(live: Any, applied: Any, field: Any = None) -> Any:
+    """Return ``live`` with ``applied`` laid over it."""
+    if isinstance(live, dict) and isinstance(applied, dict):
+        out = dict(live)
+        for name, child in applied.items():
+            out[name] = merged(live[name], child, name) if name in live else child
+        return out
+    if is_keyed(field, applied) and is_keyed(field, live):
+        by_key = {item_key(field, item): item for item in live}
+        for item in applied:
+            key = item_key(field, item)
+            by_key[key] = merged(by_key[key], item) if key in by_key else item
+        return list(by_key.values())
+    return applied
+
+
+def value_at(value: Any, path: Path, field: Any = None) -> Any:
+    """Return what is at the path, None when nothing is."""
+    if not path:
+        return value
+    head, *rest = path
+    if isinstance(head, tuple):
+        found = next((i for i in value or () if item_key(field, i) == head), None)
+        return value_at(found, tuple(rest)) if found is not None else None
+    if not isinstance(value, dict) or head not in value:
+        return None
+    return value_at(value[head], tuple(rest), head)
+
+
+def without(value: Any, path: Path, field: Any = None) -> Any:
+    """Return ``value`` without the leaf at the path, nor the containers that this empties."""
+    head, *rest = path
+    if isinstance(head, tuple):
+        kept = []
+        for item in value:
+            new = without(item, tuple(rest)) if item_key(field, item) == head and rest else item
+            if not (item_key(field, item) == head and (not rest or new == {})):
+                kept.append(new)
+        return kept
+    if not isinstance(value, dict) or head not in value:
+        return value
+    out = dict(value)
+    child = without(out[head], tuple(rest), head) if rest else None
+    if not rest or child in ({}, []):
+        del out[head]
+    else:
+        out[head] = child
+    return out
+
+
+def merge_patched(live: Any, patch: Any) -> Any:
+    """Return ``live`` after an RFC 7386 merge patch."""
+    if not isinstance(patch, dict):
+        return patch
+    out = dict(live) if isinstance(live, dict) else {}
+    for name, child in patch.items():
+        if child is None:
+            out.pop(name, None)
+        else:
+            out[name] = merge_patched(out.get(name), child)
+    return out
