@@ -1,0 +1,205 @@
+{{/* Name of the chart's objects; cluster-scoped ones carry it too, so it holds the release. */}}
+{{- define "dgdr-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "dgdr-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: dgdr-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- end -}}
+
+{{/* Labels that select the pods of one of the two programs; never change them in an upgrade. */}}
+{{- define "dgdr-operator.selector" -}}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "dgdr-operator.fullname" .root }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Name of one program's Deployment and ServiceAccount. */}}
+{{- define "dgdr-operator.program" -}}
+{{- include "dgdr-operator.fullname" .root -}}
+{{- if ne .component "operator" }}-{{ .component }}{{ end -}}
+{{- end -}}
+
+{{/*
+One program of ours. There is exactly one pod of each, and an old one ends before a new one
+starts: two writers at once would undo each other's decisions.
+*/}}
+{{- define "dgdr-operator.deployment" -}}
+{{- $values := index .root.Values .component -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ include "dgdr-operator.program" . }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+    {{- include "dgdr-operator.selector" . | nindent 4 }}
+spec:
+  replicas: 1
+  strategy: {type: Recreate}
+  selector:
+    matchLabels:
+      {{- include "dgdr-operator.selector" . | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- include "dgdr-operator.labels" .root | nindent 8 }}
+        {{- include "dgdr-operator.selector" . | nindent 8 }}
+      annotations:
+        # A changed setting replaces the pod.
+        dgdr.dev/config-sha256: {{ include "dgdr-operator.config" .root | sha256sum }}
+        {{- with $values.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      serviceAccountName: {{ include "dgdr-operator.program" . }}
+      {{- with .root.Values.images.pullSecrets }}
+      imagePullSecrets:
+        {{- range . }}
+        - name: {{ . }}
+        {{- end }}
+      {{- end }}
+      {{- with $values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      securityContext:
+        runAsNonRoot: true
+        runAsUser: 1000
+        runAsGroup: 1000
+        seccompProfile: {type: RuntimeDefault}
+      terminationGracePeriodSeconds: 30
+      containers:
+        - name: {{ .component }}
+          image: {{ .root.Values.images.operator }}
+          imagePullPolicy: {{ .root.Values.images.pullPolicy }}
+          command: [python, -m, {{ printf "dgdr_%s" .component }}]
+          ports:
+            - {name: health, containerPort: {{ .root.Values.health.port }}}
+          # A slow node may need a minute for the imports; a pass that hangs shows in /healthz.
+          startupProbe:
+            httpGet: {path: /healthz, port: health}
+            periodSeconds: 2
+            failureThreshold: 60
+          livenessProbe:
+            httpGet: {path: /healthz, port: health}
+            periodSeconds: 10
+            timeoutSeconds: 5
+            failureThreshold: 6
+          readinessProbe:
+            httpGet: {path: /healthz, port: health}
+            periodSeconds: 5
+            timeoutSeconds: 5
+          resources:
+            {{- toYaml $values.resources | nindent 12 }}
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities: {drop: [ALL]}
+          volumeMounts:
+            - {name: config, mountPath: /etc/dgdr, readOnly: true}
+            - {name: tmp, mountPath: /tmp}
+      volumes:
+        - name: config
+          configMap: {name: {{ include "dgdr-operator.fullname" .root }}}
+        - name: tmp
+          emptyDir: {}
+      {{- with $values.nodeSelector }}
+      nodeSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $values.affinity }}
+      affinity:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+{{- end -}}
+
+{{/*
+The file that operator and planner read. Written field by field, so that a value which no program
+knows cannot slip in.
+*/}}
+{{- define "dgdr-operator.config" -}}
+mode: {{ .Values.mode }}
+namespaces: {{ toJson .Values.namespaces }}
+images:
+  profiler: {{ .Values.images.profiler }}
+  dynamoMocker: {{ .Values.images.dynamoMocker }}
+  pullPolicy: {{ .Values.images.pullPolicy }}
+  pullSecrets: {{ toJson .Values.images.pullSecrets }}
+dataPlane:
+  discovery: {{ .Values.dataPlane.discovery }}
+  requestPlane: {{ .Values.dataPlane.requestPlane }}
+  eventPlane: {{ .Values.dataPlane.eventPlane }}
+  natsUrl: {{ .Values.dataPlane.natsUrl | quote }}
+  etcdEndpoints: {{ .Values.dataPlane.etcdEndpoints | quote }}
+  modelExpressUrl: {{ .Values.dataPlane.modelExpressUrl | quote }}
+  preStopSeconds: {{ .Values.dataPlane.preStopSeconds }}
+prometheus:
+  url: {{ .Values.prometheus.url | quote }}
+profiling:
+  clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling
+  nodeClusterRole: {{ include "dgdr-operator.fullname" . }}-profiling-nodes
+health:
+  port: {{ .Values.health.port }}
+{{- end -}}
+
+{{/*
+Bind a ClusterRole to a ServiceAccount: everywhere, or in the listed namespaces only.
+*/}}
+{{- define "dgdr-operator.bindings" -}}
+{{- $name := include "dgdr-operator.program" . -}}
+{{- $root := .root -}}
+{{- $namespaces := .root.Values.namespaces -}}
+{{- if $namespaces }}
+{{- range $namespaces }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  namespace: {{ . }}
+  labels:
+    {{- include "dgdr-operator.labels" $root | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ $name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ $root.Release.Namespace }}}
+{{- end }}
+{{- else }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "dgdr-operator.labels" $root | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ $name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ $root.Release.Namespace }}}
+{{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ $name }}-cluster
+  labels:
+    {{- include "dgdr-operator.labels" $root | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {{ $name }}-cluster}
+subjects:
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ $root.Release.Namespace }}}
+{{- end -}}
