@@ -1,0 +1,225 @@
+"""The cluster over ``kubernetes.aio``: plain REST calls on manifests, errors turned into ours.
+
+Generated API classes are not used: they know no custom kinds, and their models would have to be
+turned back into manifests.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from dgdr_kube import errors, event_writer
+from dgdr_kube.kinds import Kind, kind_of
+from dgdr_kube.ports import Event, Manifest, Manifests
+
+MERGE_PATCH = "application/merge-patch+json"
+# JSON is YAML: the body is sent as JSON under the only content type that means "apply".
+APPLY_PATCH = "application/apply-patch+yaml"
+_PAGE = 500
+_REFUSALS = (400, 403, 405, 413, 422)
+
+Query = Sequence[tuple[str, str]]
+
+
+class KubeCluster:
+    """Implements ``dgdr_kube.ports.Cluster`` against a real API server."""
+
+    def __init__(self, api: ApiClient, *, instance: str, timeout_s: float = 30.0) -> None:
+        self._api = api
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10.0)
+        self._events = event_writer.EventWriter(self, instance)
+
+    @classmethod
+    async def connect(cls, *, user_agent: str) -> Self:
+        """Connect as the pod's service account, otherwise as the kubeconfig says."""
+        configuration = Configuration()
+        try:
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except ConfigException:
+            await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        api = ApiClient(configuration)
+        api.user_agent = user_agent
+        return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        """Read one object; None when it is not there."""
+        try:
+            return await self._call("GET", kind.path(namespace, name))
+        except errors.NotFound:
+            return None
+
+    async def list(
+        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None
+    ) -> Manifests:
+        """Read all objects of a namespace (None: of all namespaces) that carry these labels."""
+        selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
+        found: Manifests = []
+        token = ""
+        while True:
+            query = [("limit", str(_PAGE)), ("labelSelector", selector), ("continue", token)]
+            answer = await self._call(
+                "GET", kind.path(namespace), query=[(k, v) for k, v in query if v]
+            )
+            # Items of built-in kinds come without apiVersion and kind.
+            typed = {"apiVersion": kind.api_version, "kind": kind.kind}
+            found += [{**typed, **item} for item in answer.get("items") or ()]
+            token = (answer.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return found
+
+    async def create(self, manifest: Manifest, manager: str) -> Manifest:
+        """Create; raises AlreadyExists, Rejected."""
+        kind = kind_of(manifest)
+        path = kind.path(manifest["metadata"].get("namespace"))
+        return await self._call("POST", path, query=_managed_by(manager), body=manifest)
+
+    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+        """Server-side apply: what this manager applied before and leaves out now is removed."""
+        kind = kind_of(manifest)
+        meta = manifest["metadata"]
+        query = [*_managed_by(manager), ("force", str(force).lower())]
+        path = kind.path(meta.get("namespace"), meta["name"])
+        return await self._call("PATCH", path, query=query, body=manifest, content=APPLY_PATCH)
+
+    async def patch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        patch: Manifest,
+        manager: str,
+        resource_version: str | None = None,
+    ) -> Manifest:
+        """Merge-patch; raises NotFound, and Conflict when another version is there."""
+        body = _expecting(patch, resource_version)
+        path = kind.path(namespace, name)
+        return await self._call("PATCH", path, query=_managed_by(manager), body=body)
+
+    async def patch_status(
+        self, kind: Kind, namespace: str | None, name: str, status: Manifest, manager: str
+    ) -> Manifest:
+        """Merge-patch the status subresource: absent keys stay, null removes; raises NotFound."""
+        path = kind.path(namespace, name, "status")
+        return await self._call("PATCH", path, query=_managed_by(manager), body={"status": status})
+
+    async def scale(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        replicas: int,
+        manager: str,
+        resource_version: str | None = None,
+    ) -> None:
+        """Write the scale subresource; raises NotFound, Conflict."""
+        body = _expecting({"spec": {"replicas": replicas}}, resource_version)
+        path = kind.path(namespace, name, "scale")
+        await self._call("PATCH", path, query=_managed_by(manager), body=body)
+
+    async def delete(
+        self, kind: Kind, namespace: str | None, name: str, uid: str | None = None
+    ) -> bool:
+        """Delete with its dependents in the background; False when it was gone already."""
+        body: Manifest = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+        }
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
+        try:
+            await self._call("DELETE", kind.path(namespace, name), body=body)
+        except errors.NotFound:
+            return False
+        except errors.Conflict:  # only the uid is a precondition: another object has the name now
+            return False
+        return True
+
+    async def emit(self, event: Event) -> None:
+        """Show an Event; a lost Event is logged, never raised."""
+        await self._events.write(event)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: Manifest | None = None,
+        content: str = MERGE_PATCH,
+    ) -> Manifest:
+        status, data = await self._send(method, path, query, body, content)
+        answer = _json(data)
+        if not 200 <= status < 300:
+            raise _error(status, f"{method} {path}", answer)
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: Manifest | None,
+        content: str,
+    ) -> tuple[int, bytes]:
+        headers = {"Accept": "application/json"}
+        headers["Content-Type"] = content if method == "PATCH" else "application/json"
+        try:
+            verb, url, sent, payload, _ = await self._api.param_serialize(
+                method,
+                path,
+                query_params=[*query],
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            answer = await self._api.call_api(
+                verb, url, sent, payload, _request_timeout=self._timeout
+            )
+            data: bytes = await answer.read()  # type: ignore[no-untyped-call]
+            return answer.status, data
+        except (TimeoutError, aiohttp.ClientError, OSError) as exc:
+            raise errors.Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
+        except (ApiException, ConfigException) as exc:
+            raise errors.Unreachable(f"{method} {path}: {exc}") from exc
+
+
+def _managed_by(manager: str) -> list[tuple[str, str]]:
+    return [("fieldManager", str(manager))]
+
+
+def _expecting(patch: Manifest, resource_version: str | None) -> Manifest:
+    if resource_version is None:
+        return patch
+    meta = {**patch.get("metadata", {}), "resourceVersion": resource_version}
+    return {**patch, "metadata": meta}
+
+
+def _json(data: bytes) -> Manifest:
+    try:
+        answer: Any = json.loads(data)
+    except ValueError:
+        return {"message": data[:200].decode(errors="replace")}
+    return answer if isinstance(answer, dict) else {"message": str(answer)[:200]}
+
+
+def _error(status: int, call: str, answer: Manifest) -> errors.ClusterError:
+    message = str(answer.get("message") or call)
+    if status == 404:
+        return errors.NotFound(message)
+    if status == 409:
+        existing = answer.get("reason") == "AlreadyExists"
+        return errors.AlreadyExists(message) if existing else errors.Conflict(message)
+    if status in _REFUSALS:
+        return errors.Rejected(status, message)
+    # 401 too: a token that is just being rotated is accepted again at the next try.
+    return errors.Unreachable(f"{call}: {status}: {message}")

@@ -1,0 +1,69 @@
+"""Health and metrics of a controller over HTTP.
+
+Health means that the loops turn: a controller whose watches or workers stand still answers 503,
+and the kubelet starts it again.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+
+@dataclass
+class Health:
+    """When each loop of the process was last seen alive.
+
+    A loop beats at least every ``stalled_after_s / 3``, also when there is nothing to do.
+    """
+
+    stalled_after_s: float = 180.0
+    clock: Callable[[], float] = time.monotonic
+    beats: dict[str, float] = field(default_factory=dict)
+
+    def beat(self, loop: str) -> None:
+        """Note that this loop is alive now."""
+        self.beats[loop] = self.clock()
+
+    def ages_s(self) -> dict[str, float]:
+        """Seconds since each loop's last sign of life."""
+        now = self.clock()
+        return {loop: round(now - seen, 1) for loop, seen in self.beats.items()}
+
+    def stalled(self) -> list[str]:
+        """Loops that stand still."""
+        return [loop for loop, age_s in self.ages_s().items() if age_s > self.stalled_after_s]
+
+
+def application(health: Health, registry: CollectorRegistry) -> web.Application:
+    """Return the web application with ``/healthz``, ``/readyz`` and ``/metrics``."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        stalled = health.stalled()
+        body = {"last_pass_age_s": health.ages_s(), "stalled": stalled}
+        return web.json_response(body, status=503 if stalled else 200)
+
+    async def readyz(_: web.Request) -> web.Response:
+        ready = bool(health.beats) and not health.stalled()
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
+
+    async def metrics(_: web.Request) -> web.Response:
+        page = generate_latest(registry)
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+async def start(app: web.Application, port: int, host: str = "0.0.0.0") -> web.AppRunner:
+    """Serve until the returned runner is cleaned up."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner
