@@ -34,8 +34,10 @@ class Component:
     """One component of a graph.
 
     ``gpus`` is per pod. ``env`` and ``env_from`` are the container's entries as Kubernetes writes
-    them. ``container`` and ``pod`` hold what no other field names, so that a decoded manifest
-    encodes to itself.
+    them; ``labels`` and ``annotations`` are the pods'. ``container``, ``pod`` (spec), ``pod_meta``
+    and ``extra`` (the component) hold what no other field names, so that a decoded manifest
+    encodes to itself. ``container["resources"]`` is kept whole: where it disagrees with ``gpus``,
+    ``gpus`` decides.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Component:
     annotations: Mapping[str, str] = field(default_factory=dict)
     container: Json = field(default_factory=dict)
     pod: Json = field(default_factory=dict)
+    pod_meta: Json = field(default_factory=dict)
     extra: Json = field(default_factory=dict)
 
     def with_(self, **changes: Any) -> "Component":
@@ -67,7 +70,12 @@ class Component:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """A DynamoGraphDeployment, whichever version it came from."""
+    """A DynamoGraphDeployment, whichever version it came from.
+
+    ``labels`` and ``annotations`` are the object's own; ``pod_labels`` and ``pod_annotations`` go
+    to every pod, where a component's win. ``extra`` has the keys ``metadata`` and ``spec`` for
+    what no field names.
+    """
 
     name: str
     namespace: str | None = None
@@ -76,7 +84,13 @@ class Graph:
     backend: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    pod_annotations: Mapping[str, str] = field(default_factory=dict)
     extra: Json = field(default_factory=dict)
+
+    def with_(self, **changes: Any) -> "Graph":
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
 
     def component(self, name: str) -> Component | None:
         """Return the component of that name, ignoring case as Dynamo does."""

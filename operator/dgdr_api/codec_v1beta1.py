@@ -1,0 +1,147 @@
+"""DynamoGraphDeployment v1beta1: manifest to Graph and back.
+
+A Graph is what is wanted, so status and what the API server fills in are left behind. All the
+rest survives: ``encode(decode(manifest))`` is the manifest, but for empty and null fields.
+"""
+
+from typing import Any
+
+from dgdr_api.graph import Component, Graph, Json, Role
+from dgdr_api.pods import pod_template, read_template
+from dgdr_api.reading import CodecError, Reader, plain, set_
+
+API_VERSION = "nvidia.com/v1beta1"
+KIND = "DynamoGraphDeployment"
+
+# Written by the API server; in an applied object they would be a conflict or an error.
+_SERVER_FIELDS = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+    "selfLink",
+)
+
+
+def decode(manifest: Json) -> Graph:
+    """Read a DynamoGraphDeployment.
+
+    Raises:
+        CodecError: a field cannot be read; the error names it.
+    """
+    reader = Reader(manifest, "")
+    if reader.take("kind") != KIND or reader.take("apiVersion") != API_VERSION:
+        found = f"{manifest.get('apiVersion')} {manifest.get('kind')}"
+        raise CodecError("apiVersion, kind", found, f"{API_VERSION} {KIND}")
+    metadata = reader.inner("metadata")
+    for key in _SERVER_FIELDS:
+        metadata.take(key)
+    spec = reader.inner("spec")
+    graph = Graph(
+        name=metadata.text("name") or "",
+        namespace=metadata.text("namespace"),
+        labels=metadata.strings("labels"),
+        annotations=metadata.strings("annotations"),
+        backend=spec.text("backendFramework"),
+        env=spec.objects("env"),
+        pod_labels=spec.strings("labels"),
+        pod_annotations=spec.strings("annotations"),
+        components=tuple(
+            _component(entry, f"spec.components[{index}]")
+            for index, entry in enumerate(spec.objects("components"))
+        ),
+    )
+    extra: dict[str, Any] = {}
+    set_(extra, metadata=metadata.rest(), spec=spec.rest())
+    return graph.with_(extra=extra)
+
+
+def _component(entry: Json, path: str) -> Component:
+    reader = Reader(entry, path)
+    name = reader.text("name")
+    if not name:
+        raise CodecError(f"{path}.name", name, "the component's name")
+    adapter = reader.take("scalingAdapter")
+    component = Component(
+        name=name,
+        role=_role(reader.text("type"), f"{path}.type"),
+        replicas=reader.number("replicas"),
+        nodes=_nodes(reader.take("multinode"), f"{path}.multinode"),
+        shared_memory_size=_size(reader.take("sharedMemorySize")),
+        scaling_adapter=_enabled(adapter, f"{path}.scalingAdapter"),
+        **read_template(reader.take("podTemplate"), f"{path}.podTemplate"),
+    )
+    extra = reader.rest()
+    if adapter:
+        # {} and {enabled: true} mean the same; the user's spelling is kept.
+        extra["scalingAdapter"] = adapter
+    return component.with_(extra=extra)
+
+
+def _role(text: str | None, path: str) -> Role:
+    try:
+        return Role(text or "")
+    except ValueError as exc:
+        raise CodecError(path, text, f"one of {', '.join(Role)}") from exc
+
+
+def _nodes(multinode: object, path: str) -> int:
+    if multinode is None:
+        return 1
+    # Upstream's default for a component that says multinode without a number.
+    return Reader(multinode, path).number("nodeCount") or 2
+
+
+def _size(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _enabled(adapter: object, path: str) -> bool:
+    if adapter is None:
+        return False
+    return Reader(adapter, path).take("enabled") is not False
+
+
+def encode(graph: Graph) -> dict[str, Any]:
+    """Write a DynamoGraphDeployment."""
+    metadata = {"name": graph.name}
+    set_(
+        metadata,
+        namespace=graph.namespace,
+        labels=dict(graph.labels),
+        annotations=dict(graph.annotations),
+        **graph.extra.get("metadata", {}),
+    )
+    spec: dict[str, Any] = {}
+    set_(
+        spec,
+        backendFramework=graph.backend,
+        env=plain(graph.env),
+        labels=dict(graph.pod_labels),
+        annotations=dict(graph.pod_annotations),
+        **graph.extra.get("spec", {}),
+    )
+    spec["components"] = [_entry(component) for component in graph.components]
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}
+
+
+def _entry(component: Component) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": component.name, "type": component.role.value}
+    extra = dict(component.extra)
+    adapter = extra.pop("scalingAdapter", None)
+    set_(
+        entry,
+        replicas=component.replicas,
+        sharedMemorySize=component.shared_memory_size,
+        multinode={"nodeCount": component.nodes} if component.nodes > 1 else None,
+        podTemplate=pod_template(component),
+        **extra,
+    )
+    if _enabled(adapter, "scalingAdapter") == component.scaling_adapter and adapter:
+        entry["scalingAdapter"] = adapter
+    elif component.scaling_adapter:
+        entry["scalingAdapter"] = {}
+    return entry

@@ -1,0 +1,53 @@
+"""Conditions of a status: set one, find one.
+
+``lastTransitionTime`` moves only when the status flips; a new reason or message under the same
+status keeps it, so that it says since when something holds.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from dgdr_api.models.base import Condition, ConditionStatus
+
+__all__ = ["Condition", "ConditionStatus", "condition", "find", "with_condition"]
+
+
+def condition(
+    type_: str,
+    status: bool | None,
+    reason: str,
+    message: str,
+    now: datetime,
+    observed_generation: int | None = None,
+) -> Condition:
+    """Build a condition; a ``status`` of ``None`` is Unknown."""
+    word = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}
+    return Condition(
+        type=type_,
+        status=word[status],
+        reason=reason,
+        message=message,
+        last_transition_time=now,
+        observed_generation=observed_generation,
+    )
+
+
+def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
+    """Return the condition of that type."""
+    return next((known for known in conditions if known.type == type_), None)
+
+
+def with_condition(
+    old: Iterable[Condition], new: Condition, now: datetime
+) -> tuple[Condition, ...]:
+    """Return the conditions with ``new`` in the place of the one of its type.
+
+    The order of the others stays, so that an unchanged status compares equal.
+    """
+    before = tuple(old)
+    known = find(before, new.type)
+    since = now if known is None or known.status is not new.status else known.last_transition_time
+    dated = new.model_validate(new.model_dump() | {"last_transition_time": since})
+    if known is None:
+        return (*before, dated)
+    return tuple(dated if entry.type == new.type else entry for entry in before)

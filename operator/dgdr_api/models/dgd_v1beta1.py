@@ -1,0 +1,222 @@
+"""DynamoGraphDeployment, nvidia.com/v1beta1: the components that serve one model.
+
+The manifest's meaning is read by ``dgdr_api.codec_v1beta1``; this model is its schema.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from dgdr_api.graph import Role
+from dgdr_api.models.base import (
+    ApiModel,
+    Conditions,
+    Int32,
+    Int64,
+    LenientModel,
+    Quantity,
+    RawObject,
+    Resource,
+)
+from dgdr_api.models.cel import FORBIDDEN, CelRule, extension
+from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS
+
+MAX_COMPONENTS = 25
+
+
+class BackendFramework(StrEnum):
+    """Inference engine of the workers."""
+
+    SGLANG = "sglang"
+    VLLM = "vllm"
+    TRTLLM = "trtllm"
+
+
+class DgdState(StrEnum):
+    """State of the deployment as a whole."""
+
+    INITIALIZING = "initializing"
+    PENDING = "pending"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+
+
+class ScalingAdapter(ApiModel):
+    """Asks for an adapter, which then decides the replicas."""
+
+    enabled: bool | None = Field(
+        default=None, description="Whether there is an adapter. Default: true, once this is set."
+    )
+
+
+class Multinode(ApiModel):
+    """One engine over several nodes."""
+
+    node_count: Int32 = Field(ge=2, description="Nodes of one engine.")
+
+
+class CompilationCache(ApiModel):
+    """A volume for what the engine compiles."""
+
+    pvc_name: str = Field(
+        min_length=1, max_length=253, description="PersistentVolumeClaim of the cache."
+    )
+    mount_path: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="Where the container sees it. Default: the backend's cache folder.",
+    )
+
+
+class DgdComponent(ApiModel):
+    """One component: a frontend, or workers of one kind."""
+
+    name: str = Field(
+        min_length=1,
+        max_length=MAX_DGD_AND_COMPONENT_CHARS,
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$",
+        description="Name, unique in the deployment ignoring case.",
+    )
+    type: Role = Field(description="What the component is for. Cannot be changed.")
+    replicas: Int32 | None = Field(
+        default=None,
+        ge=0,
+        description="Pods (engines, when one spans several nodes). Default: 1, or what the "
+        "scaling adapter says.",
+    )
+    pod_template: RawObject | None = Field(
+        default=None,
+        description="PodTemplateSpec of the pods. The container that runs the component is "
+        "named main and needs an image.",
+    )
+    scaling_adapter: ScalingAdapter | None = Field(
+        default=None,
+        description="Make a DynamoGraphDeploymentScalingAdapter, through which the planner "
+        "sets the replicas.",
+    )
+    shared_memory_size: Quantity | None = Field(
+        default=None, description='Size of /dev/shm. "0" disables it. Default: 8Gi.'
+    )
+    multinode: Multinode | None = Field(
+        default=None, description="One engine over several nodes. Default: one node."
+    )
+    compilation_cache: CompilationCache | None = Field(
+        default=None, description="A volume for what the engine compiles. Default: none."
+    )
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            expression="self.type == oldSelf.type",
+            message="the type of a component cannot be changed; remove the component and add "
+            "one with another name",
+            at=".type",
+            reason=FORBIDDEN,
+        ),
+    )
+
+
+Components = Annotated[
+    tuple[DgdComponent, ...],
+    Field(
+        min_length=1,
+        max_length=MAX_COMPONENTS,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            **extension(
+                CelRule(
+                    expression="self.all(c, self.exists_one(d,"
+                    " d.name.lowerAscii() == c.name.lowerAscii()))",
+                    message="names of components must differ in more than upper and lower case",
+                ),
+                CelRule(
+                    expression="self.filter(c, c.type == 'epp').size() <= 1",
+                    message="only one component may have the type epp",
+                ),
+            ),
+        },
+    ),
+]
+
+
+class DGDSpec(ApiModel):
+    """The components that serve one model together."""
+
+    components: Components = Field(description="The components, at most 25.")
+    backend_framework: BackendFramework | None = Field(
+        default=None, description="Inference engine of the workers. Default: from their command."
+    )
+    env: tuple[RawObject, ...] | None = Field(
+        default=None,
+        max_length=200,
+        description="Environment of every main container (EnvVar); a component's own wins.",
+    )
+    labels: dict[str, str] | None = Field(
+        default=None, description="Labels of every pod; a component's own win."
+    )
+    annotations: dict[str, str] | None = Field(
+        default=None, description="Annotations of every pod; a component's own win."
+    )
+
+
+class ComponentStatus(LenientModel):
+    """State of one component."""
+
+    component_kind: str | None = Field(
+        default=None, description="Kind of the workload: Deployment."
+    )
+    component_name: str | None = Field(default=None, description="Name of the workload.")
+    component_names: tuple[str, ...] | None = Field(
+        default=None, description="Names of the workloads."
+    )
+    replicas: Int32 | None = Field(default=None, description="Pods that are wanted.")
+    updated_replicas: Int32 | None = Field(default=None, description="Pods of the newest template.")
+    ready_replicas: Int32 | None = Field(default=None, description="Pods that are ready.")
+    available_replicas: Int32 | None = Field(
+        default=None, description="Pods that have been ready for long enough."
+    )
+    scheduled_replicas: Int32 | None = Field(default=None, description="Pods that have a node.")
+    gpus_per_engine: Int32 | None = Field(default=None, description="GPUs of one engine.")
+    gpus_per_replica: Int32 | None = Field(default=None, description="GPUs of one replica.")
+    served_model_name: str | None = Field(
+        default=None, description="Name under which the model is served."
+    )
+    runtime_component_name: str | None = Field(
+        default=None, description="Name of the component inside Dynamo."
+    )
+    runtime_namespace: str | None = Field(
+        default=None, description="Dynamo's own namespace of the component."
+    )
+
+
+class DGDStatus(LenientModel):
+    """State of the deployment."""
+
+    state: DgdState | None = Field(default=None, description="State as a whole.")
+    conditions: Conditions = Field(default=(), description="Ready.")
+    components: dict[str, ComponentStatus] | None = Field(
+        default=None, description="State by component name."
+    )
+    observed_generation: Int64 | None = Field(
+        default=None, description="Generation of the spec that this status speaks about."
+    )
+
+
+class DynamoGraphDeployment(Resource):
+    """The components that serve one model with Dynamo."""
+
+    api_version: Literal["nvidia.com/v1beta1"] = "nvidia.com/v1beta1"
+    kind: Literal["DynamoGraphDeployment"] = "DynamoGraphDeployment"
+    spec: DGDSpec = Field(description="The components that serve one model together.")
+    status: DGDStatus = Field(default=DGDStatus(), description="State of the deployment.")
+
+
+ROOT_RULES = (
+    CelRule(
+        expression="self.spec.components.all(c, size(self.metadata.name) + size(c.name)"
+        f" <= {MAX_DGD_AND_COMPONENT_CHARS})",
+        message="metadata.name and the longest component name may have "
+        f"{MAX_DGD_AND_COMPONENT_CHARS} characters together; use a shorter name",
+    ),
+)

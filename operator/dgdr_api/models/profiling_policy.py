@@ -1,0 +1,140 @@
+"""ProfilingPolicy, dgdr.dev/v1alpha1: how to profile, where a DGDR says for what.
+
+A platform team owns the limits; a DGDR chooses a policy by the annotation
+``dgdr.dev/profiling-policy``.
+"""
+
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from dgdr_api.models.base import ApiModel, Int32, Resource
+from dgdr_api.models.cel import CelRule
+from dgdr_api.models.durations import Duration, duration_s
+
+
+class CandidateEngine(StrEnum):
+    """What the candidates run."""
+
+    BACKEND = "backend"
+    """The DGDR's backend, on real GPUs."""
+    MOCKER = "mocker"
+    """Dynamo's mocker, fed with performance data: needs no GPU, measures the simulation."""
+
+
+class MockerCandidates(ApiModel):
+    """Mockers that stand for the engines, each mapping with its own performance data."""
+
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="Image with the mocker. Default: the installation's dynamo-mocker image.",
+    )
+    model_path: str | None = Field(
+        default=None, max_length=4096, description="Model folder in the image. Default: /model."
+    )
+    model_name: str | None = Field(
+        default=None, max_length=253, description="Name under which it is served. Default: model."
+    )
+    profiles_config_map: str | None = Field(
+        default=None,
+        max_length=253,
+        description="ConfigMap with the engines' performance data, keys tp-<n>.npz, in the "
+        "DGDR's namespace. Default: mocker-profiles.",
+    )
+    speedup_ratio: float | None = Field(
+        default=None,
+        gt=0,
+        description="Divides every simulated time; below 1 is slower. Default: 1.",
+    )
+    kv_blocks: Int32 | None = Field(
+        default=None, ge=1, description="KV blocks of one mocker. Default: the mocker's own."
+    )
+
+
+class ProfilingPolicySpec(ApiModel):
+    """Limits and methods of profiling."""
+
+    candidate_engine: CandidateEngine | None = Field(
+        default=None,
+        description="backend: candidates run the DGDR's engine. mocker: they run Dynamo's "
+        "mocker. Default: backend.",
+    )
+    mocker: MockerCandidates | None = Field(
+        default=None, description="The mockers, when candidateEngine is mocker."
+    )
+    prefill_points: Int32 | None = Field(
+        default=None,
+        ge=4,
+        le=64,
+        description="Prompt lengths on the winner's prefill curve. Default: 6.",
+    )
+    decode_points: Int32 | None = Field(
+        default=None,
+        ge=9,
+        le=256,
+        description="Points of the winner's decode grid. Default: 9.",
+    )
+    min_gpus_per_engine: Int32 | None = Field(
+        default=None, ge=1, description="GPUs of the smallest engine tried. Default: 1."
+    )
+    max_gpus_per_engine: Int32 | None = Field(
+        default=None,
+        ge=1,
+        description="GPUs of the largest engine tried. Default: the GPUs of one node.",
+    )
+    gpus_at_once: Int32 | None = Field(
+        default=None,
+        ge=1,
+        description="GPUs that all candidates together may hold. Default: the DGDR's "
+        "hardware.totalGpus.",
+    )
+    deadline: Duration | None = Field(
+        default=None,
+        description="Time after which no candidate is started, such as 4h. Default: none.",
+    )
+    candidate_timeout: Duration | None = Field(
+        default=None,
+        description="Time for a candidate to become ready, such as 30m. Default: 30m.",
+    )
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            expression="!has(self.minGpusPerEngine) || !has(self.maxGpusPerEngine)"
+            " || self.minGpusPerEngine <= self.maxGpusPerEngine",
+            message="minGpusPerEngine is larger than maxGpusPerEngine; no engine fits",
+            at=".minGpusPerEngine",
+        ),
+        CelRule(
+            expression="!has(self.mocker) || (has(self.candidateEngine)"
+            " && self.candidateEngine == 'mocker')",
+            message="mocker has an effect with candidateEngine mocker only; set it, or remove "
+            "mocker",
+            at=".mocker",
+        ),
+    )
+
+    @property
+    def uses_mocker(self) -> bool:
+        """Whether candidates are mockers."""
+        return self.candidate_engine is CandidateEngine.MOCKER
+
+    @property
+    def deadline_s(self) -> float | None:
+        """Seconds after which no candidate is started."""
+        return None if self.deadline is None else duration_s(self.deadline)
+
+    @property
+    def candidate_timeout_s(self) -> float:
+        """Seconds that a candidate has to become ready."""
+        return duration_s(self.candidate_timeout or "30m")
+
+
+class ProfilingPolicy(Resource):
+    """How to profile: engines to try, points to measure, limits to keep."""
+
+    api_version: Literal["dgdr.dev/v1alpha1"] = "dgdr.dev/v1alpha1"
+    kind: Literal["ProfilingPolicy"] = "ProfilingPolicy"
+    spec: ProfilingPolicySpec = Field(description="Limits and methods of profiling.")

@@ -1,0 +1,121 @@
+"""The pod template of a component: from JSON into its fields, and back.
+
+Both codecs and the reconciler that makes Deployments use it, so that a pod has one reading.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dgdr_api.graph import Component, Json
+from dgdr_api.reading import CodecError, Reader, plain, set_
+
+MAIN = "main"
+GPU = "nvidia.com/gpu"
+
+
+def read_template(template: object, path: str) -> dict[str, Any]:
+    """Return the fields of a Component that a PodTemplateSpec holds."""
+    reader = Reader(template, path)
+    meta = reader.inner("metadata")
+    spec = reader.inner("spec")
+    containers = spec.objects("containers")
+    main = next((c for c in containers if c.get("name") == MAIN), {})
+    fields: dict[str, Any] = {
+        "labels": meta.strings("labels"),
+        "annotations": meta.strings("annotations"),
+        "pod_meta": meta.rest(),
+        "volumes": spec.objects("volumes"),
+        "tolerations": spec.objects("tolerations"),
+        **_read_main(main, spec.path("containers[main]")),
+    }
+    pod = spec.rest()
+    if any(c is not main for c in containers) or set(main) == {"name"}:
+        # A bare name keeps the place of the main container among the others.
+        pod["containers"] = [{"name": MAIN} if c is main else c for c in containers]
+    return fields | {"pod": pod}
+
+
+def _read_main(container: Json, path: str) -> dict[str, Any]:
+    reader = Reader(container, path)
+    reader.take("name")
+    fields = {
+        "image": reader.text("image"),
+        "command": reader.texts("command"),
+        "args": reader.texts("args"),
+        "working_dir": reader.text("workingDir"),
+        "env": reader.objects("env"),
+        "env_from": reader.objects("envFrom"),
+        "volume_mounts": reader.objects("volumeMounts"),
+    }
+    rest = reader.rest()
+    return fields | {"gpus": _gpus(rest.get("resources"), f"{path}.resources"), "container": rest}
+
+
+def _gpus(resources: object, path: str) -> int:
+    """Read the GPUs of a container: its limit, or its request, which must be equal anyway."""
+    reader = Reader(resources, path)
+    for kind in ("limits", "requests"):
+        value = reader.inner(kind).take(GPU)
+        if value is not None:
+            return _whole(value, f"{path}.{kind}[{GPU}]")
+    return 0
+
+
+def _whole(value: object, path: str) -> int:
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal():
+        raise CodecError(path, value, "a whole number of GPUs")
+    return int(text)
+
+
+def pod_template(component: Component) -> dict[str, Any]:
+    """Return the PodTemplateSpec of a component; empty when nothing is said about its pods."""
+    spec = dict(component.pod)
+    main = main_container(component)
+    places = spec.pop("containers", [])
+    if len(main) > 1 and not any(place.get("name") == MAIN for place in places):
+        places = [{"name": MAIN}, *places]
+    containers = [main if place.get("name") == MAIN else place for place in places]
+    set_(
+        spec,
+        volumes=plain(component.volumes),
+        tolerations=plain(component.tolerations),
+        containers=containers,
+    )
+    meta = dict(component.pod_meta)
+    set_(meta, labels=dict(component.labels), annotations=dict(component.annotations))
+    template: dict[str, Any] = {}
+    set_(template, metadata=meta, spec=spec)
+    return template
+
+
+def main_container(component: Component) -> dict[str, Any]:
+    """Return the container that runs the component, without the environment Dynamo needs."""
+    main: dict[str, Any] = {"name": MAIN}
+    main.update(component.container)
+    set_(
+        main,
+        image=component.image,
+        command=plain(component.command),
+        args=plain(component.args),
+        workingDir=component.working_dir,
+        env=plain(component.env),
+        envFrom=plain(component.env_from),
+        volumeMounts=plain(component.volume_mounts),
+    )
+    if _gpus(main.get("resources"), "resources") != component.gpus:
+        main["resources"] = _with_gpus(main.get("resources") or {}, component.gpus)
+    return {key: value for key, value in main.items() if value not in (None, {})}
+
+
+def _with_gpus(resources: Mapping[str, Any], gpus: int) -> dict[str, Any]:
+    """Return the resources with that many GPUs; a limit implies the request."""
+    changed = dict(resources)
+    for kind in ("limits", "requests"):
+        entries = {key: value for key, value in (changed.pop(kind, None) or {}).items()}
+        had = entries.pop(GPU, None) is not None
+        if gpus and (kind == "limits" or had):
+            entries[GPU] = str(gpus)
+        if entries:
+            changed[kind] = entries
+    return changed
