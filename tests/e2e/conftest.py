@@ -1,0 +1,16 @@
+"""A full cluster with our images, Prometheus and the chart, made once for all of these tests."""
+
+from collections.abc import Iterator
+
+import pytest
+from hack.demo.kube import Kube
+from hack.demo.platform import bring_up, take_down
+
+CLUSTER = "e2e"
+
+
+@pytest.fixture(scope="session")
+def kube() -> Iterator[Kube]:
+    """Commands against the cluster of this run; the cluster is gone afterwards."""
+    yield bring_up(CLUSTER)
+    take_down(CLUSTER)
