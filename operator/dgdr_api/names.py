@@ -111,6 +111,20 @@ def dgd_name(dgdr: str, override: str | None = None) -> str:
     return override or f"{dgdr}-dgd"
 
 
+def candidate_dgd_name(dgdr: str, candidate: str) -> str:
+    """Name of the DGD of a candidate: ``<dgdr>-<candidate>``, shortened to the name budget.
+
+    A shortened name keeps the candidate's id readable and tells DGDRs apart by a hash.
+    """
+    room = MAX_DGD_AND_COMPONENT_CHARS - len("frontend")
+    name = f"{dgdr}-{candidate}"
+    if len(name) <= room:
+        return name
+    digest = hashlib.sha256(dgdr.encode()).hexdigest()[:6]
+    kept = dgdr[: room - len(candidate) - len(digest) - 2].rstrip("-.")
+    return f"{kept}-{digest}-{candidate}"
+
+
 def component_name(dgd: str, component: str) -> str:
     """Name of a component's Deployment, Service and scaling adapter."""
     return f"{dgd}-{component.lower()}".replace(".", "-")

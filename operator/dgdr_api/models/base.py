@@ -164,6 +164,15 @@ class Resource(LenientModel):
     kind: str
     metadata: ObjectMeta = ObjectMeta()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest, without metadata and status that are not set."""
+        manifest = super().to_json()
+        metadata = manifest.pop("metadata")
+        set_metadata = {key: value for key, value in metadata.items() if value}
+        status = {key: value for key, value in manifest.pop("status", {}).items() if value}
+        ordered = {"apiVersion": self.api_version, "kind": self.kind, "metadata": set_metadata}
+        return ordered | manifest | ({"status": status} if status else {})
+
     @classmethod
     def parse(cls, manifest: Any) -> Self:
         """Read a manifest.

@@ -1,0 +1,138 @@
+"""The kinds that we ship: versions, columns, short names, scale."""
+
+from dgdr_api.crd import AGE_COLUMN, Column, Crd, Scale, Version
+from dgdr_api.models.dgd_v1beta1 import ROOT_RULES, DynamoGraphDeployment
+from dgdr_api.models.dgdr_rules import root_rules
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DynamoGraphDeploymentRequest
+from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter
+from dgdr_api.models.profiling_policy import ProfilingPolicy
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
+from dgdr_api.names import NVIDIA_GROUP, OUR_GROUP
+
+
+def _condition(type_: str, field: str) -> str:
+    return f'.status.conditions[?(@.type=="{type_}")].{field}'
+
+
+def _role(role: str, field: str) -> str:
+    return f'.status.roles[?(@.role=="{role}")].{field}'
+
+
+_SPEC_FIELDS = tuple(field.alias or name for name, field in DGDRSpec.model_fields.items())
+
+DGDR = Crd(
+    group=NVIDIA_GROUP,
+    kind="DynamoGraphDeploymentRequest",
+    plural="dynamographdeploymentrequests",
+    short_names=("dgdr",),
+    versions=(
+        Version(
+            name="v1beta1",
+            model=DynamoGraphDeploymentRequest,
+            columns=(
+                Column(name="Model", path=".spec.model"),
+                Column(name="Backend", path=".spec.backend"),
+                Column(name="Phase", path=".status.phase"),
+                Column(name="Profiling", path=".status.profilingPhase"),
+                Column(name="Reason", path=_condition("Succeeded", "reason")),
+                Column(name="Message", path=_condition("Succeeded", "message")),
+                Column(name="DGD", path=".status.dgdName"),
+                AGE_COLUMN,
+            ),
+            root_rules=root_rules(_SPEC_FIELDS),
+        ),
+    ),
+)
+
+DGD = Crd(
+    group=NVIDIA_GROUP,
+    kind="DynamoGraphDeployment",
+    plural="dynamographdeployments",
+    short_names=("dgd",),
+    versions=(
+        Version(
+            name="v1beta1",
+            model=DynamoGraphDeployment,
+            columns=(
+                Column(name="Ready", path=_condition("Ready", "status")),
+                Column(name="Backend", path=".spec.backendFramework"),
+                AGE_COLUMN,
+            ),
+            root_rules=ROOT_RULES,
+        ),
+    ),
+)
+
+_DGDSA_COLUMNS = (
+    Column(name="DGD", path=".spec.dgdRef.name"),
+    Column(name="Desired", type="integer", path=".spec.replicas"),
+    Column(name="Current", type="integer", path=".status.replicas"),
+    AGE_COLUMN,
+)
+
+DGDSA = Crd(
+    group=NVIDIA_GROUP,
+    kind="DynamoGraphDeploymentScalingAdapter",
+    plural="dynamographdeploymentscalingadapters",
+    short_names=("dgdsa",),
+    scale=Scale(),
+    versions=(
+        Version(
+            name="v1alpha1",
+            model=DynamoGraphDeploymentScalingAdapter,
+            storage=False,
+            columns=_DGDSA_COLUMNS,
+        ),
+        Version(name="v1beta1", model=DynamoGraphDeploymentScalingAdapter, columns=_DGDSA_COLUMNS),
+    ),
+)
+
+WORKER_METADATA = Crd(
+    group=NVIDIA_GROUP,
+    kind="DynamoWorkerMetadata",
+    plural="dynamoworkermetadatas",
+    versions=(Version(name="v1alpha1", model=DynamoWorkerMetadata),),
+)
+
+PROFILING_POLICY = Crd(
+    group=OUR_GROUP,
+    kind="ProfilingPolicy",
+    plural="profilingpolicies",
+    short_names=("profpol",),
+    versions=(
+        Version(
+            name="v1alpha1",
+            model=ProfilingPolicy,
+            columns=(
+                Column(name="Engine", path=".spec.candidateEngine"),
+                Column(name="GPUs", type="integer", path=".spec.gpusAtOnce"),
+                AGE_COLUMN,
+            ),
+        ),
+    ),
+)
+
+SLA_PLANNER = Crd(
+    group=OUR_GROUP,
+    kind="SLAPlanner",
+    plural="slaplanners",
+    short_names=("slap",),
+    versions=(
+        Version(
+            name="v1alpha1",
+            model=SLAPlanner,
+            columns=(
+                Column(name="Target", path=".spec.targetRef.name"),
+                Column(name="Mode", path=".spec.mode"),
+                Column(name="Prefill", type="integer", path=_role("prefill", "replicas")),
+                Column(name="Decode", type="integer", path=_role("decode", "replicas")),
+                Column(name="Ready", path=_condition("Ready", "status")),
+                Column(name="Reason", path=_condition("Ready", "reason")),
+                AGE_COLUMN,
+            ),
+        ),
+    ),
+)
+
+CRDS = (DGDR, DGD, DGDSA, WORKER_METADATA, PROFILING_POLICY, SLA_PLANNER)
