@@ -40,6 +40,8 @@ class Label(StrEnum):
     DYNAMO_NAMESPACE = "nvidia.com/dynamo-namespace"
     COMPONENT = "nvidia.com/dynamo-component"
     COMPONENT_TYPE = "nvidia.com/dynamo-component-type"
+    SUB_COMPONENT_TYPE = "nvidia.com/dynamo-sub-component-type"
+    COMPONENT_CLASS = "nvidia.com/dynamo-component-class"
     METRICS_ENABLED = "nvidia.com/metrics-enabled"
     DISCOVERY_BACKEND = "nvidia.com/dynamo-discovery-backend"
     DISCOVERY_ENABLED = "nvidia.com/dynamo-discovery-enabled"
@@ -55,6 +57,8 @@ class Annotation(StrEnum):
 
     PROFILING_POLICY = "dgdr.dev/profiling-policy"
     ENABLE_METRICS = "nvidia.com/enable-metrics"
+    LAST_APPLIED_HASH = "nvidia.com/last-applied-hash"
+    """On what we apply: whether it is still what we would apply now."""
 
 
 MANAGED_BY_VALUE = "dynamo-operator"

@@ -1,0 +1,137 @@
+"""Scaling adapters: which there must be, and what they say about a graph's replicas."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dgdr_api.graph import Component, Graph
+from dgdr_api.models.dgdsa import DgdsaStatus, DynamoGraphDeploymentScalingAdapter
+from dgdr_api.names import Label, component_name
+
+from dgdr_operator.core.workload_labels import component_labels
+
+Manifest = dict[str, Any]
+Adapter = DynamoGraphDeploymentScalingAdapter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """One component whose adapter wants another number than the graph has."""
+
+    component: str
+    adapter: str
+    before: int
+    after: int
+
+    def __str__(self) -> str:
+        return f"Scaled {self.component} from {self.before} to {self.after} replicas"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaCopy:
+    """What to write into a graph; ``replicas`` is everything that we decide there."""
+
+    replicas: dict[str, int]
+    scalings: tuple[Scaling, ...] = ()
+
+
+def adapted_components(graph: Graph) -> tuple[Component, ...]:
+    """Return the components that ask for an adapter."""
+    return tuple(component for component in graph.components if component.scaling_adapter)
+
+
+def render_adapter(graph: Graph, component: Component, owner: Manifest) -> Manifest:
+    """Return a new adapter, which starts with the replicas that the component has."""
+    return {
+        "apiVersion": "nvidia.com/v1alpha1",
+        "kind": "DynamoGraphDeploymentScalingAdapter",
+        "metadata": {
+            "name": component_name(graph.name, component.name),
+            "namespace": graph.namespace,
+            "labels": component_labels(graph, component),
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "replicas": 1 if component.replicas is None else component.replicas,
+            "dgdRef": {"name": graph.name, "serviceName": component.name},
+        },
+    }
+
+
+def decide_copy(graph: Graph, adapters: Iterable[Adapter], ours: frozenset[str]) -> ReplicaCopy:
+    """Decide what the adapters make of the graph's replicas.
+
+    Server-side apply takes back what its manager leaves out, so every number that is ours is said
+    again: ``ours`` are the components whose replicas we wrote before; one that has lost its
+    adapter since keeps its number.
+    """
+    by_component = {adapter.spec.dgd_ref.component.lower(): adapter for adapter in adapters}
+    replicas: dict[str, int] = {}
+    scalings: list[Scaling] = []
+    for component in graph.components:
+        now = 1 if component.replicas is None else component.replicas
+        adapter = by_component.get(component.name.lower()) if component.scaling_adapter else None
+        if adapter is None:
+            if component.name in ours:
+                replicas[component.name] = now
+            continue
+        wanted = replicas[component.name] = adapter.spec.replicas
+        if wanted != component.replicas:
+            scalings.append(
+                Scaling(
+                    component=component.name,
+                    adapter=adapter.metadata.name,
+                    before=now,
+                    after=wanted,
+                )
+            )
+    return ReplicaCopy(replicas=replicas, scalings=tuple(scalings))
+
+
+def render_copy(dgd: Manifest, copy: ReplicaCopy) -> Manifest:
+    """Return what is applied to the graph's object.
+
+    With its version, so that two adapters at once cannot take each other's number back, and so
+    that a graph that has just been deleted is not made anew from replicas alone.
+    """
+    metadata = dgd["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion")
+    components = [{"name": name, "replicas": n} for name, n in copy.replicas.items()]
+    return {
+        "apiVersion": dgd["apiVersion"],
+        "kind": dgd["kind"],
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {"components": components},
+    }
+
+
+def components_written_by(dgd: Manifest, manager: str) -> frozenset[str]:
+    """Return the components whose replicas this manager owns."""
+    entries = (
+        entry.get("fieldsV1", {}).get("f:spec", {}).get("f:components", {})
+        for entry in dgd["metadata"].get("managedFields") or ()
+        if entry.get("manager") == manager and entry.get("operation") == "Apply"
+    )
+    return frozenset(
+        key.removeprefix('k:{"name":"').removesuffix('"}')
+        for fields in entries
+        for key, owned in fields.items()
+        if "f:replicas" in owned
+    )
+
+
+def adapter_status(
+    graph: Graph,
+    component: Component,
+    replicas: int | None,
+    old: DgdsaStatus,
+    scaled: datetime | None,
+) -> DgdsaStatus:
+    """Return the status: the pods there are, and how an autoscaler finds them."""
+    labels = {Label.GRAPH: graph.name, Label.COMPONENT: component.name}
+    return DgdsaStatus(
+        replicas=old.replicas if replicas is None else replicas,
+        selector=",".join(f"{key}={value}" for key, value in labels.items()),
+        last_scale_time=scaled or old.last_scale_time,
+    )

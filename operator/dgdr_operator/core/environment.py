@@ -1,0 +1,83 @@
+"""Environment of a component's main container."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from dgdr_api.graph import Component, Graph, Json, Role
+from dgdr_api.names import dynamo_namespace
+from dgdr_operator.core.data_plane import DataPlane
+from dgdr_operator.core.ports_and_probes import FRONTEND_PORT, METRICS_PORT, NIXL_PORT, SYSTEM_PORT
+
+EnvVar = dict[str, Any]
+
+
+def environment(graph: Graph, component: Component, plane: DataPlane) -> list[EnvVar]:
+    """Return all variables: ours, the graph's, the component's; the last of a name wins.
+
+    A variable may refer only to those before it, so a replaced entry moves to its new owner's
+    place instead of keeping the old one.
+    """
+    return last_of_each_name(chain(_defaults(graph, component, plane), graph.env, component.env))
+
+
+def last_of_each_name(entries: Iterable[Json]) -> list[EnvVar]:
+    """Keep the last entry of each name, in the order of the entries kept."""
+    kept: dict[str, EnvVar] = {}
+    for entry in entries:
+        kept.pop(entry["name"], None)
+        kept[entry["name"]] = dict(entry)
+    return list(kept.values())
+
+
+def _defaults(graph: Graph, component: Component, plane: DataPlane) -> Iterator[EnvVar]:
+    namespace = graph.namespace or "default"
+    yield _field("POD_NAME", "metadata.name")
+    yield _field("POD_NAMESPACE", "metadata.namespace")
+    yield _field("POD_UID", "metadata.uid")
+    yield _value("DYN_NAMESPACE", dynamo_namespace(namespace, graph.name))
+    yield _value("DYN_COMPONENT", component.role)
+    yield _value("DYN_PARENT_DGD_K8S_NAME", graph.name)
+    yield _value("DYN_PARENT_DGD_K8S_NAMESPACE", namespace)
+    yield from _servers(plane)
+    yield from (_value(name, value) for name, value in _role_values(component.role, plane).items())
+
+
+def _servers(plane: DataPlane) -> Iterator[EnvVar]:
+    yield _value("DYN_DISCOVERY_BACKEND", plane.discovery)
+    yield _value("DYN_REQUEST_PLANE", plane.request_plane)
+    yield _value("DYN_EVENT_PLANE", plane.event_plane)
+    servers = {
+        "NATS_SERVER": plane.nats_url,
+        "ETCD_ENDPOINTS": plane.etcd_endpoints,
+        "MODEL_EXPRESS_URL": plane.model_express_url,
+    }
+    yield from (_value(name, url) for name, url in servers.items() if url)
+
+
+def _role_values(role: Role, plane: DataPlane) -> dict[str, str]:
+    """Variables of one role.
+
+    DYN_SYSTEM_PORT opens the port of a worker's probes. DYN_SYSTEM_ENABLED and
+    DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS, which older operators set, only cause warnings today.
+    """
+    if role is Role.FRONTEND:
+        return {"DYNAMO_PORT": str(FRONTEND_PORT), "DYN_HTTP_PORT": str(FRONTEND_PORT)}
+    system = {"DYN_SYSTEM_PORT": str(SYSTEM_PORT)}
+    if role.serves_model:
+        return system | {
+            "DYN_HEALTH_CHECK_ENABLED": "false",
+            "NIXL_TELEMETRY_ENABLE": "n",
+            "NIXL_TELEMETRY_EXPORTER": "prometheus",
+            "NIXL_TELEMETRY_PROMETHEUS_PORT": str(NIXL_PORT),
+        }
+    url = {"PROMETHEUS_ENDPOINT": plane.prometheus_url} if plane.prometheus_url else {}
+    return system | {"PLANNER_PROMETHEUS_PORT": str(METRICS_PORT)} | url
+
+
+def _value(name: str, value: str) -> EnvVar:
+    return {"name": name, "value": str(value)}
+
+
+def _field(name: str, path: str) -> EnvVar:
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}

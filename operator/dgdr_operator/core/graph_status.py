@@ -1,0 +1,186 @@
+"""Status of a DynamoGraphDeployment, in upstream's words."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from dgdr_api.conditions import condition, with_condition
+from dgdr_api.graph import Component, Graph
+from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DGDStatus, DgdState
+from dgdr_api.names import component_name, dynamo_namespace
+
+from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen
+from dgdr_operator.core.served_model import served_model_name
+from dgdr_operator.core.workloads import Problem
+
+READY = "Ready"
+_MAX_TROUBLES_SHOWN = 3
+
+
+class Reason(StrEnum):
+    """Why a graph is, or is not, ready; those that matter more come later."""
+
+    ALL_READY = "all_resources_are_ready"
+    NOT_READY = "some_resources_are_not_ready"
+    UPDATING = "updating"
+    NO_CAPACITY = "insufficient_capacity"
+    PODS_NOT_READY = "pods_not_ready"
+    """Pods fail: waiting alone does not help."""
+    CANNOT_RECONCILE = "failed_to_reconcile_the_resources"
+    """What the graph asks for cannot be made."""
+
+
+_WEIGHT = {reason: weight for weight, reason in enumerate(Reason)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is to say about one component, or about the whole graph."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphSeen:
+    """A graph and what the cluster made of it."""
+
+    graph: Graph
+    generation: int
+    deployments: tuple[DeploymentSeen, ...] = ()
+    pods: tuple[PodSeen, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def deployment(self, component: Component) -> DeploymentSeen | None:
+        """Return the component's Deployment, when it exists."""
+        name = component_name(self.graph.name, component.name)
+        return next((d for d in self.deployments if d.name == name), None)
+
+
+def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
+    """Return the status; equal to ``old`` when nothing has changed."""
+    findings = tuple(findings_of(seen))
+    worst = max((f.reason for f in findings), key=_WEIGHT.__getitem__, default=Reason.ALL_READY)
+    ready = condition(
+        READY,
+        worst is Reason.ALL_READY,
+        worst,
+        "; ".join(f.message for f in findings) or "All resources are ready",
+        now,
+        seen.generation,
+    )
+    return DGDStatus(
+        state=_state(seen, worst),
+        conditions=with_condition(old.conditions, ready, now),
+        components={c.name: _component_status(seen, c) for c in seen.graph.components},
+        observed_generation=seen.generation,
+    )
+
+
+def failed_status(message: str, generation: int, old: DGDStatus, now: datetime) -> DGDStatus:
+    """Return the status of a graph that cannot be read at all; its components stay as they are."""
+    ready = condition(READY, False, Reason.CANNOT_RECONCILE, message, now, generation)
+    return DGDStatus(
+        state=DgdState.FAILED,
+        conditions=with_condition(old.conditions, ready, now),
+        components=old.components,
+        observed_generation=generation,
+    )
+
+
+def findings_of(seen: GraphSeen) -> Iterable[Finding]:
+    """Return what stands against being ready, in the order of the manifest."""
+    for problem in seen.problems:
+        yield Finding(reason=Reason.CANNOT_RECONCILE, message=str(problem))
+    impossible = {problem.component for problem in seen.problems}
+    for component in seen.graph.components:
+        if component.name in impossible:
+            continue
+        finding = _finding(seen, component)
+        if finding is not None:
+            yield finding
+
+
+def is_ready(deployment: DeploymentSeen) -> bool:
+    """Whether exactly the wanted pods, all of the newest template, are ready.
+
+    ``replicas`` leaves out pods that are being deleted, so a scale-down is ready at once; pods of
+    an older template count in it, so a rolling update is not, even while the old ones serve.
+    """
+    return (
+        deployment.observed_generation == deployment.generation
+        and deployment.wanted
+        == deployment.replicas
+        == deployment.updated
+        == deployment.ready
+        == deployment.available
+    )
+
+
+def _finding(seen: GraphSeen, component: Component) -> Finding | None:
+    deployment = seen.deployment(component)
+    if deployment is None:
+        return Finding(reason=Reason.NOT_READY, message=f"{component.name}: no Deployment yet")
+    if is_ready(deployment):
+        return None
+    pods = [pod for pod in seen.pods if pod.component == component.name]
+    troubled = [(pod, trouble) for pod in pods for trouble in pod.troubles]
+    unschedulable = [pod for pod in pods if pod.unschedulable is not None]
+    count = f"{component.name}: {min(deployment.ready, deployment.wanted)} of {deployment.wanted}"
+    text = f"{count} pods are ready"
+    if troubled:
+        shown = (f"pod {pod.name} {trouble}" for pod, trouble in troubled[:_MAX_TROUBLES_SHOWN])
+        return Finding(reason=Reason.PODS_NOT_READY, message=f"{text}; {', '.join(shown)}")
+    if deployment.failure is not None:
+        return Finding(reason=_failure_reason(deployment), message=f"{text}; {deployment.failure}")
+    if unschedulable:
+        pod = unschedulable[0]
+        cause = f"{len(unschedulable)} without a node, pod {pod.name}: {pod.unschedulable}"
+        return Finding(reason=Reason.NO_CAPACITY, message=f"{text}; {cause}")
+    return Finding(reason=_waiting_reason(deployment), message=text)
+
+
+def _failure_reason(deployment: DeploymentSeen) -> Reason:
+    over_quota = "exceeded quota" in (deployment.failure or "")
+    return Reason.NO_CAPACITY if over_quota else Reason.PODS_NOT_READY
+
+
+def _waiting_reason(deployment: DeploymentSeen) -> Reason:
+    behind = deployment.observed_generation not in (None, deployment.generation)
+    return (
+        Reason.UPDATING if behind or deployment.replicas > deployment.updated else Reason.NOT_READY
+    )
+
+
+def _state(seen: GraphSeen, worst: Reason) -> DgdState:
+    if worst is Reason.CANNOT_RECONCILE:
+        return DgdState.FAILED
+    if worst is Reason.ALL_READY:
+        return DgdState.SUCCESSFUL
+    untouched = all(d.observed_generation is None for d in seen.deployments)
+    return DgdState.INITIALIZING if untouched else DgdState.PENDING
+
+
+def _component_status(seen: GraphSeen, component: Component) -> ComponentStatus:
+    namespace = dynamo_namespace(seen.graph.namespace or "default", seen.graph.name)
+    shape = ComponentStatus(
+        gpus_per_engine=component.gpus * component.nodes,
+        gpus_per_replica=component.gpus * component.nodes,
+        served_model_name=served_model_name(seen.graph, component),
+        runtime_namespace=namespace,
+    )
+    deployment = seen.deployment(component)
+    if deployment is None:
+        return shape
+    return shape.model_copy(
+        update={
+            "component_kind": "Deployment",
+            "component_name": deployment.name,
+            "component_names": (deployment.name,),
+            "replicas": deployment.replicas,
+            "updated_replicas": deployment.updated,
+            "ready_replicas": deployment.ready,
+            "available_replicas": deployment.available,
+        }
+    )

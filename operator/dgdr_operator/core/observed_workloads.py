@@ -1,0 +1,154 @@
+"""Deployments and pods as the cluster reports them, read into values once."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dgdr_api.names import Label
+
+# What a waiting container says when waiting longer will not help by itself.
+_STUCK = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "PreCreateHookError",
+        "RunContainerError",
+    }
+)
+MAX_WORDS_CHARS = 300
+
+# A log line may hold a token; a status is read by more people than a log.
+_SECRET = re.compile(r"\b(?:hf_|sk-|ghp_|nvapi-)[\w-]{8,}|(?i:bearer\s+)[\w.~+/=-]{8,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentSeen:
+    """A Deployment: what is wanted of it and how far it is.
+
+    ``observed_generation`` is None as long as no controller has looked at it. ``failure`` is why
+    pods cannot be created, such as a quota.
+    """
+
+    name: str
+    generation: int = 0
+    observed_generation: int | None = None
+    wanted: int = 0
+    replicas: int = 0
+    updated: int = 0
+    ready: int = 0
+    available: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a container does not run: what the kubelet says and the process's last words."""
+
+    container: str
+    reason: str
+    restarts: int = 0
+    words: str = ""
+
+    def __str__(self) -> str:
+        again = f" after {self.restarts} restarts" if self.restarts else ""
+        words = f": {self.words}" if self.words else ""
+        return f"container {self.container} {self.reason}{again}{words}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodSeen:
+    """A pod that is not being deleted; ``unschedulable`` is the scheduler's sentence."""
+
+    name: str
+    component: str
+    unschedulable: str | None = None
+    troubles: tuple[Trouble, ...] = ()
+
+
+def deployment_seen(manifest: dict[str, Any]) -> DeploymentSeen:
+    """Read a Deployment."""
+    meta, status = manifest["metadata"], manifest.get("status") or {}
+    failures = (
+        c.get("message", "")
+        for c in status.get("conditions") or ()
+        if c.get("type") == "ReplicaFailure" and c.get("status") == "True"
+    )
+    return DeploymentSeen(
+        name=meta["name"],
+        generation=meta.get("generation", 0),
+        observed_generation=status.get("observedGeneration"),
+        wanted=manifest["spec"].get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        ready=status.get("readyReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        failure=next(failures, None),
+    )
+
+
+def pods_seen(manifests: Iterable[dict[str, Any]]) -> tuple[PodSeen, ...]:
+    """Read pods, without those that are being deleted or are done."""
+    return tuple(
+        _pod_seen(manifest)
+        for manifest in manifests
+        if not manifest["metadata"].get("deletionTimestamp")
+        and (manifest.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+    )
+
+
+def _pod_seen(manifest: dict[str, Any]) -> PodSeen:
+    meta, status = manifest["metadata"], manifest.get("status") or {}
+    unschedulable = (
+        c.get("message") or c.get("reason", "")
+        for c in status.get("conditions") or ()
+        if c.get("type") == "PodScheduled" and c.get("status") == "False"
+    )
+    containers = [
+        *(status.get("initContainerStatuses") or ()),
+        *(status.get("containerStatuses") or ()),
+    ]
+    return PodSeen(
+        name=meta["name"],
+        component=(meta.get("labels") or {}).get(Label.COMPONENT, ""),
+        unschedulable=next(unschedulable, None),
+        troubles=tuple(_troubles(containers)),
+    )
+
+
+def _troubles(statuses: Iterable[dict[str, Any]]) -> Iterator[Trouble]:
+    for status in statuses:
+        state = status.get("state") or {}
+        waiting = state.get("waiting") or {}
+        ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated")
+        restarts = status.get("restartCount", 0)
+        stuck = waiting.get("reason") in _STUCK
+        # Exit code 0 is no comfort: a worker that may not register ends with it.
+        if not stuck and (status.get("ready") or not ended):
+            continue
+        yield Trouble(
+            container=status.get("name", ""),
+            reason=_reason(waiting.get("reason") if stuck else None, ended),
+            restarts=restarts,
+            words=last_words((ended or {}).get("message") or waiting.get("message") or ""),
+        )
+
+
+def _reason(waiting: str | None, ended: dict[str, Any] | None) -> str:
+    end = f"{ended.get('reason', 'Error')}, exit code {ended.get('exitCode')}" if ended else ""
+    if waiting and end:
+        return f"{waiting} ({end})"
+    return waiting or f"ended ({end})"
+
+
+def last_words(text: str) -> str:
+    """Return the last line that says something, shortened, without what looks like a token."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    line = _SECRET.sub("[token]", lines[-1]) if lines else ""
+    return line if len(line) <= MAX_WORDS_CHARS else f"{line[: MAX_WORDS_CHARS - 3]}..."

@@ -1,0 +1,61 @@
+"""The pod template of a component."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dgdr_api.graph import Component, Graph
+from dgdr_api.pods import MAIN
+from dgdr_operator.core.container import main_container
+from dgdr_operator.core.data_plane import DataPlane
+from dgdr_operator.core.discovery_rbac import service_account_name
+from dgdr_operator.core.overlay import overlay, overlay_list
+from dgdr_operator.core.storage import storage
+from dgdr_operator.core.workload_labels import pod_labels
+
+# Upstream images run as a user of group 1000, which must be able to write mounted volumes.
+POD_GROUP = 1000
+
+# How long requests that a pod has already accepted may take after its preStop delay.
+DRAIN_S = 60
+
+_MERGED = frozenset({"containers", "volumes", "tolerations", "imagePullSecrets", "securityContext"})
+
+
+def pod_template(graph: Graph, component: Component, plane: DataPlane) -> dict[str, Any]:
+    """Return the template: defaults, then the user's podTemplate, then labels that we select by."""
+    metadata: dict[str, Any] = {**component.pod_meta, "labels": pod_labels(graph, component)}
+    if annotations := {**graph.pod_annotations, **component.annotations}:
+        metadata["annotations"] = annotations
+    return {"metadata": metadata, "spec": _pod_spec(graph, component, plane)}
+
+
+def service_account(graph: Graph, component: Component, plane: DataPlane) -> str | None:
+    """Return the account that the pods run as: the user's, else the one that may discover."""
+    own = component.pod.get("serviceAccountName")
+    if own:
+        return str(own)
+    return service_account_name(graph.name) if plane.needs_rights else None
+
+
+def _pod_spec(graph: Graph, component: Component, plane: DataPlane) -> dict[str, Any]:
+    added = storage(graph, component)
+    main = main_container(graph, component, plane, added.mounts)
+    beside = [dict(c) for c in component.pod.get("containers", ()) if c.get("name") != MAIN]
+    ours: dict[str, Any] = {
+        "terminationGracePeriodSeconds": plane.pre_stop_s + DRAIN_S,
+        "securityContext": component.pod.get("securityContext") or {"fsGroup": POD_GROUP},
+        "containers": [main, *beside],
+    }
+    if account := service_account(graph, component, plane):
+        ours["serviceAccountName"] = account
+    lists: Mapping[str, list[dict[str, Any]]] = {
+        "volumes": overlay_list(added.volumes, component.volumes, "name"),
+        "tolerations": [dict(entry) for entry in component.tolerations],
+        "imagePullSecrets": overlay_list(
+            [{"name": name} for name in plane.pull_secrets],
+            component.pod.get("imagePullSecrets", ()),
+            "name",
+        ),
+    }
+    ours |= {name: entries for name, entries in lists.items() if entries}
+    return overlay(ours, {k: v for k, v in component.pod.items() if k not in _MERGED})
