@@ -1,0 +1,99 @@
+"""Read a request and what belongs to it, with the user's own kubeconfig and rights."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import kr8s
+from kr8s.objects import APIObject, ConfigMap, new_class
+from pydantic import ValidationError
+
+from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
+from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.names import OutputKey, dgd_name, output_config_map, points_config_map
+from dgdr_api.points import Point
+from dgdr_cli.errors import Unreachable, Unreadable
+from dgdr_cli.found import Found
+
+_DGDR = new_class(
+    "DynamoGraphDeploymentRequest",
+    version="nvidia.com/v1beta1",
+    plural="dynamographdeploymentrequests",
+)
+_DGD = new_class(
+    "DynamoGraphDeployment", version="nvidia.com/v1beta1", plural="dynamographdeployments"
+)
+_SLAP = new_class("SLAPlanner", version="dgdr.dev/v1alpha1", plural="slaplanners")
+
+
+class KubeSource:
+    """Reads through kr8s; implements ``dgdr_cli.found.Source``."""
+
+    def __init__(self, context: str | None = None) -> None:
+        with _readable_errors():
+            self._api = kr8s.api(context=context)
+
+    def find(self, name: str, namespace: str | None) -> Found | None:
+        """Read a request; ``None`` when there is none of that name.
+
+        Raises:
+            Unreachable: the cluster does not answer, or refuses.
+            Unreadable: an object does not have the shape that this program knows.
+        """
+        with _readable_errors():
+            return self._find(name, namespace or str(self._api.namespace))
+
+    def _find(self, name: str, namespace: str) -> Found | None:
+        manifest = self._get(_DGDR, name, namespace)
+        if manifest is None:
+            return None
+        request = DynamoGraphDeploymentRequest.parse(manifest)
+        dgd = request.status.dgd_name or dgd_name(name)
+        deployment = self._get(_DGD, dgd, namespace)
+        planner = self._get(_SLAP, dgd, namespace)
+        output = self._get(ConfigMap, output_config_map(name), namespace) or {}
+        return Found(
+            request=request,
+            points=tuple(self._points(name, namespace)),
+            selected=selected_candidate(output.get("data") or {}),
+            deployment=DynamoGraphDeployment.parse(deployment) if deployment else None,
+            planner=SLAPlanner.parse(planner) if planner else None,
+        )
+
+    def _get(
+        self, kind: type[APIObject] | type[ConfigMap], name: str, namespace: str
+    ) -> dict[str, Any] | None:
+        try:
+            found = kind.get(name, namespace=namespace, api=self._api)
+        except kr8s.NotFoundError:
+            return None
+        return dict(found.raw)
+
+    def _points(self, name: str, namespace: str) -> Iterator[Point]:
+        """Yield the points of all ConfigMaps; they are numbered without a gap."""
+        index = 0
+        while stored := self._get(ConfigMap, points_config_map(name, index), namespace):
+            yield from (Point.from_text(text) for text in (stored.get("data") or {}).values())
+            index += 1
+
+
+def selected_candidate(output: Mapping[str, str]) -> str | None:
+    """Return the candidate that the profiling run's report names, once there is a report."""
+    report = json.loads(output.get(OutputKey.REPORT) or "{}")
+    selected = report.get("selected") if isinstance(report, dict) else None
+    return selected if isinstance(selected, str) else None
+
+
+@contextmanager
+def _readable_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as exc:
+        raise Unreadable(f"an object has another shape than this version knows: {exc}") from exc
+    except ValueError as exc:  # how kr8s says that there is no usable kubeconfig
+        raise Unreachable(f"no access to a cluster: {exc}; check KUBECONFIG") from exc
+    except (kr8s.ServerError, kr8s.APITimeoutError, httpx.HTTPError) as exc:
+        raise Unreachable(f"the cluster did not answer: {exc}") from exc

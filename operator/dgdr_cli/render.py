@@ -1,0 +1,110 @@
+"""The view as text: rich draws it on a terminal, and plainly into a pipe."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dgdr_cli.view import Candidate, Deployment, Planner, View
+
+NOT_MEASURED = "-"
+_PHASE_STYLE = {"Deployed": "bold green", "Ready": "bold green", "Failed": "bold red"}
+
+
+def render(view: View) -> RenderableType:
+    """Draw everything that is known."""
+    parts: list[RenderableType] = [*_head(view)]
+    if view.candidates:
+        parts += [Text(), _candidates(view.candidates)]
+    if view.deployment:
+        parts += [Text(), _deployment(view.deployment)]
+    if view.planner:
+        parts += [Text(), *_planner(view.planner)]
+    return Group(*parts)
+
+
+def _head(view: View) -> list[Text]:
+    phase = "/".join(part for part in (view.phase, view.profiling_phase) if part)
+    title = Text.assemble(
+        (f"{view.namespace}/{view.name}", "bold"),
+        "  ",
+        (phase, _PHASE_STYLE.get(view.phase, "bold yellow")),
+    )
+    lines = [title, Text(view.wanted, style="dim"), Text(f"Targets: {view.targets}", style="dim")]
+    if view.message:
+        lines.append(Text(view.message, style="red" if view.failed else ""))
+    return lines
+
+
+def _table(*columns: tuple[str, str]) -> Table:
+    """Return a table of left and right aligned columns (``<`` and ``>``)."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title, side in columns:
+        right = side == ">"
+        table.add_column(title, justify="right" if right else "left", no_wrap=right)
+    return table
+
+
+def _candidates(candidates: tuple[Candidate, ...]) -> Table:
+    table = _table(
+        ("CANDIDATE", "<"),
+        ("GPUS", ">"),
+        ("TTFT ms", ">"),
+        ("ITL ms", ">"),
+        ("TOKENS/S/GPU", ">"),
+        ("POINTS", ">"),
+        ("TARGETS", "<"),
+        ("", "<"),
+    )
+    for row in candidates:
+        table.add_row(
+            row.name,
+            str(row.gpus),
+            _number(row.ttft_ms, 0),
+            _number(row.itl_ms, 1),
+            _number(row.output_tokens_per_s_per_gpu, 0),
+            f"{row.points} {'estimated' if row.estimated else 'measured'}",
+            _targets(row),
+            Text("selected", style="bold green") if row.selected else "",
+        )
+    return table
+
+
+def _number(value: float | None, digits: int) -> str:
+    return NOT_MEASURED if value is None else f"{value:.{digits}f}"
+
+
+def _targets(row: Candidate) -> Text:
+    if row.missed:
+        return Text(f"{' and '.join(row.missed)} missed", style="red")
+    if row.ttft_ms is None or row.itl_ms is None:
+        return Text("measuring", style="dim")
+    return Text("met", style="green")
+
+
+def _deployment(deployment: Deployment) -> Table:
+    table = _table(("DEPLOYMENT", "<"), ("STATE", "<"), ("READY REPLICAS", "<"))
+    replicas = ", ".join(
+        f"{role.name} {NOT_MEASURED if role.ready is None else role.ready}/{role.wanted}"
+        for role in deployment.roles
+    )
+    table.add_row(deployment.name, deployment.state, replicas)
+    return table
+
+
+def _planner(planner: Planner) -> list[RenderableType]:
+    table = _table(("PLANNER", "<"), ("MODE", "<"), ("LOAD", "<"))
+    table.add_row(planner.name, planner.mode, planner.load)
+    parts: list[RenderableType] = [table]
+    parts += [Text(trouble, style="yellow") for trouble in planner.troubles]
+    if planner.decisions:
+        parts += [Text(), _decisions(planner)]
+    return parts
+
+
+def _decisions(planner: Planner) -> Table:
+    table = _table(("DECIDED", "<"), ("REASON", "<"), ("REPLICAS", "<"), ("WHY", "<"))
+    for decision in planner.decisions:
+        table.add_row(
+            f"{decision.time:%H:%M:%S}", decision.reason, decision.changes, decision.message
+        )
+    return table

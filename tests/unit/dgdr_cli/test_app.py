@@ -1,0 +1,79 @@
+"""The commands: exit codes, and what ends a watch."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
+from dgdr_cli.app import app
+from dgdr_cli.errors import NotThere
+from dgdr_cli.found import Found
+
+
+def found(phase: str) -> Found:
+    return Found(
+        request=DynamoGraphDeploymentRequest.parse(
+            {
+                "metadata": {"name": "qwen", "namespace": "team"},
+                "spec": {"model": "m"},
+                "status": {"phase": phase},
+            }
+        )
+    )
+
+
+@dataclass
+class Phases:
+    """Answers with one phase after the other; the last one stays."""
+
+    phases: list[str]
+    looks: int = 0
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def find(self, name: str, namespace: str | None) -> Found | None:
+        self.asked.append((name, namespace))
+        if not self.phases:
+            return None
+        phase = self.phases[min(self.looks, len(self.phases) - 1)]
+        self.looks += 1
+        return found(phase)
+
+
+def run(source: Phases, *arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments), obj=source)
+
+
+@pytest.mark.parametrize(
+    ("phase", "code"),
+    [("Profiling", 0), ("Deployed", 0), ("Failed", 1)],
+)
+def test_status_exits_with_an_error_only_for_a_failed_request(phase: str, code: int) -> None:
+    ran = run(Phases([phase]), "status", "qwen", "-n", "team")
+    assert ran.exit_code == code, ran.output
+    assert f"team/qwen  {phase}" in ran.output
+
+
+def test_a_request_that_is_not_there_is_named() -> None:
+    ran = run(Phases([]), "status", "qwen", "-n", "team")
+    assert isinstance(ran.exception, NotThere)
+    assert "no request qwen in namespace team" in str(ran.exception)
+
+
+def test_a_watch_ends_at_the_phase_that_was_asked_for() -> None:
+    source = Phases(["Profiling", "Deploying", "Deployed"])
+    ran = run(source, "watch", "qwen", "--until", "deployed", "--interval", "0.5")
+    assert (ran.exit_code, source.looks) == (0, 3), ran.output
+
+
+def test_a_watch_ends_with_an_error_when_the_request_fails() -> None:
+    source = Phases(["Failed"])
+    ran = run(source, "watch", "qwen", "--until", "Deployed")
+    assert (ran.exit_code, source.looks) == (1, 1), ran.output
+
+
+def test_without_a_namespace_the_one_of_the_context_is_asked() -> None:
+    source = Phases(["Ready"])
+    run(source, "status", "qwen")
+    assert source.asked == [("qwen", None)]
