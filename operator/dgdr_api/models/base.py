@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    JsonValue,
     PlainSerializer,
     WithJsonSchema,
 )
@@ -99,6 +100,10 @@ EmbeddedResource = Annotated[
     ),
 ]
 """A Kubernetes object inside another one."""
+
+
+NULLABLE: dict[str, JsonValue] = {"nullable": True}
+"""For a field in which users' manifests say "unset" by null."""
 
 
 class ConditionStatus(StrEnum):

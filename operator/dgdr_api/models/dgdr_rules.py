@@ -18,8 +18,12 @@ MAX_NAME_CHARS_OF_JOB = 63 - len("profile-")
 
 
 def _set(field: str) -> str:
-    """CEL for: the field is there and not null, which upstream's manifests write for unset."""
-    return f"(has(self.{field}) && self.{field} != null)"
+    """CEL for: the field is there and not null, which upstream's manifests write for "unset".
+
+    A null reaches the rules through server-side apply; other writes have it pruned. ``dyn``,
+    because CEL refuses to compare a number with null.
+    """
+    return f"(has(self.{field}) && dyn(self.{field}) != null)"
 
 
 _TTFT, _ITL, _E2E = _set("ttft"), _set("itl"), _set("e2eLatency")
@@ -38,7 +42,7 @@ SLA: tuple[CelRule, ...] = (
 
 WORKLOAD: tuple[CelRule, ...] = (
     CelRule(
-        expression="!(has(self.requestRate) && has(self.concurrency))",
+        expression=f"!({_set('requestRate')} && {_set('concurrency')})",
         message="requestRate and concurrency exclude each other: give requests per second or "
         "requests in flight",
         at=".requestRate",
@@ -63,7 +67,8 @@ def root_rules(spec_fields: Iterable[str]) -> tuple[CelRule, ...]:
     """
     locked = ", ".join(f"'{phase}'" for phase in LOCKED_PHASES)
     apply_only = " && ".join(
-        f"self.spec.?{field} == oldSelf.spec.?{field}"
+        f"has(self.spec.{field}) == has(oldSelf.spec.{field})"
+        f" && (!has(self.spec.{field}) || self.spec.{field} == oldSelf.spec.{field})"
         for field in spec_fields
         if field != "autoApply"
     )

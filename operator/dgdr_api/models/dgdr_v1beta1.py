@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dgdr_api.models import dgdr_rules as rules
 from dgdr_api.models.base import (
+    NULLABLE,
     ApiModel,
     Conditions,
     EmbeddedResource,
@@ -149,19 +150,29 @@ class Workload(ApiModel):
     """The load to plan for."""
 
     isl: Int32 | None = Field(
-        default=None, ge=1, description="Tokens of a prompt (input). Default: 4000."
+        default=None,
+        ge=1,
+        description="Tokens of a prompt (input). Default: 4000.",
+        json_schema_extra=NULLABLE,
     )
     osl: Int32 | None = Field(
-        default=None, ge=1, description="Tokens of an answer (output). Default: 1000."
+        default=None,
+        ge=1,
+        description="Tokens of an answer (output). Default: 1000.",
+        json_schema_extra=NULLABLE,
     )
     concurrency: float | None = Field(
         default=None,
         gt=0,
         description="Requests in flight at once. Excludes requestRate. Without both, the "
         "configuration with the most throughput per GPU is picked.",
+        json_schema_extra=NULLABLE,
     )
     request_rate: float | None = Field(
-        default=None, gt=0, description="Requests per second. Excludes concurrency."
+        default=None,
+        gt=0,
+        description="Requests per second. Excludes concurrency.",
+        json_schema_extra=NULLABLE,
     )
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = rules.WORKLOAD
@@ -174,20 +185,20 @@ class Sla(ApiModel):
         default=None,
         gt=0,
         description="Time to first token in milliseconds. Needs itl. Default: 2000.",
-        json_schema_extra={"nullable": True},
+        json_schema_extra=NULLABLE,
     )
     itl: float | None = Field(
         default=None,
         gt=0,
         description="Time between output tokens in milliseconds. Needs ttft. Default: 30.",
-        json_schema_extra={"nullable": True},
+        json_schema_extra=NULLABLE,
     )
     e2e_latency: float | None = Field(
         default=None,
         alias="e2eLatency",
         gt=0,
         description="Time of a whole request in milliseconds. Replaces ttft and itl.",
-        json_schema_extra={"nullable": True},
+        json_schema_extra=NULLABLE,
     )
     optimization_type: OptimizationType | None = Field(
         default=None, description="What to prefer among configurations that hold the targets."
@@ -228,7 +239,7 @@ class Features(ApiModel):
         default=None,
         description="Configuration of the SLA planner, with upstream's PlannerConfig keys. "
         "Present, even empty: the deployment is scaled by a planner. Default: no planner.",
-        json_schema_extra={"nullable": True},
+        json_schema_extra=NULLABLE,
     )
     kv_router: Switch | None = Field(
         default=None, description="Route requests by cached prefixes (DYN_ROUTER_MODE=kv)."
