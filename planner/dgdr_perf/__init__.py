@@ -1,0 +1,1 @@
+"""Performance of one engine: measured curves, queueing and sizing. Pure; numpy and scipy only."""

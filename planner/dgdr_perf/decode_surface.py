@@ -1,0 +1,80 @@
+"""Time between tokens of one decode engine, by batch and by context.
+
+``itl = a + b * batch + c * kv_tokens``: a step reads the weights once (a), computes one token per
+request (b), and reads every cached token (c). Throughput is not measured apart: by Little's law
+it is ``batch / itl``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from dgdr_api.profile_data import DecodeData
+from dgdr_perf.curve_fit import Array, Estimate, Form, checked
+
+# Where points do not tell: reading the weights is half of a step.
+ASSUMED_SHARES = (0.5, 0.25, 0.25)
+# Measured batches and contexts are means of what the load tool reached, so never round numbers.
+TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSurface:
+    """Never falls with batch or context; continuous."""
+
+    form: Form
+    batches: tuple[float, float]
+    contexts: tuple[float, float]
+    most_kv_tokens: float
+
+    @classmethod
+    def fit(
+        cls, batch: Sequence[float], context_tokens: Sequence[float], itl_ms: Sequence[float]
+    ) -> Self:
+        """Fit from one point up, in any order, with repetitions.
+
+        Raises:
+            ProfileError: names the point that cannot be used.
+        """
+        columns = {"batch": batch, "context_tokens": context_tokens, "itl_ms": itl_ms}
+        batches, contexts, latency_ms = checked(columns, "decode")
+        kv_tokens = batches * contexts
+        inputs = len(np.unique(np.stack([batches, contexts], axis=1), axis=0))
+        form = Form.fit(_terms(batches, kv_tokens), latency_ms, ASSUMED_SHARES, inputs)
+        return cls(form, _range(batches), _range(contexts), float(kv_tokens.max()))
+
+    @classmethod
+    def of(cls, data: DecodeData) -> Self:
+        """Fit to stored profile data; the batch follows from KV usage and context."""
+        contexts = [max(context, 1.0) for context in data.context_length]
+        batch = [
+            usage * data.max_kv_tokens / context
+            for usage, context in zip(data.kv_usage, contexts, strict=True)
+        ]
+        return cls.fit(batch, contexts, data.itl_ms)
+
+    def itl_ms(self, batch: float, context_tokens: float) -> Estimate:
+        """Time between tokens at this batch and mean context."""
+        value = self.itl_of_batches(np.array([batch]), context_tokens)[0]
+        in_range = _within(batch, self.batches) and _within(context_tokens, self.contexts)
+        return Estimate(value_ms=float(value), in_range=in_range)
+
+    def itl_of_batches(self, batches: Array, context_tokens: float) -> Array:
+        """Time between tokens in ms at each batch, all at the same mean context."""
+        kv_tokens = batches * context_tokens
+        beyond = np.maximum(batches / self.batches[1], kv_tokens / self.most_kv_tokens)
+        return self.form(_terms(batches, kv_tokens), beyond)
+
+
+def _terms(batches: Array, kv_tokens: Array) -> Array:
+    return np.stack([np.ones_like(batches), batches, kv_tokens], axis=1)
+
+
+def _range(values: Array) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
+
+
+def _within(value: float, bounds: tuple[float, float]) -> bool:
+    return bounds[0] * (1 - TOLERANCE) <= value <= bounds[1] * (1 + TOLERANCE)

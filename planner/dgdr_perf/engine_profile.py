@@ -1,0 +1,40 @@
+"""What is known of one engine: both curves, and what its KV cache holds."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_perf.decode_surface import DecodeSurface
+from dgdr_perf.prefill_curve import PrefillCurve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineProfile:
+    """Performance of one prefill and one decode replica, whatever GPUs each has."""
+
+    prefill: PrefillCurve
+    decode: DecodeSurface
+    max_kv_tokens: int
+
+    @classmethod
+    def of(cls, prefill: PrefillData, decode: DecodeData) -> Self:
+        """Fit to stored profile data.
+
+        Raises:
+            ProfileError: names the point that cannot be used.
+        """
+        return cls(
+            prefill=PrefillCurve.of(prefill),
+            decode=DecodeSurface.of(decode),
+            max_kv_tokens=decode.max_kv_tokens,
+        )
+
+    @classmethod
+    def from_json(cls, prefill: str, decode: str) -> Self:
+        """Fit to the two JSON files of a profile ConfigMap.
+
+        Raises:
+            ProfileDataError: the text is not profile data.
+            ProfileError: names the point that cannot be used.
+        """
+        return cls.of(PrefillData.from_json(prefill), DecodeData.from_json(decode))

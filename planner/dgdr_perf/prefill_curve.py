@@ -1,0 +1,53 @@
+"""Time to first token of one unloaded engine, by prompt length.
+
+``ttft = a + b * isl + c * isl**2``: a fixed part, the linear layers, and attention, which looks
+from each token back on all before it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from dgdr_api.profile_data import PrefillData
+from dgdr_perf.curve_fit import Array, Estimate, Form, checked
+
+# Where points do not tell: half fixed, half linear; attention matters for long prompts only.
+ASSUMED_SHARES = (0.5, 0.5, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillCurve:
+    """Never falls with the prompt length; continuous."""
+
+    form: Form
+    shortest_isl: float
+    longest_isl: float
+
+    @classmethod
+    def fit(cls, isl: Sequence[float], ttft_ms: Sequence[float]) -> Self:
+        """Fit from one point up, in any order, with repetitions.
+
+        Raises:
+            ProfileError: names the point that cannot be used.
+        """
+        lengths, latency_ms = checked({"isl": isl, "ttft_ms": ttft_ms}, "prefill")
+        form = Form.fit(_terms(lengths), latency_ms, ASSUMED_SHARES, len(np.unique(lengths)))
+        return cls(form, float(lengths.min()), float(lengths.max()))
+
+    @classmethod
+    def of(cls, data: PrefillData) -> Self:
+        """Fit to stored profile data."""
+        return cls.fit(data.isl, data.ttft_ms)
+
+    def ttft_ms(self, isl: float) -> Estimate:
+        """Time to first token when nothing else runs."""
+        lengths = np.array([isl])
+        value = self.form(_terms(lengths), lengths / self.longest_isl)[0]
+        in_range = self.shortest_isl <= isl <= self.longest_isl
+        return Estimate(value_ms=float(value), in_range=bool(in_range))
+
+
+def _terms(isl: Array) -> Array:
+    return np.stack([np.ones_like(isl), isl, isl**2], axis=1)
