@@ -1,0 +1,311 @@
+"""Command lines and configuration of every part, as pure functions of the cluster.
+
+Each flag that is not self-evident carries the reason for it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hack.cluster import gpus
+from hack.cluster.model import API_PORT, CONTAINERD_SOCKET, NODE_NAME, PAUSE_IMAGE, Tier
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hack.cluster.model import Cluster
+
+# Debian's containernetworking-plugins puts them here, not in /opt/cni/bin.
+CNI_PLUGINS = "/usr/lib/cni"
+FAKE_NODE_ANNOTATION = "kwok.x-k8s.io/node"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A process of the node. ``program`` is what /proc/PID/exe ends with."""
+
+    program: str
+    argv: tuple[str, ...]
+
+
+def first(cluster: Cluster, binaries: Path) -> tuple[Component, ...]:
+    """What starts at once: the API server retries until etcd answers."""
+    started = (etcd(cluster, binaries), apiserver(cluster, binaries))
+    if cluster.tier is Tier.FULL:
+        return (*started, containerd(cluster))
+    return started
+
+
+def second(cluster: Cluster, binaries: Path) -> tuple[Component, ...]:
+    """What starts when the API server is ready."""
+    started = (
+        controller_manager(cluster, binaries),
+        scheduler(cluster, binaries),
+        kwok(cluster, binaries),
+    )
+    if cluster.tier is Tier.FULL:
+        node = (kubelet(cluster, binaries), kube_proxy(cluster, binaries))
+        return (*started, *node, coredns(cluster, binaries))
+    return started
+
+
+def expected_programs(tier: Tier) -> frozenset[str]:
+    """The parts without which a cluster of this tier is not healthy."""
+    light = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"}
+    node = {"containerd", "kubelet", "kube-proxy", "coredns"}
+    return frozenset(light | node if tier is Tier.FULL else light)
+
+
+def etcd(cluster: Cluster, binaries: Path) -> Component:
+    """Plain HTTP: only processes of the node's network namespace reach its loopback."""
+    client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
+    return _component(
+        binaries / "etcd",
+        f"--data-dir={cluster.run}/etcd",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        "--unsafe-no-fsync",  # the data does not outlive the boot
+        "--log-level=warn",
+    )
+
+
+def apiserver(cluster: Cluster, binaries: Path) -> Component:
+    pki = cluster.pki
+    return _component(
+        binaries / "kube-apiserver",
+        "--etcd-servers=http://127.0.0.1:2379",
+        f"--advertise-address={cluster.node_ip}",
+        "--bind-address=0.0.0.0",
+        f"--secure-port={API_PORT}",
+        f"--service-cluster-ip-range={cluster.service_cidr}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        f"--client-ca-file={pki}/ca.crt",
+        f"--tls-cert-file={pki}/apiserver.crt",
+        f"--tls-private-key-file={pki}/apiserver.key",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-account-key-file={pki}/sa.pub",
+        f"--service-account-signing-key-file={pki}/sa.key",
+        # Without these two, logs, exec, cp and port-forward are refused by kubelet.
+        f"--kubelet-client-certificate={pki}/kubelet-client.crt",
+        f"--kubelet-client-key={pki}/kubelet-client.key",
+        # The node's name resolves nowhere on the host.
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--requestheader-client-ca-file={pki}/front-ca.crt",
+        "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki}/front-client.crt",
+        f"--proxy-client-key-file={pki}/front-client.key",
+    )
+
+
+def controller_manager(cluster: Cluster, binaries: Path) -> Component:
+    pki = cluster.pki
+    return _component(
+        binaries / "kube-controller-manager",
+        *_kubeconfigs(cluster, "controller-manager"),
+        # Without it the user lacks its controllers' rights, and taints stay for ever.
+        "--use-service-account-credentials=true",
+        f"--root-ca-file={pki}/ca.crt",
+        f"--service-account-private-key-file={pki}/sa.key",
+        f"--cluster-signing-cert-file={pki}/ca.crt",
+        f"--cluster-signing-key-file={pki}/ca.key",
+        f"--requestheader-client-ca-file={pki}/front-ca.crt",
+        "--leader-elect=false",
+        # The bridge has one fixed subnet, and fake nodes would eat the range.
+        "--allocate-node-cidrs=false",
+        # The default of 20 requests a second costs 4 s at boot: a token for each controller.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+    )
+
+
+def scheduler(cluster: Cluster, binaries: Path) -> Component:
+    kubeconfigs = _kubeconfigs(cluster, "scheduler")
+    return _component(binaries / "kube-scheduler", *kubeconfigs, "--leader-elect=false")
+
+
+def kwok(cluster: Cluster, binaries: Path) -> Component:
+    return _component(
+        binaries / "kwok",
+        f"--kubeconfig={cluster.pki}/kwok.kubeconfig",
+        # It must never manage the real node: it would take over its heartbeat.
+        "--manage-all-nodes=false",
+        f"--manage-nodes-with-annotation-selector={FAKE_NODE_ANNOTATION}=fake",
+        f"--node-ip={cluster.node_ip}",
+        "--node-port=0",
+        f"--server-address={cluster.node_ip}:10247",
+    )
+
+
+def containerd(cluster: Cluster) -> Component:
+    return Component(
+        program="containerd", argv=("containerd", "--config", f"{cluster.run}/containerd.toml")
+    )
+
+
+def kubelet(cluster: Cluster, binaries: Path) -> Component:
+    offered = ",".join(f"{key}={value}" for key, value in gpus.labels().items())
+    return _component(
+        binaries / "kubelet",
+        f"--config={cluster.run}/kubelet.json",
+        f"--kubeconfig={cluster.pki}/node.kubeconfig",
+        f"--hostname-override={NODE_NAME}",
+        f"--node-ip={cluster.node_ip}",
+        f"--node-labels={offered}",
+        "--root-dir=/var/lib/kubelet",
+        f"--cert-dir={cluster.run}/kubelet/pki",
+    )
+
+
+def kube_proxy(cluster: Cluster, binaries: Path) -> Component:
+    return _component(binaries / "kube-proxy", f"--config={cluster.run}/kube-proxy.json")
+
+
+def coredns(cluster: Cluster, binaries: Path) -> Component:
+    """A process of the node, not a pod: DNS answers before the first image is there."""
+    return _component(binaries / "coredns", "-conf", f"{cluster.run}/Corefile")
+
+
+def _component(binary: Path, *arguments: str) -> Component:
+    return Component(program=binary.name, argv=(str(binary), *arguments))
+
+
+def _kubeconfigs(cluster: Cluster, user: str) -> tuple[str, ...]:
+    path = f"{cluster.pki}/{user}.kubeconfig"
+    flags = ("--kubeconfig", "--authentication-kubeconfig", "--authorization-kubeconfig")
+    return tuple(f"{flag}={path}" for flag in flags)
+
+
+def files(cluster: Cluster) -> dict[str, str]:
+    """Configuration files of the full tier, by path relative to the run folder."""
+    return {
+        "containerd.toml": containerd_config(cluster),
+        "cni/10-dgdr.conflist": json.dumps(cni_config(cluster), indent=1),
+        "kubelet.json": json.dumps(kubelet_config(cluster), indent=1),
+        "kube-proxy.json": json.dumps(kube_proxy_config(cluster), indent=1),
+        "Corefile": corefile(cluster),
+        "resolv.conf": "",  # no upstream: what is not in the cluster does not resolve
+    }
+
+
+def containerd_config(cluster: Cluster) -> str:
+    return f"""version = 2
+root = "{cluster.run}/containerd"
+state = "/run/containerd"
+oom_score = 0
+[grpc]
+  address = "{CONTAINERD_SOCKET}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{cluster.run}/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{PAUSE_IMAGE}"
+  # Where CAP_SYS_RESOURCE is missing, runc cannot set the score that kubelet asks for.
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = false
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "{CNI_PLUGINS}"
+    conf_dir = "{cluster.run}/cni"
+"""
+
+
+def cni_config(cluster: Cluster) -> dict[str, object]:
+    ipam = {
+        "type": "host-local",
+        "dataDir": "/run/cni-ipam",
+        "ranges": [[{"subnet": cluster.pod_cidr}]],
+        "routes": [{"dst": "0.0.0.0/0"}],
+    }
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "ipMasq": False,  # nothing leaves the node
+        "hairpinMode": True,  # a pod reaches itself through its Service
+        "ipam": ipam,
+    }
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
+    return {"cniVersion": "0.4.0", "name": "dgdr", "plugins": [bridge, portmap]}
+
+
+def kubelet_config(cluster: Cluster) -> dict[str, object]:
+    never = "0%"
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
+        "cgroupDriver": "cgroupfs",
+        "cgroupRoot": f"/{cluster.cgroup}",
+        "failCgroupV1": False,
+        "failSwapOn": False,
+        "clusterDNS": [cluster.dns_ip],
+        "clusterDomain": "cluster.local",
+        "resolvConf": f"{cluster.run}/resolv.conf",
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": f"{cluster.pki}/ca.crt"},
+        },
+        "authorization": {"mode": "Webhook"},
+        "evictionHard": {
+            "memory.available": never,
+            "nodefs.available": never,
+            "nodefs.inodesFree": never,
+            "imagefs.available": never,
+        },
+        # Images are imported by hand and cannot be pulled again.
+        "imageGCHighThresholdPercent": 100,
+        # How soon a patched capacity becomes allocatable.
+        "nodeStatusUpdateFrequency": "2s",
+        "nodeStatusReportFrequency": "1m",
+        "oomScoreAdj": 0,
+        "volumePluginDir": f"{cluster.run}/kubelet/volume-plugins",
+    }
+
+
+def kube_proxy_config(cluster: Cluster) -> dict[str, object]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "nftables",
+        "hostnameOverride": NODE_NAME,
+        "clusterCIDR": cluster.pod_cidr,
+        "clientConnection": {"kubeconfig": f"{cluster.pki}/proxy.kubeconfig"},
+        # The host's conntrack table cannot be written from another network namespace.
+        "conntrack": {
+            "maxPerCore": 0,
+            "min": 0,
+            "tcpEstablishedTimeout": "0s",
+            "tcpCloseWaitTimeout": "0s",
+        },
+        "oomScoreAdj": 0,
+    }
+
+
+def corefile(cluster: Cluster) -> str:
+    return f""".:53 {{
+  bind {cluster.node_ip}
+  errors
+  health {cluster.node_ip}:8080
+  ready {cluster.node_ip}:8181
+  kubernetes cluster.local in-addr.arpa {{
+    kubeconfig {cluster.pki}/coredns.kubeconfig {cluster.context}
+    pods insecure
+    ttl 5
+  }}
+}}
+"""

@@ -1,0 +1,41 @@
+"""Fake GPUs of the real node: numbers and labels, so that scheduling and discovery are real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hack.cluster.api import ApiError
+
+if TYPE_CHECKING:
+    from hack.cluster.api import Api
+
+RESOURCE = "nvidia.com/gpu"
+COUNT = 16
+# What NVIDIA's feature discovery writes on a machine with 141 GB H200s.
+PRODUCT = "NVIDIA-H200"
+MEMORY_MIB = 143771
+
+
+def labels(
+    count: int = COUNT, product: str = PRODUCT, memory_mib: int = MEMORY_MIB
+) -> dict[str, str]:
+    """The labels that hardware discovery reads."""
+    return {
+        "nvidia.com/gpu.product": product,
+        "nvidia.com/gpu.count": str(count),
+        "nvidia.com/gpu.memory": str(memory_mib),
+    }
+
+
+def offer(api: Api, node: str, count: int = COUNT) -> bool:
+    """Patch the capacity; False while the node is not registered yet.
+
+    Kubelet copies capacity to allocatable with its next status update and keeps it from then on.
+    """
+    try:
+        api.merge(f"/api/v1/nodes/{node}/status", {"status": {"capacity": {RESOURCE: str(count)}}})
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return False
+    return True
