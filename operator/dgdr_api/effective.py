@@ -130,20 +130,18 @@ def runtime_image(image: str, backend: Backend) -> str:
     Any image but upstream's profiler image is taken to be a runtime image already.
     """
     runtime = _RUNTIME_IMAGES.get(backend)
-    path, slash, last = image.rpartition("/")
-    name, separator, tag = _split_reference(last)
-    if runtime is None or name not in _PROFILER_IMAGES:
+    if runtime is None or not is_profiler_image(image):
         return image
-    return f"{path}{slash}{runtime}{separator}{tag}"
+    path, slash, last = image.rpartition("/")
+    # A digest names one image only, so it goes with the name; ``validate`` reports it.
+    _, colon, tag = last.partition("@")[0].partition(":")
+    return f"{path}{slash}{runtime}{colon}{tag}"
 
 
-def _split_reference(last: str) -> tuple[str, str, str]:
-    """Split ``name:tag`` or ``name@digest``.
-
-    A digest names one image, so it goes when the name changes; the result then has no tag.
-    """
-    name, _, _ = last.partition("@")
-    return name.partition(":")
+def is_profiler_image(image: str) -> bool:
+    """Whether upstream's profiler image is meant, which runs no engine."""
+    last = image.rpartition("/")[2]
+    return last.partition("@")[0].partition(":")[0] in _PROFILER_IMAGES
 
 
 def _targets(sla: Sla) -> tuple[float | None, float | None, float | None]:

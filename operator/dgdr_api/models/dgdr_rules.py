@@ -9,6 +9,11 @@ THOROUGH_WITH_AUTO = (
     'is incompatible with spec.backend "auto"; set spec.backend to a specific backend '
     "(sglang, trtllm, or vllm)"
 )
+TTFT_WITHOUT_ITL = "ttft and itl belong together: give both in milliseconds, or none of them"
+E2E_WITH_TTFT = "e2eLatency replaces ttft and itl: give either e2eLatency, or ttft with itl"
+RATE_WITH_CONCURRENCY = (
+    "requestRate and concurrency exclude each other: give requests per second or requests in flight"
+)
 LOCKED_PHASES = ("Profiling", "Deploying", "Ready", "Deployed")
 
 # The generated deployment is <name>-dgd and its longest component is the frontend.
@@ -31,11 +36,11 @@ _TTFT, _ITL, _E2E = _set("ttft"), _set("itl"), _set("e2eLatency")
 SLA: tuple[CelRule, ...] = (
     CelRule(
         expression=f"{_TTFT} == {_ITL}",
-        message="ttft and itl belong together: give both in milliseconds, or none of them",
+        message=TTFT_WITHOUT_ITL,
     ),
     CelRule(
         expression=f"!({_E2E} && ({_TTFT} || {_ITL}))",
-        message="e2eLatency replaces ttft and itl: give either e2eLatency, or ttft with itl",
+        message=E2E_WITH_TTFT,
         at=".e2eLatency",
     ),
 )
@@ -43,8 +48,7 @@ SLA: tuple[CelRule, ...] = (
 WORKLOAD: tuple[CelRule, ...] = (
     CelRule(
         expression=f"!({_set('requestRate')} && {_set('concurrency')})",
-        message="requestRate and concurrency exclude each other: give requests per second or "
-        "requests in flight",
+        message=RATE_WITH_CONCURRENCY,
         at=".requestRate",
     ),
 )

@@ -1,0 +1,212 @@
+"""Upstream's planner configuration, as far as our planner has the same behaviour.
+
+``features.planner`` holds the keys of upstream's PlannerConfig (1.0, 1.6), or the flags of 0.8
+with dashes or underscores. What has a counterpart becomes an SLAPlanner; what has none is
+reported, never dropped in silence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from dgdr_api.graph import Json
+from dgdr_api.models.base import ObjectMeta
+from dgdr_api.models.sla_planner import (
+    Behavior,
+    Bounds,
+    ConfigMapRef,
+    MetricsSource,
+    PlannerMode,
+    PlannerSla,
+    ProfileSource,
+    PrometheusSource,
+    RoleBounds,
+    ScaleUp,
+    SLAPlanner,
+    SLAPlannerSpec,
+    TargetRef,
+)
+from dgdr_api.problem import Problem, from_validation
+
+FIELD = "spec.features.planner"
+
+# Upstream's keys that ask for what our planner does anyway, when they have this value.
+_SAME_ANYWAY: Mapping[str, object] = {
+    "environment": "kubernetes",
+    "mode": "disagg",
+    "optimization_target": "sla",
+    "load_predictor": "constant",
+    "enable_throughput_scaling": True,
+    "enable_load_scaling": False,
+    "no_correction": True,
+    "min_gpu_budget": -1,
+}
+# Upstream's keys that our planner has nothing for.
+_WITHOUT_EFFECT = frozenset(
+    {
+        *_SAME_ANYWAY,
+        "load_adjustment_interval",
+        "load_adjustment_interval_seconds",
+        "load_prediction_window_size",
+        "global_planner_namespace",
+        "live_dashboard_port",
+        "control_api_port",
+        "report_interval_hours",
+    }
+)
+# Upstream's keys that the profiler, the deployment or the installation answers for.
+_ANSWERED_ELSEWHERE = frozenset(
+    {
+        "backend",
+        "namespace",
+        "model_name",
+        "profile_results_dir",
+        "prefill_engine_num_gpu",
+        "decode_engine_num_gpu",
+        "log_dir",
+        "metric_reporting_prometheus_port",
+    }
+)
+
+
+class PlannerKeys(BaseModel):
+    """The keys that have an effect here, with upstream's defaults; others stay in model_extra."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+
+    interval_s: float = Field(
+        default=180.0,
+        ge=5,
+        validation_alias=AliasChoices(
+            "throughput_adjustment_interval_seconds",
+            "throughput_adjustment_interval",
+            "adjustment_interval",
+        ),
+    )
+    ttft_ms: float | None = Field(
+        default=None, gt=0, validation_alias=AliasChoices("ttft_ms", "ttft")
+    )
+    itl_ms: float | None = Field(default=None, gt=0, validation_alias=AliasChoices("itl_ms", "itl"))
+    advisory: bool = Field(default=False, validation_alias=AliasChoices("advisory", "no_operation"))
+    min_endpoint: int = Field(default=1, ge=1)
+    prefill_min_endpoint: int | None = Field(default=None, ge=1)
+    decode_min_endpoint: int | None = Field(default=None, ge=1)
+    max_gpu_budget: int = Field(default=8, ge=1)
+    max_throughput_scaling_replicas: int | None = Field(default=None, ge=1)
+    metric_pulling_prometheus_endpoint: str | None = Field(default=None, pattern=r"^https?://.+")
+    pre_deployment_sweeping_mode: Literal["none", "rapid", "thorough"] = "rapid"
+
+    @property
+    def min_prefill(self) -> int:
+        """The fewest prefill replicas."""
+        return self.prefill_min_endpoint or self.min_endpoint
+
+    @property
+    def min_decode(self) -> int:
+        """The fewest decode replicas."""
+        return self.decode_min_endpoint or self.min_endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannerConfig:
+    """What a planner configuration asks for.
+
+    Attributes:
+        keys: what has an effect; upstream's defaults where the configuration is in error.
+        unknown: keys that upstream has not either.
+        without_effect: upstream's keys that our planner does not act on as given.
+        problems: values that cannot be used.
+    """
+
+    keys: PlannerKeys
+    unknown: tuple[str, ...] = ()
+    without_effect: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class BudgetTooSmall(ValueError):
+    """The GPU budget does not hold the smallest deployment."""
+
+
+def parse_planner_config(config: Json) -> PlannerConfig:
+    """Read a planner configuration; whatever it holds, nothing is raised."""
+    named = {key.lstrip("-").replace("-", "_"): value for key, value in config.items()}
+    try:
+        keys = PlannerKeys.model_validate(named)
+    except ValidationError as exc:
+        return PlannerConfig(keys=PlannerKeys(), problems=from_validation(exc, FIELD))
+    extra = keys.model_extra or {}
+    known = _WITHOUT_EFFECT | _ANSWERED_ELSEWHERE
+    return PlannerConfig(
+        keys=keys,
+        unknown=tuple(key for key in extra if key not in known),
+        without_effect=tuple(
+            key
+            for key, value in extra.items()
+            if key in _WITHOUT_EFFECT and (key, value) not in _SAME_ANYWAY.items()
+        ),
+    )
+
+
+def sla_planner(
+    config: PlannerConfig,
+    *,
+    target: str,
+    namespace: str,
+    profile_config_map: str,
+    ttft_ms: float,
+    itl_ms: float,
+    prefill_gpus: int,
+    decode_gpus: int,
+) -> SLAPlanner:
+    """Return the SLAPlanner of a deployment, named like it.
+
+    Args:
+        config: what ``features.planner`` asks for.
+        target: name of the DynamoGraphDeployment.
+        namespace: its namespace.
+        profile_config_map: ConfigMap with the curves.
+        ttft_ms: target where the configuration has none of its own.
+        itl_ms: likewise.
+        prefill_gpus: GPUs of one prefill replica.
+        decode_gpus: GPUs of one decode replica.
+
+    Raises:
+        BudgetTooSmall: the GPU budget does not hold the fewest replicas.
+    """
+    keys = config.keys
+    step, url = keys.max_throughput_scaling_replicas, keys.metric_pulling_prometheus_endpoint
+    spec = SLAPlannerSpec(
+        target_ref=TargetRef(name=target),
+        mode=PlannerMode.SHADOW if keys.advisory else PlannerMode.ACTIVE,
+        sla=PlannerSla(ttft_ms=keys.ttft_ms or ttft_ms, itl_ms=keys.itl_ms or itl_ms),
+        profile=ProfileSource(config_map_ref=ConfigMapRef(name=profile_config_map)),
+        roles=role_bounds(keys, prefill_gpus, decode_gpus),
+        interval=f"{keys.interval_s:g}s",
+        behavior=Behavior(scale_up=ScaleUp(max_step=step)) if step else None,
+        metrics=MetricsSource(prometheus=PrometheusSource(url=url)) if url else None,
+    )
+    return SLAPlanner(metadata=ObjectMeta(name=target, namespace=namespace), spec=spec)
+
+
+def role_bounds(keys: PlannerKeys, prefill_gpus: int, decode_gpus: int) -> RoleBounds:
+    """Share the GPU budget so that both roles at their most still fit into it.
+
+    A role that the other leaves GPUs to could grow further, but not without a budget that both
+    count against; the bounds are the promise that holds without one.
+    """
+    low_prefill, low_decode = keys.min_prefill, keys.min_decode
+    needed = low_prefill * prefill_gpus + low_decode * decode_gpus
+    spare = keys.max_gpu_budget - needed
+    if spare < 0:
+        raise BudgetTooSmall(
+            f"{FIELD}.max_gpu_budget: {keys.max_gpu_budget} GPUs do not hold {low_prefill} prefill "
+            f"of {prefill_gpus} and {low_decode} decode of {decode_gpus}; give {needed} or more"
+        )
+    pairs = spare // max(1, prefill_gpus + decode_gpus)
+    return RoleBounds(
+        prefill=Bounds(min=low_prefill, max=low_prefill + pairs),
+        decode=Bounds(min=low_decode, max=low_decode + pairs),
+    )

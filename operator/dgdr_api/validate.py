@@ -1,0 +1,217 @@
+"""What is wrong with a request, as far as the request itself says.
+
+The CRD holds most rules. Here are those that it cannot hold, and those of its CEL rules that a
+request may have escaped: it was stored before the rule, another operator owns the CRD, or it is
+checked before it is applied. Whether a claim, secret or policy exists is for the operator to look
+up; the words for it are here too.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dgdr_api.effective import EffectiveSpec, effective, is_profiler_image
+from dgdr_api.models import dgdr_rules as rules
+from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy, Sla, Workload
+from dgdr_api.models.profiling_policy import ProfilingPolicySpec
+from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, dgd_name
+from dgdr_api.planner_config import FIELD as PLANNER
+from dgdr_api.planner_config import parse_planner_config
+from dgdr_api.problem import Problem, summary
+
+__all__ = [
+    "Problem",
+    "hardware_problems",
+    "missing_claim",
+    "missing_config_map",
+    "missing_policy",
+    "problems",
+    "summary",
+]
+
+HARDWARE_NEEDED = "GPU hardware configuration is required when GPU discovery is disabled"
+_DNS_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+_DGD_VERSIONS = ("nvidia.com/v1beta1", "nvidia.com/v1alpha1")
+# Names of the components in every generated deployment.
+_COMPONENTS = ("frontend", "prefill", "decode", "worker")
+
+
+def problems(
+    spec: DGDRSpec, policy: ProfilingPolicySpec | None = None, name: str = ""
+) -> tuple[Problem, ...]:
+    """Return what is wrong with a spec; nothing when it can be profiled.
+
+    Args:
+        spec: the spec as the user gave it.
+        policy: the policy that applies; ``None`` when it is not known, which leaves out the rules
+            that depend on it.
+        name: the request's name; without it the generated names are not checked.
+    """
+    wanted = effective(spec)
+    return (
+        *_targets(spec.sla or Sla()),
+        *_load(spec.workload or Workload()),
+        *_strategy(wanted),
+        *_image(wanted, policy),
+        *_model_cache(spec),
+        *_override(spec),
+        *_planner(wanted),
+        *_names(wanted, name),
+    )
+
+
+def hardware_problems(gpu_sku: str | None, gpus_per_node: int | None) -> tuple[Problem, ...]:
+    """Return what is still missing about the GPUs, after discovery."""
+    if gpu_sku and gpus_per_node:
+        return ()
+    missing = [
+        field
+        for field, value in (("gpuSku", gpu_sku), ("numGpusPerNode", gpus_per_node))
+        if not value
+    ]
+    return (Problem("spec.hardware", None, f"{HARDWARE_NEEDED}; set {' and '.join(missing)}"),)
+
+
+def missing_claim(claim: str, namespace: str) -> Problem:
+    """Say that the model cache's volume claim does not exist."""
+    return Problem(
+        "spec.modelCache.pvcName",
+        claim,
+        f"model cache PVC {claim} not found in namespace {namespace}",
+    )
+
+
+def missing_policy(policy: str, namespace: str) -> Problem:
+    """Say that the ProfilingPolicy does not exist."""
+    return Problem(
+        "metadata.annotations[dgdr.dev/profiling-policy]",
+        policy,
+        f"ProfilingPolicy {policy} not found in namespace {namespace}; create it, or remove the "
+        "annotation",
+    )
+
+
+def missing_config_map(config_map: str, namespace: str) -> Problem:
+    """Say that the ConfigMap with the mockers' performance data does not exist."""
+    return Problem(
+        "spec.mocker.profilesConfigMap",
+        config_map,
+        f"ConfigMap {config_map} not found in namespace {namespace}",
+    )
+
+
+def _targets(sla: Sla) -> Iterator[Problem]:
+    given = {"ttft": sla.ttft, "itl": sla.itl}
+    if (sla.ttft is None) != (sla.itl is None):
+        lonely = {key: value for key, value in given.items() if value is not None}
+        yield Problem("spec.sla", lonely, rules.TTFT_WITHOUT_ITL)
+    if sla.e2e_latency is not None and any(value is not None for value in given.values()):
+        yield Problem("spec.sla.e2eLatency", sla.e2e_latency, rules.E2E_WITH_TTFT)
+
+
+def _load(workload: Workload) -> Iterator[Problem]:
+    if workload.request_rate is not None and workload.concurrency is not None:
+        yield Problem(
+            "spec.workload.requestRate", workload.request_rate, rules.RATE_WITH_CONCURRENCY
+        )
+
+
+def _strategy(wanted: EffectiveSpec) -> Iterator[Problem]:
+    if wanted.search_strategy is SearchStrategy.THOROUGH and wanted.backend is Backend.AUTO:
+        yield Problem("spec.searchStrategy", "thorough", rules.THOROUGH_WITH_AUTO)
+
+
+def _image(wanted: EffectiveSpec, policy: ProfilingPolicySpec | None) -> Iterator[Problem]:
+    """Check the image, unless nothing of the request runs an engine."""
+    candidates_run_it = policy is not None and not policy.uses_mocker
+    if wanted.mocker and not candidates_run_it:
+        return
+    if not wanted.image:
+        yield Problem(
+            "spec.image",
+            None,
+            "name the workers' image, such as REGISTRY/vllm-runtime:TAG; only with "
+            "features.mocker.enabled and a ProfilingPolicy with candidateEngine mocker none is "
+            "needed",
+        )
+    elif "@" in wanted.image and is_profiler_image(wanted.image):
+        yield Problem(
+            "spec.image",
+            wanted.image,
+            "a digest names the profiler's image alone, so the runtime image cannot be derived "
+            "from it; name the runtime image, or give a tag",
+        )
+
+
+def _model_cache(spec: DGDRSpec) -> Iterator[Problem]:
+    cache = spec.model_cache
+    if cache and not cache.pvc_name and (cache.pvc_model_path or cache.pvc_mount_path):
+        yield Problem(
+            "spec.modelCache.pvcName",
+            None,
+            "pvcModelPath and pvcMountPath need the PersistentVolumeClaim that they are in",
+        )
+
+
+def _override(spec: DGDRSpec) -> Iterator[Problem]:
+    """Check the frame of a DGD override; its components are matched when they are merged."""
+    override = spec.overrides.dgd if spec.overrides else None
+    if override is None:
+        return
+    version, kind = override.get("apiVersion"), override.get("kind")
+    if version not in _DGD_VERSIONS:
+        yield Problem(
+            "spec.overrides.dgd.apiVersion", version, f"use one of {', '.join(_DGD_VERSIONS)}"
+        )
+    if kind != "DynamoGraphDeployment":
+        yield Problem("spec.overrides.dgd.kind", kind, "use DynamoGraphDeployment")
+    if "status" in override:
+        yield Problem("spec.overrides.dgd.status", {}, "status cannot be overridden; remove it")
+    for path in _nulls(override, "spec.overrides.dgd"):
+        yield Problem(path, "null", "null removes nothing here; leave the field out")
+
+
+def _nulls(value: object, path: str) -> Iterator[str]:
+    if value is None:
+        yield path
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from _nulls(child, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _nulls(child, f"{path}[{index}]")
+
+
+def _planner(wanted: EffectiveSpec) -> Iterator[Problem]:
+    if wanted.planner is None:
+        return
+    config = parse_planner_config(wanted.planner)
+    yield from config.problems
+    if wanted.mocker and config.keys.pre_deployment_sweeping_mode == "none":
+        yield Problem(
+            f"{PLANNER}.pre_deployment_sweeping_mode",
+            "none",
+            "the mocker and the planner live on measured curves; use rapid or thorough, or "
+            "switch features.mocker off",
+        )
+
+
+def _names(wanted: EffectiveSpec, name: str) -> Iterator[Problem]:
+    """Check the name of the generated deployment, where an override gives it."""
+    if not name:
+        return
+    metadata: Any = (wanted.dgd_override or {}).get("metadata") or {}
+    override = metadata.get("name") if isinstance(metadata, Mapping) else None
+    field = "spec.overrides.dgd.metadata.name" if override else "metadata.name"
+    given, generated = override or name, dgd_name(name, override)
+    longest = max(_COMPONENTS, key=len)
+    most = MAX_DGD_AND_COMPONENT_CHARS - len(longest) - (len(generated) - len(given))
+    if len(given) > most:
+        yield Problem(
+            field,
+            given,
+            f"the deployment {generated} and its component {longest} share "
+            f"{MAX_DGD_AND_COMPONENT_CHARS} characters; use at most {most}",
+        )
+    if override and not _DNS_NAME.match(override):
+        yield Problem(field, override, "use lower-case letters, digits and dashes")
