@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.dgdsa import DgdsaStatus, DynamoGraphDeploymentScalingAdapter
 from dgdr_api.names import Label, component_name
-
 from dgdr_operator.core.workload_labels import component_labels
 
 Manifest = dict[str, Any]
@@ -71,13 +69,13 @@ def decide_copy(graph: Graph, adapters: Iterable[Adapter], ours: frozenset[str])
     scalings: list[Scaling] = []
     for component in graph.components:
         now = 1 if component.replicas is None else component.replicas
-        adapter = by_component.get(component.name.lower()) if component.scaling_adapter else None
+        adapter = by_component.get(component.name.lower())
         if adapter is None:
             if component.name in ours:
                 replicas[component.name] = now
             continue
         wanted = replicas[component.name] = adapter.spec.replicas
-        if wanted != component.replicas:
+        if wanted != now:
             scalings.append(
                 Scaling(
                     component=component.name,
@@ -121,17 +119,8 @@ def components_written_by(dgd: Manifest, manager: str) -> frozenset[str]:
     )
 
 
-def adapter_status(
-    graph: Graph,
-    component: Component,
-    replicas: int | None,
-    old: DgdsaStatus,
-    scaled: datetime | None,
-) -> DgdsaStatus:
-    """Return the status: the pods there are, and how an autoscaler finds them."""
+def adapter_status(graph: Graph, component: Component, replicas: int | None) -> DgdsaStatus:
+    """Return what an autoscaler reads: the pods there are (None: not known) and their labels."""
     labels = {Label.GRAPH: graph.name, Label.COMPONENT: component.name}
-    return DgdsaStatus(
-        replicas=old.replicas if replicas is None else replicas,
-        selector=",".join(f"{key}={value}" for key, value in labels.items()),
-        last_scale_time=scaled or old.last_scale_time,
-    )
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    return DgdsaStatus(replicas=replicas, selector=selector)

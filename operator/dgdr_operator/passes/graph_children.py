@@ -1,0 +1,155 @@
+"""The writing half of a graph's pass: its children, made, corrected and removed."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dgdr_api.graph import Graph
+from dgdr_api.names import FieldManager, Label
+from dgdr_kube.errors import AlreadyExists, Rejected
+from dgdr_kube.kinds import (
+    DEPLOYMENT,
+    DGDSA,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Kind,
+    kind_of,
+)
+from dgdr_kube.manifests import is_going, is_owned_by
+from dgdr_kube.ports import Cluster, Manifest
+from dgdr_operator.core.adapter import adapted_components, render_adapter
+from dgdr_operator.core.children import Standing, is_settled, standing
+from dgdr_operator.core.workloads import Problem
+
+log = logging.getLogger(__name__)
+
+PRUNED = (DEPLOYMENT, SERVICE, ROLE_BINDING, ROLE, SERVICE_ACCOUNT)
+
+Place = tuple[Kind, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class Children:
+    """What is there after the writes, and what stood in their way."""
+
+    live: dict[Place, Manifest]
+    problems: list[Problem] = field(default_factory=list)
+    must_wait: bool = False
+    removed_adapters: list[str] = field(default_factory=list)
+
+    def of(self, kind: Kind) -> list[Manifest]:
+        """Return the children of a kind."""
+        return [manifest for (k, _), manifest in self.live.items() if k == kind]
+
+
+class ChildWriter:
+    """Makes the children of one graph what they should be."""
+
+    def __init__(self, cluster: Cluster, graph: Graph, owner: Manifest) -> None:
+        self._cluster = cluster
+        self._graph = graph
+        self._owner = owner
+
+    async def write(self, wanted: Iterable[Manifest]) -> Children:
+        """Apply what differs, remove what is not wanted any more, settle the adapters."""
+        manifests = {_place(manifest): manifest for manifest in wanted}
+        children = Children(live=await self._observe())
+        for place, manifest in manifests.items():
+            await self._settle(place, manifest, children)
+        await self._prune(manifests.keys(), children)
+        await self._settle_adapters(children)
+        return children
+
+    async def _observe(self) -> dict[Place, Manifest]:
+        labels: dict[str, str] = {Label.GRAPH: self._graph.name}
+        found = {}
+        for kind in (*PRUNED, DGDSA):
+            for manifest in await self._cluster.list(kind, self._graph.namespace, labels):
+                found[kind, manifest["metadata"]["name"]] = manifest
+        return found
+
+    async def _settle(self, place: Place, wanted: Manifest, children: Children) -> None:
+        kind, name = place
+        live = children.live.get(place)
+        if live is None:
+            # Somebody's object of that name has no label of ours and must not be taken over.
+            live = await self._cluster.get(kind, self._graph.namespace, name)
+        match standing(live, self._owner):
+            case Standing.LEAVING:
+                children.live.pop(place, None)
+                children.must_wait = True
+            case Standing.FOREIGN:
+                children.live.pop(place, None)
+                children.problems.append(_foreign(wanted))
+            case Standing.OURS if live is not None and is_settled(live, wanted):
+                pass
+            case Standing.FREE | Standing.OURS:
+                await self._apply(place, wanted, children)
+
+    async def _apply(self, place: Place, wanted: Manifest, children: Children) -> None:
+        log.info("Applying %s %s/%s", place[0].kind, self._graph.namespace, place[1])
+        try:
+            children.live[place] = await self._cluster.apply(wanted, FieldManager.OPERATOR)
+        except Rejected as exc:
+            children.problems.append(_problem(wanted, exc.message))
+
+    async def _prune(self, wanted: Iterable[Place], children: Children) -> None:
+        keep = set(wanted)
+        for place, live in list(children.live.items()):
+            if place in keep or place[0] not in PRUNED:
+                continue
+            if standing(live, self._owner) is Standing.OURS:
+                await self._delete(place, live)
+            del children.live[place]
+
+    async def _settle_adapters(self, children: Children) -> None:
+        wanted = [
+            render_adapter(self._graph, component, self._owner)
+            for component in adapted_components(self._graph)
+        ]
+        for manifest in wanted:
+            if _place(manifest) not in children.live:
+                await self._create_adapter(manifest, children)
+        keep = {_place(manifest) for manifest in wanted}
+        for place, live in list(children.live.items()):
+            if place[0] != DGDSA or place in keep or is_going(live):
+                continue
+            if is_owned_by(live, self._owner["uid"]):
+                await self._delete(place, live)
+                children.removed_adapters.append(place[1])
+
+    async def _create_adapter(self, manifest: Manifest, children: Children) -> None:
+        """Make the adapter once; from then on its replicas belong to whoever scales."""
+        try:
+            await self._cluster.create(manifest, FieldManager.OPERATOR)
+        except AlreadyExists:
+            kind, name = _place(manifest)
+            live = await self._cluster.get(kind, self._graph.namespace, name)
+            # One that the user made for this component does the same work.
+            children.must_wait |= standing(live, self._owner) in (Standing.LEAVING, Standing.FREE)
+        except Rejected as exc:
+            children.problems.append(_problem(manifest, exc.message))
+
+    async def _delete(self, place: Place, live: Manifest) -> None:
+        log.info("Deleting %s %s/%s", place[0].kind, self._graph.namespace, place[1])
+        await self._cluster.delete(
+            place[0], self._graph.namespace, place[1], live["metadata"]["uid"]
+        )
+
+
+def _place(manifest: Manifest) -> Place:
+    return kind_of(manifest), manifest["metadata"]["name"]
+
+
+def _problem(manifest: Manifest, text: str) -> Problem:
+    labels = manifest["metadata"].get("labels") or {}
+    what = f"{manifest['kind']} {manifest['metadata']['name']}"
+    return Problem(component=labels.get(Label.COMPONENT, ""), message=f"{what}: {text}")
+
+
+def _foreign(manifest: Manifest) -> Problem:
+    return _problem(
+        manifest, "exists and belongs to somebody else; delete it or choose another name"
+    )

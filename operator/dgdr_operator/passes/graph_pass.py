@@ -1,0 +1,140 @@
+"""One pass over a DynamoGraphDeployment: from its components to workloads and back to a status."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.graph import Graph
+from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
+from dgdr_api.names import FieldManager, Label
+from dgdr_api.reading import CodecError
+from dgdr_kube.errors import NotFound
+from dgdr_kube.kinds import DEPLOYMENT, DGD, POD
+from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
+from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
+from dgdr_operator.core.data_plane import DataPlane, Discovery
+from dgdr_operator.core.graph_status import GraphSeen, failed_status, is_ready, status_after
+from dgdr_operator.core.observed_workloads import (
+    DeploymentSeen,
+    PodSeen,
+    deployment_seen,
+    pods_seen,
+)
+from dgdr_operator.core.workloads import Problem, render_workloads
+from dgdr_operator.passes.graph_children import Children, ChildWriter
+from dgdr_operator.settings import Settings
+
+# Events of children start a pass; these only bound how long a lost event goes unnoticed.
+LOOK_AGAIN_S = 15.0
+LOOK_AGAIN_WHEN_READY_S = 600.0
+# Garbage collection of an earlier graph of the same name takes about this long.
+LEAVING_S = 1.0
+
+
+def data_plane_of(settings: Settings) -> DataPlane:
+    """Return what the pods are told, from the installation's settings."""
+    plane = settings.data_plane
+    return DataPlane(
+        discovery=Discovery(plane.discovery),
+        request_plane=plane.request_plane,
+        event_plane=plane.event_plane,
+        nats_url=plane.nats_url,
+        etcd_endpoints=plane.etcd_endpoints,
+        model_express_url=plane.model_express_url,
+        prometheus_url=settings.prometheus.url,
+        pre_stop_s=plane.pre_stop_seconds,
+        pull_secrets=settings.images.pull_secrets,
+    )
+
+
+class GraphPass:
+    """Reconciles one graph; safe to repeat and to be killed at any write."""
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._cluster = cluster
+        self._plane = data_plane_of(settings)
+
+    async def __call__(self, key: Key, now: datetime) -> float | None:
+        """Run one pass; returns the seconds after which to look again."""
+        dgd = await self._cluster.get(DGD, key.namespace, key.name)
+        if dgd is None or is_going(dgd):
+            return None  # the owner references remove what we made
+        old = _status_of(dgd)
+        try:
+            graph = decode(dgd)
+        except CodecError as exc:
+            await self._report(dgd, failed_status(str(exc), _generation(dgd), old, now))
+            return None
+        owner = owner_reference(dgd)
+        workloads = render_workloads(graph, owner, self._plane)
+        children = await ChildWriter(self._cluster, graph, owner).write(workloads.manifests)
+        problems = (*workloads.problems, *children.problems)
+        seen = await self._seen(dgd, graph, children, problems)
+        status = status_after(seen, old, now)
+        await self._report(dgd, status)
+        await self._emit(dgd, problems, children)
+        if children.must_wait:
+            return LEAVING_S
+        return LOOK_AGAIN_WHEN_READY_S if status.state is DgdState.SUCCESSFUL else LOOK_AGAIN_S
+
+    async def _seen(
+        self, dgd: Manifest, graph: Graph, children: Children, problems: tuple[Problem, ...]
+    ) -> GraphSeen:
+        deployments = tuple(deployment_seen(manifest) for manifest in children.of(DEPLOYMENT))
+        return GraphSeen(
+            graph=graph,
+            generation=_generation(dgd),
+            deployments=deployments,
+            pods=await self._pods(graph, deployments),
+            problems=problems,
+        )
+
+    async def _pods(
+        self, graph: Graph, deployments: tuple[DeploymentSeen, ...]
+    ) -> tuple[PodSeen, ...]:
+        """Look at the pods only when they can explain something."""
+        if all(is_ready(deployment) for deployment in deployments):
+            return ()
+        labels: dict[str, str] = {Label.GRAPH: graph.name}
+        return pods_seen(await self._cluster.list(POD, graph.namespace, labels))
+
+    async def _report(self, dgd: Manifest, status: DGDStatus) -> None:
+        patch = merge_patch(dgd.get("status") or {}, status.to_json())
+        if not patch:
+            return
+        meta = dgd["metadata"]
+        try:
+            await self._cluster.patch_status(
+                DGD, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR
+            )
+        except NotFound:
+            return  # deleted during the pass: there is nobody left to tell
+
+    async def _emit(self, dgd: Manifest, problems: tuple[Problem, ...], children: Children) -> None:
+        for problem in problems:
+            await self._cluster.emit(
+                Event(
+                    about=ref(dgd),
+                    reason="ReconcileFailed",
+                    message=str(problem),
+                    severity=Severity.WARNING,
+                    once=f"generation-{_generation(dgd)}-{problem.component}",
+                )
+            )
+        for name in children.removed_adapters:
+            text = f"Deleted scaling adapter {name}: the component no longer asks for one"
+            await self._cluster.emit(Event(about=ref(dgd), reason="AdapterDeleted", message=text))
+
+
+def _generation(dgd: Manifest) -> int:
+    return int(dgd["metadata"].get("generation", 0))
+
+
+def _status_of(dgd: dict[str, Any]) -> DGDStatus:
+    """Read the status; one that somebody else wrote in another shape is replaced."""
+    try:
+        return DGDStatus.model_validate(dgd.get("status") or {})
+    except ValidationError:
+        return DGDStatus()
