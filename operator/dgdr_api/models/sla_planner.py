@@ -39,11 +39,26 @@ class TargetRef(ApiModel):
     name: str = Field(min_length=1, max_length=253, description="Name, in this namespace.")
 
 
+class Percentile(StrEnum):
+    """Which requests the latency targets speak about."""
+
+    MEAN = "mean"
+    P50 = "p50"
+    P90 = "p90"
+    P95 = "p95"
+    P99 = "p99"
+
+
 class PlannerSla(ApiModel):
-    """Latency targets of one request, as means."""
+    """Latency targets of one request."""
 
     ttft_ms: float = Field(gt=0, description="Time to first token in milliseconds.")
     itl_ms: float = Field(gt=0, description="Time between output tokens in milliseconds.")
+    percentile: Percentile | None = Field(
+        default=None,
+        description="Requests that the targets speak about: their mean, or the share of them "
+        "that must be within the targets. Default: mean.",
+    )
 
 
 class ConfigMapRef(ApiModel):
@@ -187,6 +202,11 @@ class SLAPlannerSpec(ApiModel):
         return bool(self.suspend)
 
     @property
+    def percentile(self) -> Percentile:
+        """Which requests the latency targets speak about."""
+        return self.sla.percentile or Percentile.MEAN
+
+    @property
     def stabilization_s(self) -> int:
         """Seconds for which fewer replicas must have been enough."""
         down = self.behavior.scale_down if self.behavior else None
@@ -260,6 +280,9 @@ class RoleStatus(LenientModel):
         default=None, description="Replicas that the load needs, before limits."
     )
     gpus_per_replica: Int32 | None = Field(default=None, description="GPUs of one replica.")
+    below_since: Timestamp | None = Field(
+        default=None, description="Since when fewer replicas than these have been enough."
+    )
 
 
 class Change(LenientModel):
