@@ -7,9 +7,8 @@ from enum import StrEnum
 
 from dgdr_api.conditions import condition, with_condition
 from dgdr_api.graph import Component, Graph
-from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DGDStatus, DgdState
+from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus
 from dgdr_api.names import component_name, dynamo_namespace
-
 from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen
 from dgdr_operator.core.served_model import served_model_name
 from dgdr_operator.core.workloads import Problem

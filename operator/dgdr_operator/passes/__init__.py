@@ -1,0 +1,1 @@
+"""Passes over one object: observe, decide, write the difference, report."""
