@@ -1,0 +1,222 @@
+"""What the chart renders: whole manifests as goldens, and the promises that they must keep.
+
+A changed golden is reviewed like code; ``DGDR_WRITE_GOLDEN=1 make integration`` writes it anew.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm/dgdr-operator"
+GOLDEN = Path(__file__).with_name("golden")
+CASES = ("default", "namespaced", "nats")
+CRDS = "# Source: dgdr-operator/templates/crds.yaml"
+
+Manifest = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def helm() -> Path:
+    """Helm from the pinned tools; built when nobody has done so yet."""
+    built = subprocess.run(
+        [sys.executable, "-m", "hack.cluster", "build", "--tier", "light"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return Path(built.stdout.strip().splitlines()[-1]) / "helm"
+
+
+def template(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(str(helm), "template", "dgdr-operator", str(CHART)),
+            *("--namespace", "dgdr-system", "--kube-version", "1.34.4", *arguments),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def values_of(case: str) -> list[str]:
+    return [] if case == "default" else ["--values", str(CHART / f"ci/{case}-values.yaml")]
+
+
+def rendered(helm: Path, *arguments: str) -> list[Manifest]:
+    ran = template(helm, *arguments)
+    assert ran.returncode == 0, ran.stderr
+    return [document for document in yaml.safe_load_all(ran.stdout) if document]
+
+
+def named(documents: list[Manifest], kind: str, name: str) -> Manifest:
+    (found,) = (d for d in documents if d["kind"] == kind and d["metadata"]["name"] == name)
+    return found
+
+
+def without_crds(text: str) -> str:
+    """Drop the CRDs: they are generated, and compared with their source below."""
+    return "---\n".join(part for part in text.split("---\n") if not part.startswith(CRDS))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_chart_renders_as_reviewed(helm: Path, case: str) -> None:
+    ran = template(helm, *values_of(case))
+    assert ran.returncode == 0, ran.stderr
+    text, golden = without_crds(ran.stdout), GOLDEN / f"chart-{case}.yaml"
+    if os.environ.get("DGDR_WRITE_GOLDEN"):
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_helm_lint_is_content(helm: Path, case: str) -> None:
+    ran = subprocess.run(
+        [str(helm), "lint", "--strict", "--kube-version", "1.34.4", str(CHART), *values_of(case)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_crds_are_those_that_the_models_generate(helm: Path) -> None:
+    documents = [d for d in rendered(helm) if d["kind"] == "CustomResourceDefinition"]
+    sources = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")]
+    assert {d["metadata"]["name"]: d["spec"] for d in documents} == {
+        d["metadata"]["name"]: d["spec"] for d in sources
+    }
+    for document in documents:
+        assert document["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        assert document["metadata"]["labels"]["app.kubernetes.io/part-of"] == "dgdr-operator"
+
+
+def test_crds_that_are_not_kept_go_with_the_release(helm: Path) -> None:
+    documents = rendered(helm, "--set", "crds.keep=false")
+    crd = named(documents, "CustomResourceDefinition", "slaplanners.dgdr.dev")
+    assert "helm.sh/resource-policy" not in crd["metadata"].get("annotations", {})
+
+
+def test_whole_numbers_of_a_schema_stay_whole(helm: Path) -> None:
+    assert not re.search(r": \d(\.\d+)?e\+\d", template(helm).stdout)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        pytest.param("mode=beside", "/mode", id="a mode that is not there yet"),
+        pytest.param("namspaces={a}", "namspaces", id="a misspelt value"),
+        pytest.param("operator.replicas=2", "replicas", id="a second operator"),
+        pytest.param("dataPlane.eventPlane=nats", "/dataPlane/natsUrl", id="NATS without a URL"),
+        pytest.param("dataPlane.discovery=etcd", "/dataPlane/etcdEndpoints", id="etcd without one"),
+        pytest.param("prometheus.url=prometheus:9090", "/prometheus/url", id="no URL"),
+        pytest.param("health.port=80", "/health/port", id="a port for root only"),
+        pytest.param("images.pullPolicy=Sometimes", "/images/pullPolicy", id="an unknown policy"),
+        pytest.param("namespaces={Team_A}", "/namespaces/0", id="no namespace's name"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(helm: Path, setting: str, message: str) -> None:
+    ran = template(helm, "--set", setting)
+    assert ran.returncode != 0
+    assert message in ran.stderr
+
+
+def test_every_value_has_a_comment() -> None:
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    bare = [
+        line.strip()
+        for before, line in zip(["", *lines], lines, strict=False)
+        if re.match(r"^ *[A-Za-z]+:( .*)?$", line) and not before.strip().startswith("#")
+    ]
+    # What resources consist of is Kubernetes' own.
+    assert [line for line in bare if line.split(":")[0] not in ("requests", "limits")] == []
+
+
+def pods(documents: list[Manifest]) -> list[Manifest]:
+    return [d["spec"]["template"]["spec"] for d in documents if d["kind"] == "Deployment"]
+
+
+def test_there_is_one_pod_of_each_program_and_never_two(helm: Path) -> None:
+    for document in rendered(helm):
+        if document["kind"] == "Deployment":
+            assert document["spec"]["replicas"] == 1
+            assert document["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_programs_run_with_the_least_that_a_pod_can_have(helm: Path) -> None:
+    for pod in pods(rendered(helm)):
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["requests"]["cpu"]
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_both_programs_understand_the_settings(helm: Path, case: str) -> None:
+    from dgdr_operator import settings
+
+    documents = rendered(helm, *values_of(case))
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    assert settings.parse(config["data"]["config.yaml"]).mode == "standalone"
+
+
+def rules(documents: list[Manifest], role: str) -> list[Manifest]:
+    found: list[Manifest] = named(documents, "ClusterRole", role)["rules"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "role", ["dgdr-operator", "dgdr-operator-planner", "dgdr-operator-profiling"]
+)
+def test_no_right_is_a_wildcard_and_no_secret_can_be_read(helm: Path, role: str) -> None:
+    for rule in rules(rendered(helm), role):
+        assert "*" not in json.dumps(rule)
+        assert "secrets" not in rule["resources"]
+        assert "escalate" not in rule["verbs"]
+        assert "impersonate" not in rule["verbs"]
+
+
+def test_the_operator_holds_what_it_grants_to_dynamo(helm: Path) -> None:
+    from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES
+
+    held = rules(rendered(helm), "dgdr-operator")
+    for granted in DISCOVERY_RULES:
+        assert any(
+            set(granted["apiGroups"]) <= set(rule["apiGroups"])
+            and set(granted["resources"]) <= set(rule["resources"])
+            and set(granted["verbs"]) <= set(rule["verbs"])
+            for rule in held
+        ), granted
+
+
+def test_rights_of_a_namespaced_install_end_at_its_namespaces(helm: Path) -> None:
+    documents = rendered(helm, *values_of("namespaced"))
+    everywhere = [d for d in documents if d["kind"] == "ClusterRoleBinding"]
+    assert [d["roleRef"]["name"] for d in everywhere] == ["dgdr-operator-cluster"]
+    without_namespace = rules(documents, "dgdr-operator-cluster")
+    assert {resource for rule in without_namespace for resource in rule["resources"]} == {
+        "nodes",
+        "customresourcedefinitions",
+    }
+    bound = {d["metadata"]["namespace"] for d in documents if d["kind"] == "RoleBinding"}
+    assert bound == {"team-a", "team-b"}
+
+
+def test_the_demos_prometheus_scrapes_what_the_chart_says(helm: Path) -> None:
+    chart = named(rendered(helm), "ConfigMap", "dgdr-operator-scrape-config")["data"]["dgdr.yaml"]
+    demo = list(yaml.safe_load_all((ROOT / "hack/demo/prometheus.yaml").read_text()))
+    (config,) = (d["data"] for d in demo if d["kind"] == "ConfigMap")
+    assert config["dgdr.yaml"] == chart
