@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from hack.demo.kube import Kube
 from hack.demo.platform import bring_up, take_down
 

@@ -1,0 +1,6 @@
+"""Run every benchmark."""
+
+from bench import sizing
+
+for benchmark in (sizing,):
+    benchmark.main()
