@@ -1,0 +1,1 @@
+"""Benchmarks of an endpoint that runs already."""

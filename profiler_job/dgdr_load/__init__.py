@@ -1,0 +1,1 @@
+"""Drives load with AIPerf and reads what it measured."""

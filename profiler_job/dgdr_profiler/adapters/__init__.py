@@ -1,0 +1,1 @@
+"""The outside: the cluster, AIPerf, and the records of what was measured."""

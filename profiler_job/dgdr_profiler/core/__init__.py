@@ -1,0 +1,1 @@
+"""Decisions, pure: what to try, what to measure next, what to pick."""

@@ -1,0 +1,1 @@
+"""Engines: how a graph is changed so that it runs one, with a mapping."""

@@ -1,0 +1,1 @@
+"""What a finished run shows: curves as pictures, and every figure as JSON."""
