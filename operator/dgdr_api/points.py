@@ -33,7 +33,9 @@ class Point(ApiModel):
     key: str = Field(min_length=1, max_length=64, description="Hash of what determined it.")
     candidate: str = Field(max_length=63, description="Candidate, such as p-tp2.")
     kind: PointKind = Field(description="Curve that the point belongs to.")
-    isl: int = Field(ge=0, description="Prompt length in tokens.")
+    isl: int = Field(
+        ge=0, description="Prompt length in tokens as the server counted it, chat template included."
+    )
     osl: int = Field(ge=0, description="Answer length in tokens.")
     concurrency: int = Field(ge=1, description="Requests kept in flight by the load driver.")
     effective_concurrency: float | None = Field(
@@ -55,6 +57,15 @@ class Point(ApiModel):
         default="", max_length=256, description="Image that the engine's pod ran, by digest."
     )
     gpus: int = Field(ge=0, description="GPUs of one engine of the measured role.")
+    max_kv_tokens: int | None = Field(
+        default=None, ge=1, description="Tokens that the engine's KV cache holds."
+    )
+    max_batch: int | None = Field(
+        default=None, ge=1, description="Requests that the engine runs at once at most."
+    )
+    context_length: int | None = Field(
+        default=None, ge=1, description="Tokens of prompt and answer that the engine accepts."
+    )
     source: Source = Field(description="measured or estimated.")
     started_at: Timestamp = Field(description="When the measurement began.")
     wall_s: float = Field(ge=0, description="Seconds that the measurement took.")
