@@ -1,0 +1,1 @@
+"""Decisions and renderings: values in, values out."""

@@ -1,0 +1,169 @@
+"""``final_config.yaml`` of a finished run: read, checked, and turned into what is deployed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from dgdr_api import codec_v1beta1, names
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.reading import CodecError
+from dgdr_operator.core.job import run_labels
+from dgdr_operator.core.observation import Output
+
+Manifest = dict[str, Any]
+
+APPLIED_HASH = "dgdr.dev/applied-hash"
+"""Content that we applied last. A DGD is applied again when our content changes, not when
+somebody edited it: an edit of a generated DGD is its owner's decision."""
+
+
+class BadResult(Exception):
+    """The result of a run cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What one finished run deploys.
+
+    ``dgd`` carries its first replicas; ``data`` are the curves that planner and mockers mount.
+    """
+
+    dgd: Manifest
+    planner: Manifest | None = None
+    data_name: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+    gpus: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the DGD."""
+        return str(self.dgd["metadata"]["name"])
+
+    @property
+    def content_hash(self) -> str:
+        """Identity of the content, replicas left out: those belong to the planner."""
+        text = json.dumps(without_replicas(self.dgd), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_deployment(output: Output, dgdr: str, namespace: str, uid: str) -> Deployment:
+    """Read the result of a run.
+
+    Raises:
+        BadResult: something is missing, or cannot be read.
+    """
+    documents = _documents(output.final_config)
+    dgd = _one(documents, codec_v1beta1.KIND)
+    if dgd is None:
+        raise BadResult(f"{names.FINAL_CONFIG_KEY} has no {codec_v1beta1.KIND}")
+    labels = run_labels(dgdr, namespace)
+    dgd = _placed(dgd, names.dgd_name(dgdr), namespace, labels)
+    try:
+        graph = codec_v1beta1.decode(dgd)
+    except CodecError as exc:
+        raise BadResult(f"{names.FINAL_CONFIG_KEY}: {exc}") from exc
+    planner = _one(documents, "SLAPlanner")
+    return Deployment(
+        dgd=dgd,
+        planner=None if planner is None else _planner(planner, graph.name, namespace, labels),
+        data_name=names.profile_data_config_map(uid),
+        data=_data(output),
+        gpus=graph.gpus,
+    )
+
+
+def _documents(text: str) -> list[Manifest]:
+    if not text:
+        raise BadResult(f"the output has no {names.FINAL_CONFIG_KEY}")
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as exc:
+        raise BadResult(f"{names.FINAL_CONFIG_KEY} is not YAML: {exc}") from exc
+    if not all(isinstance(document, dict) for document in documents):
+        raise BadResult(f"{names.FINAL_CONFIG_KEY} holds something that is no object")
+    return documents
+
+
+def _one(documents: list[Manifest], kind: str) -> Manifest | None:
+    found = [document for document in documents if document.get("kind") == kind]
+    if len(found) > 1:
+        raise BadResult(f"{names.FINAL_CONFIG_KEY} has {len(found)} {kind} documents")
+    return found[0] if found else None
+
+
+def _placed(manifest: Manifest, name: str, namespace: str, labels: Mapping[str, str]) -> Manifest:
+    """Return the object in the request's namespace, under our labels."""
+    meta = manifest.get("metadata") or {}
+    kept = {key: meta[key] for key in ("annotations",) if meta.get(key)}
+    return {
+        **{key: value for key, value in manifest.items() if key != "status"},
+        "metadata": {
+            "name": meta.get("name") or name,
+            "namespace": namespace,
+            "labels": {**(meta.get("labels") or {}), **labels},
+            **kept,
+        },
+    }
+
+
+def _planner(manifest: Manifest, dgd: str, namespace: str, labels: Mapping[str, str]) -> Manifest:
+    placed = _placed(manifest, dgd, namespace, labels)
+    try:
+        SLAPlanner.parse(placed)
+    except ValueError as exc:
+        raise BadResult(f"{names.FINAL_CONFIG_KEY}: SLAPlanner: {exc}") from exc
+    return placed
+
+
+def _data(output: Output) -> dict[str, str]:
+    data = {
+        names.PREFILL_JSON_KEY: output.prefill_json,
+        names.DECODE_JSON_KEY: output.decode_json,
+    }
+    return {key: text for key, text in data.items() if text}
+
+
+def without_replicas(dgd: Manifest) -> Manifest:
+    """Return the DGD as we apply it after its creation: replicas are no longer ours.
+
+    Left out from the first apply on, they keep whatever value they have; applying them once and
+    leaving them out later would delete them.
+    """
+    components = [
+        {key: value for key, value in component.items() if key != "replicas"}
+        for component in dgd["spec"]["components"]
+    ]
+    return {**dgd, "spec": {**dgd["spec"], "components": components}}
+
+
+def applied_manifest(deployment: Deployment) -> Manifest:
+    """Return what the operator applies, marked with its hash."""
+    manifest = without_replicas(deployment.dgd)
+    meta = manifest["metadata"]
+    annotations = {**meta.get("annotations", {}), APPLIED_HASH: deployment.content_hash}
+    return {**manifest, "metadata": {**meta, "annotations": annotations}}
+
+
+def data_manifest(deployment: Deployment, owner: Manifest) -> Manifest:
+    """Return the ConfigMap with the curves; it lives as long as the DGD."""
+    meta = deployment.dgd["metadata"]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": deployment.data_name,
+            "namespace": meta["namespace"],
+            "labels": meta["labels"],
+            "ownerReferences": [owner],
+        },
+        "data": dict(deployment.data),
+    }
+
+
+def planner_manifest(planner: Manifest, owner: Manifest) -> Manifest:
+    """Return the SLAPlanner; it lives as long as the DGD."""
+    return {**planner, "metadata": {**planner["metadata"], "ownerReferences": [owner]}}

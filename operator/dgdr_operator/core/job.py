@@ -1,0 +1,260 @@
+"""The profiling Job and what stands around it: request, account, rights. All pure."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dgdr_api import names
+from dgdr_api.effective import effective
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
+from dgdr_api.models.profiling_policy import ProfilingPolicySpec
+from dgdr_api.names import Label
+from dgdr_api.request import ProfilingRequest
+from dgdr_operator.core.job_overrides import overridden
+
+Manifest = dict[str, Any]
+
+REQUEST_MOUNT = "/etc/dgdr"
+REQUEST_KEY = "request.json"
+OUTPUT_MOUNT = "/data"
+CONTAINER = "profiler"
+# The Job leaves with this code when trying again cannot help.
+HOPELESS_EXIT_CODE = 2
+BACKOFF_LIMIT = 3
+KEEP_FINISHED_S = 24 * 3600
+# After the last candidate may be started: measure it, draw the curves, write the result.
+FINISH_S = 1800
+USER_ID = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobImage:
+    """The image that profiles, and how it is pulled."""
+
+    name: str
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+
+
+def run_labels(dgdr: str, namespace: str) -> dict[str, str]:
+    """Labels of everything that belongs to one request."""
+    return {
+        Label.DGDR_NAME.value: dgdr,
+        Label.DGDR_NAMESPACE.value: namespace,
+        Label.MANAGED_BY.value: names.MANAGED_BY_VALUE,
+    }
+
+
+def render_request(request: ProfilingRequest) -> Manifest:
+    """Render the ConfigMap that holds what the Job is to do."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": names.job_name(request.dgdr_name),
+            "namespace": request.namespace,
+            "labels": run_labels(request.dgdr_name, request.namespace),
+            "ownerReferences": [owner(request)],
+        },
+        "data": {REQUEST_KEY: request.to_text()},
+    }
+
+
+def owner(request: ProfilingRequest) -> Manifest:
+    """Return the owner reference of what the operator makes for a run."""
+    return {**request.owner_reference.to_json(), "controller": True}
+
+
+def render_job(request: ProfilingRequest, image: JobImage) -> Manifest:
+    """Render the Job, the user's allowed changes merged in."""
+    labels = {
+        Label.JOB_APP.value: names.JOB_APP_VALUE,
+        Label.JOB_DGDR.value: request.dgdr_name,
+        **run_labels(request.dgdr_name, request.namespace),
+    }
+    job: Manifest = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.job_name(request.dgdr_name),
+            "namespace": request.namespace,
+            "labels": labels,
+            "ownerReferences": [owner(request)],
+        },
+        "spec": _job_spec(request, image, labels),
+    }
+    override = effective(request.spec).profiling_job_override
+    job["spec"] = overridden(job["spec"], override or {}).spec
+    return job
+
+
+def _job_spec(request: ProfilingRequest, image: JobImage, labels: Mapping[str, str]) -> Manifest:
+    spec: Manifest = {
+        "backoffLimit": BACKOFF_LIMIT,
+        "ttlSecondsAfterFinished": KEEP_FINISHED_S,
+        # Never two profilers at once: a new pod starts when the old one is gone.
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": _failure_policy(),
+        "template": {"metadata": {"labels": dict(labels)}, "spec": _pod(request, image)},
+    }
+    deadline_s = job_deadline_s(request.policy)
+    if deadline_s is not None:
+        spec["activeDeadlineSeconds"] = deadline_s
+    return spec
+
+
+def job_deadline_s(policy: ProfilingPolicySpec) -> int | None:
+    """Seconds after which the Job is stopped, should it not stop by itself.
+
+    The policy's deadline is that of the last candidate's start, so its own time comes on top.
+    """
+    if policy.deadline_s is None:
+        return None
+    return math.ceil(policy.deadline_s + policy.candidate_timeout_s) + FINISH_S
+
+
+def _failure_policy() -> Manifest:
+    return {
+        "rules": [
+            # An eviction is not a failure: the next pod goes on with the points that are there.
+            {
+                "action": "Ignore",
+                "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+            },
+            {
+                "action": "FailJob",
+                "onExitCodes": {
+                    "containerName": CONTAINER,
+                    "operator": "In",
+                    "values": [HOPELESS_EXIT_CODE],
+                },
+            },
+        ]
+    }
+
+
+def _pod(request: ProfilingRequest, image: JobImage) -> Manifest:
+    pod: Manifest = {
+        "restartPolicy": "Never",
+        "serviceAccountName": names.PROFILING_SERVICE_ACCOUNT,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(request, image)],
+        "volumes": [
+            {"name": "request", "configMap": {"name": names.job_name(request.dgdr_name)}},
+            {"name": "profiling-output", "emptyDir": {}},
+            {"name": "tmp", "emptyDir": {}},
+            *_cache_volumes(request.spec),
+        ],
+    }
+    if image.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in image.pull_secrets]
+    return pod
+
+
+def _container(request: ProfilingRequest, image: JobImage) -> Manifest:
+    return {
+        "name": CONTAINER,
+        "image": image.name,
+        "imagePullPolicy": image.pull_policy,
+        "command": [
+            "python",
+            "-m",
+            "dgdr_profiler",
+            "--request",
+            f"{REQUEST_MOUNT}/{REQUEST_KEY}",
+        ],
+        "env": _environment(request),
+        # A load generator without a CPU request measures its neighbours.
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "512Mi"},
+            "limits": {"memory": "8Gi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "request", "mountPath": REQUEST_MOUNT, "readOnly": True},
+            {"name": "profiling-output", "mountPath": OUTPUT_MOUNT},
+            {"name": "tmp", "mountPath": "/tmp"},
+            *_cache_mounts(request.spec),
+        ],
+    }
+
+
+def _environment(request: ProfilingRequest) -> list[Manifest]:
+    token = {"name": names.HF_TOKEN_SECRET, "key": names.HF_TOKEN_KEY, "optional": True}
+    return [
+        {"name": "DGDR_NAME", "value": request.dgdr_name},
+        {"name": "DGDR_NAMESPACE", "value": request.namespace},
+        {"name": "DGDR_UID", "value": request.uid},
+        {"name": "HUGGING_FACE_HUB_TOKEN", "valueFrom": {"secretKeyRef": token}},
+        # The root file system is read-only, and libraries cache below their home.
+        {"name": "HOME", "value": "/tmp"},
+        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+    ]
+
+
+def _cache_volumes(spec: DGDRSpec) -> list[Manifest]:
+    cache = effective(spec).model_cache
+    if cache is None:
+        return []
+    claim = {"claimName": cache.pvc_name, "readOnly": True}
+    return [{"name": "model-cache", "persistentVolumeClaim": claim}]
+
+
+def _cache_mounts(spec: DGDRSpec) -> list[Manifest]:
+    cache = effective(spec).model_cache
+    if cache is None:
+        return []
+    return [{"name": "model-cache", "mountPath": cache.mount_path, "readOnly": True}]
+
+
+def render_account(request: ProfilingRequest, cluster_role: str) -> tuple[Manifest, Manifest]:
+    """Render the Job's ServiceAccount and its RoleBinding, shared by all runs of a namespace."""
+    name = names.PROFILING_SERVICE_ACCOUNT
+    labels = {
+        "app.kubernetes.io/managed-by": names.MANAGED_BY_VALUE,
+        "app.kubernetes.io/component": "rbac",
+        "app.kubernetes.io/name": name,
+        Label.MANAGED_BY.value: names.MANAGED_BY_VALUE,
+    }
+    shared = {**request.owner_reference.to_json(), "controller": False}
+
+    def meta(object_name: str) -> Manifest:
+        return {
+            "name": object_name,
+            "namespace": request.namespace,
+            "labels": labels,
+            "ownerReferences": [shared],
+        }
+
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(name)}
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": meta(f"{name}-binding"),
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": cluster_role,
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": request.namespace}],
+    }
+    return account, binding
+
+
+def ignored_overrides(spec: DGDRSpec) -> tuple[str, ...]:
+    """Return the paths of ``overrides.profilingJob`` that have no effect."""
+    override = effective(spec).profiling_job_override
+    skeleton: Manifest = {"template": {"metadata": {}, "spec": {"containers": [{}]}}}
+    return tuple(overridden(skeleton, override).ignored) if override else ()

@@ -1,0 +1,297 @@
+"""The life of a DGDR: from what was seen to the one thing to do next.
+
+Pending -> Profiling -> Ready | Deploying <-> Deployed, and Failed. Decisions rest on the objects
+that are there; the phase in the status only says how far the request has come, so a pass that was
+killed before its status was written decides the same again.
+"""
+
+from dgdr_api import names
+from dgdr_api.conditions import find
+from dgdr_api.effective import effective
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
+from dgdr_operator.core.final_config import BadResult, Deployment, read_deployment
+from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
+from dgdr_operator.core.observation import CandidateSeen, DgdSeen, JobState, Observation
+from dgdr_operator.core.steps import (
+    Aspect,
+    AwaitDeployment,
+    AwaitHardware,
+    AwaitJob,
+    AwaitPredecessor,
+    AwaitReferences,
+    Deploy,
+    Fail,
+    RecordResult,
+    RejectSpec,
+    ReportDeployed,
+    Settled,
+    StartProfiling,
+    Step,
+)
+
+
+def next_step(seen: Observation) -> Step:
+    """Decide what to do next."""
+    if seen.request.deleting:
+        return Settled()
+    match phase_of(seen):
+        case Phase.PENDING:
+            return _before_profiling(seen)
+        case Phase.PROFILING:
+            return _while_profiling(seen)
+        case Phase.READY:
+            return _deploying(seen) if wants_deployment(seen) else Settled()
+        case Phase.DEPLOYING | Phase.DEPLOYED:
+            return _deploying(seen)
+        case Phase.FAILED:
+            return _before_profiling(seen) if may_start_over(seen) else Settled()
+
+
+def phase_of(seen: Observation) -> Phase:
+    """Return how far the request has come."""
+    return seen.request.status.phase or Phase.PENDING
+
+
+def leftovers(seen: Observation) -> tuple[CandidateSeen, ...]:
+    """Return the candidates that no running Job looks after: they hold GPUs for nothing."""
+    return () if seen.job.state is JobState.RUNNING else seen.candidates
+
+
+def may_start_over(seen: Observation) -> bool:
+    """Whether a failed request was edited, and had failed before anything was started."""
+    status = seen.request.status
+    validation = find(status.conditions, Aspect.VALIDATION)
+    invalid = validation is not None and not validation.is_true
+    return invalid and status.observed_generation != seen.request.generation
+
+
+def change_is_rejected(seen: Observation) -> bool:
+    """Whether the spec was edited after profiling had started.
+
+    ``autoApply`` is no part of what was profiled: it may change as long as it has an effect.
+    """
+    if seen.accepted is None or phase_of(seen) is Phase.PENDING:
+        return False
+    spec = seen.request.spec
+    return spec is None or _profiled_part(spec) != _profiled_part(seen.accepted.spec)
+
+
+def _profiled_part(spec: DGDRSpec) -> DGDRSpec:
+    return spec.model_copy(update={"auto_apply": None})
+
+
+def wants_deployment(seen: Observation) -> bool:
+    """Whether the result is to be deployed; the current spec decides, not the accepted one."""
+    spec = seen.request.spec or (seen.accepted.spec if seen.accepted else None)
+    return spec is not None and effective(spec).auto_apply
+
+
+# -- Pending
+
+
+def _before_profiling(seen: Observation) -> Step:
+    started = _hardware_of_run(seen)
+    if seen.job.state is not JobState.ABSENT and started is not None:
+        return StartProfiling(started)
+    if seen.request.spec is None or seen.request.problems:
+        return RejectSpec("; ".join(seen.request.problems))
+    if seen.missing:
+        return AwaitReferences("; ".join(seen.missing))
+    if seen.in_the_way is not None:
+        return AwaitPredecessor(_in_the_way(seen))
+    match seen.hardware:
+        case HardwareFound() as found:
+            return StartProfiling(found)
+        case HardwareUnknown(message):
+            return AwaitHardware(message)
+        case None:
+            return AwaitHardware("the nodes have not been looked at yet")
+
+
+def _in_the_way(seen: Observation) -> str:
+    return (
+        f"{seen.in_the_way} exists and belongs to another owner; profiling starts when it is gone"
+    )
+
+
+def _hardware_of_run(seen: Observation) -> HardwareFound | None:
+    """Return the hardware that the Job was, or will be, told."""
+    if seen.accepted is None:
+        return None
+    told = seen.accepted.hardware
+    per_node = told.gpus_per_node or 1
+    return HardwareFound(
+        gpu_sku=told.gpu_sku,
+        gpus_per_node=per_node,
+        total_gpus=told.total_gpus or per_node,
+        vram_mib=told.vram_mib,
+        source=told.source,
+    )
+
+
+# -- Profiling
+
+
+def _while_profiling(seen: Observation) -> Step:
+    match seen.job.state:
+        case JobState.RUNNING:
+            return AwaitJob()
+        case JobState.COMPLETE:
+            return _result(seen)
+        case JobState.FAILED:
+            return _profiling_failed(seen)
+        case JobState.ABSENT:
+            # Its time to live may be over while nobody looked; otherwise somebody deleted it, and
+            # a new one goes on with the points that were measured.
+            done = seen.output is not None and seen.output.succeeded
+            return _result(seen) if done else _start_again(seen)
+
+
+def _start_again(seen: Observation) -> Step:
+    if seen.in_the_way is not None:
+        return AwaitPredecessor(_in_the_way(seen))
+    hardware = _hardware_of_run(seen)
+    if hardware is None:
+        return Fail(
+            aspect=Aspect.PROFILING,
+            reason="ProfilingFailed",
+            message=f"profiling job failed: Job and ConfigMap {names.job_name(seen.request.name)} "
+            "were deleted while profiling ran; delete and recreate the request to profile again",
+            event="ProfilingCheckFailed",
+        )
+    return StartProfiling(hardware)
+
+
+def _profiling_failed(seen: Observation) -> Fail:
+    phase = seen.output.phase if seen.output else ""
+    return Fail(
+        aspect=Aspect.PROFILING,
+        reason=f"{phase}Failed" if phase else "ProfilingFailed",
+        message=_failure_message(seen),
+        event="ProfilingCheckFailed",
+    )
+
+
+def _failure_message(seen: Observation) -> str:
+    """Upstream's sentence, with the profiler's own words where it left some."""
+    text = f"profiling job failed: {seen.job.message}"
+    if seen.job.end is not None:
+        end = seen.job.end
+        text += (
+            f". Details: Pod: {end.pod}, Container: {end.container}, ExitCode: {end.exit_code}, "
+            f"Reason: {end.reason}, Message: {end.message}"
+        )
+    if seen.output is not None and seen.output.error:
+        text += f". Profiler: {seen.output.error}"
+    return text
+
+
+def _result(seen: Observation) -> Step:
+    deployment = _deployment(seen)
+    if isinstance(deployment, Fail):
+        return deployment
+    budget = seen.accepted.hardware.total_gpus if seen.accepted else None
+    if budget is not None and deployment.gpus > budget:
+        return _unusable(
+            f"the generated deployment needs {deployment.gpus} GPUs, more than the {budget} that "
+            "hardware.totalGpus allows"
+        )
+    return RecordResult(deployment, deploys=wants_deployment(seen))
+
+
+def _deployment(seen: Observation) -> Deployment | Fail:
+    request = seen.request
+    if seen.output is None or not seen.output.succeeded:
+        return _unusable(
+            f"ConfigMap {names.output_config_map(request.name)} holds no result although the "
+            "profiling job is complete"
+        )
+    try:
+        return read_deployment(seen.output, request.name, request.namespace, request.uid)
+    except BadResult as exc:
+        return _unusable(str(exc))
+
+
+def _unusable(message: str) -> Fail:
+    return Fail(
+        aspect=Aspect.SPEC_GENERATED,
+        reason="GenerationFailed",
+        message=message,
+        event="GenerationFailed",
+    )
+
+
+# -- Ready, Deploying, Deployed
+
+
+def _deploying(seen: Observation) -> Step:
+    was_deployed = find(seen.request.status.conditions, Aspect.DEPLOYMENT_READY) is not None
+    dgd = seen.dgd
+    if was_deployed and (dgd is None or dgd.going or not dgd.ours):
+        return _deployment_deleted(seen)
+    if dgd is not None and dgd.going:
+        return AwaitDeployment(f"DGD {dgd.name} is being deleted; it is created again after that")
+    if dgd is not None and not dgd.ours:
+        return deployment_rejected(
+            f"DynamoGraphDeployment {dgd.name} exists already and does not belong to this request "
+            f"(label {names.Label.DGDR_NAME.value} differs); rename or delete it, then recreate "
+            "the request"
+        )
+    deployment = _deployment(seen)
+    if isinstance(deployment, Fail):
+        # What runs goes on; without its result it just cannot be brought up to date.
+        return deployment if dgd is None else _follow(seen, dgd)
+    if dgd is None or _is_behind(dgd, deployment, seen):
+        return Deploy(deployment)
+    return _follow(seen, dgd)
+
+
+def _is_behind(dgd: DgdSeen, deployment: Deployment, seen: Observation) -> bool:
+    lacks_data = bool(deployment.data) and not dgd.has_data
+    # Once all is deployed, a planner that is gone was deleted by somebody who wanted that.
+    lacks_planner = deployment.planner is not None and not dgd.has_planner
+    first_time = phase_of(seen) is not Phase.DEPLOYED
+    changed = dgd.applied_hash != deployment.content_hash
+    return changed or lacks_data or (lacks_planner and first_time)
+
+
+def _follow(seen: Observation, dgd: DgdSeen) -> Step:
+    if dgd.ready:
+        return ReportDeployed()
+    if phase_of(seen) is Phase.DEPLOYED and dgd.serves and dgd.state != "failed":
+        # A scale-up makes a deployment unready that serves all the same.
+        return ReportDeployed()
+    return AwaitDeployment(
+        f"DGD {dgd.name} is in {dgd.state} state", degraded=phase_of(seen) is Phase.DEPLOYED
+    )
+
+
+def _deployment_deleted(seen: Observation) -> Fail:
+    name = seen.request.status.dgd_name or names.dgd_name(seen.request.name)
+    return Fail(
+        aspect=Aspect.DEPLOYMENT_READY,
+        reason="DeploymentDeleted",
+        message=f"DGD {name} was deleted. DGDR will not recreate it. Delete this DGDR and create "
+        "a new one to redeploy.",
+        event="DeploymentDeleted",
+    )
+
+
+def deployment_rejected(message: str) -> Fail:
+    """Return the step after the API server, or an adoption, refused the DGD."""
+    return Fail(
+        aspect=Aspect.DEPLOYMENT_READY,
+        reason="DeploymentRejected",
+        message=message,
+        event="DeploymentCreationFailed",
+    )
+
+
+def job_rejected(message: str) -> Fail:
+    """Return the step after the API server refused the Job or what it needs."""
+    return Fail(
+        aspect=Aspect.PROFILING,
+        reason="JobCreationFailed",
+        message=f"profiling job could not be created: {message}",
+        event="ProfilingJobFailed",
+    )

@@ -1,0 +1,107 @@
+"""Events of a pass: derived from what changed, so that a pass without a change is silent.
+
+They are emitted before the status is written. A pass that is killed in between emits them again
+under the same name, which the API server then counts or ignores, but none is lost.
+"""
+
+from dataclasses import dataclass
+
+from dgdr_api.conditions import find
+from dgdr_api.models.base import Condition
+from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
+from dgdr_operator.core import steps
+from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
+from dgdr_operator.core.observation import CandidateSeen, Observation, PullFailure
+from dgdr_operator.core.status import change_rejected_message
+from dgdr_operator.core.steps import Aspect, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """An Event to be; ``once`` names the occasion of which there is only one."""
+
+    reason: str
+    message: str
+    warning: bool = False
+    once: str | None = None
+
+
+def notices(seen: Observation, step: Step, new: DGDRStatus) -> tuple[Notice, ...]:
+    """Return the Events that belong to the way from the old status to the new one."""
+    old = seen.request.status
+    told = [
+        *_about_validation(old, new, seen.request.generation),
+        *_about_step(seen, step, new),
+        *_about_deployment(seen, step, old, new),
+        *(_pull_failed(failure) for failure in (seen.dgd.pull_failures if seen.dgd else ())),
+    ]
+    if change_is_rejected(seen):
+        text = change_rejected_message(phase_of(seen))
+        told.append(_warning("SpecChangeRejected", text, f"generation-{seen.request.generation}"))
+    return tuple(told)
+
+
+def about_sweep(gone: tuple[CandidateSeen, ...]) -> Notice:
+    """Return the Event about candidates that nobody looked after."""
+    listed = ", ".join(candidate.name for candidate in gone)
+    return Notice(reason="CandidatesDeleted", message=f"Deleted candidate deployments: {listed}")
+
+
+def _warning(reason: str, message: str, once: str | None = None) -> Notice:
+    return Notice(reason=reason, message=message, warning=True, once=once)
+
+
+def _about_validation(old: DGDRStatus, new: DGDRStatus, generation: int) -> list[Notice]:
+    before, after = (find(status.conditions, Aspect.VALIDATION) for status in (old, new))
+    if after is None or _same(before, after):
+        return []
+    if after.is_true:
+        return [Notice(reason="Initialized", message="DGDR initialized", once="initialized")]
+    occasion = f"generation-{generation}/{after.message}"
+    return [_warning("ValidationFailed", after.message, occasion)]
+
+
+def _same(before: Condition | None, after: Condition) -> bool:
+    if before is None or before.status is not after.status:
+        return False
+    return after.is_true or before.message == after.message
+
+
+def _about_step(seen: Observation, step: Step, new: DGDRStatus) -> list[Notice]:
+    match step:
+        case steps.StartProfiling() if phase_of(seen) is Phase.PROFILING:
+            text = "Profiling job created again; points that were measured are kept"
+            return [Notice(reason="ProfilingJobCreated", message=text)]
+        case steps.StartProfiling():
+            text = "Profiling job created"
+            return [Notice(reason="ProfilingJobCreated", message=text, once="first")]
+        case steps.Fail(event=reason, message=message):
+            return [_warning(reason, message, "failed")]
+        case steps.RecordResult():
+            text = f"DGD {new.dgd_name} generated"
+            return [Notice(reason="SpecGenerated", message=text, once="generated")]
+        case _:
+            return []
+
+
+def _about_deployment(
+    seen: Observation, step: Step, old: DGDRStatus, new: DGDRStatus
+) -> list[Notice]:
+    match step:
+        case steps.Deploy(deployment) if find(old.conditions, Aspect.DEPLOYMENT_READY) is None:
+            text = f"DGD {deployment.name} created"
+            return [Notice(reason="DeploymentCreated", message=text, once="created")]
+        case steps.ReportDeployed() if old.phase is not Phase.DEPLOYED:
+            return [Notice(reason="DeploymentReady", message=f"DGD {new.dgd_name} is ready")]
+        case steps.AwaitDeployment(message, degraded=True):
+            return [_warning("DeploymentDegraded", message)]
+        case _:
+            return []
+
+
+def _pull_failed(failure: PullFailure) -> Notice:
+    text = (
+        f"Pod {failure.pod}, container {failure.container}: image {failure.image}: "
+        f"{failure.message}"
+    )
+    return _warning("ImagePullFailed", text, f"{failure.pod_uid}/{failure.container}")

@@ -1,0 +1,146 @@
+"""What a pass over a DGDR saw: one frozen value, from which everything else is decided."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
+from dgdr_api.models.profiling_policy import ProfilingPolicySpec
+from dgdr_api.request import ProfilingRequest
+from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
+
+
+class JobState(StrEnum):
+    """Where the profiling Job stands; a suspended Job counts as running."""
+
+    ABSENT = "absent"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerEnd:
+    """How the last profiler container ended, as the kubelet reports it."""
+
+    pod: str
+    container: str
+    exit_code: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSeen:
+    """The profiling Job; ``message`` is that of its Failed condition."""
+
+    state: JobState = JobState.ABSENT
+    message: str = ""
+    end: ContainerEnd | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What the Job has written so far; the texts are empty where a key is missing."""
+
+    phase: str = ""
+    message: str = ""
+    status: str = ""
+    error: str = ""
+    final_config: str = ""
+    prefill_json: str = ""
+    decode_json: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the Job wrote its result; one write brings status and result together."""
+        return self.status == "success"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSeen:
+    """Pods of one component of the generated DGD."""
+
+    name: str
+    replicas: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullFailure:
+    """A container whose image does not come."""
+
+    pod: str
+    pod_uid: str
+    container: str
+    image: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DgdSeen:
+    """The generated DGD as it is.
+
+    ``ours`` says whether its labels name this request; ``applied_hash`` is that of the content
+    that we applied last, None when we never did.
+    """
+
+    name: str
+    ours: bool
+    going: bool = False
+    state: str = "initializing"
+    ready: bool = False
+    applied_hash: str | None = None
+    components: tuple[ComponentSeen, ...] = ()
+    pull_failures: tuple[PullFailure, ...] = ()
+    has_data: bool = False
+    has_planner: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether each component that should have pods has one; scaling up does not hide this."""
+        wanted = [c for c in self.components if c.replicas > 0]
+        return bool(wanted) and all(c.available > 0 for c in wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateSeen:
+    """A deployment that the profiling Job made to measure it."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The DGDR itself; ``spec`` is None when it cannot be read, and ``problems`` says why."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int = 1
+    deleting: bool = False
+    spec: DGDRSpec | None = None
+    problems: tuple[str, ...] = ()
+    status: DGDRStatus = field(default_factory=DGDRStatus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything that a pass over one DGDR looks at.
+
+    ``accepted`` is what the Job was, or will be, started with: from then on it is the spec that
+    counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only.
+    ``in_the_way`` names an object that has one of our names and belongs to somebody else.
+    """
+
+    request: Request
+    accepted: ProfilingRequest | None = None
+    missing: tuple[str, ...] = ()
+    ignored_overrides: tuple[str, ...] = ()
+    in_the_way: str | None = None
+    policy: ProfilingPolicySpec = field(default_factory=ProfilingPolicySpec)
+    hardware: HardwareFound | HardwareUnknown | None = None
+    job: JobSeen = JobSeen()
+    output: Output | None = None
+    dgd: DgdSeen | None = None
+    candidates: tuple[CandidateSeen, ...] = ()

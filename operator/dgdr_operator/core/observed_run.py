@@ -1,0 +1,240 @@
+"""Manifests of a run, read into the frozen values that decisions rest on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from dgdr_api import names, problem
+from dgdr_api.models.base import ConditionStatus
+from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
+from dgdr_api.names import Label, OutputKey
+from dgdr_api.pods import GPU
+from dgdr_api.request import ProfilingRequest
+from dgdr_operator.core.final_config import APPLIED_HASH
+from dgdr_operator.core.hardware import Node
+from dgdr_operator.core.job import CONTAINER, REQUEST_KEY
+from dgdr_operator.core.observation import (
+    CandidateSeen,
+    ComponentSeen,
+    ContainerEnd,
+    DgdSeen,
+    JobSeen,
+    JobState,
+    Output,
+    PullFailure,
+    Request,
+)
+
+Json = Mapping[str, Any]
+
+_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+# A status is for reading; the pod's log has the rest.
+_MESSAGE_CHARS = 2000
+
+
+def request_seen(dgdr: Json) -> Request:
+    """Read the DGDR; a spec that cannot be read becomes problems, not an exception."""
+    meta = dgdr["metadata"]
+    spec: DGDRSpec | None = None
+    problems: tuple[str, ...] = ()
+    try:
+        spec = DGDRSpec.model_validate(dgdr.get("spec") or {})
+    except ValidationError as exc:
+        problems = tuple(str(found) for found in problem.from_validation(exc, "spec"))
+    return Request(
+        name=meta["name"],
+        namespace=meta["namespace"],
+        uid=meta["uid"],
+        generation=meta.get("generation", 1),
+        deleting=bool(meta.get("deletionTimestamp")),
+        spec=spec,
+        problems=problems,
+        status=_status_of(dgdr),
+    )
+
+
+def _status_of(dgdr: Json) -> DGDRStatus:
+    """Read the status; one that somebody else wrote in another shape counts as none."""
+    try:
+        return DGDRStatus.model_validate(dgdr.get("status") or {})
+    except ValidationError:
+        return DGDRStatus()
+
+
+def accepted_seen(config_map: Json | None) -> ProfilingRequest | None:
+    """Read what the Job was told; one that cannot be read counts as none."""
+    if config_map is None:
+        return None
+    text = (config_map.get("data") or {}).get(REQUEST_KEY, "")
+    try:
+        return ProfilingRequest.from_text(text)
+    except ValidationError:
+        return None
+
+
+def job_seen(job: Json | None, pods: Iterable[Json] = ()) -> JobSeen:
+    """Read the Job; its pods are only needed when it failed."""
+    if job is None:
+        return JobSeen()
+    for condition in (job.get("status") or {}).get("conditions") or ():
+        if condition.get("status") != "True":
+            continue
+        if condition.get("type") == "Complete":
+            return JobSeen(state=JobState.COMPLETE)
+        if condition.get("type") == "Failed":
+            message = condition.get("message") or condition.get("reason") or "no reason given"
+            return JobSeen(state=JobState.FAILED, message=message, end=_last_end(pods))
+    return JobSeen(state=JobState.RUNNING)
+
+
+def _last_end(pods: Iterable[Json]) -> ContainerEnd | None:
+    """Return how the profiler container of the newest pod ended."""
+    ends = [end for pod in pods for end in _ends(pod)]
+    return max(ends, key=lambda dated: dated[0])[1] if ends else None
+
+
+def _ends(pod: Json) -> Iterable[tuple[str, ContainerEnd]]:
+    for status in (pod.get("status") or {}).get("containerStatuses") or ():
+        terminated = (status.get("state") or {}).get("terminated")
+        if terminated and status.get("name") == CONTAINER:
+            message = str(terminated.get("message") or "").strip()
+            yield (
+                str(terminated.get("finishedAt") or ""),
+                ContainerEnd(
+                    pod=pod["metadata"]["name"],
+                    container=CONTAINER,
+                    exit_code=int(terminated.get("exitCode", -1)),
+                    reason=str(terminated.get("reason") or ""),
+                    message=message[-_MESSAGE_CHARS:],
+                ),
+            )
+
+
+def output_seen(config_map: Json | None) -> Output | None:
+    """Read what the Job has written so far."""
+    if config_map is None:
+        return None
+    data = config_map.get("data") or {}
+
+    def text(key: OutputKey) -> str:
+        return str(data.get(key.value) or "")
+
+    return Output(
+        phase=text(OutputKey.PHASE),
+        message=text(OutputKey.MESSAGE)[:_MESSAGE_CHARS],
+        status=text(OutputKey.STATUS),
+        error=text(OutputKey.ERROR)[:_MESSAGE_CHARS],
+        final_config=text(OutputKey.FINAL_CONFIG),
+        prefill_json=text(OutputKey.PREFILL_JSON),
+        decode_json=text(OutputKey.DECODE_JSON),
+    )
+
+
+def dgd_seen(dgd: Json, request: Request) -> DgdSeen:
+    """Read the generated DGD; what belongs to it is added by the observer."""
+    meta = dgd["metadata"]
+    status = _dgd_status(dgd)
+    stale = (status.observed_generation or 0) < meta.get("generation", 0)
+    return DgdSeen(
+        name=meta["name"],
+        ours=_names_request(meta.get("labels") or {}, request),
+        going=bool(meta.get("deletionTimestamp")),
+        state=(status.state or DgdState.INITIALIZING).value,
+        ready=_is_ready(status) and not (stale and status.observed_generation is not None),
+        applied_hash=(meta.get("annotations") or {}).get(APPLIED_HASH),
+        components=tuple(
+            ComponentSeen(
+                name=name,
+                replicas=component.replicas or 0,
+                available=component.available_replicas or 0,
+            )
+            for name, component in sorted((status.components or {}).items())
+        ),
+    )
+
+
+def _names_request(labels: Mapping[str, str], request: Request) -> bool:
+    named = labels.get(Label.DGDR_NAME.value), labels.get(Label.DGDR_NAMESPACE.value)
+    return named == (request.name, request.namespace)
+
+
+def _dgd_status(dgd: Json) -> DGDStatus:
+    try:
+        return DGDStatus.model_validate(dgd.get("status") or {})
+    except ValidationError:
+        return DGDStatus()
+
+
+def _is_ready(status: DGDStatus) -> bool:
+    """Whether state or condition says so: releases differ in which of the two they fill."""
+    ready = next((c for c in status.conditions if c.type == "Ready"), None)
+    if ready is not None and ready.status is ConditionStatus.FALSE:
+        return False
+    return status.state is DgdState.SUCCESSFUL or (ready is not None and ready.is_true)
+
+
+def pull_failures(pods: Iterable[Json]) -> tuple[PullFailure, ...]:
+    """Return the containers whose image does not come."""
+    return tuple(
+        PullFailure(
+            pod=pod["metadata"]["name"],
+            pod_uid=pod["metadata"].get("uid", ""),
+            container=status["name"],
+            image=status.get("image", ""),
+            message=str(waiting.get("message") or waiting["reason"])[:_MESSAGE_CHARS],
+        )
+        for pod in pods
+        for status in (pod.get("status") or {}).get("containerStatuses") or ()
+        if (waiting := (status.get("state") or {}).get("waiting") or {}).get("reason")
+        in _PULL_REASONS
+    )
+
+
+def candidates_seen(dgds: Iterable[Json]) -> tuple[CandidateSeen, ...]:
+    """Return the candidates that are not being deleted already."""
+    return tuple(
+        CandidateSeen(name=dgd["metadata"]["name"], uid=dgd["metadata"]["uid"])
+        for dgd in dgds
+        if not dgd["metadata"].get("deletionTimestamp")
+    )
+
+
+def node_seen(node: Json) -> Node:
+    """Read the GPUs of a node."""
+    labels = node["metadata"].get("labels") or {}
+    allocatable = (node.get("status") or {}).get("allocatable") or {}
+    memory = labels.get("nvidia.com/gpu.memory")
+    return Node(
+        name=node["metadata"]["name"],
+        product=labels.get("nvidia.com/gpu.product"),
+        labelled=_whole(labels.get("nvidia.com/gpu.count")),
+        allocatable=_whole(allocatable.get(GPU)),
+        memory_mib=None if memory is None else _whole(memory),
+    )
+
+
+def _whole(value: object) -> int | None:
+    text = str(value)
+    return int(text) if text.isdecimal() else None
+
+
+def stranger(objects: Sequence[Json | None], uid: str) -> str | None:
+    """Name the first object that has one of our names and is not ours."""
+    for found in objects:
+        if found is None:
+            continue
+        owners = found["metadata"].get("ownerReferences") or ()
+        if not any(owner.get("uid") == uid for owner in owners):
+            return f"{found['kind']} {found['metadata']['name']}"
+    return None
+
+
+def dgd_name_of(request: Request, accepted: ProfilingRequest | None) -> str:
+    """Return the name that the generated DGD has, or will have."""
+    if request.status.dgd_name:
+        return request.status.dgd_name
+    spec = accepted.spec if accepted else request.spec
+    override = spec.overrides.dgd if spec and spec.overrides else None
+    return names.dgd_name(request.name, ((override or {}).get("metadata") or {}).get("name"))

@@ -1,0 +1,116 @@
+"""What a pass may do about a DGDR: one of these, decided by ``lifecycle.next_step``."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dgdr_operator.core.final_config import Deployment
+from dgdr_operator.core.hardware import HardwareFound
+
+
+class Aspect(StrEnum):
+    """Types of conditions, in the order in which a request passes them."""
+
+    VALIDATION = "Validation"
+    PROFILING = "Profiling"
+    SPEC_GENERATED = "SpecGenerated"
+    DEPLOYMENT_READY = "DeploymentReady"
+    SUCCEEDED = "Succeeded"
+    SPEC_CHANGE_REJECTED = "SpecChangeRejected"
+
+
+@dataclass(frozen=True, slots=True)
+class RejectSpec:
+    """The spec is wrong: an edit starts over."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitReferences:
+    """Something that the spec names is not there yet; it is looked for again."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitHardware:
+    """No GPUs are known; nodes are looked at again."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitPredecessor:
+    """An object of an earlier request, or somebody else's, has one of our names."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartProfiling:
+    """Make what the Job needs, then the Job; what is there already is left alone."""
+
+    hardware: HardwareFound
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitJob:
+    """The Job is at work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """The end: this aspect failed for good."""
+
+    aspect: Aspect
+    reason: str
+    message: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResult:
+    """The Job is done and its result can be used."""
+
+    deployment: Deployment
+    deploys: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Create the DGD, or bring what is there up to date."""
+
+    deployment: Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitDeployment:
+    """The DGD is not ready, or no longer; ``degraded`` tells which."""
+
+    message: str
+    degraded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDeployed:
+    """The DGD serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Nothing to do until something changes."""
+
+
+LateStep = RecordResult | Deploy | AwaitDeployment | ReportDeployed | Settled
+"""What follows a finished Job."""
+
+Step = (
+    RejectSpec
+    | AwaitReferences
+    | AwaitHardware
+    | AwaitPredecessor
+    | StartProfiling
+    | AwaitJob
+    | Fail
+    | LateStep
+)

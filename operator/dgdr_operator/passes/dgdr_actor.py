@@ -1,0 +1,231 @@
+"""Does what was decided about a DGDR; each write can be repeated and can be the last one."""
+
+import logging
+
+from dgdr_api import names
+from dgdr_api.names import FieldManager
+from dgdr_api.request import (
+    DataPlane,
+    OwnerReference,
+    ProfilingRequest,
+    RequestHardware,
+    RequestImages,
+)
+from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
+from dgdr_kube.kinds import DGD, DGDR, ROLE_BINDING, kind_of
+from dgdr_kube.manifests import covers, is_owned_by, owner_reference
+from dgdr_kube.ports import Cluster, Manifest
+from dgdr_operator.core import final_config, observed_run
+from dgdr_operator.core.final_config import Deployment
+from dgdr_operator.core.hardware import HardwareFound
+from dgdr_operator.core.job import JobImage, render_account, render_job, render_request
+from dgdr_operator.core.lifecycle import deployment_rejected, job_rejected, leftovers
+from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Request
+from dgdr_operator.core.steps import Deploy, StartProfiling, Step
+from dgdr_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MANAGER = FieldManager.OPERATOR.value
+
+
+class DgdrActor:
+    """Writes on behalf of one request at a time."""
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._cluster = cluster
+        self._settings = settings
+
+    async def sweep(self, seen: Observation) -> tuple[CandidateSeen, ...]:
+        """Delete the candidates that no running Job looks after; returns those."""
+        gone = leftovers(seen)
+        for candidate in gone:
+            log.info("Deleting candidate %s of %s", candidate.name, seen.request.name)
+            await self._cluster.delete(DGD, seen.request.namespace, candidate.name, candidate.uid)
+        return gone
+
+    async def act(self, seen: Observation, step: Step) -> Step:
+        """Do the step; returns what came of it: a refusal by the API server is a failure."""
+        match step:
+            case StartProfiling(hardware):
+                return await self._start(seen, step, hardware)
+            case Deploy(deployment):
+                return await self._deploy(seen, step, deployment)
+            case _:
+                return step
+
+    # -- profiling
+
+    async def _start(self, seen: Observation, step: Step, hardware: HardwareFound) -> Step:
+        if seen.job.state is not JobState.ABSENT:
+            return step  # all but the status was written when the operator was stopped
+        request = self._profiling_request(seen, hardware)
+        log.info("Starting profiling of %s/%s", request.namespace, request.dgdr_name)
+        try:
+            await self._ensure_account(request)
+            await self._cluster.apply(render_request(request), MANAGER)
+            await self._cluster.create(render_job(request, self._image()), MANAGER)
+        except AlreadyExists as exc:
+            raise Conflict(f"the profiling Job appeared meanwhile: {exc}") from exc
+        except Rejected as exc:
+            return job_rejected(exc.message)
+        return step
+
+    def _profiling_request(self, seen: Observation, hardware: HardwareFound) -> ProfilingRequest:
+        """Return what the Job is told; a run that has begun keeps what it began with."""
+        pending = seen.request.status.profiling_job_name is None
+        if seen.accepted is not None and not pending:
+            return seen.accepted
+        request, spec = seen.request, seen.request.spec
+        if spec is None:
+            raise Conflict(f"the spec of {request.name} cannot be read any more")
+        images = self._settings.images
+        return ProfilingRequest(
+            dgdr_name=request.name,
+            namespace=request.namespace,
+            uid=request.uid,
+            generation=request.generation,
+            spec=spec,
+            policy=seen.policy,
+            hardware=RequestHardware(
+                gpu_sku=hardware.gpu_sku,
+                gpus_per_node=hardware.gpus_per_node,
+                total_gpus=hardware.total_gpus,
+                vram_mib=hardware.vram_mib,
+                source=hardware.source,
+            ),
+            images=RequestImages(
+                dynamo_mocker=images.dynamo_mocker or None,
+                pull_policy=images.pull_policy,
+                pull_secrets=images.pull_secrets,
+            ),
+            data_plane=DataPlane.model_validate(self._settings.data_plane.model_dump()),
+            owner_reference=_owner(request),
+        )
+
+    def _image(self) -> JobImage:
+        images = self._settings.images
+        return JobImage(
+            name=images.profiler,
+            pull_policy=images.pull_policy,
+            pull_secrets=images.pull_secrets,
+        )
+
+    async def _ensure_account(self, request: ProfilingRequest) -> None:
+        account, binding = render_account(request, self._settings.profiling.cluster_role)
+        await self._ensure_shared(account)
+        existing = await self._get(binding)
+        if existing is not None and existing["roleRef"]["name"] != binding["roleRef"]["name"]:
+            # The role of a binding cannot be changed: it is of an earlier installation.
+            meta = existing["metadata"]
+            await self._cluster.delete(
+                ROLE_BINDING, meta["namespace"], meta["name"], uid=meta["uid"]
+            )
+        await self._ensure_shared(binding)
+
+    async def _ensure_shared(self, wanted: Manifest) -> None:
+        """Make an object that all runs of a namespace share; it goes with the last of them.
+
+        One that a user made stays the user's.
+        """
+        existing = await self._get(wanted)
+        if existing is None:
+            await self._cluster.create(wanted, MANAGER)
+            return
+        meta, labels = existing["metadata"], wanted["metadata"]["labels"]
+        mine = wanted["metadata"]["ownerReferences"][0]
+        if not covers(meta.get("labels") or {}, labels) or is_owned_by(existing, mine["uid"]):
+            return
+        owners = [*(meta.get("ownerReferences") or ()), mine]
+        await self._cluster.patch(
+            kind_of(wanted),
+            meta["namespace"],
+            meta["name"],
+            {"metadata": {"ownerReferences": owners}},
+            MANAGER,
+            resource_version=meta["resourceVersion"],
+        )
+
+    async def _get(self, manifest: Manifest) -> Manifest | None:
+        meta = manifest["metadata"]
+        return await self._cluster.get(kind_of(manifest), meta["namespace"], meta["name"])
+
+    # -- deployment
+
+    async def _deploy(self, seen: Observation, step: Step, deployment: Deployment) -> Step:
+        try:
+            dgd = await self._ensure_dgd(seen.request, deployment)
+        except Rejected as exc:
+            return deployment_rejected(f"DGD {deployment.name} was refused: {exc.message}")
+        owner = owner_reference(dgd, controller=False)
+        await self._ensure_data(final_config.data_manifest(deployment, owner))
+        if deployment.planner is not None:
+            await self._ensure_planner(final_config.planner_manifest(deployment.planner, owner))
+        return step
+
+    async def _ensure_dgd(self, request: Request, deployment: Deployment) -> Manifest:
+        """Create the DGD with its first replicas, then apply it without them.
+
+        The apply hands the content over to the field manager ``dgdr-operator`` and never names
+        replicas, so those that the planner has set by then stay.
+        """
+        wanted = final_config.applied_manifest(deployment)
+        try:
+            await self._cluster.create(deployment.dgd, FieldManager.INIT.value)
+            log.info("Created DGD %s", deployment.name)
+        except AlreadyExists:
+            existing = await self._get(wanted)
+            there = None if existing is None else observed_run.dgd_seen(existing, request)
+            if existing is None or there is None or there.going or not there.ours:
+                raise Conflict(f"another DGD {deployment.name} appeared meanwhile") from None
+            if there.applied_hash == deployment.content_hash:
+                return existing
+        return await self._cluster.apply(wanted, MANAGER)
+
+    async def _ensure_data(self, wanted: Manifest) -> None:
+        """Make the ConfigMap with the curves; one of an earlier run of this name is updated."""
+        if not wanted["data"]:
+            return
+        existing = await self._get(wanted)
+        if existing is None or not covers(existing, wanted):
+            await self._cluster.apply(wanted, MANAGER)
+
+    async def _ensure_planner(self, wanted: Manifest) -> None:
+        """Create the SLAPlanner once: afterwards its mode and targets are the user's."""
+        try:
+            await self._cluster.create(wanted, MANAGER)
+        except AlreadyExists:
+            log.debug("SLAPlanner %s is there already", wanted["metadata"]["name"])
+
+
+def _owner(request: Request) -> OwnerReference:
+    return OwnerReference(
+        api_version="nvidia.com/v1beta1",
+        kind="DynamoGraphDeploymentRequest",
+        name=request.name,
+        uid=request.uid,
+    )
+
+
+async def sweep_orphans(cluster: Cluster, namespace: str | None) -> list[str]:
+    """Delete candidates of requests that no longer exist; returns their names.
+
+    Garbage collection does this too, by their owner reference. This is for candidates that lost
+    it, and so that GPUs are free at once.
+    """
+    candidates = [
+        dgd
+        for dgd in await cluster.list(DGD, namespace)
+        if names.Label.RUN.value in (dgd["metadata"].get("labels") or {})
+    ]
+    if not candidates:
+        return []
+    alive = {dgdr["metadata"]["uid"] for dgdr in await cluster.list(DGDR, namespace)}
+    orphans = [
+        dgd for dgd in candidates if dgd["metadata"]["labels"][names.Label.RUN.value] not in alive
+    ]
+    for dgd in orphans:
+        meta = dgd["metadata"]
+        log.info("Deleting candidate %s/%s: its request is gone", meta["namespace"], meta["name"])
+        await cluster.delete(DGD, meta["namespace"], meta["name"], meta["uid"])
+    return [dgd["metadata"]["name"] for dgd in orphans]

@@ -1,0 +1,162 @@
+"""Reads everything that a pass over one DGDR looks at, and nothing else."""
+
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+
+from dgdr_api import names, problem, validate
+from dgdr_api.effective import effective
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
+from dgdr_api.models.profiling_policy import ProfilingPolicy, ProfilingPolicySpec
+from dgdr_api.names import Annotation, Label
+from dgdr_api.problem import Problem
+from dgdr_kube.errors import Rejected
+from dgdr_kube.kinds import (
+    CONFIG_MAP,
+    DGD,
+    JOB,
+    NODE,
+    POD,
+    PROFILING_POLICY,
+    PVC,
+    SLA_PLANNER,
+)
+from dgdr_kube.manifests import is_owned_by
+from dgdr_kube.ports import Cluster, Manifest
+from dgdr_operator.core import observed_run as read
+from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown, decide_hardware
+from dgdr_operator.core.job import ignored_overrides
+from dgdr_operator.core.lifecycle import may_start_over, phase_of
+from dgdr_operator.core.observation import DgdSeen, JobState, Observation, PullFailure, Request
+
+DEFAULT_POLICY = "default"
+DEFAULT_PROFILES = "mocker-profiles"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Policy:
+    """The policy that applies, or why it cannot."""
+
+    spec: ProfilingPolicySpec
+    problem: Problem | None = None
+
+
+class DgdrObserver:
+    """Looks at one request at a time; writes nothing."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def observe(self, dgdr: Manifest) -> Observation:
+        """Return what there is about this request."""
+        request = read.request_seen(dgdr)
+        seen = await self._run(request)
+        if self._is_before_profiling(seen):
+            seen = await self._references(seen, dgdr)
+        return replace(seen, dgd=await self._dgd(seen))
+
+    @staticmethod
+    def _is_before_profiling(seen: Observation) -> bool:
+        pending = phase_of(seen) is Phase.PENDING or may_start_over(seen)
+        return pending and seen.job.state is JobState.ABSENT and not seen.request.deleting
+
+    async def _run(self, request: Request) -> Observation:
+        """Look at the Job, what it was told, what it wrote and what it left behind."""
+        namespace, name, uid = request.namespace, request.name, request.uid
+        job = await self._cluster.get(JOB, namespace, names.job_name(name))
+        told = await self._cluster.get(CONFIG_MAP, namespace, names.job_name(name))
+        output = await self._cluster.get(CONFIG_MAP, namespace, names.output_config_map(name))
+        left = await self._cluster.list(DGD, namespace, {Label.RUN.value: uid})
+        ours = [found if found and is_owned_by(found, uid) else None for found in (job, told)]
+        seen = read.job_seen(ours[0])
+        if seen.state is JobState.FAILED:
+            pods = await self._cluster.list(POD, namespace, {Label.JOB_DGDR.value: name})
+            seen = read.job_seen(ours[0], [pod for pod in pods if _is_of(pod, ours[0])])
+        return Observation(
+            request=request,
+            accepted=read.accepted_seen(ours[1]),
+            in_the_way=read.stranger([job, told, output], uid),
+            job=seen,
+            output=read.output_seen(output if output and is_owned_by(output, uid) else None),
+            candidates=read.candidates_seen(left),
+        )
+
+    async def _references(self, seen: Observation, dgdr: Manifest) -> Observation:
+        """Look up what the spec names, and the GPUs; before profiling starts only."""
+        request, spec = seen.request, seen.request.spec
+        if spec is None:
+            return seen
+        policy = await self._policy(request.namespace, dgdr)
+        known = None if policy.problem else policy.spec
+        found = validate.problems(spec, known, request.name)
+        missing = [policy.problem, *await self._missing(request.namespace, spec, policy.spec)]
+        return replace(
+            seen,
+            request=replace(request, problems=tuple(str(entry) for entry in found)),
+            policy=policy.spec,
+            missing=tuple(str(entry) for entry in missing if entry is not None),
+            ignored_overrides=ignored_overrides(spec),
+            hardware=await self._hardware(spec),
+        )
+
+    async def _policy(self, namespace: str, dgdr: Manifest) -> _Policy:
+        annotations = dgdr["metadata"].get("annotations") or {}
+        chosen = annotations.get(Annotation.PROFILING_POLICY.value)
+        name = chosen or DEFAULT_POLICY
+        manifest = await self._cluster.get(PROFILING_POLICY, namespace, name)
+        if manifest is None:
+            missing = validate.missing_policy(name, namespace) if chosen else None
+            return _Policy(spec=ProfilingPolicySpec(), problem=missing)
+        try:
+            return _Policy(spec=ProfilingPolicy.parse(manifest).spec)
+        except ValidationError as exc:
+            first = problem.from_validation(exc, f"ProfilingPolicy {name}")[0]
+            return _Policy(spec=ProfilingPolicySpec(), problem=first)
+
+    async def _missing(
+        self, namespace: str, spec: DGDRSpec, policy: ProfilingPolicySpec
+    ) -> list[Problem]:
+        missing: list[Problem] = []
+        cache = effective(spec).model_cache
+        if cache and await self._cluster.get(PVC, namespace, cache.pvc_name) is None:
+            missing.append(validate.missing_claim(cache.pvc_name, namespace))
+        if policy.uses_mocker:
+            name = (policy.mocker and policy.mocker.profiles_config_map) or DEFAULT_PROFILES
+            if await self._cluster.get(CONFIG_MAP, namespace, name) is None:
+                missing.append(validate.missing_config_map(name, namespace))
+        return missing
+
+    async def _hardware(self, spec: DGDRSpec) -> HardwareFound | HardwareUnknown:
+        try:
+            nodes = [read.node_seen(node) for node in await self._cluster.list(NODE, None)]
+        except Rejected:  # without the right to read nodes the user has to say it all
+            return decide_hardware(spec.hardware, None)
+        return decide_hardware(spec.hardware, nodes)
+
+    async def _dgd(self, seen: Observation) -> DgdSeen | None:
+        """Look at the generated DGD once there can be one."""
+        phase = phase_of(seen)
+        if phase not in (Phase.READY, Phase.DEPLOYING, Phase.DEPLOYED):
+            return None
+        namespace = seen.request.namespace
+        name = read.dgd_name_of(seen.request, seen.accepted)
+        manifest = await self._cluster.get(DGD, namespace, name)
+        if manifest is None:
+            return None
+        dgd = read.dgd_seen(manifest, seen.request)
+        data = names.profile_data_config_map(seen.request.uid)
+        planner = await self._cluster.get(SLA_PLANNER, namespace, name)
+        return replace(
+            dgd,
+            has_data=await self._cluster.get(CONFIG_MAP, namespace, data) is not None,
+            has_planner=planner is not None,
+            pull_failures=() if dgd.ready else await self._pull_failures(namespace, name),
+        )
+
+    async def _pull_failures(self, namespace: str, name: str) -> tuple[PullFailure, ...]:
+        pods = await self._cluster.list(POD, namespace, {Label.GRAPH.value: name})
+        return read.pull_failures(pods)
+
+
+def _is_of(pod: Manifest, job: Manifest | None) -> bool:
+    return job is not None and is_owned_by(pod, job["metadata"]["uid"])

@@ -1,0 +1,107 @@
+"""One pass over a DynamoGraphDeploymentRequest: observe, decide, act, report."""
+
+import logging
+from datetime import datetime
+from typing import assert_never
+
+from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
+from dgdr_api.names import FieldManager
+from dgdr_kube.errors import NotFound
+from dgdr_kube.kinds import DGDR
+from dgdr_kube.manifests import merge_patch, ref
+from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
+from dgdr_operator.core import steps
+from dgdr_operator.core.lifecycle import next_step
+from dgdr_operator.core.notices import Notice, about_sweep, notices
+from dgdr_operator.core.status import status_after
+from dgdr_operator.core.steps import Step
+from dgdr_operator.passes.dgdr_actor import DgdrActor, sweep_orphans
+from dgdr_operator.passes.dgdr_observer import DgdrObserver
+from dgdr_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+AT_ONCE_S = 0.0
+# Events of children start a pass; these only bound how long a lost event goes unnoticed.
+JOB_S = 15.0
+DEPLOYMENT_S = 10.0
+DEPLOYED_S = 120.0
+# What the spec names may appear at any time, and not all of it is watched.
+REFERENCES_S = 30.0
+# Garbage collection of an earlier request's objects takes about this long.
+PREDECESSOR_S = 2.0
+
+
+class DgdrPass:
+    """Reconciles one request; safe to repeat and to be killed at any write."""
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._cluster = cluster
+        self._observer = DgdrObserver(cluster)
+        self._actor = DgdrActor(cluster, settings)
+
+    async def __call__(self, key: Key, now: datetime) -> float | None:
+        """Run one pass; returns the seconds after which to look again."""
+        dgdr = await self._cluster.get(DGDR, key.namespace, key.name)
+        if dgdr is None:
+            await sweep_orphans(self._cluster, key.namespace)
+            return None
+        seen = await self._observer.observe(dgdr)
+        gone = await self._actor.sweep(seen)
+        step = await self._actor.act(seen, next_step(seen))
+        status = status_after(seen, step, now)
+        told = [about_sweep(gone)] if gone else []
+        await self._emit(dgdr, [*told, *notices(seen, step, status)])
+        await self._report(dgdr, status, step)
+        return look_again_s(step)
+
+    async def _report(self, dgdr: Manifest, status: DGDRStatus, step: Step) -> None:
+        patch = merge_patch(dgdr.get("status") or {}, status.to_json())
+        if not patch:
+            return
+        meta = dgdr["metadata"]
+        log.info("%s/%s: %s", meta["namespace"], meta["name"], _summary(step, status))
+        try:
+            await self._cluster.patch_status(
+                DGDR, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR.value
+            )
+        except NotFound:
+            return  # deleted during the pass: there is nobody left to tell
+
+    async def _emit(self, dgdr: Manifest, told: list[Notice]) -> None:
+        for notice in told:
+            await self._cluster.emit(
+                Event(
+                    about=ref(dgdr),
+                    reason=notice.reason,
+                    message=notice.message,
+                    severity=Severity.WARNING if notice.warning else Severity.NORMAL,
+                    once=notice.once,
+                )
+            )
+
+
+def look_again_s(step: Step) -> float | None:
+    """Return the seconds after which a pass is due even when nothing is heard."""
+    match step:
+        case steps.RecordResult(deploys=True):
+            return AT_ONCE_S
+        case steps.AwaitReferences() | steps.AwaitHardware():
+            return REFERENCES_S
+        case steps.AwaitPredecessor():
+            return PREDECESSOR_S
+        case steps.StartProfiling() | steps.AwaitJob():
+            return JOB_S
+        case steps.Deploy() | steps.AwaitDeployment():
+            return DEPLOYMENT_S
+        case steps.ReportDeployed():
+            return DEPLOYED_S
+        case steps.RejectSpec() | steps.Fail() | steps.RecordResult() | steps.Settled():
+            return None
+        case _:
+            assert_never(step)
+
+
+def _summary(step: Step, status: DGDRStatus) -> str:
+    phase = status.phase or Phase.PENDING
+    return f"{type(step).__name__}, now {phase.value}"
