@@ -146,7 +146,8 @@ def _root_schema(version: Version) -> dict[str, Any]:
     properties = {
         "apiVersion": {"type": "string", "description": "Version of the kind."},
         "kind": {"type": "string", "description": "Kind of the object."},
-        "metadata": {"type": "object"},
+        # The name is declared only for rules to blame it.
+        "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
     }
     parts = {
         name: part for name, part in schema["properties"].items() if name in ("spec", "status")

@@ -90,9 +90,9 @@ class PlannerKeys(BaseModel):
     )
     itl_ms: float | None = Field(default=None, gt=0, validation_alias=AliasChoices("itl_ms", "itl"))
     advisory: bool = Field(default=False, validation_alias=AliasChoices("advisory", "no_operation"))
-    min_endpoint: int = Field(default=1, ge=1)
-    prefill_min_endpoint: int | None = Field(default=None, ge=1)
-    decode_min_endpoint: int | None = Field(default=None, ge=1)
+    min_endpoint: int = Field(default=1, ge=0)
+    prefill_min_endpoint: int | None = Field(default=None, ge=0)
+    decode_min_endpoint: int | None = Field(default=None, ge=0)
     max_gpu_budget: int = Field(default=8, ge=1)
     max_throughput_scaling_replicas: int | None = Field(default=None, ge=1)
     metric_pulling_prometheus_endpoint: str | None = Field(default=None, pattern=r"^https?://.+")
@@ -100,13 +100,13 @@ class PlannerKeys(BaseModel):
 
     @property
     def min_prefill(self) -> int:
-        """The fewest prefill replicas."""
-        return self.prefill_min_endpoint or self.min_endpoint
+        """The fewest prefill replicas; one at least, because nothing wakes a role up again."""
+        return self.prefill_min_endpoint or self.min_endpoint or 1
 
     @property
     def min_decode(self) -> int:
-        """The fewest decode replicas."""
-        return self.decode_min_endpoint or self.min_endpoint
+        """The fewest decode replicas; one at least, likewise."""
+        return self.decode_min_endpoint or self.min_endpoint or 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,8 @@ class Point(ApiModel):
     candidate: str = Field(max_length=63, description="Candidate, such as p-tp2.")
     kind: PointKind = Field(description="Curve that the point belongs to.")
     isl: int = Field(
-        ge=0, description="Prompt length in tokens as the server counted it, chat template included."
+        ge=0,
+        description="Prompt length in tokens as the server counted it, chat template included.",
     )
     osl: int = Field(ge=0, description="Answer length in tokens.")
     concurrency: int = Field(ge=1, description="Requests kept in flight by the load driver.")

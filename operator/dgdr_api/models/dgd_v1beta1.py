@@ -216,7 +216,8 @@ ROOT_RULES = (
     CelRule(
         expression="self.spec.components.all(c, size(self.metadata.name) + size(c.name)"
         f" <= {MAX_DGD_AND_COMPONENT_CHARS})",
-        message="metadata.name and the longest component name may have "
-        f"{MAX_DGD_AND_COMPONENT_CHARS} characters together; use a shorter name",
+        message="the name and the longest component name may have "
+        f"{MAX_DGD_AND_COMPONENT_CHARS} characters together; use a shorter one",
+        at=".metadata.name",
     ),
 )

@@ -14,6 +14,7 @@ E2E_WITH_TTFT = "e2eLatency replaces ttft and itl: give either e2eLatency, or tt
 RATE_WITH_CONCURRENCY = (
     "requestRate and concurrency exclude each other: give requests per second or requests in flight"
 )
+VERSION_PATTERN = r"^(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}$"
 LOCKED_PHASES = ("Profiling", "Deploying", "Ready", "Deployed")
 
 # The generated deployment is <name>-dgd and its longest component is the frontend.
@@ -95,16 +96,18 @@ def root_rules(spec_fields: Iterable[str]) -> tuple[CelRule, ...]:
         ),
         CelRule(
             expression=f"size(self.metadata.name) <= {MAX_NAME_CHARS_OF_JOB}",
-            message=f"metadata.name may have {MAX_NAME_CHARS_OF_JOB} characters: the profiling "
+            message=f"at most {MAX_NAME_CHARS_OF_JOB} characters: the profiling "
             "Job is named profile-<name>",
+            at=".metadata.name",
         ),
         CelRule(
             expression=f"size(self.metadata.name) <= {MAX_NAME_CHARS}"
             " || (has(self.spec.overrides) && has(self.spec.overrides.dgd)"
             " && has(self.spec.overrides.dgd.metadata)"
             " && has(self.spec.overrides.dgd.metadata.name))",
-            message=f"metadata.name may have {MAX_NAME_CHARS} characters: the deployment "
+            message=f"at most {MAX_NAME_CHARS} characters: the deployment "
             f"<name>-dgd and its component frontend share {MAX_DGD_AND_COMPONENT_CHARS}; use a "
             "shorter name, or set overrides.dgd.metadata.name",
+            at=".metadata.name",
         ),
     )

@@ -271,7 +271,7 @@ class DGDRSpec(ApiModel):
     runtime_version_override: str | None = Field(
         default=None,
         max_length=14,
-        pattern=r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$",
+        pattern=rules.VERSION_PATTERN,
         description="Dynamo version (X.Y.Z) inside the image, where its tag does not say.",
     )
     model_cache: ModelCache | None = Field(

@@ -3,7 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, JsonValue
+
+from dgdr_api.models.cel import CelRule, extension
 
 DURATION_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
@@ -26,5 +28,25 @@ def _checked(text: str) -> str:
     return text
 
 
-Duration = Annotated[str, AfterValidator(_checked), Field(pattern=DURATION_PATTERN, max_length=32)]
+DURATION_RULE = CelRule(
+    expression=f"self.matches(r'{DURATION_PATTERN}')",
+    message="is not a duration; write it like 30s, 5m or 1h30m",
+)
+
+Duration = Annotated[
+    str,
+    Field(max_length=32, json_schema_extra=extension(DURATION_RULE)),
+    AfterValidator(_checked),
+]
 """A length of time; ``duration_s`` reads it."""
+
+
+def duration_of_at_least(shortest: str, message: str) -> dict[str, JsonValue]:
+    """Return the schema extension of a duration that has a lower limit."""
+    return extension(
+        DURATION_RULE,
+        CelRule(
+            expression=f"!({DURATION_RULE.expression}) || duration(self) >= duration('{shortest}')",
+            message=message,
+        ),
+    )

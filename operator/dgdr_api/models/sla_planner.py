@@ -14,8 +14,8 @@ from dgdr_api.models.base import (
     Resource,
     Timestamp,
 )
-from dgdr_api.models.cel import CelRule, extension
-from dgdr_api.models.durations import Duration, duration_s
+from dgdr_api.models.cel import CelRule
+from dgdr_api.models.durations import Duration, duration_of_at_least, duration_s
 
 MAX_DECISIONS = 20
 DEFAULT_INTERVAL = "60s"
@@ -139,8 +139,15 @@ class PrometheusSource(ApiModel):
     url: str = Field(
         min_length=1,
         max_length=2048,
-        pattern=r"^https?://.+",
         description="Base URL, such as http://prometheus.monitoring.svc:9090.",
+    )
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            expression="self.url.matches('^https?://.+')",
+            message="begin the URL with http:// or https://",
+            at=".url",
+        ),
     )
 
 
@@ -155,11 +162,8 @@ class MetricsSource(ApiModel):
 Interval = Annotated[
     Duration,
     Field(
-        json_schema_extra=extension(
-            CelRule(
-                expression="duration(self) >= duration('5s')",
-                message="interval is shorter than 5s; Prometheus has no newer samples by then",
-            )
+        json_schema_extra=duration_of_at_least(
+            "5s", "interval is shorter than 5s; Prometheus has no newer samples by then"
         )
     ),
 ]
