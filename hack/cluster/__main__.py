@@ -1,4 +1,4 @@
-"""``python3 -m hack.cluster``: up, down, status, build, load, nodes, verify-kind-config, images."""
+"""``python3 -m hack.cluster``: up, down, status, build, load, nodes, verify-kind-config."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ DEFAULT_NAME = "dev"
 
 def main(argv: list[str]) -> int:
     """Run one verb; an error that we foresaw is one message, not a traceback."""
-    if argv[:1] == ["images"]:
-        # The images' room has its own command line, and needs nothing of ours to be imported.
-        from hack.cluster import images
-
-        return images.main(argv[1:])
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
@@ -58,7 +53,6 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=_nodes)
     verb = verbs.add_parser("verify-kind-config", help="decode kind-config.yaml as kind does")
     verb.set_defaults(run=_verify_kind_config)
-    verbs.add_parser("images", help="build the images (own command line)")
     return parser
 
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from hack.cluster import (
     components,
+    configs,
     host,
     kubeconfig,
     launch,
     load,
+    machine,
     marker,
     node,
     objects,
@@ -51,7 +53,7 @@ def boot(cluster: Cluster, binaries: Path, number_lock: TextIO) -> dict[str, flo
     built = pause.ensure()
     cluster.logs.mkdir(parents=True)
     cluster.home.chmod(0o700)
-    host.record_once()
+    machine.THIS.record_once()
     with ThreadPoolExecutor() as pool:
         certificates = pool.submit(pki.create, cluster)
         with watch.stage("namespaces"):
@@ -85,7 +87,7 @@ def _write_files(cluster: Cluster) -> None:
         text = _kubeconfig(cluster, user)
         paths.write_atomically(cluster.pki / f"{user}.kubeconfig", text)
     if cluster.tier is Tier.FULL:
-        for name, text in components.files(cluster).items():
+        for name, text in configs.files(cluster).items():
             paths.write_atomically(cluster.run / name, text)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hack.cluster.api import ApiError
-
 if TYPE_CHECKING:
     from hack.cluster.api import Api
 
@@ -27,15 +25,6 @@ def labels(
     }
 
 
-def offer(api: Api, node: str, count: int = COUNT) -> bool:
-    """Patch the capacity; False while the node is not registered yet.
-
-    Kubelet copies capacity to allocatable with its next status update and keeps it from then on.
-    """
-    try:
-        api.merge(f"/api/v1/nodes/{node}/status", {"status": {"capacity": {RESOURCE: str(count)}}})
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return False
-    return True
+def offer(api: Api, node: str, count: int = COUNT) -> None:
+    """Patch the capacity; kubelet copies it to allocatable and keeps it from then on."""
+    api.merge(f"/api/v1/nodes/{node}/status", {"status": {"capacity": {RESOURCE: str(count)}}})

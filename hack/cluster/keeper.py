@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-from hack.cluster import host, process
+from hack.cluster import host, machine, process
 
 NAMESPACES = ("--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--mount-proc")
 # What the host unmounts, the node lets go too; what the node mounts, the host never sees.
@@ -55,7 +55,7 @@ def main() -> int:
         host.remove_cgroups(options.cgroup)
         # First, so that of two clusters that end together the later one sees itself as the last.
         os.close(options.number_lock)
-        host.restore_after_last()
+        machine.THIS.restore_after_last()
     return 0
 
 

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from hack.cluster import boot, components, host, load, marker, node, packages, paths, tools
+from hack.cluster import boot, components, host, load, machine, marker, node, packages, paths, tools
 from hack.cluster.api import Api
 from hack.cluster.errors import ClusterError
 from hack.cluster.model import Cluster, Tier
@@ -33,8 +33,8 @@ def up(name: str, tier: Tier, number: int | None) -> dict[str, float]:
         down(name)
     binaries = tools.ensure(tools.FULL if tier is Tier.FULL else tools.LIGHT)
     remove_home(home)
-    numbers = host.candidates(number, found.number if found else None)
-    chosen, lock = host.lease_number(numbers, node.occupied_numbers())
+    numbers = machine.candidates(number, found.number if found else None)
+    chosen, lock = machine.THIS.lease_number(numbers, node.occupied_numbers())
     with lock:
         cluster = Cluster(name=name, tier=tier, number=chosen, home=home)
         try:
@@ -108,12 +108,12 @@ def down(name: str) -> bool:
 
 def _clean_after_killed_keeper(cluster: Cluster) -> None:
     """Do what the keeper does at its end, unless the number is someone else's by now."""
-    if not host.number_in_use(cluster.number):
+    if not machine.THIS.number_in_use(cluster.number):
         host.remove_link(cluster.link)
         left = host.remove_cgroups(cluster.cgroup)
         if left:
             raise ClusterError(f"cgroups that cannot be removed: {', '.join(map(str, left))}")
-    host.restore_after_last()
+    machine.THIS.restore_after_last()
 
 
 def remove_home(home: Path, tries: int = 20) -> None:

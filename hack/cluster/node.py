@@ -8,7 +8,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from hack.cluster import host, process
+from hack.cluster import machine, process
 from hack.cluster.errors import ClusterError
 from hack.cluster.model import NODE_NAME, NUMBERS, Cluster, Tier
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Nothing of the caller's environment gets in: a proxy or a KUBECONFIG would change what runs.
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/root",
+    "HOME": "/",
 }
 
 
@@ -65,7 +65,7 @@ def setup_script(cluster: Cluster) -> str:
         "mount -t tmpfs -o mode=755 tmpfs /run",
         "mkdir -p /run/netns /run/containerd",
     ]
-    for folder in host.MOUNT_POINTS:
+    for folder in machine.MOUNT_POINTS:
         lines += [f"mkdir -p {folder}", f"mount -t tmpfs tmpfs {folder}"]
     return "\n".join(lines)
 

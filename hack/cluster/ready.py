@@ -51,10 +51,16 @@ def what_lacks(cluster: Cluster, api: Api) -> str | None:
 
 
 def _what_node_lacks(cluster: Cluster, api: Api) -> str | None:
-    # The patch belongs to the wait: the first chance is the moment at which kubelet registers.
-    if not gpus.offer(api, NODE_NAME):
+    try:
+        found = api.get(f"/api/v1/nodes/{NODE_NAME}")
+    except ApiError as error:
+        if error.status != 404:
+            raise
         return f"the registration of {NODE_NAME}"
-    found = api.get(f"/api/v1/nodes/{NODE_NAME}")
+    # The patch belongs to the wait: kubelet's first status updates, which follow each other
+    # quickly until it is Ready, then carry it to allocatable.
+    if found["status"].get("capacity", {}).get(gpus.RESOURCE) != str(gpus.COUNT):
+        gpus.offer(api, NODE_NAME)
     conditions = {c["type"]: c["status"] for c in found["status"].get("conditions", [])}
     if conditions.get("Ready") != "True":
         return f"Ready of {NODE_NAME}"
