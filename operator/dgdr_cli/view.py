@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dgdr_api.effective import EffectiveSpec, effective
-from dgdr_api.models.base import Condition
+from dgdr_api.models.base import Condition, ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest, Phase
 from dgdr_api.models.sla_planner import DecisionRecord, SLAPlanner
@@ -251,9 +251,11 @@ _BAD_WHEN_TRUE = {"Stalled", "ScalingLimited"}
 
 
 def _is_trouble(condition: Condition) -> bool:
+    """Whether it says that something is wrong; Unknown says only that nobody knows yet."""
     if condition.type == "Reconciling":
         return False
-    return condition.is_true == (condition.type in _BAD_WHEN_TRUE)
+    bad = ConditionStatus.TRUE if condition.type in _BAD_WHEN_TRUE else ConditionStatus.FALSE
+    return condition.status is bad
 
 
 def _trouble(condition: Condition) -> str:

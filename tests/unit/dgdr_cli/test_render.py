@@ -65,11 +65,11 @@ VIEW = View(
         name="qwen-dgd",
         mode="Active",
         load="12.00 requests/s; 2058 tokens in, 64 out; TTFT 131 ms, ITL 14.2 ms",
-        troubles=("ScalingLimited=True (BudgetReached): 16 GPUs are the budget",),
+        troubles=("ScalingLimited=True (LimitedByPolicy): roles.prefill.max is 3",),
         decisions=(
             Decision(
                 time=datetime(2026, 3, 1, 12, 0, 15, tzinfo=UTC),
-                reason="LoadMatched",
+                reason="ScaledUp",
                 message="12.0 requests/s need 3 prefill replicas",
                 changes="prefill 1 → 3",
             ),
@@ -93,10 +93,10 @@ qwen-dgd    successful  Frontend 1/1, prefill 2/3, decode -/1
 
 PLANNER   MODE    LOAD
 qwen-dgd  Active  12.00 requests/s; 2058 tokens in, 64 out; TTFT 131 ms, ITL 14.2 ms
-ScalingLimited=True (BudgetReached): 16 GPUs are the budget
+ScalingLimited=True (LimitedByPolicy): roles.prefill.max is 3
 
-DECIDED   REASON       REPLICAS       WHY
-12:00:15  LoadMatched  prefill 1 → 3  12.0 requests/s need 3 prefill replicas
+DECIDED   REASON    REPLICAS       WHY
+12:00:15  ScaledUp  prefill 1 → 3  12.0 requests/s need 3 prefill replicas
 """
 
 

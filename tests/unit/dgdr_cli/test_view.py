@@ -242,6 +242,7 @@ def test_only_conditions_that_keep_a_planner_from_working_are_shown() -> None:
                 condition("Ready", "True"),
                 condition("Reconciling", "False"),
                 condition("Stalled", "False"),
+                condition("SLAReachable", "Unknown", "no request was seen yet"),
                 condition("MetricsAvailable", "False", "Prometheus does not answer"),
                 condition("ScalingLimited", "True", "16 GPUs are the budget"),
             ]
@@ -257,7 +258,7 @@ def test_only_conditions_that_keep_a_planner_from_working_are_shown() -> None:
 def test_a_decision_shows_the_roles_that_change() -> None:
     record = {
         "time": "2026-03-01T12:00:00Z",
-        "reason": "LoadMatched",
+        "reason": "ScaledUp",
         "message": "12 requests/s",
         "prefill": {"from": 1, "to": 3},
         "decode": {"from": 1, "to": 1},
