@@ -14,7 +14,6 @@ from dgdr_operator.core.served_model import served_model_name
 from dgdr_operator.core.workloads import Problem
 
 READY = "Ready"
-_MAX_TROUBLES_SHOWN = 3
 
 
 class Reason(StrEnum):
@@ -124,20 +123,35 @@ def _finding(seen: GraphSeen, component: Component) -> Finding | None:
     if is_ready(deployment):
         return None
     pods = [pod for pod in seen.pods if pod.component == component.name]
-    troubled = [(pod, trouble) for pod in pods for trouble in pod.troubles]
-    unschedulable = [pod for pod in pods if pod.unschedulable is not None]
-    count = f"{component.name}: {min(deployment.ready, deployment.wanted)} of {deployment.wanted}"
-    text = f"{count} pods are ready"
+    why = _pods_finding(pods) or _failure_finding(deployment)
+    ready = min(deployment.ready, deployment.wanted)
+    count = f"{component.name}: {ready} of {deployment.wanted} pods are ready"
+    if why is None:
+        return Finding(reason=_waiting_reason(deployment), message=count)
+    return Finding(reason=why.reason, message=f"{count}; {why.message}")
+
+
+def _pods_finding(pods: list[PodSeen]) -> Finding | None:
+    """Say what is wrong with one of the pods: the others mostly say the same."""
+    troubled = [pod for pod in pods if pod.troubles]
     if troubled:
-        shown = (f"pod {pod.name} {trouble}" for pod, trouble in troubled[:_MAX_TROUBLES_SHOWN])
-        return Finding(reason=Reason.PODS_NOT_READY, message=f"{text}; {', '.join(shown)}")
-    if deployment.failure is not None:
-        return Finding(reason=_failure_reason(deployment), message=f"{text}; {deployment.failure}")
-    if unschedulable:
-        pod = unschedulable[0]
-        cause = f"{len(unschedulable)} without a node, pod {pod.name}: {pod.unschedulable}"
-        return Finding(reason=Reason.NO_CAPACITY, message=f"{text}; {cause}")
-    return Finding(reason=_waiting_reason(deployment), message=text)
+        text = f"pod {troubled[0].name} {troubled[0].troubles[0]}{_others(troubled)}"
+        return Finding(reason=Reason.PODS_NOT_READY, message=text)
+    homeless = [pod for pod in pods if pod.unschedulable is not None]
+    if homeless:
+        text = f"pod {homeless[0].name} has no node: {homeless[0].unschedulable}{_others(homeless)}"
+        return Finding(reason=Reason.NO_CAPACITY, message=text)
+    return None
+
+
+def _others(pods: list[PodSeen]) -> str:
+    return f" (and {len(pods) - 1} more pods like it)" if len(pods) > 1 else ""
+
+
+def _failure_finding(deployment: DeploymentSeen) -> Finding | None:
+    if deployment.failure is None:
+        return None
+    return Finding(reason=_failure_reason(deployment), message=deployment.failure)
 
 
 def _failure_reason(deployment: DeploymentSeen) -> Reason:

@@ -1,0 +1,234 @@
+"""Rules that every rendered workload keeps, one at a time."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dgdr_operator.core.workloads import render_workloads
+from support.dgds import OWNER, PLANE, decode_worker, entry, frontend, graph
+
+
+def rendered(*components: dict[str, Any], plane: Any = PLANE, **spec: Any) -> dict[str, Any]:
+    """Everything by ``Kind/name``."""
+    workloads = render_workloads(graph(*components, **spec), OWNER, plane)
+    return {f"{m['kind']}/{m['metadata']['name']}": m for m in workloads.manifests}
+
+
+def pod(component: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    name = component["name"].lower()
+    spec = rendered(component, **kwargs)[f"Deployment/g-{name}"]["spec"]["template"]["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+def main(component: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    container = pod(component, **kwargs)["containers"][0]
+    assert isinstance(container, dict)
+    return container
+
+
+def env(component: dict[str, Any], **kwargs: Any) -> dict[str, str]:
+    return {e["name"]: e.get("value", "") for e in main(component, **kwargs)["env"]}
+
+
+@pytest.mark.parametrize("role", ["frontend", "worker", "prefill", "decode", "planner"])
+def test_every_role_gets_a_deployment_and_a_service(role: str) -> None:
+    assert {"Deployment/g-x", "Service/g-x"} <= rendered(entry("x", role)).keys()
+
+
+def test_selectors_hold_only_what_no_edit_changes() -> None:
+    made = rendered(decode_worker())
+    selector = {"nvidia.com/selector": "g-decode"}
+    assert made["Deployment/g-decode"]["spec"]["selector"] == {"matchLabels": selector}
+    assert made["Service/g-decode"]["spec"]["selector"] == selector
+
+
+def test_a_users_label_cannot_take_a_pod_out_of_its_selector() -> None:
+    component = decode_worker()
+    component["podTemplate"]["metadata"] = {"labels": {"nvidia.com/selector": "x", "own": "y"}}
+    labels = rendered(component)["Deployment/g-decode"]["spec"]["template"]["metadata"]["labels"]
+    assert (labels["nvidia.com/selector"], labels["own"]) == ("g-decode", "y")
+
+
+def test_everything_goes_with_the_graph() -> None:
+    made = rendered(frontend(), decode_worker())
+    assert all(m["metadata"]["ownerReferences"] == [OWNER] for m in made.values())
+
+
+def test_replicas_that_nobody_gave_are_one() -> None:
+    assert rendered(decode_worker())["Deployment/g-decode"]["spec"]["replicas"] == 1
+
+
+def test_zero_replicas_are_zero() -> None:
+    made = rendered(decode_worker(replicas=0))
+    assert made["Deployment/g-decode"]["spec"]["replicas"] == 0
+
+
+@pytest.mark.parametrize("role", ["frontend", "worker", "prefill", "decode"])
+def test_dynamo_finds_the_pods_of_every_service(role: str) -> None:
+    labels = rendered(entry("x", role))["Service/g-x"]["metadata"]["labels"]
+    assert labels["nvidia.com/dynamo-discovery-backend"] == "kubernetes"
+    assert labels["nvidia.com/dynamo-discovery-enabled"] == "true"
+
+
+def test_only_workers_open_the_system_port() -> None:
+    assert env(decode_worker())["DYN_SYSTEM_PORT"] == "9090"
+    assert "DYN_SYSTEM_PORT" not in env(frontend())
+
+
+def test_a_graph_has_a_dynamo_namespace_of_its_own() -> None:
+    assert env(frontend())["DYN_NAMESPACE"] == env(decode_worker())["DYN_NAMESPACE"] == "ns-g"
+
+
+@pytest.mark.parametrize(
+    ("field", "variable"),
+    [
+        ("nats_url", "NATS_SERVER"),
+        ("etcd_endpoints", "ETCD_ENDPOINTS"),
+        ("model_express_url", "MODEL_EXPRESS_URL"),
+    ],
+)
+def test_a_server_is_named_only_when_there_is_one(field: str, variable: str) -> None:
+    assert variable not in env(decode_worker())
+    there: Any = {field: "here:1"}
+    assert env(decode_worker(), plane=replace(PLANE, **there))[variable] == "here:1"
+
+
+def test_a_variable_of_the_component_beats_the_graphs_and_ours() -> None:
+    own = decode_worker(main={"env": [{"name": "A", "value": "mine"}]})
+    shared = [{"name": "A", "value": "graph"}, {"name": "DYN_EVENT_PLANE", "value": "nats"}]
+    values = env(own, env=shared)
+    assert (values["A"], values["DYN_EVENT_PLANE"]) == ("mine", "nats")
+
+
+def test_a_replaced_variable_may_refer_to_those_written_before_it() -> None:
+    variables = [{"name": "X", "value": "1"}, {"name": "DYN_COMPONENT", "value": "$(X)"}]
+    names = [e["name"] for e in main(decode_worker(main={"env": variables}))["env"]]
+    assert names.index("X") < names.index("DYN_COMPONENT")
+    assert len(names) == len(set(names))
+
+
+def test_a_users_probe_replaces_ours_whole() -> None:
+    probe = {"exec": {"command": ["true"]}}
+    assert main(decode_worker(main={"readinessProbe": probe}))["readinessProbe"] == probe
+
+
+def test_a_slow_engine_has_two_hours_and_a_fast_one_waits_a_second() -> None:
+    probe = main(decode_worker())["startupProbe"]
+    assert probe["periodSeconds"] == 1
+    assert probe["failureThreshold"] == 7200
+
+
+@pytest.mark.parametrize("component", [frontend(), decode_worker()], ids=["frontend", "worker"])
+def test_a_pod_that_must_go_serves_on_and_may_finish(component: dict[str, Any]) -> None:
+    plane = replace(PLANE, pre_stop_s=9)
+    assert main(component, plane=plane)["lifecycle"] == {"preStop": {"sleep": {"seconds": 9}}}
+    assert pod(component, plane=plane)["terminationGracePeriodSeconds"] == 69
+
+
+def test_a_hook_of_the_user_keeps_our_delay_unless_it_is_the_same_one() -> None:
+    started = {"postStart": {"exec": {"command": ["x"]}}}
+    assert set(main(decode_worker(main={"lifecycle": started}))["lifecycle"]) == {
+        "postStart",
+        "preStop",
+    }
+    stopped = {"preStop": {"exec": {"command": ["x"]}}}
+    assert main(decode_worker(main={"lifecycle": stopped}))["lifecycle"] == stopped
+
+
+def test_no_delay_when_the_installation_wants_none() -> None:
+    assert "lifecycle" not in main(decode_worker(), plane=replace(PLANE, pre_stop_s=0))
+
+
+@pytest.mark.parametrize(
+    ("given", "cpu"),
+    [
+        pytest.param({}, "200m", id="no pod is BestEffort"),
+        pytest.param({"requests": {"cpu": "3"}}, "3", id="the user's request"),
+        pytest.param({"limits": {"cpu": "2"}}, None, id="a limit is the request already"),
+    ],
+)
+def test_cpu_requests(given: dict[str, Any], cpu: str | None) -> None:
+    resources = main(decode_worker(main={"resources": given}))["resources"]
+    assert resources["requests"].get("cpu") == cpu
+
+
+@pytest.mark.parametrize("side", ["limits", "requests"])
+def test_gpus_are_limit_and_request(side: str) -> None:
+    given = {side: {"nvidia.com/gpu": "4"}}
+    resources = main(decode_worker(main={"resources": given}))["resources"]
+    assert resources["limits"]["nvidia.com/gpu"] == "4"
+    assert resources["requests"]["nvidia.com/gpu"] == "4"
+
+
+def test_shared_memory_has_the_size_that_the_user_wants_or_is_off() -> None:
+    def volumes(**fields: Any) -> Any:
+        return pod(decode_worker(**fields)).get("volumes")
+
+    assert volumes()[0]["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
+    assert volumes(sharedMemorySize="80Gi")[0]["emptyDir"]["sizeLimit"] == "80Gi"
+    assert volumes(sharedMemorySize="0") is None
+
+
+def test_a_users_own_shared_memory_is_the_only_one() -> None:
+    mount = {"name": "mine", "mountPath": "/dev/shm"}
+    volume = {"name": "mine", "emptyDir": {"medium": "Memory"}}
+    component = decode_worker(main={"volumeMounts": [mount]}, pod={"volumes": [volume]})
+    assert pod(component)["volumes"] == [volume]
+    assert main(component)["volumeMounts"] == [mount]
+
+
+def test_a_frontend_needs_no_command() -> None:
+    program = main(frontend())
+    assert program["command"] + program["args"] == ["python3", "-m", "dynamo.frontend"]
+
+
+def test_arguments_of_a_frontend_go_to_our_command() -> None:
+    program = main(frontend(main={"args": ["-m", "dynamo.frontend", "--router-mode", "kv"]}))
+    assert program["command"] == ["python3"]
+    assert program["args"][-1] == "kv"
+
+
+def test_a_command_of_a_frontend_gets_no_arguments_of_ours() -> None:
+    program = main(frontend(main={"command": ["own"]}))
+    assert program["command"] == ["own"]
+    assert "args" not in program
+
+
+def test_a_secret_stays_as_it_was_written() -> None:
+    secret = [{"secretRef": {"name": "hf-token-secret"}}]
+    assert main(decode_worker(main={"envFrom": secret}))["envFrom"] == secret
+
+
+def test_an_account_of_the_users_gets_the_rights_of_discovery() -> None:
+    made = rendered(frontend(), decode_worker(pod={"serviceAccountName": "own"}))
+    subjects = made["RoleBinding/g-k8s-service-discovery"]["subjects"]
+    assert [s["name"] for s in subjects] == ["g-k8s-service-discovery", "own"]
+
+
+@pytest.mark.parametrize(
+    ("component", "text"),
+    [
+        pytest.param(
+            decode_worker(multinode={"nodeCount": 2}), "decode: multinode.nodeCount 2", id="nodes"
+        ),
+        pytest.param(entry("pick", "epp"), "pick: type epp", id="epp"),
+        pytest.param(
+            decode_worker(compilationCache={"pvcName": "c"}), "decode: compilationCache", id="cache"
+        ),
+        pytest.param(entry("FRONTEND.", "worker"), "its workload", id="same name"),
+    ],
+)
+def test_what_cannot_be_run_is_named_and_holds_up_nothing_else(
+    component: dict[str, Any], text: str
+) -> None:
+    other = entry("frontend-", "frontend")
+    workloads = render_workloads(graph(other, component), OWNER, PLANE)
+    assert [str(p) for p in workloads.problems if text in str(p)]
+    deployments = [m for m in workloads.manifests if m["kind"] == "Deployment"]
+    assert [d["metadata"]["name"] for d in deployments] == ["g-frontend-"]
+
+
+def test_rendering_twice_gives_the_same() -> None:
+    assert rendered(frontend(), decode_worker()) == rendered(frontend(), decode_worker())
