@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from dgdr_api import codec_v1beta1, names
 from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.problem import from_validation, summary
 from dgdr_api.reading import CodecError
 from dgdr_operator.core.job import run_labels
 from dgdr_operator.core.observation import Output
@@ -114,8 +116,9 @@ def _planner(manifest: Manifest, dgd: str, namespace: str, labels: Mapping[str, 
     placed = _placed(manifest, dgd, namespace, labels)
     try:
         SLAPlanner.parse(placed)
-    except ValueError as exc:
-        raise BadResult(f"{names.FINAL_CONFIG_KEY}: SLAPlanner: {exc}") from exc
+    except ValidationError as exc:
+        found = summary(from_validation(exc))
+        raise BadResult(f"{names.FINAL_CONFIG_KEY}: SLAPlanner: {found}") from exc
     return placed
 
 
