@@ -46,30 +46,25 @@ class AdapterPass:
             return None
         adapter = Adapter.parse(manifest)
         dgd = await self._cluster.get(DGD, key.namespace, adapter.spec.dgd_ref.name)
-        if dgd is None or is_going(dgd):
+        graph = _readable(dgd)
+        if dgd is None or graph is None:
             return LOOK_AGAIN_S
-        try:
-            graph = decode(dgd)
-        except CodecError:
-            return LOOK_AGAIN_S  # the graph's own status says what is wrong with it
         component = graph.component(adapter.spec.dgd_ref.component)
         if component is None:
             await self._complain(manifest, _no_component(graph, adapter))
             return LOOK_AGAIN_S
         try:
-            scalings = await self._copy(dgd, graph)
+            await self._copy(dgd, graph, now)
         except Conflict:
             return RETRY_S
         except Rejected as exc:
             await self._complain(manifest, f"{graph.name} was not scaled: {exc.message}")
             return LOOK_AGAIN_S
-        for scaling, scaled in scalings:
-            await self._report_scaling(scaling, scaled, now)
         await self._report(manifest, graph, component)
         return None
 
-    async def _copy(self, dgd: Manifest, graph: Graph) -> list[tuple[Scaling, Manifest]]:
-        """Write the adapters' numbers; returns what changed, with the adapter that wanted it."""
+    async def _copy(self, dgd: Manifest, graph: Graph, now: datetime) -> None:
+        """Write the numbers of all of the graph's adapters, and tell each that was heard."""
         found = await self._cluster.list(DGDSA, graph.namespace)
         adapters = {
             manifest["metadata"]["name"]: (manifest, parsed)
@@ -80,11 +75,12 @@ class AdapterPass:
         ours = components_written_by(dgd, FieldManager.SCALE)
         copy = decide_copy(graph, (parsed for _, parsed in adapters.values()), ours)
         if not copy.scalings:
-            return []
+            return
         for scaling in copy.scalings:
             log.info("%s/%s: %s", graph.namespace, graph.name, scaling)
         await self._cluster.apply(render_copy(dgd, copy), FieldManager.SCALE)
-        return [(scaling, adapters[scaling.adapter][0]) for scaling in copy.scalings]
+        for scaling in copy.scalings:
+            await self._report_scaling(scaling, adapters[scaling.adapter][0], now)
 
     async def _report_scaling(self, scaling: Scaling, adapter: Manifest, now: datetime) -> None:
         await self._cluster.emit(Event(about=ref(adapter), reason="Scaled", message=str(scaling)))
@@ -119,6 +115,16 @@ class AdapterPass:
                 once=f"generation-{adapter['metadata'].get('generation', 0)}",
             )
         )
+
+
+def _readable(dgd: Manifest | None) -> Graph | None:
+    """Return the graph, unless it is going or cannot be read, which its own status says."""
+    if dgd is None or is_going(dgd):
+        return None
+    try:
+        return decode(dgd)
+    except CodecError:
+        return None
 
 
 def _no_component(graph: Graph, adapter: Adapter) -> str:

@@ -1,0 +1,253 @@
+"""Passes over a graph against an in-memory API server."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dgdr_kube.errors import Rejected
+from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, POD, SERVICE, SERVICE_ACCOUNT
+from dgdr_kube.ports import Key
+from dgdr_operator.passes.graph_pass import LEAVING_S, LOOK_AGAIN_WHEN_READY_S, GraphPass
+from dgdr_operator.settings import parse
+from support.dgds import decode_worker, dgd, frontend
+from support.fake_cluster import FakeCluster, Killed
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+KEY = Key("ns", "g")
+SETTINGS = parse("images: {profiler: p}")
+
+
+async def run(cluster: FakeCluster) -> float | None:
+    return await GraphPass(cluster, SETTINGS)(KEY, NOW)
+
+
+def names(cluster: FakeCluster, kind: str) -> list[str]:
+    return [key.split("/")[-1] for key in cluster.everything() if key.startswith(f"{kind}/")]
+
+
+def status(cluster: FakeCluster) -> Any:
+    return (cluster.peek(DGD, "ns", "g") or {})["status"]
+
+
+def condition(cluster: FakeCluster) -> Any:
+    return status(cluster)["conditions"][0]
+
+
+def become_ready(cluster: FakeCluster) -> None:
+    for name in names(cluster, "Deployment"):
+        live = cluster.peek(DEPLOYMENT, "ns", name) or {}
+        count = live["spec"]["replicas"]
+        counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        report = dict.fromkeys(counts, count)
+        report["observedGeneration"] = live["metadata"]["generation"]
+        cluster.set_status(DEPLOYMENT, "ns", name, report)
+
+
+def edit(cluster: FakeCluster, *components: dict[str, Any]) -> None:
+    """Replace the components, as ``kubectl replace`` does."""
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["spec"]["components"] = list(components)
+    live["metadata"]["generation"] += 1
+    cluster.seed(live)
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    fake = FakeCluster(NOW)
+    fake.seed(dgd(frontend(), decode_worker(replicas=2, scalingAdapter={})))
+    return fake
+
+
+async def test_a_new_graph_gets_its_objects_and_says_so(cluster: FakeCluster) -> None:
+    await run(cluster)
+    assert names(cluster, "Deployment") == names(cluster, "Service") == ["g-decode", "g-frontend"]
+    assert names(cluster, "RoleBinding") == ["g-k8s-service-discovery"]
+    assert names(cluster, "DynamoGraphDeploymentScalingAdapter") == ["g-decode"]
+    assert status(cluster)["state"] == "initializing"
+
+
+async def test_ready_workloads_make_a_successful_graph(cluster: FakeCluster) -> None:
+    await run(cluster)
+    become_ready(cluster)
+    assert await run(cluster) == LOOK_AGAIN_WHEN_READY_S
+    assert status(cluster)["state"] == "successful"
+    assert (condition(cluster)["status"], condition(cluster)["reason"]) == (
+        "True",
+        "all_resources_are_ready",
+    )
+    assert status(cluster)["observedGeneration"] == 1
+
+
+async def test_a_second_pass_writes_nothing(cluster: FakeCluster) -> None:
+    await run(cluster)
+    become_ready(cluster)
+    await run(cluster)
+    before = len(cluster.writes)
+    await run(cluster)
+    assert cluster.writes[before:] == []
+
+
+async def test_a_kill_at_any_write_leads_to_the_same_end(cluster: FakeCluster) -> None:
+    await run(cluster)
+    wanted = cluster.everything().keys()
+    for writes in range(len(cluster.writes)):
+        other = FakeCluster(NOW)
+        other.seed(dgd(frontend(), decode_worker(replicas=2, scalingAdapter={})))
+        other.kill_after_writes = writes
+        with pytest.raises(Killed):
+            await run(other)
+        other.kill_after_writes = None
+        await run(other)
+        assert other.everything().keys() == wanted
+
+
+async def test_somebody_elses_edit_of_a_child_is_undone(cluster: FakeCluster) -> None:
+    await run(cluster)
+    await cluster.patch(DEPLOYMENT, "ns", "g-decode", {"spec": {"replicas": 9}}, "kubectl")
+    await run(cluster)
+    assert (cluster.peek(DEPLOYMENT, "ns", "g-decode") or {})["spec"]["replicas"] == 2
+
+
+async def test_a_removed_component_takes_its_objects_along(cluster: FakeCluster) -> None:
+    await run(cluster)
+    edit(cluster, frontend())
+    await run(cluster)
+    assert names(cluster, "Deployment") == names(cluster, "Service") == ["g-frontend"]
+    assert names(cluster, "DynamoGraphDeploymentScalingAdapter") == []
+    assert set(status(cluster)["components"]) == {"Frontend"}
+
+
+async def test_an_adapter_goes_when_it_is_no_longer_wanted(cluster: FakeCluster) -> None:
+    await run(cluster)
+    edit(cluster, frontend(), decode_worker(replicas=2))
+    await run(cluster)
+    assert names(cluster, "DynamoGraphDeploymentScalingAdapter") == []
+    assert [event.reason for event in cluster.events] == ["AdapterDeleted"]
+
+
+async def test_the_number_of_an_adapter_is_never_written_again(cluster: FakeCluster) -> None:
+    await run(cluster)
+    await cluster.scale(DGDSA, "ns", "g-decode", 5, "dgdr-planner")
+    await run(cluster)
+    assert (cluster.peek(DGDSA, "ns", "g-decode") or {})["spec"]["replicas"] == 5
+
+
+async def test_a_users_own_adapter_is_left_alone(cluster: FakeCluster) -> None:
+    own = {
+        "apiVersion": "nvidia.com/v1alpha1",
+        "kind": "DynamoGraphDeploymentScalingAdapter",
+        "metadata": {"name": "g-decode", "namespace": "ns"},
+        "spec": {"replicas": 7, "dgdRef": {"name": "g", "serviceName": "decode"}},
+    }
+    cluster.seed(own)
+    await run(cluster)
+    assert (cluster.peek(DGDSA, "ns", "g-decode") or {})["spec"]["replicas"] == 7
+
+
+async def test_a_foreign_object_is_not_taken_over(cluster: FakeCluster) -> None:
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "g-frontend", "namespace": "ns"},
+        "spec": {"ports": [{"port": 1}]},
+    }
+    cluster.seed(foreign)
+    await run(cluster)
+    assert (cluster.peek(SERVICE, "ns", "g-frontend") or {})["spec"] == foreign["spec"]
+    assert status(cluster)["state"] == "failed"
+    assert condition(cluster)["message"].startswith(
+        "Frontend: Service g-frontend: exists and belongs to somebody else"
+    )
+    assert names(cluster, "Deployment") == ["g-decode", "g-frontend"]
+
+
+async def test_leftovers_of_an_earlier_graph_are_waited_for(cluster: FakeCluster) -> None:
+    await run(cluster)
+    left = cluster.peek(DEPLOYMENT, "ns", "g-decode") or {}
+    left["metadata"]["ownerReferences"][0]["uid"] = "earlier"
+    cluster.seed(left)
+    assert await run(cluster) == LEAVING_S
+    assert status(cluster)["state"] in ("initializing", "pending")
+    await cluster.delete(DEPLOYMENT, "ns", "g-decode")
+    assert await run(cluster) != LEAVING_S
+    assert names(cluster, "Deployment") == ["g-decode", "g-frontend"]
+
+
+async def test_a_refused_object_is_reported_in_the_servers_words(cluster: FakeCluster) -> None:
+    cluster.refuse("apply", DEPLOYMENT, Rejected(422, "spec.template.x: Invalid value"))
+    await run(cluster)
+    assert status(cluster)["state"] == "failed"
+    assert "Deployment g-decode: spec.template.x: Invalid value" in condition(cluster)["message"]
+    assert {event.reason for event in cluster.events} == {"ReconcileFailed"}
+    assert names(cluster, "Service") == ["g-decode", "g-frontend"]
+
+
+async def test_multinode_fails_clearly_and_the_rest_proceeds(cluster: FakeCluster) -> None:
+    edit(cluster, frontend(), decode_worker(multinode={"nodeCount": 2}))
+    await run(cluster)
+    assert names(cluster, "Deployment") == ["g-frontend"]
+    assert "decode: multinode.nodeCount 2 needs Grove" in condition(cluster)["message"]
+
+
+async def test_an_unreadable_graph_is_reported_and_touches_nothing(cluster: FakeCluster) -> None:
+    edit(cluster, {"name": "x", "type": "wheel"})
+    await run(cluster)
+    assert status(cluster)["state"] == "failed"
+    assert "spec.components[0].type" in condition(cluster)["message"]
+    assert names(cluster, "Deployment") == []
+
+
+async def test_pods_explain_why_it_is_not_ready(cluster: FakeCluster) -> None:
+    await run(cluster)
+    cluster.set_status(DEPLOYMENT, "ns", "g-decode", {"observedGeneration": 1, "replicas": 2})
+    labels = {
+        "nvidia.com/dynamo-graph-deployment-name": "g",
+        "nvidia.com/dynamo-component": "decode",
+    }
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    cluster.seed(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "g-decode-x", "namespace": "ns", "labels": labels},
+            "status": {"containerStatuses": [{"name": "main", "state": waiting}]},
+        }
+    )
+    await run(cluster)
+    assert condition(cluster)["reason"] == "pods_not_ready"
+    assert "pod g-decode-x container main ImagePullBackOff" in condition(cluster)["message"]
+
+
+async def test_a_ready_graph_is_reported_without_looking_at_pods(cluster: FakeCluster) -> None:
+    await run(cluster)
+    become_ready(cluster)
+    cluster.refuse("list", POD, Rejected(403, "pods is forbidden"))
+    await run(cluster)
+    assert status(cluster)["state"] == "successful"
+
+
+async def test_a_graph_that_is_going_gets_nothing(cluster: FakeCluster) -> None:
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z"
+    cluster.seed(live)
+    assert await run(cluster) is None
+    assert cluster.writes == []
+
+
+async def test_no_graph_is_no_work(cluster: FakeCluster) -> None:
+    assert await GraphPass(cluster, SETTINGS)(Key("ns", "none"), NOW) is None
+
+
+async def test_deleting_the_graph_leaves_nothing(cluster: FakeCluster) -> None:
+    await run(cluster)
+    await cluster.delete(DGD, "ns", "g")
+    assert cluster.everything() == {}
+
+
+async def test_without_kubernetes_discovery_nobody_gets_rights(cluster: FakeCluster) -> None:
+    settings = parse("images: {profiler: p}\ndataPlane: {discovery: etcd, etcdEndpoints: e:1}")
+    await GraphPass(cluster, settings)(KEY, NOW)
+    assert names(cluster, SERVICE_ACCOUNT.kind) == []
+    spec = (cluster.peek(DEPLOYMENT, "ns", "g-decode") or {})["spec"]["template"]["spec"]
+    assert "serviceAccountName" not in spec
