@@ -120,7 +120,7 @@ def test_an_autoscaler_finds_the_pods() -> None:
 
 
 def test_what_we_wrote_before_is_read_from_managed_fields() -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "f:spec": {
             "f:components": {
                 'k:{"name":"decode"}': {".": {}, "f:name": {}, "f:replicas": {}},
