@@ -31,6 +31,8 @@ from dgdr_api.models.sla_planner import (
 from dgdr_api.problem import Problem, from_validation
 
 FIELD = "spec.features.planner"
+_THROUGHPUT = "enable_throughput_scaling"
+_MINIMA = ("min_endpoint", "prefill_min_endpoint", "decode_min_endpoint")
 
 # Upstream's keys that ask for what our planner does anyway, when they have this value.
 _SAME_ANYWAY: Mapping[str, object] = {
@@ -38,7 +40,7 @@ _SAME_ANYWAY: Mapping[str, object] = {
     "mode": "disagg",
     "optimization_target": "sla",
     "load_predictor": "constant",
-    "enable_throughput_scaling": True,
+    _THROUGHPUT: True,
     "enable_load_scaling": False,
     "no_correction": True,
     "min_gpu_budget": -1,
@@ -138,16 +140,30 @@ def parse_planner_config(config: Json) -> PlannerConfig:
     except ValidationError as exc:
         return PlannerConfig(keys=PlannerKeys(), problems=from_validation(exc, FIELD))
     extra = keys.model_extra or {}
+    if extra.get(_THROUGHPUT) is False and extra.get("enable_load_scaling") is not True:
+        return PlannerConfig(
+            keys=keys,
+            problems=(
+                Problem(
+                    f"{FIELD}.{_THROUGHPUT}",
+                    False,
+                    "nothing would be scaled; set it to true, or advisory to true to only watch",
+                ),
+            ),
+        )
     known = _WITHOUT_EFFECT | _ANSWERED_ELSEWHERE
     return PlannerConfig(
         keys=keys,
         unknown=tuple(key for key in extra if key not in known),
-        without_effect=tuple(
-            key
-            for key, value in extra.items()
-            if key in _WITHOUT_EFFECT and (key, value) not in _SAME_ANYWAY.items()
+        without_effect=(
+            *(key for key in _MINIMA if getattr(keys, key) == 0),
+            *(key for key, value in extra.items() if _is_ignored(key, value)),
         ),
     )
+
+
+def _is_ignored(key: str, value: object) -> bool:
+    return key in _WITHOUT_EFFECT and (key, value) not in _SAME_ANYWAY.items()
 
 
 def sla_planner(

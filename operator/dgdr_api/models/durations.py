@@ -18,7 +18,7 @@ def duration_s(text: str) -> float:
     Raises:
         ValueError: the text is not a duration.
     """
-    if not re.match(DURATION_PATTERN, text):
+    if not re.fullmatch(DURATION_PATTERN[1:-1], text):
         raise ValueError(f"{text!r} is not a duration; write it like 30s, 5m or 1h30m")
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
 

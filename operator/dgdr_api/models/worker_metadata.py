@@ -4,10 +4,9 @@ Dynamo's workers write one object each, named like the pod and owned by it. We o
 model card inside says how many KV blocks the engine really has.
 """
 
-import json
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AliasPath, Field, ValidationError
 
 from dgdr_api.models.base import LenientModel, RawObject, Resource
 
@@ -35,16 +34,20 @@ class DynamoWorkerMetadata(Resource):
         return tuple(card for card in cards if card is not None)
 
 
+def _runtime(key: str) -> Any:
+    return Field(default=None, validation_alias=AliasPath("runtime_config", key))
+
+
 class ModelCard(LenientModel):
     """The part of a model card that sizing needs; ``None`` where the worker did not say."""
 
-    display_name: str = ""
-    context_length: int | None = None
-    kv_block_tokens: int | None = None
-    kv_blocks: int | None = None
-    max_num_seqs: int | None = None
-    max_num_batched_tokens: int | None = None
-    data_parallel_size: int | None = None
+    display_name: str = Field(default="", validation_alias="display_name")
+    context_length: int | None = Field(default=None, validation_alias="context_length")
+    kv_block_tokens: int | None = Field(default=None, validation_alias="kv_cache_block_size")
+    kv_blocks: int | None = _runtime("total_kv_blocks")
+    max_num_seqs: int | None = _runtime("max_num_seqs")
+    max_num_batched_tokens: int | None = _runtime("max_num_batched_tokens")
+    data_parallel_size: int | None = _runtime("data_parallel_size")
 
     @property
     def kv_capacity_tokens(self) -> int | None:
@@ -57,20 +60,9 @@ class ModelCard(LenientModel):
 def _card(entry: Any) -> ModelCard | None:
     """Read one entry of ``model_cards``; the card itself is JSON in a string, or an object."""
     card = entry.get("card_json") if isinstance(entry, dict) else None
-    if isinstance(card, str):
-        try:
-            card = json.loads(card)
-        except ValueError:
-            return None
-    if not isinstance(card, dict):
+    try:
+        if isinstance(card, str):
+            return ModelCard.model_validate_json(card)
+        return ModelCard.model_validate(card)
+    except ValidationError:
         return None
-    runtime = card.get("runtime_config") or {}
-    return ModelCard(
-        display_name=card.get("display_name") or "",
-        context_length=card.get("context_length"),
-        kv_block_tokens=card.get("kv_cache_block_size"),
-        kv_blocks=runtime.get("total_kv_blocks"),
-        max_num_seqs=runtime.get("max_num_seqs"),
-        max_num_batched_tokens=runtime.get("max_num_batched_tokens"),
-        data_parallel_size=runtime.get("data_parallel_size"),
-    )

@@ -1,0 +1,145 @@
+from typing import Any
+
+import pytest
+
+from dgdr_api.planner_config import (
+    BudgetTooSmall,
+    PlannerConfig,
+    parse_planner_config,
+    role_bounds,
+    sla_planner,
+)
+
+
+def rendered(config: dict[str, Any], **gpus: int) -> dict[str, Any]:
+    return sla_planner(
+        parse_planner_config(config),
+        target="q-dgd",
+        namespace="ns",
+        profile_config_map="curves",
+        ttft_ms=500,
+        itl_ms=50,
+        prefill_gpus=gpus.get("prefill", 1),
+        decode_gpus=gpus.get("decode", 1),
+    ).to_json()
+
+
+def test_an_empty_configuration_is_upstreams_defaults() -> None:
+    assert rendered({}) == {
+        "apiVersion": "dgdr.dev/v1alpha1",
+        "kind": "SLAPlanner",
+        "metadata": {"name": "q-dgd", "namespace": "ns"},
+        "spec": {
+            "targetRef": {"kind": "DynamoGraphDeployment", "name": "q-dgd"},
+            "mode": "Active",
+            "sla": {"ttftMs": 500.0, "itlMs": 50.0},
+            "profile": {"configMapRef": {"name": "curves"}},
+            "roles": {"prefill": {"min": 1, "max": 4}, "decode": {"min": 1, "max": 4}},
+            "interval": "180s",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param({"throughput_adjustment_interval_seconds": 15, "ttft_ms": 1}, id="1.6"),
+        pytest.param({"throughput_adjustment_interval": 15, "ttft": 1}, id="1.0"),
+        pytest.param({"--adjustment-interval": 15, "--ttft": "1"}, id="0.8 flags"),
+        pytest.param({"adjustment_interval": "15", "ttft": 1.0}, id="0.8 in a blob"),
+    ],
+)
+def test_keys_of_all_generations(config: dict[str, Any]) -> None:
+    spec = rendered(config)["spec"]
+    assert (spec["interval"], spec["sla"]["ttftMs"]) == ("15s", 1.0)
+    assert parse_planner_config(config).unknown == ()
+
+
+def test_advisory_is_shadow() -> None:
+    assert rendered({"advisory": True})["spec"]["mode"] == "Shadow"
+    assert rendered({"no_operation": True})["spec"]["mode"] == "Shadow"
+
+
+def test_steps_and_prometheus_are_carried_over() -> None:
+    spec = rendered(
+        {
+            "max_throughput_scaling_replicas": 4,
+            "metric_pulling_prometheus_endpoint": "http://prometheus:9090",
+        }
+    )["spec"]
+    assert spec["behavior"] == {"scaleUp": {"maxStep": 4}}
+    assert spec["metrics"] == {"prometheus": {"url": "http://prometheus:9090"}}
+
+
+def test_what_we_do_not_know_is_reported() -> None:
+    config = parse_planner_config({"load_predictor": "arima", "made_up": 1, "mode": "disagg"})
+    assert config.unknown == ("made_up",)
+    assert config.without_effect == ("load_predictor",)
+
+
+def test_upstreams_example_is_understood_whole() -> None:
+    config = parse_planner_config(
+        {
+            "optimization_target": "sla",
+            "enable_throughput_scaling": True,
+            "enable_load_scaling": False,
+            "pre_deployment_sweeping_mode": "rapid",
+            "mode": "disagg",
+            "backend": "vllm",
+        }
+    )
+    assert (config.unknown, config.without_effect, config.problems) == ((), (), ())
+
+
+def test_scaling_to_zero_is_read_as_one_and_reported() -> None:
+    config = parse_planner_config({"min_endpoint": 0})
+    assert (config.keys.min_prefill, config.keys.min_decode) == (1, 1)
+    assert config.without_effect == ("min_endpoint",)
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"ttft": -1}, "ttft"),
+        ({"max_gpu_budget": 0}, "max_gpu_budget"),
+        ({"throughput_adjustment_interval": 1}, "throughput_adjustment_interval"),
+        ({"pre_deployment_sweeping_mode": "slow"}, "pre_deployment_sweeping_mode"),
+        ({"metric_pulling_prometheus_endpoint": "p"}, "metric_pulling_prometheus_endpoint"),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_its_key(config: dict[str, Any], field: str) -> None:
+    (problem,) = parse_planner_config(config).problems
+    assert problem.field == f"spec.features.planner.{field}"
+
+
+def test_a_planner_that_may_do_nothing_is_a_mistake() -> None:
+    (problem,) = parse_planner_config({"enable_throughput_scaling": False}).problems
+    assert problem.field == "spec.features.planner.enable_throughput_scaling"
+
+
+def test_scaling_by_load_alone_is_reported_but_no_mistake() -> None:
+    config = parse_planner_config({"enable_throughput_scaling": False, "enable_load_scaling": True})
+    assert config.problems == ()
+    assert config.without_effect == ("enable_throughput_scaling", "enable_load_scaling")
+
+
+@pytest.mark.parametrize(
+    ("budget", "prefill", "decode", "most"),
+    [(8, 1, 1, (4, 4)), (8, 2, 2, (2, 2)), (8, 1, 2, (2, 2)), (9, 1, 2, (3, 3)), (2, 1, 1, (1, 1))],
+)
+def test_both_roles_at_their_most_fit_the_budget(
+    budget: int, prefill: int, decode: int, most: tuple[int, int]
+) -> None:
+    bounds = role_bounds(keys(max_gpu_budget=budget), prefill, decode)
+    assert (bounds.prefill.max, bounds.decode.max) == most
+    assert bounds.prefill.max * prefill + bounds.decode.max * decode <= budget
+
+
+def test_a_budget_below_the_floor_says_what_is_needed() -> None:
+    with pytest.raises(BudgetTooSmall, match="3 GPUs do not hold 1 prefill of 2 and 1 decode of 2"):
+        role_bounds(keys(max_gpu_budget=3), 2, 2)
+
+
+def keys(**config: Any) -> Any:
+    parsed: PlannerConfig = parse_planner_config(config)
+    return parsed.keys

@@ -1,0 +1,185 @@
+from typing import Any
+
+import pytest
+
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
+from dgdr_api.models.profiling_policy import ProfilingPolicySpec
+from dgdr_api.validate import (
+    Problem,
+    hardware_problems,
+    missing_claim,
+    missing_config_map,
+    missing_policy,
+    problems,
+    summary,
+)
+
+GOOD: dict[str, Any] = {"model": "m", "image": "r.test/vllm-runtime:1"}
+MOCKERS = ProfilingPolicySpec.model_validate({"candidateEngine": "mocker"})
+ENGINES = ProfilingPolicySpec()
+DGD = {"apiVersion": "nvidia.com/v1beta1", "kind": "DynamoGraphDeployment"}
+
+
+def said(policy: ProfilingPolicySpec | None = None, name: str = "", **fields: Any) -> list[str]:
+    spec = DGDRSpec.model_validate(GOOD | fields)
+    return [str(problem) for problem in problems(spec, policy, name)]
+
+
+def test_a_good_spec_has_no_problem() -> None:
+    assert said(name="qwen") == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        pytest.param(
+            {"sla": {"ttft": 5}},
+            'spec.sla: Invalid value: {"ttft": 5.0}: ttft and itl belong together: give both in '
+            "milliseconds, or none of them",
+            id="ttft alone",
+        ),
+        pytest.param(
+            {"sla": {"ttft": 5, "itl": 5, "e2eLatency": 9}},
+            "spec.sla.e2eLatency: Invalid value: 9.0: e2eLatency replaces ttft and itl: give "
+            "either e2eLatency, or ttft with itl",
+            id="e2e with ttft",
+        ),
+        pytest.param(
+            {"workload": {"requestRate": 5, "concurrency": 5}},
+            "spec.workload.requestRate: Invalid value: 5.0: requestRate and concurrency exclude "
+            "each other: give requests per second or requests in flight",
+            id="rate with concurrency",
+        ),
+        pytest.param(
+            {"searchStrategy": "thorough"},
+            'spec.searchStrategy: Invalid value: "thorough": is incompatible with spec.backend '
+            '"auto"; set spec.backend to a specific backend (sglang, trtllm, or vllm)',
+            id="thorough with auto",
+        ),
+        pytest.param(
+            {"image": "r.test/dynamo-planner@sha256:00"},
+            'spec.image: Invalid value: "r.test/dynamo-planner@sha256:00": a digest names the '
+            "profiler's image alone, so the runtime image cannot be derived from it; name the "
+            "runtime image, or give a tag",
+            id="profiler image by digest",
+        ),
+        pytest.param(
+            {"modelCache": {"pvcModelPath": "a"}},
+            "spec.modelCache.pvcName: Required value: pvcModelPath and pvcMountPath need the "
+            "PersistentVolumeClaim that they are in",
+            id="path without claim",
+        ),
+        pytest.param(
+            {"overrides": {"dgd": DGD | {"apiVersion": "v1"}}},
+            'spec.overrides.dgd.apiVersion: Invalid value: "v1": use one of nvidia.com/v1beta1, '
+            "nvidia.com/v1alpha1",
+            id="override of another version",
+        ),
+        pytest.param(
+            {"overrides": {"dgd": DGD | {"kind": "Pod"}}},
+            'spec.overrides.dgd.kind: Invalid value: "Pod": use DynamoGraphDeployment',
+            id="override of another kind",
+        ),
+        pytest.param(
+            {"overrides": {"dgd": DGD | {"status": {"state": "failed"}}}},
+            "spec.overrides.dgd.status: Invalid value: {}: status cannot be overridden; remove it",
+            id="override of the status",
+        ),
+        pytest.param(
+            {"overrides": {"dgd": DGD | {"spec": {"components": [{"replicas": None}]}}}},
+            'spec.overrides.dgd.spec.components[0].replicas: Invalid value: "null": null removes '
+            "nothing here; leave the field out",
+            id="null in an override",
+        ),
+        pytest.param(
+            {"features": {"planner": {"ttft": "fast"}}},
+            'spec.features.planner.ttft: Invalid value: "fast": input should be a valid number, '
+            "unable to parse string as a number",
+            id="planner key of the wrong type",
+        ),
+        pytest.param(
+            {
+                "features": {
+                    "mocker": {"enabled": True},
+                    "planner": {"pre_deployment_sweeping_mode": "none"},
+                }
+            },
+            'spec.features.planner.pre_deployment_sweeping_mode: Invalid value: "none": the '
+            "mocker and the planner live on measured curves; use rapid or thorough, or switch "
+            "features.mocker off",
+            id="mocker without curves",
+        ),
+    ],
+)
+def test_one_problem_says_field_value_and_cure(fields: dict[str, Any], text: str) -> None:
+    assert said(**fields) == [text]
+
+
+@pytest.mark.parametrize(
+    ("mocker", "policy", "needed"),
+    [
+        pytest.param(False, ENGINES, True, id="engines everywhere"),
+        pytest.param(False, MOCKERS, True, id="the deployment runs it"),
+        pytest.param(True, ENGINES, True, id="the candidates run it"),
+        pytest.param(True, MOCKERS, False, id="nobody runs it"),
+        pytest.param(True, None, False, id="the policy is not known yet"),
+        pytest.param(False, None, True, id="whatever the policy says"),
+    ],
+)
+def test_an_image_is_needed_as_soon_as_something_runs_it(
+    mocker: bool, policy: ProfilingPolicySpec | None, needed: bool
+) -> None:
+    found = said(policy, image=None, features={"mocker": {"enabled": mocker}})
+    assert bool(found) is needed
+    assert all(text.startswith("spec.image: Required value: name the") for text in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "field"),
+    [
+        ("a" * 33, None, None),
+        ("a" * 34, None, "metadata.name"),
+        ("a" * 40, "b" * 36, None),
+        ("a", "b" * 37, None),
+        ("a", "b" * 38, "spec.overrides.dgd.metadata.name"),
+        ("a", "Upper", "spec.overrides.dgd.metadata.name"),
+    ],
+)
+def test_names_fit_the_budget(name: str, override: str | None, field: str | None) -> None:
+    dgd = DGD | {"metadata": {"name": override}} if override else DGD
+    found = problems(DGDRSpec.model_validate(GOOD | {"overrides": {"dgd": dgd}}), None, name)
+    assert [problem.field for problem in found] == ([field] if field else [])
+
+
+@pytest.mark.parametrize(
+    ("sku", "per_node", "missing"),
+    [
+        ("h200_sxm", 8, None),
+        (None, 8, "set gpuSku"),
+        ("h200_sxm", None, "set numGpusPerNode"),
+        (None, 0, "set gpuSku and numGpusPerNode"),
+    ],
+)
+def test_hardware_must_be_known_in_the_end(
+    sku: str | None, per_node: int | None, missing: str | None
+) -> None:
+    found = [str(problem) for problem in hardware_problems(sku, per_node)]
+    assert found == (
+        [
+            "spec.hardware: Required value: GPU hardware configuration is required when GPU "
+            f"discovery is disabled; {missing}"
+        ]
+        if missing
+        else []
+    )
+
+
+def test_what_the_cluster_lacks_is_said_in_upstreams_words() -> None:
+    assert missing_claim("c", "ns").message == "model cache PVC c not found in namespace ns"
+    assert missing_config_map("m", "ns").message == "ConfigMap m not found in namespace ns"
+    assert "ProfilingPolicy p not found in namespace ns" in missing_policy("p", "ns").message
+
+
+def test_summary_is_one_sentence() -> None:
+    found = (Problem("a", None, "give it"), Problem("b", 1, "use 2"))
+    assert summary(found) == "a: Required value: give it; b: Invalid value: 1: use 2"
