@@ -1,0 +1,1 @@
+"""The SLA planner: a controller that keeps latency targets on the fewest GPUs."""

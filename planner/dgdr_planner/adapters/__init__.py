@@ -1,0 +1,1 @@
+"""Where the planner meets Prometheus and the cluster."""

@@ -1,0 +1,1 @@
+"""Decisions of the planner: pure, without cluster, network, file or clock."""

@@ -1,0 +1,96 @@
+"""The target in a cluster: read its graph and adapters, write numbers."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from dgdr_api.graph import Role
+from dgdr_api.names import FieldManager, component_name
+from dgdr_kube.errors import ClusterError, Conflict, NotFound
+from dgdr_kube.kinds import DGD, DGDSA
+from dgdr_kube.ports import Cluster
+from dgdr_planner.core.decide import RolePlan
+from dgdr_planner.core.observation import TargetSeen, Trouble
+from dgdr_planner.core.status import Done
+from dgdr_planner.core.target import adapter_names, target_of, with_replicas
+
+log = logging.getLogger(__name__)
+
+
+class ClusterTargets:
+    """Implements ``ports.Targets`` for DynamoGraphDeployments."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def observe(self, namespace: str, name: str) -> TargetSeen | Trouble:
+        """Return the replicas of both roles."""
+        dgd = await self._cluster.get(DGD, namespace, name)
+        if dgd is None:
+            text = f"there is no DynamoGraphDeployment {name} in namespace {namespace}"
+            return Trouble("TargetNotFound", text)
+        names = adapter_names(dgd)
+        found = await asyncio.gather(*(self._cluster.get(DGDSA, namespace, n) for n in names))
+        adapters = {name: one for name, one in zip(names, found, strict=True) if one is not None}
+        return target_of(dgd, adapters)
+
+    async def scale(self, target: TargetSeen, changes: Sequence[RolePlan]) -> Done:
+        """Write the adapters' scale subresource; the deployment itself where there is none."""
+        # More first: capacity that is missing hurts, capacity that is left over only costs.
+        ordered = sorted(changes, key=lambda change: change.seen.replicas - change.replicas)
+        written: set[Role] = set()
+        rest: list[RolePlan] = []
+        try:
+            for change in ordered:
+                if await self._scale_adapter(target, change):
+                    written.add(change.seen.role)
+                else:
+                    rest.append(change)
+            if rest:
+                await self._patch_target(target, rest)
+                written |= {change.seen.role for change in rest}
+        except Conflict as exc:
+            log.info("%s/%s changed meanwhile: %s", target.namespace, target.name, exc)
+            return Done(roles=frozenset(written), outdated=True)
+        except ClusterError as exc:
+            trouble = Trouble("ScaleFailed", f"the replicas could not be written: {exc}")
+            return Done(roles=frozenset(written), trouble=trouble)
+        return Done(roles=frozenset(written))
+
+    async def _scale_adapter(self, target: TargetSeen, change: RolePlan) -> bool:
+        """Write one adapter; False when there is none."""
+        if change.seen.adapter_version is None:
+            return False
+        adapter = component_name(target.name, change.seen.component)
+        try:
+            await self._cluster.scale(
+                DGDSA,
+                target.namespace,
+                adapter,
+                change.replicas,
+                FieldManager.PLANNER,
+                change.seen.adapter_version,
+            )
+        except NotFound:
+            return False
+        return True
+
+    async def _patch_target(self, target: TargetSeen, changes: Sequence[RolePlan]) -> None:
+        """Write the deployment's own replicas, all in one patch.
+
+        A merge patch replaces the list of components, so it carries the version that it was made
+        from.
+        """
+        dgd = await self._cluster.get(DGD, target.namespace, target.name)
+        if dgd is None:
+            raise NotFound(f"DynamoGraphDeployment {target.name} is gone")
+        replicas = {change.seen.component: change.replicas for change in changes}
+        components = with_replicas(dgd, replicas)
+        await self._cluster.patch(
+            DGD,
+            target.namespace,
+            target.name,
+            {"spec": {"components": components}},
+            FieldManager.PLANNER,
+            dgd["metadata"]["resourceVersion"],
+        )

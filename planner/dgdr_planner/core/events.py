@@ -1,0 +1,67 @@
+"""Events of a planner: what it did and what keeps it from working, for ``kubectl describe``."""
+
+from collections.abc import Iterable, Iterator
+
+from dgdr_api.conditions import find
+from dgdr_api.models.base import Condition, ConditionStatus
+from dgdr_api.models.sla_planner import DecisionRecord, SLAPlannerStatus
+from dgdr_kube.ports import Event, ObjectRef, Severity
+from dgdr_planner.core.verdicts import ConditionType, Reason
+
+REPORTER = "dgdr-planner"
+_SHOWN = (
+    ConditionType.METRICS_AVAILABLE,
+    ConditionType.PROFILE_VALID,
+    ConditionType.SLA_REACHABLE,
+    ConditionType.READY,
+)
+# Ready repeats these; one Event is enough.
+_TOLD_ELSEWHERE = frozenset({Reason.METRICS_UNAVAILABLE, Reason.PROFILE_INVALID})
+
+
+def events_after(about: ObjectRef, old: SLAPlannerStatus, new: SLAPlannerStatus) -> Iterator[Event]:
+    """Return the Events of a pass: a decision, and conditions that flipped."""
+    if new.decisions[:1] != old.decisions[:1]:
+        yield _decided(about, new.decisions[0])
+    yield from _flips(about, old.conditions, new.conditions)
+
+
+def _decided(about: ObjectRef, decision: DecisionRecord) -> Event:
+    return Event(
+        about=about,
+        reason=decision.reason,
+        message=decision.message,
+        action="Scale",
+        reporter=REPORTER,
+    )
+
+
+def _flips(about: ObjectRef, old: Iterable[Condition], new: Iterable[Condition]) -> Iterator[Event]:
+    before = tuple(old)
+    for condition in new:
+        if condition.type not in _SHOWN or condition.reason in _TOLD_ELSEWHERE:
+            continue
+        known = find(before, condition.type)
+        was_false = known is not None and known.status is ConditionStatus.FALSE
+        is_false = condition.status is ConditionStatus.FALSE
+        if is_false and not (was_false and known and known.reason == condition.reason):
+            yield _warning(about, condition.reason, condition.message)
+        elif was_false and condition.is_true and condition.type != ConditionType.READY:
+            yield Event(
+                about=about,
+                reason=condition.type,
+                message=condition.message,
+                action="Plan",
+                reporter=REPORTER,
+            )
+
+
+def _warning(about: ObjectRef, reason: str, message: str) -> Event:
+    return Event(
+        about=about,
+        reason=reason,
+        message=message,
+        severity=Severity.WARNING,
+        action="Plan",
+        reporter=REPORTER,
+    )

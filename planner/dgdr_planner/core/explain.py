@@ -1,0 +1,104 @@
+"""Decisions in words: the sentences of conditions, events and the ledger of decisions."""
+
+from dgdr_api.graph import Role
+from dgdr_perf.sizing import Answer, Binding, Percentile, Targets
+from dgdr_planner.core.decide import Plan, RolePlan
+from dgdr_planner.core.forecast import Forecast
+from dgdr_planner.core.guards import Limit
+from dgdr_planner.core.policy import Policy
+
+
+def change(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
+    """Say what happens to one role, and why."""
+    verb = "Would scale" if policy.shadow else "Scaled"
+    what = f"{verb} {role.seen.role} from {role.seen.replicas} to {role.replicas}"
+    return f"{what}: {why(role, forecast, policy)}"
+
+
+def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
+    """Say which load needs how many replicas for which target."""
+    tail = _limited(role, policy)
+    if forecast.rate_per_s == 0 or role.answer is None:
+        return f"no requests{tail}"
+    answer = role.answer
+    return (
+        f"{load(role.seen.role, forecast)} need {answer.busy:.1f} busy replicas"
+        f" for {_target(role.seen.role, policy.targets)}"
+        f" ({_expected(answer)}){tail}"
+    )
+
+
+def load(role: Role, forecast: Forecast) -> str:
+    """Describe the part of the load that a role carries."""
+    return f"{forecast.rate_per_s:.1f} requests/s of {_lengths(role, forecast)}"
+
+
+def unreachable(role: RolePlan, forecast: Forecast, targets: Targets) -> str | None:
+    """Say why no number of replicas meets the target; None when one does."""
+    answer = role.answer
+    if answer is None or answer.reachable:
+        return None
+    target, request = _target(role.seen.role, targets), _lengths(role.seen.role, forecast)
+    if answer.binding is Binding.LIMIT:
+        return f"{target} would need more replicas than any cluster has"
+    if answer.alone_ms <= _limit_ms(role.seen.role, targets):
+        return f"a request of {request} does not fit into the KV cache of one replica"
+    return f"{target} cannot be met: a request of {request} alone takes {answer.alone_ms:.0f} ms"
+
+
+def limited(plan: Plan) -> str | None:
+    """Say which limit keeps a role below what the load needs; None when none does."""
+    short = [
+        f"{role.seen.role} needs {role.needed} replicas, {_SHORT[role.limit]} {role.replicas}"
+        for role in plan.roles
+        if role.limit in _SHORT
+    ]
+    return "; ".join(short) or None
+
+
+def extrapolated(plan: Plan) -> str | None:
+    """Say which role is planned beyond what was measured; None when none is."""
+    beyond = [
+        str(role.seen.role) for role in plan.roles if role.answer and not role.answer.in_range
+    ]
+    if not beyond:
+        return None
+    return f"{' and '.join(beyond)}: the load lies outside of what was measured; extrapolated"
+
+
+_SHORT = {Limit.MAXIMUM: "spec.roles allows", Limit.STEP_UP: "one step goes to"}
+
+
+def _lengths(role: Role, forecast: Forecast) -> str:
+    isl, osl = forecast.isl or 0.0, forecast.osl or 0.0
+    return f"ISL {isl:.0f}" if role is Role.PREFILL else f"ISL {isl:.0f}, OSL {osl:.0f}"
+
+
+def _limit_ms(role: Role, targets: Targets) -> float:
+    return targets.ttft_ms if role is Role.PREFILL else targets.itl_ms
+
+
+def _target(role: Role, targets: Targets) -> str:
+    name = "TTFT" if role is Role.PREFILL else "ITL"
+    which = targets.percentile
+    named = f"mean {name}" if which is Percentile.MEAN else f"{name} {which}"
+    return f"{named} <= {_limit_ms(role, targets):g} ms"
+
+
+def _expected(answer: Answer) -> str:
+    bound = "" if answer.binding is Binding.FLOOR else f", bound by {answer.binding}"
+    return f"{answer.replicas} would have {answer.latency_ms:.0f} ms{bound}"
+
+
+def _limited(role: RolePlan, policy: Policy) -> str:
+    match role.limit:
+        case Limit.MAXIMUM | Limit.MINIMUM:
+            return f"; spec.roles allows {role.replicas}"
+        case Limit.STEP_UP | Limit.STEP_DOWN:
+            return f"; at most {abs(role.replicas - role.seen.replicas)} at once"
+        case Limit.STABILIZING:
+            return f"; the highest need of the last {policy.stabilization_s:.0f} s counts"
+        case None if role.replicas < role.seen.replicas:
+            return f" for {policy.stabilization_s:.0f} s"
+        case None:
+            return ""

@@ -1,0 +1,35 @@
+"""The load that the next interval is planned for."""
+
+from dataclasses import dataclass
+
+from dgdr_planner.core.observation import Idle, LoadSeen, Unknown, Value, first_unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Load to plan for. Lengths are None as long as no request ever finished."""
+
+    rate_per_s: float
+    isl: float | None = None
+    osl: float | None = None
+
+
+def last_value(load: LoadSeen, before: Forecast | None) -> Forecast | Unknown:
+    """Plan for what was last seen.
+
+    Where requests arrive but none has finished, the lengths of the last forecast still hold:
+    arrivals must not wait for the first answer's end to be planned for.
+    """
+    match load.rate_per_s:
+        case Unknown() as unknown:
+            return unknown
+        case Idle():
+            rate_per_s = 0.0
+        case Value(number):
+            rate_per_s = number
+    known = before or Forecast(rate_per_s=0.0)
+    isl = load.isl.number if isinstance(load.isl, Value) else known.isl
+    osl = load.osl.number if isinstance(load.osl, Value) else known.osl
+    if rate_per_s > 0 and (isl is None or osl is None):
+        return first_unknown((load.isl, load.osl)) or Unknown("NothingFinished", "no lengths known")
+    return Forecast(rate_per_s=rate_per_s, isl=isl, osl=osl)

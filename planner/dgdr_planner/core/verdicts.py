@@ -1,0 +1,122 @@
+"""What the conditions say about a pass."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dgdr_planner.core import explain
+from dgdr_planner.core.decide import Decision, Plan
+from dgdr_planner.core.observation import Idle, Observation, Trouble, Unknown, Value
+from dgdr_planner.core.policy import Policy
+
+
+class ConditionType(StrEnum):
+    """Conditions of an SLAPlanner."""
+
+    READY = "Ready"
+    METRICS_AVAILABLE = "MetricsAvailable"
+    PROFILE_VALID = "ProfileValid"
+    SLA_REACHABLE = "SLAReachable"
+    SCALING_LIMITED = "ScalingLimited"
+
+
+class Reason(StrEnum):
+    """Reasons that scripts may rely on; troubles bring their own."""
+
+    PLANNING = "Planning"
+    SHADOW = "Shadow"
+    SUSPENDED = "Suspended"
+    METRICS_UNAVAILABLE = "MetricsUnavailable"
+    PROFILE_INVALID = "ProfileInvalid"
+    FRESH = "FreshSamples"
+    IDLE = "Idle"
+    PROFILE_USED = "ProfileUsed"
+    REACHABLE = "Reachable"
+    UNREACHABLE = "Unreachable"
+    NO_TRAFFIC = "NoTraffic"
+    WITHIN_LIMITS = "WithinLimits"
+    LIMITED = "LimitedByPolicy"
+
+
+PROFILE_TROUBLES = frozenset({"ProfileNotFound", "ProfileUnreadable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One condition; a status of None is Unknown."""
+
+    type: ConditionType
+    status: bool | None
+    reason: str
+    message: str
+
+
+def verdicts(
+    seen: Observation, decision: Decision, policy: Policy, failure: Trouble | None
+) -> Iterator[Verdict]:
+    """Return the conditions that a pass has something to say about; the others stay."""
+    outcome = decision.outcome
+    yield _ready(seen, outcome, policy, failure)
+    if not isinstance(seen.target, Trouble):
+        yield _metrics(seen)
+    if isinstance(outcome, Plan):
+        yield _profile_used(outcome)
+        yield _reachable(outcome, policy)
+        yield _limited(outcome)
+    elif outcome.reason in PROFILE_TROUBLES:
+        yield Verdict(ConditionType.PROFILE_VALID, False, outcome.reason, outcome.message)
+
+
+def _ready(
+    seen: Observation, outcome: Plan | Trouble, policy: Policy, failure: Trouble | None
+) -> Verdict:
+    kind = ConditionType.READY
+    if isinstance(outcome, Trouble):
+        reason = outcome.reason
+        if reason in PROFILE_TROUBLES:
+            reason = Reason.PROFILE_INVALID
+        elif isinstance(seen.load.rate_per_s, Unknown) and reason == seen.load.rate_per_s.reason:
+            reason = Reason.METRICS_UNAVAILABLE
+        return Verdict(kind, False, reason, f"nothing is changed: {outcome.message}")
+    if failure is not None:
+        return Verdict(kind, False, failure.reason, failure.message)
+    if policy.shadow:
+        return Verdict(kind, True, Reason.SHADOW, "decides and reports, but scales nothing")
+    return Verdict(kind, True, Reason.PLANNING, f"decides every {policy.interval_s:g} s")
+
+
+def _metrics(seen: Observation) -> Verdict:
+    kind = ConditionType.METRICS_AVAILABLE
+    match seen.load.rate_per_s:
+        case Unknown(reason, cause):
+            return Verdict(kind, False, reason, cause)
+        case Idle():
+            text = f"no request for {seen.load.window_s:.0f} s, by fresh samples"
+            return Verdict(kind, True, Reason.FRESH, text)
+        case Value(rate_per_s):
+            text = f"{rate_per_s:.1f} requests/s at {seen.load.frontends} frontends"
+            return Verdict(kind, True, Reason.FRESH, text)
+
+
+def _profile_used(plan: Plan) -> Verdict:
+    text = explain.extrapolated(plan) or "the load lies within what was measured"
+    return Verdict(ConditionType.PROFILE_VALID, True, Reason.PROFILE_USED, text)
+
+
+def _reachable(plan: Plan, policy: Policy) -> Verdict:
+    kind = ConditionType.SLA_REACHABLE
+    if all(role.answer is None for role in plan.roles):
+        return Verdict(kind, None, Reason.NO_TRAFFIC, "no request was seen yet")
+    told = [explain.unreachable(role, plan.forecast, policy.targets) for role in plan.roles]
+    troubles = [text for text in told if text]
+    if troubles:
+        return Verdict(kind, False, Reason.UNREACHABLE, "; ".join(troubles))
+    return Verdict(kind, True, Reason.REACHABLE, "enough replicas meet the targets")
+
+
+def _limited(plan: Plan) -> Verdict:
+    kind = ConditionType.SCALING_LIMITED
+    text = explain.limited(plan)
+    if text:
+        return Verdict(kind, True, Reason.LIMITED, text)
+    return Verdict(kind, False, Reason.WITHIN_LIMITS, "replicas follow the load")
