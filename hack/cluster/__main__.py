@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("up", parents=[named], help="boot it, or keep the one that runs")
     verb.add_argument("--tier", type=Tier, choices=list(Tier), default=Tier.FULL)
     verb.add_argument("--number", type=int, help="1 to 250; default: a free one")
+    verb.add_argument("--owner", type=int, metavar="PID", help="end it with this process")
     verb.set_defaults(run=_up)
     verb = verbs.add_parser("down", parents=[named], help="end it and leave nothing behind")
     verb.set_defaults(run=_down)
@@ -63,7 +64,7 @@ def _up(options: argparse.Namespace) -> int:
         if kind.docker_answers():
             kind.up(options.name, options.tier)
         else:
-            stages_s = native.up(options.name, options.tier, options.number)
+            stages_s = native.up(options.name, options.tier, options.number, options.owner)
     if stages_s:
         detail = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages_s.items())
         print(f"booted in {sum(stages_s.values()):.1f} s ({detail})")
@@ -78,6 +79,7 @@ def _down(options: argparse.Namespace) -> int:
         found = marker.read(paths.home_of(options.name))
         by_kind = found is not None and found.backend == marker.KIND
         existed = (kind if by_kind else native).down(options.name)
+        paths.lock_of(options.name).unlink()
     print(f"cluster {options.name} is gone" if existed else f"there is no cluster {options.name}")
     return 0
 

@@ -47,7 +47,9 @@ class Stopwatch:
         self.stages_s[name] = round(time.monotonic() - began, 2)
 
 
-def boot(cluster: Cluster, binaries: Path, number_lock: TextIO) -> dict[str, float]:
+def boot(
+    cluster: Cluster, binaries: Path, number_lock: TextIO, owner: int | None
+) -> dict[str, float]:
     """Boot and return the seconds by stage. A failure leaves no process behind."""
     watch = Stopwatch()
     built = pause.ensure()
@@ -57,7 +59,7 @@ def boot(cluster: Cluster, binaries: Path, number_lock: TextIO) -> dict[str, flo
     with ThreadPoolExecutor() as pool:
         certificates = pool.submit(pki.create, cluster)
         with watch.stage("namespaces"):
-            lease = launch.start_keeper(cluster, built / "init", number_lock)
+            lease = launch.start_keeper(cluster, built / "init", number_lock, owner)
         try:
             init = lease.init.pid
             with watch.stage("network"):

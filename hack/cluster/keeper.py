@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from hack.cluster import host, machine, process
+from hack.cluster import host, machine, paths, process
 
 NAMESPACES = ("--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--mount-proc")
 # What the host unmounts, the node lets go too; what the node mounts, the host never sees.
@@ -33,6 +34,8 @@ def main() -> int:
     parser.add_argument("--link", required=True)
     parser.add_argument("--cgroup", required=True)
     parser.add_argument("--number-lock", required=True, type=int)
+    parser.add_argument("--owner", type=int)
+    parser.add_argument("--name")
     options = parser.parse_args()
     os.chdir("/")
     host.remove_cgroups(options.cgroup)  # of a keeper that was killed itself
@@ -46,7 +49,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: lease.close())
     try:
         _report(node, options.init)
-        threading.Thread(target=_end_unless_ready, args=(node,), daemon=True).start()
+        threading.Thread(target=_end_unless_ready, daemon=True).start()
+        if options.owner is not None:
+            threading.Thread(
+                target=_end_with, args=(options.owner, options.name), daemon=True
+            ).start()
         node.wait()
     finally:
         lease.close()
@@ -74,9 +81,23 @@ def _report(node: subprocess.Popen[bytes], program: str) -> None:
     raise SystemExit("unshare made no PID 1 that runs our program")
 
 
-def _end_unless_ready(node: subprocess.Popen[bytes]) -> None:
+def _end_unless_ready() -> None:
     if sys.stdin.readline().strip() != "ready":
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_with(owner: int, name: str) -> None:
+    """Wait for the owner's end, then do what it would have done: ``down``."""
+    try:
+        descriptor = os.pidfd_open(owner)
+    except ProcessLookupError:
+        pass
+    else:
+        select.select([descriptor], [], [])
+    # A process of its own, because it waits for the lock of an ``up`` and then for our end.
+    down = [sys.executable, "-m", "hack.cluster", "down", "--name", name]
+    subprocess.run(down, cwd=paths.REPOSITORY, start_new_session=True, check=False)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

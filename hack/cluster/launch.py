@@ -38,7 +38,9 @@ class Lease:
         self.popen.wait()
 
 
-def start_keeper(cluster: Cluster, init_program: Path, number_lock: TextIO) -> Lease:
+def start_keeper(
+    cluster: Cluster, init_program: Path, number_lock: TextIO, owner: int | None
+) -> Lease:
     """Start the keeper, which inherits the lock on the cluster's number."""
     log = cluster.logs / "keeper.log"
     arguments = {
@@ -47,6 +49,8 @@ def start_keeper(cluster: Cluster, init_program: Path, number_lock: TextIO) -> L
         "--cgroup": cluster.cgroup,
         "--number-lock": str(number_lock.fileno()),
     }
+    if owner is not None:
+        arguments |= {"--owner": str(owner), "--name": cluster.name}
     with log.open("w") as errors:
         popen = subprocess.Popen(
             [sys.executable, "-m", "hack.cluster.keeper", *_flat(arguments)],

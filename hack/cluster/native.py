@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 KEEPER_PATIENCE_S = 15.0
 
 
-def up(name: str, tier: Tier, number: int | None) -> dict[str, float]:
-    """Boot the cluster unless it runs already; the seconds of each stage, none when it was kept."""
+def up(name: str, tier: Tier, number: int | None, owner: int | None = None) -> dict[str, float]:
+    """Boot the cluster unless it runs already; the seconds of each stage, none when it was kept.
+
+    The cluster ends with the process ``owner``, when there is one, and then leaves no folder.
+    """
     packages.ensure(tier)
     home = paths.home_of(name)
     found = marker.read(home)
@@ -38,7 +41,7 @@ def up(name: str, tier: Tier, number: int | None) -> dict[str, float]:
     with lock:
         cluster = Cluster(name=name, tier=tier, number=chosen, home=home)
         try:
-            return boot.boot(cluster, binaries, lock)
+            return boot.boot(cluster, binaries, lock, owner)
         except ClusterError:
             remove_home(home)
             raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS_SOURCE = Path(__file__).resolve().parent / "tools"
@@ -29,19 +30,34 @@ def home_of(name: str) -> Path:
     return state_root() / name
 
 
+def lock_of(name: str) -> Path:
+    return state_root() / f"{name}.lock"
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold ``path`` alone; the kernel lets go when the holder dies."""
+    """Hold ``path`` alone; the kernel lets go when the holder dies. The holder may remove it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    while True:
+        with path.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_at(path, handle):
+                continue  # the one before us removed it, so it guards nothing any more
+            yield
+            return
+
+
+def _is_at(path: Path, handle: TextIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
 def locked_cluster(name: str) -> Iterator[None]:
     """One ``up`` or ``down`` of a cluster at a time."""
-    with locked(state_root() / f"{name}.lock"):
+    with locked(lock_of(name)):
         yield
 
 

@@ -51,8 +51,8 @@ class TestCluster:
 
 @contextmanager
 def cluster(name: str, tier: str = "light") -> Iterator[TestCluster]:
-    """Boot a cluster of our own, and remove it whatever happened in between."""
-    _tool("up", "--tier", tier, "--name", name)
+    """Boot a cluster of our own; it ends with us, even when we are killed."""
+    _tool("up", "--tier", tier, "--name", name, "--owner", str(os.getpid()))
     try:
         found = json.loads(_tool("status", "--json", "--name", name))
         require_own_context(found["kubeconfig"])
