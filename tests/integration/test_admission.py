@@ -146,17 +146,8 @@ def test_an_adapter_scales_through_either_version(kubectl: Kubectl) -> None:
 def test_a_request_shows_upstreams_columns(kubectl: Kubectl) -> None:
     dgdr(kubectl, "columns", "Deployed")
     header, row = kubectl("get", "dgdr", "columns").splitlines()
-    assert header.split() == [
-        "NAME",
-        "MODEL",
-        "BACKEND",
-        "PHASE",
-        "PROFILING",
-        "REASON",
-        "MESSAGE",
-        "DGD",
-        "AGE",
-    ]
+    wanted = ["NAME", "MODEL", "BACKEND", "PHASE", "PROFILING", "REASON", "MESSAGE", "DGD", "AGE"]
+    assert header.split() == wanted
     assert row.split()[:4] == ["columns", "m", "vllm", "Deployed"]
 
 
