@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from dgdr_api.models.base import Resource
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
