@@ -1,0 +1,215 @@
+"""Which cells a candidate needs: few to be judged by, more when it has won."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dgdr_api.points import Point
+from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
+from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.evidence import Evidence
+from dgdr_profiler.core.targets import Targets, Workload
+
+DEFAULT_PREFILL_POINTS = 6
+DEFAULT_DECODE_POINTS = 9
+
+# Upstream's limit of what one load generator keeps in flight.
+MAX_CONCURRENCY = 2000
+SELECTION_LEVELS = 3
+# Upstream's head-room for chat template and system prompt; its smallest prompt.
+TEMPLATE_TOKENS = 512
+SHORTEST_ISL = 64
+# Prompt lengths of real traffic spread about this much around their mean.
+CURVE_BELOW, CURVE_ABOVE = 8, 3
+# One point above the target on each line, so that whoever reads the curve sees where it ends.
+BEYOND_TARGET = 1.25
+# Close enough to the target not to look for the edge any closer.
+EDGE_TOLERANCE = 1.2
+EDGE_MARGIN = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What a run has to find out."""
+
+    workload: Workload
+    targets: Targets
+    prefill_points: int = DEFAULT_PREFILL_POINTS
+    decode_points: int = DEFAULT_DECODE_POINTS
+
+
+def most_in_flight(facts: EngineFacts, workload: Workload, isl: int) -> int:
+    """Return how many requests of ``isl`` tokens one engine can hold at once.
+
+    More would queue, and what is called a batch of n would be none.
+
+    Raises:
+        CandidateFailed: the engine does not say, or cannot hold a single request.
+    """
+    if facts.max_kv_tokens is None:
+        raise CandidateFailed(
+            "the decode worker does not say how many tokens its KV cache holds: its "
+            "DynamoWorkerMetadata has no total_kv_blocks or kv_cache_block_size"
+        )
+    tokens = isl + max(workload.osl, decode_osl(workload.osl))
+    if facts.context_length is not None and tokens > facts.context_length:
+        raise CandidateFailed(
+            f"a prompt of {isl} and an answer of {tokens - isl} tokens exceed the engine's "
+            f"context length of {facts.context_length}"
+        )
+    held = facts.max_kv_tokens // tokens
+    if held < 1:
+        raise CandidateFailed(
+            f"a KV cache of {facts.max_kv_tokens} tokens does not hold one request of {tokens}"
+        )
+    wanted = math.inf if workload.concurrency is None else math.ceil(workload.concurrency)
+    return int(min(held, facts.max_batch or math.inf, wanted, MAX_CONCURRENCY))
+
+
+def levels(top: int, count: int) -> tuple[int, ...]:
+    """Return ``count`` concurrencies from 1 to ``top``, evenly spaced by ratio; fewer if small."""
+    if count <= 1 or top <= 1:
+        return (max(top, 1),)
+    return tuple(sorted({round(top ** (step / (count - 1))) for step in range(count)}))
+
+
+def selection_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
+    """Return the cells that a candidate is judged by, as far as they can be named now.
+
+    First its idle time to first token and a ladder of batches; then, when the ladder crosses the
+    target, the batch at the crossing.
+    """
+    if known.facts is None:
+        return ()
+    isl, osl = demand.workload.isl, decode_osl(demand.workload.osl)
+    top = most_in_flight(known.facts, demand.workload, isl)
+    ladder = [decode_cell(isl, osl, n) for n in levels(top, SELECTION_LEVELS)]
+    first = (prefill_cell(isl), *ladder)
+    if known.missing(first):
+        return first
+    edge = _edge(demand, known, ladder)
+    return first if edge is None else (*first, decode_cell(isl, osl, edge))
+
+
+def crossing(demand: Demand, known: Evidence) -> int | None:
+    """Return the concurrency at which tokens become too slow; None when the ladder is slow enough.
+
+    Interpolated between the two steps of the ladder that the target lies between. The first step
+    when even that is too slow.
+    """
+    cells = [c for c in selection_cells(demand, known) if c.osl]
+    limit_ms = _itl_limit_ms(demand, known)
+    steps = [
+        (c.concurrency, p.itl_ms)
+        for c in sorted(cells, key=lambda c: c.concurrency)
+        if (p := known.get(c)) is not None and p.itl_ms is not None
+    ]
+    return _crossing(steps, limit_ms)
+
+
+def curve_isls(demand: Demand, facts: EngineFacts) -> tuple[int, ...]:
+    """Return the prompt lengths of the curves: around the workload's, and with it."""
+    isl = demand.workload.isl
+    longest = CURVE_ABOVE * isl
+    answer = max(demand.workload.osl, decode_osl(demand.workload.osl))
+    for limit in (facts.context_length, facts.max_kv_tokens):
+        if limit is not None:
+            longest = min(longest, limit - TEMPLATE_TOKENS - answer)
+    low = min(max(SHORTEST_ISL, isl // CURVE_BELOW), isl)
+    return _with(isl, _geometric(low, max(longest, isl), demand.prefill_points))
+
+
+def prefill_cells(demand: Demand, facts: EngineFacts) -> tuple[Cell, ...]:
+    """Return the cells of the winner's prefill curve."""
+    return tuple(prefill_cell(isl) for isl in curve_isls(demand, facts))
+
+
+def decode_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
+    """Return the cells of the winner's decode grid, those that judged it included.
+
+    Each context gets a ladder up to just beyond the target, and never more than the engine holds.
+    """
+    if known.facts is None:
+        return ()
+    osl = decode_osl(demand.workload.osl)
+    isls = _spread(curve_isls(demand, known.facts), demand.workload.isl, demand.decode_points)
+    per_isl = math.ceil(demand.decode_points / len(isls))
+    cells = set(selection_cells(demand, known)) - {prefill_cell(demand.workload.isl)}
+    for isl in isls:
+        if isl != demand.workload.isl:
+            top = _top(demand, known, isl)
+            cells |= {decode_cell(isl, osl, n) for n in levels(top, per_isl)}
+    return tuple(sorted(cells))
+
+
+def _itl_limit_ms(demand: Demand, known: Evidence) -> float:
+    prefill = known.get(prefill_cell(demand.workload.isl))
+    ttft_ms = prefill.ttft_ms if prefill and prefill.ttft_ms is not None else 0.0
+    return demand.targets.itl_limit_ms(ttft_ms)
+
+
+def _edge(demand: Demand, known: Evidence, ladder: Sequence[Cell]) -> int | None:
+    """Return the concurrency worth a look of its own, or None when a step is near enough."""
+    limit_ms = _itl_limit_ms(demand, known)
+    steps = [(c.concurrency, p.itl_ms) for c, p in _measured(known, ladder) if p.itl_ms is not None]
+    at = _crossing(steps, limit_ms)
+    holding = [n for n, itl_ms in steps if itl_ms <= limit_ms]
+    if at is None or not holding:
+        return None
+    edge = int(EDGE_MARGIN * at)
+    return edge if edge > EDGE_TOLERANCE * max(holding) else None
+
+
+def _measured(known: Evidence, cells: Iterable[Cell]) -> list[tuple[Cell, Point]]:
+    return [(c, p) for c in cells if (p := known.get(c)) is not None]
+
+
+def _crossing(steps: Sequence[tuple[int, float]], limit_ms: float) -> int | None:
+    before: tuple[int, float] | None = None
+    for n, itl_ms in steps:
+        if itl_ms > limit_ms:
+            if before is None:
+                return n
+            n0, itl0_ms = before
+            return int(n0 + (n - n0) * (limit_ms - itl0_ms) / (itl_ms - itl0_ms))
+        before = (n, itl_ms)
+    return None
+
+
+def _top(demand: Demand, known: Evidence, isl: int) -> int:
+    """Return the largest concurrency worth measuring at another prompt length.
+
+    A step slows down with the tokens that its batch holds, so the crossing moves with the context.
+    """
+    if known.facts is None:
+        return 1
+    most = most_in_flight(known.facts, demand.workload, isl)
+    at = crossing(demand, known)
+    if at is None:
+        return most
+    half = decode_osl(demand.workload.osl) // 2
+    moved = at * (demand.workload.isl + half) / (isl + half)
+    return max(2, min(most, math.ceil(BEYOND_TARGET * moved))) if most > 1 else 1
+
+
+def _geometric(low: int, high: int, count: int) -> tuple[int, ...]:
+    if count <= 1 or high <= low:
+        return (low,)
+    ratio = high / low
+    return tuple(sorted({round(low * ratio ** (step / (count - 1))) for step in range(count)}))
+
+
+def _with(value: int, grid: tuple[int, ...]) -> tuple[int, ...]:
+    """Move the inner point nearest to ``value`` onto it; both ends stay."""
+    if value in grid or len(grid) < 3:
+        return tuple(sorted({*grid, value}))
+    nearest = min(grid[1:-1], key=lambda point: abs(math.log(point / value)))
+    return tuple(sorted({value, *grid} - {nearest}))
+
+
+def _spread(isls: tuple[int, ...], isl: int, points: int) -> tuple[int, ...]:
+    """Choose as many contexts as batches: both ends, the workload's, and others between."""
+    count = min(len(isls), max(2, math.isqrt(points)))
+    places = {round(step * (len(isls) - 1) / (count - 1)) for step in range(count)}
+    return _with(isl, tuple(isls[place] for place in sorted(places)))

@@ -1,0 +1,15 @@
+"""Which candidate first, before anything is measured."""
+
+from collections.abc import Sequence
+
+from dgdr_profiler.core.candidate import Candidate
+
+
+def by_promise(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Order candidates so that the likely winner comes first.
+
+    Throughput per GPU falls with every doubling, because GPUs wait for each other; a small engine
+    that holds the targets therefore wins, is the cheapest to measure, and leaves the most GPUs to
+    the next.
+    """
+    return tuple(sorted(candidates, key=lambda candidate: candidate.engine_gpus))

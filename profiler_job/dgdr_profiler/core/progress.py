@@ -1,0 +1,100 @@
+"""Where a run stands, in upstream's phases and in a sentence with numbers."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from dgdr_api.models.dgdr_v1beta1 import ProfilingPhase
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.plan import selection_cells
+from dgdr_profiler.core.strategy import (
+    Action,
+    Deploy,
+    Fail,
+    Finish,
+    Measure,
+    Plan,
+    Reject,
+    Retire,
+    RunState,
+    Stage,
+    curve_cells,
+    known,
+    selection,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a user sees while the Job runs."""
+
+    phase: ProfilingPhase
+    message: str
+
+
+STARTING = Progress(phase=ProfilingPhase.INITIALIZING, message="reading what is already measured")
+
+
+def progress(plan: Plan, state: RunState, action: Action) -> Progress | None:
+    """Return what to show while ``action`` is carried out; None: what was shown still holds."""
+    match action:
+        case Deploy(candidate=candidate):
+            return Progress(
+                phase=ProfilingPhase.SWEEPING_PREFILL,
+                message=f"{_which(plan, candidate)}: deploying {candidate.gpus} GPUs",
+            )
+        case Measure(stage=Stage.SELECTION):
+            return Progress(phase=_sweeping(action), message=_judging(plan, state, action))
+        case Measure(stage=Stage.CURVES):
+            return Progress(
+                phase=ProfilingPhase.BUILDING_CURVES, message=_drawing(plan, state, action)
+            )
+        case Reject(candidate=candidate, reason=reason):
+            return Progress(
+                phase=ProfilingPhase.SELECTING_CONFIG,
+                message=f"{_which(plan, candidate)} given up: {reason}",
+            )
+        case Finish(selection=chosen):
+            return Progress(phase=ProfilingPhase.GENERATING_DGD, message=describe(chosen))
+        case Retire() | Fail():
+            return None
+    assert_never(action)
+
+
+def describe(chosen: Selection) -> str:
+    """Return the pick in a sentence; says so when the targets are not reached."""
+    p, d = chosen.prefill, chosen.decode
+    text = (
+        f"prefill {p.candidate.label} (TTFT {p.ttft_ms:.0f} ms), decode {d.candidate.label} "
+        f"(ITL {d.itl_ms:.1f} ms at {d.point.concurrency} in flight)"
+    )
+    return text if chosen.sla_reachable else f"{text}; targets NOT reached: {chosen.reason}"
+
+
+def _which(plan: Plan, candidate: Candidate) -> str:
+    place = plan.candidates.index(candidate) + 1
+    return f"candidate {place} of {len(plan.candidates)}: {candidate.label}"
+
+
+def _sweeping(action: Measure) -> ProfilingPhase:
+    if action.call.concurrencies:
+        return ProfilingPhase.SWEEPING_DECODE
+    return ProfilingPhase.SWEEPING_PREFILL
+
+
+def _judging(plan: Plan, state: RunState, action: Measure) -> str:
+    evidence = known(plan, state, action.candidate)
+    cells = selection_cells(plan.demand, evidence)
+    done = len(cells) - len(evidence.missing(cells))
+    return f"{_which(plan, action.candidate)}, {done} of {len(cells)} points"
+
+
+def _drawing(plan: Plan, state: RunState, action: Measure) -> str:
+    chosen = selection(plan, state)
+    by_candidate = curve_cells(plan, state, chosen) if chosen else {}
+    total = done = 0
+    for candidate in plan.candidates:
+        cells = by_candidate.get(candidate.id, ())
+        total += len(cells)
+        done += len(cells) - len(known(plan, state, candidate).missing(cells))
+    return f"curves of {action.candidate.label}, {done} of {total} points"

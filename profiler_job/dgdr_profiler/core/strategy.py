@@ -1,0 +1,242 @@
+"""The run as a state machine, pure: what is known goes in, the next action comes out.
+
+Whoever runs it carries the action out, adds what came of it to the state, and asks again. After a
+restart the state is what was stored, so the same questions lead to the end by a shorter way.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dgdr_api.points import Point, PointKind
+from dgdr_profiler.core.candidate import Candidate, EngineFacts, Infeasible
+from dgdr_profiler.core.cells import Call, Cell, calls
+from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.evidence import Evidence, evidence
+from dgdr_profiler.core.pick import Selection, decode_options, pick, prefill_options
+from dgdr_profiler.core.plan import Demand, decode_cells, prefill_cells, selection_cells
+from dgdr_profiler.core.point_key import Subject
+
+MAX_ATTEMPTS = 2
+"""A call that failed twice will fail again; the rest of the run must not wait for it."""
+
+
+class Stage(StrEnum):
+    """What a measurement is for."""
+
+    SELECTION = "selection"
+    CURVES = "curves"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run works with; fixed from its start to its end."""
+
+    demand: Demand
+    candidates: tuple[Candidate, ...]
+    subjects: Mapping[str, Subject]
+    infeasible: tuple[Infeasible, ...] = ()
+    gpus_at_once: int | None = None
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """What is known so far. ``attempts`` counts failed calls by candidate and prompt length."""
+
+    points: tuple[Point, ...] = ()
+    deployed: Mapping[str, EngineFacts] = field(default_factory=dict)
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    attempts: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """Bring a candidate up."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """Make one call of the load tool against a candidate that is up."""
+
+    candidate: Candidate
+    call: Call
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire:
+    """Take a candidate down, and wait until its GPUs are free."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """Give a candidate up."""
+
+    candidate: Candidate
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Everything is measured."""
+
+    selection: Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """Nothing can be picked."""
+
+    reason: str
+
+
+Action = Deploy | Measure | Retire | Reject | Finish | Fail
+
+
+def next_action(plan: Plan, state: RunState) -> Action:
+    """Return what to do next."""
+    return _judge(plan, state) or _build_curves(plan, state)
+
+
+def known(plan: Plan, state: RunState, candidate: Candidate) -> Evidence:
+    """Return what is known of a candidate."""
+    facts = state.deployed.get(candidate.id)
+    return evidence(candidate, plan.subjects[candidate.id], facts, state.points)
+
+
+def selection(plan: Plan, state: RunState) -> Selection | None:
+    """Return the pick by what is known, also before the last candidate is judged."""
+    demand, live = plan.demand, _live(plan, state)
+    judged = [(c, _judging_points(demand, known(plan, state, c))) for c in live]
+    return pick(
+        [o for c, points in judged for o in prefill_options(c, _kind(points, PointKind.PREFILL))],
+        [o for c, points in judged for o in decode_options(c, _kind(points, PointKind.DECODE))],
+        demand.targets,
+        demand.workload.isl,
+    )
+
+
+def curve_cells(plan: Plan, state: RunState, chosen: Selection) -> dict[str, tuple[Cell, ...]]:
+    """Return the cells of both curves by the candidate that they are measured on."""
+    cells: dict[str, tuple[Cell, ...]] = {}
+    prefill = known(plan, state, chosen.prefill.candidate)
+    if prefill.facts is not None:
+        cells[prefill.candidate.id] = prefill_cells(plan.demand, prefill.facts)
+    decode = known(plan, state, chosen.decode.candidate)
+    more = decode_cells(plan.demand, decode)
+    cells[decode.candidate.id] = (*cells.get(decode.candidate.id, ()), *more)
+    return cells
+
+
+def _judge(plan: Plan, state: RunState) -> Action | None:
+    """Return the next step towards a judgement of every candidate; None when all are judged."""
+    todo: list[Candidate] = []
+    for candidate in _live(plan, state):
+        try:
+            needed = _to_judge(plan, state, candidate)
+        except CandidateFailed as exc:
+            return Reject(candidate=candidate, reason=str(exc))
+        if needed is None:
+            continue
+        if candidate.id in state.deployed and needed:
+            return _measure(state, candidate, needed, Stage.SELECTION)
+        todo.append(candidate)
+    if not todo:
+        return None
+    if plan.deadline_s is not None and state.elapsed_s > plan.deadline_s:
+        return Reject(candidate=todo[0], reason=f"the deadline of {plan.deadline_s:g} s has passed")
+    return _deploy(plan, state, todo[0])
+
+
+def _to_judge(plan: Plan, state: RunState, candidate: Candidate) -> tuple[Cell, ...] | None:
+    """Return the missing cells; empty when only a deployment can name them, None when judged."""
+    evidence_of = known(plan, state, candidate)
+    if evidence_of.facts is None:
+        return ()
+    return evidence_of.missing(selection_cells(plan.demand, evidence_of)) or None
+
+
+def _build_curves(plan: Plan, state: RunState) -> Action:
+    """Return the next step towards the winner's curves, or the end."""
+    chosen = selection(plan, state)
+    if chosen is None:
+        return Fail(reason=_nothing_measured(plan, state))
+    missing = {
+        c: known(plan, state, c).missing(cells)
+        for c in _winners(chosen)
+        if (cells := curve_cells(plan, state, chosen).get(c.id))
+    }
+    todo = {c: m for c, cells in missing.items() if (m := _worth_trying(state, c, cells))}
+    up = [c for c in plan.candidates if c.id in state.deployed]
+    done = [c for c in up if c not in todo]
+    if done:
+        return Retire(candidate=done[0])
+    if up:
+        return _measure(state, up[0], todo[up[0]], Stage.CURVES)
+    if todo:
+        return _deploy(plan, state, next(iter(todo)))
+    return Finish(selection=chosen)
+
+
+def _winners(chosen: Selection) -> tuple[Candidate, ...]:
+    return tuple(dict.fromkeys((chosen.prefill.candidate, chosen.decode.candidate)))
+
+
+def _worth_trying(state: RunState, candidate: Candidate, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Return the cells whose call has not failed too often; a curve can do without one length."""
+    return tuple(c for c in cells if state.attempts.get((candidate.id, c.isl), 0) < MAX_ATTEMPTS)
+
+
+def _measure(
+    state: RunState, candidate: Candidate, cells: Sequence[Cell], stage: Stage
+) -> Measure | Reject:
+    call = calls(cells)[0]
+    if stage is Stage.SELECTION and state.attempts.get((candidate.id, call.isl), 0) >= MAX_ATTEMPTS:
+        return Reject(
+            candidate=candidate,
+            reason=f"measuring it failed {MAX_ATTEMPTS} times at a prompt length of {call.isl}",
+        )
+    return Measure(candidate=candidate, call=call, stage=stage)
+
+
+def _deploy(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire:
+    """Deploy, after others made room: first those that will not be needed, then the best so far."""
+    up = [c for c in plan.candidates if c.id in state.deployed]
+    held = sum(c.gpus for c in up)
+    if plan.gpus_at_once is None or held + candidate.gpus <= plan.gpus_at_once:
+        best = selection(plan, state)
+        idle = [c for c in up if best is not None and c not in _winners(best)]
+        return Retire(candidate=idle[0]) if idle else Deploy(candidate=candidate)
+    best = selection(plan, state)
+    keep = _winners(best) if best else ()
+    return Retire(candidate=min(up, key=lambda c: (c in keep, -c.gpus)))
+
+
+def _live(plan: Plan, state: RunState) -> list[Candidate]:
+    return [c for c in plan.candidates if c.id not in state.rejected]
+
+
+def _judging_points(demand: Demand, known_: Evidence) -> list[Point]:
+    try:
+        cells = selection_cells(demand, known_)
+    except CandidateFailed:
+        return []
+    return [p for c in cells if (p := known_.get(c)) is not None]
+
+
+def _kind(points: Iterable[Point], kind: PointKind) -> list[Point]:
+    return [p for p in points if p.kind is kind]
+
+
+def _nothing_measured(plan: Plan, state: RunState) -> str:
+    reasons = [
+        f"{c.label}: {state.rejected[c.id]}" for c in plan.candidates if c.id in state.rejected
+    ]
+    reasons += [f"{entry.candidate.label}: {entry.reason}" for entry in plan.infeasible]
+    return "no candidate could be measured; " + "; ".join(reasons or ["there is none"])
