@@ -52,6 +52,7 @@ verify: venv ## Fail when a generated file is not what its source says
 	$(PY) -m dgdr_api.generate "$$scratch/crds" "$$scratch/crd-files" >/dev/null && \
 	diff -ru crds "$$scratch/crds" && \
 	diff -ru helm/dgdr-operator/crd-files "$$scratch/crd-files" && \
+	python3 -m hack.cluster verify-kind-config && \
 	echo "verify: generated files are up to date"
 
 .PHONY: integration
