@@ -43,8 +43,11 @@ class EventWriter:
 
     async def _count_up(self, event: Event, manifest: Manifest) -> None:
         meta = manifest["metadata"]
-        there = await self._cluster.get(EVENT, meta["namespace"], meta["name"])
-        count = int(((there or {}).get("series") or {}).get("count") or 1) + 1
+        # An empty patch reads the Event with the right to patch it: there is none to get it.
+        there = await self._cluster.patch(
+            EVENT, meta["namespace"], meta["name"], {}, event.reporter
+        )
+        count = int((there.get("series") or {}).get("count") or 1) + 1
         series = {"count": count, "lastObservedTime": manifest["eventTime"]}
         await self._cluster.patch(
             EVENT, meta["namespace"], meta["name"], {"series": series}, event.reporter

@@ -17,21 +17,29 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 class Health:
     """When each loop of the process was last seen alive.
 
-    A loop beats at least every ``stalled_after_s / 3``, also when there is nothing to do.
+    A loop that turns by itself beats, at least every ``stalled_after_s / 3``. One that waits for
+    work is watched instead: by how long its current piece of work has been going on.
     """
 
     stalled_after_s: float = 180.0
     clock: Callable[[], float] = time.monotonic
     beats: dict[str, float] = field(default_factory=dict)
+    watched: dict[str, Callable[[], float]] = field(default_factory=dict)
 
     def beat(self, loop: str) -> None:
         """Note that this loop is alive now."""
         self.beats[loop] = self.clock()
 
+    def watch(self, loop: str, busy_s: Callable[[], float]) -> None:
+        """Ask this loop, at every check, for how many seconds it has been busy with one thing."""
+        self.watched[loop] = busy_s
+
     def ages_s(self) -> dict[str, float]:
         """Seconds since each loop's last sign of life."""
         now = self.clock()
-        return {loop: round(now - seen, 1) for loop, seen in self.beats.items()}
+        beaten = {loop: now - seen for loop, seen in self.beats.items()}
+        busy = {loop: busy_s() for loop, busy_s in self.watched.items()}
+        return {loop: round(age_s, 1) for loop, age_s in (beaten | busy).items()}
 
     def stalled(self) -> list[str]:
         """Loops that stand still."""

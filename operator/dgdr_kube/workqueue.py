@@ -8,6 +8,7 @@ cost one pass.
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -40,7 +41,7 @@ class WorkQueue(Generic[K]):
         self._backoff = backoff or Backoff()
         self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._waiting: set[K] = set()
-        self._running: set[K] = set()
+        self._running: dict[K, float] = {}
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
@@ -82,17 +83,21 @@ class WorkQueue(Generic[K]):
         """How many keys wait for a worker."""
         return len(self._waiting)
 
+    def longest_pass_s(self) -> float:
+        """Seconds since the oldest pass that still runs was started; 0 when none runs."""
+        return time.monotonic() - min(self._running.values()) if self._running else 0.0
+
     async def _work(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         while True:
             await self._serve(await self._ready.get(), reconcile)
 
     async def _serve(self, key: K, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         self._waiting.discard(key)
-        self._running.add(key)
+        self._running[key] = time.monotonic()
         try:
             delay_s = await self._outcome(key, reconcile)
         finally:
-            self._running.discard(key)
+            del self._running[key]
         if key in self._again:
             self._again.discard(key)
             self.add(key)

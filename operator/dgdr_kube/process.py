@@ -1,0 +1,97 @@
+"""The process around a controller: its loops, its health, its exit code.
+
+A controller that lost one of its loops looks alive and does nothing, so the end of any of them
+ends the process; the kubelet starts it again, and level-triggered passes pick up where it was.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from dgdr_kube.ports import Key
+from dgdr_kube.serving import Health
+from dgdr_kube.workqueue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+EXIT_STOPPED = 0
+EXIT_LOOP_ENDED = 1
+HEARTBEAT_S = 10.0
+
+Pass = Callable[[Key, datetime], Awaitable[float | None]]
+
+
+class PassMetrics:
+    """What the work queues do, for Prometheus."""
+
+    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
+        self.passes = Counter(
+            f"{prefix}_passes", "Passes by queue and outcome", ["queue", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            f"{prefix}_pass_seconds", "Time of a pass", ["queue"], registry=registry
+        )
+        self.depth = Gauge(
+            f"{prefix}_queue_depth", "Keys that wait for a worker", ["queue"], registry=registry
+        )
+
+    def measured(
+        self, queue: WorkQueue[Key], run: Pass
+    ) -> Callable[[Key], Awaitable[float | None]]:
+        """Return the pass as the queue calls it: with the time, and counted."""
+
+        async def reconcile(key: Key) -> float | None:
+            started = time.perf_counter()
+            outcome = "failed"
+            try:
+                delay_s = await run(key, datetime.now(UTC))
+                outcome = "done"
+                return delay_s
+            finally:
+                self.passes.labels(queue.name, outcome).inc()
+                self.seconds.labels(queue.name).observe(time.perf_counter() - started)
+                self.depth.labels(queue.name).set(len(queue))
+
+        return reconcile
+
+
+async def heartbeat(health: Health, loop: str) -> None:
+    """Beat as long as the event loop turns."""
+    while True:
+        health.beat(loop)
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def run_together(
+    watcher: Coroutine[Any, Any, None], loops: Mapping[str, Coroutine[Any, Any, None]]
+) -> int:
+    """Run until the first of them ends; returns the process's exit code.
+
+    The watcher ends by itself on SIGTERM, which is no failure. None of the others may end.
+    """
+    watching = asyncio.create_task(watcher, name="watcher")
+    tasks = {watching, *(asyncio.create_task(coro, name=name) for name, coro in loops.items())}
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    code = EXIT_STOPPED
+    for task in done:
+        error = task.exception()
+        if error is not None or task is not watching:
+            log.error("Loop %s ended", task.get_name(), exc_info=error)
+            code = EXIT_LOOP_ENDED
+    await _end(tasks - done)
+    return code
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task

@@ -1,0 +1,97 @@
+"""``python -m dgdr_operator``: watch, work, answer health checks; exit when any of them ends."""
+
+import asyncio
+import logging
+import os
+import sys
+
+import kopf
+from prometheus_client import CollectorRegistry
+
+from dgdr_kube import kopf_settings
+from dgdr_kube.client import KubeCluster
+from dgdr_kube.crd_check import StartRefused, require_crds
+from dgdr_kube.kinds import DGD, DGDR, DGDSA, PROFILING_POLICY, SLA_PLANNER, WORKER_METADATA
+from dgdr_kube.ports import Cluster, Key
+from dgdr_kube.process import Pass, PassMetrics, heartbeat, run_together
+from dgdr_kube.serving import Health, application, start
+from dgdr_kube.workqueue import WorkQueue
+from dgdr_operator.handlers import PREFIX, WATCHED_LABELS, Queues, register
+from dgdr_operator.passes.adapter_pass import AdapterPass
+from dgdr_operator.passes.dgdr_actor import sweep_orphans
+from dgdr_operator.passes.dgdr_pass import DgdrPass
+from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.settings import Settings, SettingsError, load
+
+log = logging.getLogger("dgdr_operator")
+
+EXIT_BAD_SETTINGS = 2
+EXIT_REFUSED = 3
+NEEDED = (DGDR, DGD, DGDSA, WORKER_METADATA, PROFILING_POLICY, SLA_PLANNER)
+
+
+def main() -> None:
+    """Run the operator."""
+    logging.basicConfig(
+        level=os.environ.get("DGDR_LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # kopf reports each call of each handler; ours only mark keys.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    try:
+        sys.exit(asyncio.run(serve(load())))
+    except SettingsError as exc:
+        log.error("%s", exc)
+        sys.exit(EXIT_BAD_SETTINGS)
+    except StartRefused as exc:
+        log.error("Not starting: %s", exc)
+        sys.exit(EXIT_REFUSED)
+
+
+async def serve(settings: Settings) -> int:
+    """Run until stopped; returns the exit code."""
+    cluster = await KubeCluster.connect(user_agent="dgdr-operator")
+    health, metrics = Health(), CollectorRegistry()
+    runner = await start(application(health, metrics), settings.health.port)
+    try:
+        await require_crds(cluster, NEEDED)
+        for namespace in settings.namespaces or (None,):
+            await sweep_orphans(cluster, namespace)
+        return await work(cluster, settings, health, PassMetrics(metrics, "dgdr_operator"))
+    finally:
+        await runner.cleanup()
+        await cluster.close()
+
+
+async def work(cluster: Cluster, settings: Settings, health: Health, metrics: PassMetrics) -> int:
+    """Run the watcher and the workers side by side."""
+    queues = Queues()
+    passes: list[tuple[WorkQueue[Key], Pass]] = [
+        (queues.requests, DgdrPass(cluster, settings)),
+        (queues.graphs, GraphPass(cluster, settings)),
+        (queues.adapters, AdapterPass(cluster, settings)),
+    ]
+    loops = {queue.name: queue.run(metrics.measured(queue, run)) for queue, run in passes}
+    for queue in queues.all():
+        health.watch(queue.name, queue.longest_pass_s)
+    return await run_together(
+        watcher(settings, queues), {**loops, "heartbeat": heartbeat(health, "event loop")}
+    )
+
+
+async def watcher(settings: Settings, queues: Queues) -> None:
+    """Run kopf, which marks keys until it is told to stop."""
+    registry = kopf.OperatorRegistry()
+    register(registry, queues)
+    own = kopf.OperatorSettings()
+    kopf_settings.configure(own, prefix=PREFIX, label_selectors=WATCHED_LABELS)
+    await kopf.operator(
+        registry=registry,
+        settings=own,
+        namespaces=settings.namespaces,
+        clusterwide=not settings.namespaces,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Whose pass an event belongs to: from an object that changed to the keys that are marked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dgdr_api import names
+from dgdr_api.names import Label
+from dgdr_kube.ports import Key
+
+Json = Mapping[str, Any]
+
+_DGDR_KIND = "DynamoGraphDeploymentRequest"
+
+
+def itself(body: Json) -> tuple[Key, ...]:
+    """Return the object's own key."""
+    meta = body["metadata"]
+    return (Key(meta["namespace"], meta["name"]),)
+
+
+def owning_request(body: Json) -> tuple[Key, ...]:
+    """Return the DGDR that the object belongs to, by owner or by label."""
+    meta = body["metadata"]
+    for owner in meta.get("ownerReferences") or ():
+        if owner.get("kind") == _DGDR_KIND:
+            return (Key(meta["namespace"], owner["name"]),)
+    labels = meta.get("labels") or {}
+    name, namespace = labels.get(Label.DGDR_NAME), labels.get(Label.DGDR_NAMESPACE)
+    return (Key(namespace, name),) if name and namespace else ()
+
+
+def graph(body: Json) -> tuple[Key, ...]:
+    """Return the graph that a pod or a Deployment belongs to."""
+    meta = body["metadata"]
+    name = (meta.get("labels") or {}).get(Label.GRAPH)
+    return (Key(meta["namespace"], name),) if name else ()
+
+
+def graph_of_adapter(body: Json) -> tuple[Key, ...]:
+    """Return the graph that an adapter scales."""
+    name = ((body.get("spec") or {}).get("dgdRef") or {}).get("name")
+    return (Key(body["metadata"]["namespace"], name),) if name else ()
+
+
+def adapters_of_graph(body: Json) -> tuple[Key, ...]:
+    """Return the adapters that the graph asks for: they say its replicas, whoever edits them."""
+    meta = body["metadata"]
+    return tuple(
+        Key(meta["namespace"], names.component_name(meta["name"], component["name"]))
+        for component in (body.get("spec") or {}).get("components") or ()
+        if component.get("scalingAdapter") is not None and component.get("name")
+    )
