@@ -85,7 +85,7 @@ spec:
         - name: {{ .component }}
           image: {{ .root.Values.images.operator }}
           imagePullPolicy: {{ .root.Values.images.pullPolicy }}
-          command: [python, -m, {{ printf "dgdr_%s" .component }}]
+          command: [python3, -m, {{ printf "dgdr_%s" .component }}]
           ports:
             - {name: health, containerPort: {{ .root.Values.health.port }}}
           # A slow node may need a minute for the imports; a pass that hangs shows in /healthz.
@@ -154,7 +154,6 @@ prometheus:
   url: {{ .Values.prometheus.url | quote }}
 profiling:
   clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling
-  nodeClusterRole: {{ include "dgdr-operator.fullname" . }}-profiling-nodes
 health:
   port: {{ .Values.health.port }}
 {{- end -}}
