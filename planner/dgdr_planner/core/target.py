@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DGDStatus
@@ -37,8 +39,7 @@ def target_of(dgd: Json, adapters: Mapping[str, Json]) -> TargetSeen | Trouble:
     found = {role: graph.with_role(role) for role in SCALED_ROLES}
     if any(len(components) != 1 for components in found.values()):
         return _wrong_roles(graph)
-    status = DGDStatus.model_validate(dgd.get("status") or {})
-    states = {key.lower(): state for key, state in (status.components or {}).items()}
+    states = _states(dgd.get("status") or {})
     components = [found[role][0] for role in SCALED_ROLES]
     return TargetSeen(
         namespace=dgd["metadata"].get("namespace") or "",
@@ -58,6 +59,15 @@ def with_replicas(dgd: Json, replicas: Mapping[str, int]) -> list[Any]:
         {**entry, "replicas": replicas[entry["name"]]} if entry["name"] in replicas else entry
         for entry in dgd["spec"]["components"]
     ]
+
+
+def _states(status: Json) -> dict[str, ComponentStatus]:
+    """Read what is reported; another operator's report that we cannot read says nothing."""
+    try:
+        components = DGDStatus.model_validate(status).components or {}
+    except ValidationError:
+        return {}
+    return {name.lower(): state for name, state in components.items()}
 
 
 def _wrong_roles(graph: Graph) -> Trouble:
