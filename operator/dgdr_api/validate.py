@@ -20,8 +20,8 @@ from dgdr_api.planner_config import parse_planner_config
 from dgdr_api.problem import Problem, summary
 
 __all__ = [
+    "HARDWARE_NEEDED",
     "Problem",
-    "hardware_problems",
     "missing_claim",
     "missing_config_map",
     "missing_policy",
@@ -58,18 +58,6 @@ def problems(
         *_planner(wanted),
         *_names(wanted, name),
     )
-
-
-def hardware_problems(gpu_sku: str | None, gpus_per_node: int | None) -> tuple[Problem, ...]:
-    """Return what is still missing about the GPUs, after discovery."""
-    if gpu_sku and gpus_per_node:
-        return ()
-    missing = [
-        field
-        for field, value in (("gpuSku", gpu_sku), ("numGpusPerNode", gpus_per_node))
-        if not value
-    ]
-    return (Problem("spec.hardware", None, f"{HARDWARE_NEEDED}; set {' and '.join(missing)}"),)
 
 
 def missing_claim(claim: str, namespace: str) -> Problem:

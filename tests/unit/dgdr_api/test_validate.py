@@ -6,7 +6,6 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.validate import (
     Problem,
-    hardware_problems,
     missing_claim,
     missing_config_map,
     missing_policy,
@@ -149,29 +148,6 @@ def test_names_fit_the_budget(name: str, override: str | None, field: str | None
     dgd = DGD | {"metadata": {"name": override}} if override else DGD
     found = problems(DGDRSpec.model_validate(GOOD | {"overrides": {"dgd": dgd}}), None, name)
     assert [problem.field for problem in found] == ([field] if field else [])
-
-
-@pytest.mark.parametrize(
-    ("sku", "per_node", "missing"),
-    [
-        ("h200_sxm", 8, None),
-        (None, 8, "set gpuSku"),
-        ("h200_sxm", None, "set numGpusPerNode"),
-        (None, 0, "set gpuSku and numGpusPerNode"),
-    ],
-)
-def test_hardware_must_be_known_in_the_end(
-    sku: str | None, per_node: int | None, missing: str | None
-) -> None:
-    found = [str(problem) for problem in hardware_problems(sku, per_node)]
-    assert found == (
-        [
-            "spec.hardware: Required value: GPU hardware configuration is required when GPU "
-            f"discovery is disabled; {missing}"
-        ]
-        if missing
-        else []
-    )
 
 
 def test_what_the_cluster_lacks_is_said_in_upstreams_words() -> None:
