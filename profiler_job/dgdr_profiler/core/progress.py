@@ -43,12 +43,8 @@ def progress(plan: Plan, state: RunState, action: Action) -> Progress | None:
                 phase=ProfilingPhase.SWEEPING_PREFILL,
                 message=f"{_which(plan, candidate)}: deploying {candidate.gpus} GPUs",
             )
-        case Measure(stage=Stage.SELECTION):
-            return Progress(phase=_sweeping(action), message=_judging(plan, state, action))
-        case Measure(stage=Stage.CURVES):
-            return Progress(
-                phase=ProfilingPhase.BUILDING_CURVES, message=_drawing(plan, state, action)
-            )
+        case Measure():
+            return _measuring(plan, state, action)
         case Reject(candidate=candidate, reason=reason):
             return Progress(
                 phase=ProfilingPhase.SELECTING_CONFIG,
@@ -74,6 +70,12 @@ def describe(chosen: Selection) -> str:
 def _which(plan: Plan, candidate: Candidate) -> str:
     place = plan.candidates.index(candidate) + 1
     return f"candidate {place} of {len(plan.candidates)}: {candidate.label}"
+
+
+def _measuring(plan: Plan, state: RunState, action: Measure) -> Progress:
+    if action.stage is Stage.SELECTION:
+        return Progress(phase=_sweeping(action), message=_judging(plan, state, action))
+    return Progress(phase=ProfilingPhase.BUILDING_CURVES, message=_drawing(plan, state, action))
 
 
 def _sweeping(action: Measure) -> ProfilingPhase:

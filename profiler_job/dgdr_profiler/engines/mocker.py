@@ -103,11 +103,13 @@ class Mocker:
         )
 
     def _args(self, role: str) -> tuple[str, ...]:
-        args = ("--model-path", self.model_path, "--model-name", self.model_name)
-        args += ("--speedup-ratio", f"{self.speedup_ratio:g}", "--block-size", str(BLOCK_TOKENS))
-        if self.kv_blocks is not None:
-            args += ("--num-gpu-blocks-override", str(self.kv_blocks))
-        return (*args, "--disaggregation-mode", role)
+        blocks = () if self.kv_blocks is None else ("--num-gpu-blocks-override", self.kv_blocks)
+        return (
+            *("--model-path", self.model_path, "--model-name", self.model_name),
+            *("--speedup-ratio", f"{self.speedup_ratio:g}", "--block-size", str(BLOCK_TOKENS)),
+            *map(str, blocks),
+            *("--disaggregation-mode", role),
+        )
 
 
 def working_dir(model_path: str, model_name: str) -> str:
