@@ -1,0 +1,109 @@
+# Every image of this repository, one target each: operator, profiler, dynamo-mocker, prometheus.
+#
+#   docker build --target operator -t registry.test/dgdr/operator:dev .
+#
+# `python3 -m hack.images build` does that for all of them; where there is no Docker it builds this
+# same file with buildah on a base of its own making. Layers go from what changes least to what
+# changes most: an edit of our sources rewrites only the last, small one.
+#
+# BASE_IMAGE must bring Python 3.11 with venv, and CA certificates.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+# --- Build time only: the installer, the wheel's build backend, the tokenizer's trainer. -----------
+FROM ${BASE_IMAGE} AS tools
+# Trust what the base trusts: a base may bring the certificates of a private package registry.
+ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1
+COPY requirements/tools.txt /src/tools.txt
+RUN python3 -m venv /opt/tools \
+    && /opt/tools/bin/pip install --quiet --require-hashes -r /src/tools.txt
+COPY hack/images/content/install.sh /opt/tools/bin/install-locked
+
+# Our distribution, unpacked and compiled, so that adding it to an image is one plain copy.
+FROM tools AS package
+WORKDIR /src
+COPY pyproject.toml LICENSE ./
+COPY operator operator
+COPY planner planner
+COPY profiler_job profiler_job
+# The readme is documentation of the project page; an edit of it must not make a new image.
+RUN touch README.md \
+    && /opt/tools/bin/hatchling build --target wheel --directory /dist \
+    && /opt/tools/bin/uv pip install --quiet --no-deps --no-index --target /site /dist/*.whl \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /site
+
+FROM tools AS model
+COPY hack/images/content/tiny_model.py /src/tiny_model.py
+RUN /opt/tools/bin/python /src/tiny_model.py /model
+
+# One stage for each virtual environment, so that a changed lock file rebuilds only its own.
+FROM tools AS operator-dependencies
+COPY requirements/operator.txt /src/requirements.txt
+RUN --mount=type=cache,target=/var/cache/uv \
+    /opt/tools/bin/install-locked /opt/venv /src/requirements.txt
+
+FROM tools AS profiler-dependencies
+COPY requirements/profiler.txt /src/requirements.txt
+RUN --mount=type=cache,target=/var/cache/uv \
+    /opt/tools/bin/install-locked /opt/venv /src/requirements.txt
+
+FROM tools AS aiperf
+COPY requirements/aiperf.txt /src/requirements.txt
+RUN --mount=type=cache,target=/var/cache/uv \
+    /opt/tools/bin/install-locked /opt/aiperf /src/requirements.txt \
+    '/(dash|datasets|fontTools|kubernetes_asyncio|matplotlib|narwhals|optuna|pandas|plotly|pyarrow|scipy|setuptools|sqlalchemy|textual)/|/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
+
+FROM tools AS dynamo
+COPY requirements/dynamo-mocker.txt /src/requirements.txt
+RUN --mount=type=cache,target=/var/cache/uv \
+    /opt/tools/bin/install-locked /opt/venv /src/requirements.txt \
+    '/(_pytest|fastapi|setuptools)/|/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
+
+# --- What all programs share. ----------------------------------------------------------------------
+FROM ${BASE_IMAGE} AS runtime
+RUN echo 'dgdr:x:1000:1000:dgdr:/tmp:/usr/sbin/nologin' >> /etc/passwd \
+    && echo 'dgdr:x:1000:' >> /etc/group
+# HOME is the one folder that is writable with a read-only root, where a pod mounts it. Byte code is
+# compiled at build time because nothing can be written later.
+ENV HOME=/tmp \
+    PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin:/opt/aiperf/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /
+
+# --- Operator and planner. -------------------------------------------------------------------------
+FROM runtime AS operator
+COPY --from=operator-dependencies /opt/venv /opt/venv
+COPY --from=package /site /opt/venv/lib/python3.11/site-packages
+USER 1000:1000
+ENTRYPOINT ["python3", "-m"]
+CMD ["dgdr_operator"]
+
+# --- The profiling Job. AIPerf has an environment of its own, and reads tokenizers from /model. -----
+FROM runtime AS profiler
+COPY --from=aiperf /opt/aiperf /opt/aiperf
+COPY --from=profiler-dependencies /opt/venv /opt/venv
+COPY --from=model /model /model
+COPY --from=package /site /opt/venv/lib/python3.11/site-packages
+USER 1000:1000
+ENTRYPOINT ["python3", "-m"]
+CMD ["dgdr_profiler", "--request", "/etc/dgdr/request.json"]
+
+# --- Demo and tests: Dynamo's frontend and its mocked engine, with the tiny model. -----------------
+FROM runtime AS dynamo-mocker
+COPY --from=dynamo /opt/venv /opt/venv
+COPY --from=model /model /model
+COPY hack/images/content/mocker.py /opt/dgdr/mocker.py
+USER 1000:1000
+CMD ["python3", "-m", "dynamo.frontend"]
+
+# --- Demo and tests: Prometheus with Kubernetes discovery. -----------------------------------------
+# The binary comes from hack/cluster/tools/prometheus (`python3 -m hack.images build prometheus`
+# compiles it): the distribution's package is built without that discovery.
+FROM scratch AS prometheus
+COPY bin/prometheus /bin/prometheus
+USER 65534:65534
+EXPOSE 9090
+ENTRYPOINT ["/bin/prometheus"]
