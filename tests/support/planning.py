@@ -1,0 +1,178 @@
+"""Frontends that are scraped, curves, and observations: the world that a planner sees."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dgdr_api.graph import Role
+from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_perf.engine_profile import EngineProfile
+from dgdr_perf.sizing import Percentile, Targets
+from dgdr_planner.core import queries
+from dgdr_planner.core.observation import (
+    Idle,
+    LoadSeen,
+    Metric,
+    Observation,
+    RoleSeen,
+    TargetSeen,
+    Value,
+)
+from dgdr_planner.core.policy import Limits, Policy
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NAMESPACE = "demo"
+DGD_NAME = "q-dgd"
+DYNAMO_NAMESPACE = "demo-q-dgd"
+MODEL = "model"
+
+# An 8B model, stretched four times: TTFT 190 ms at ISL 2048, ITL 18 ms alone.
+PREFILL = PrefillData(
+    isl=(256, 1024, 2048, 4096, 8192),
+    ttft_ms=tuple(
+        4 * (18.55 + 0.01411 * i + 4.919e-7 * i * i) for i in (256, 1024, 2048, 4096, 8192)
+    ),
+    thpt_per_gpu=(3000, 7800, 10_500, 12_900, 14_500),
+)
+_CELLS = [(n, c) for n in (1, 8, 32, 64) for c in (300, 1200, 2300)]
+DECODE = DecodeData(
+    kv_usage=tuple(n * c / 945_029 for n, c in _CELLS),
+    context_length=tuple(float(c) for _, c in _CELLS),
+    itl_ms=tuple(4 * (4.452 + 0.022245 * n + 3.16e-5 * n * c) for n, c in _CELLS),
+    thpt_per_gpu=tuple(
+        1000 * n / (4 * (4.452 + 0.022245 * n + 3.16e-5 * n * c)) for n, c in _CELLS
+    ),
+    max_kv_tokens=945_029,
+)
+PROFILE = EngineProfile.of(PREFILL, DECODE)
+
+POLICY = Policy(
+    targets=Targets(ttft_ms=300, itl_ms=25, percentile=Percentile.MEAN),
+    limits={Role.PREFILL: Limits(fewest=1, most=8), Role.DECODE: Limits(fewest=1, most=8)},
+    interval_s=15,
+    stabilization_s=60,
+    max_step_down=8,
+)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def role(which: Role, replicas: int, ready: int | None = None) -> RoleSeen:
+    return RoleSeen(
+        role=which,
+        component=which.value,
+        replicas=replicas,
+        ready=replicas if ready is None else ready,
+        gpus_per_replica=1,
+        adapter_version="1",
+    )
+
+
+def target(prefill: int = 1, decode: int = 1) -> TargetSeen:
+    return TargetSeen(
+        namespace=NAMESPACE,
+        name=DGD_NAME,
+        model=MODEL,
+        roles=(role(Role.PREFILL, prefill), role(Role.DECODE, decode)),
+        frontends=1,
+    )
+
+
+def load(rate_per_s: float, isl: float = 2048, osl: float = 128) -> LoadSeen:
+    """Load as one frontend shows it; a rate of 0 is idle."""
+    nothing = rate_per_s == 0
+    numbers: dict[str, Metric] = {
+        name: Idle() if nothing else Value(number)
+        for name, number in {
+            "rate_per_s": rate_per_s,
+            "isl": isl,
+            "osl": osl,
+            "ttft_ms": 250.0,
+            "itl_ms": 19.0,
+            "duration_s": 3.0,
+        }.items()
+    }
+    return LoadSeen(window_s=20, frontends=1, **numbers)  # type: ignore[arg-type]
+
+
+def unknown(reason: str = "PrometheusUnreachable", cause: str = "Prometheus is away") -> LoadSeen:
+    return LoadSeen.unknown(reason, cause, 20)
+
+
+def seeing(what: LoadSeen, prefill: int = 1, decode: int = 1) -> Observation:
+    return Observation(target=target(prefill, decode), load=what)
+
+
+def policy(**changes: Any) -> Policy:
+    return replace(POLICY, **changes)
+
+
+Curve = Callable[[float], float]
+
+
+def series(
+    name: str,
+    values: Curve | Mapping[float, float],
+    *,
+    times_s: Iterable[float],
+    pod: str = "frontend-a",
+    namespace: str = NAMESPACE,
+    dynamo_namespace: str = DYNAMO_NAMESPACE,
+    **labels: str,
+) -> dict[str, Any]:
+    """One entry of a range selector's result; a mapping has samples only where it has keys."""
+    at_s = values if callable(values) else values.get
+    samples = [[time, str(value)] for time in times_s if (value := at_s(time)) is not None]
+    own = {
+        "__name__": name,
+        "namespace": namespace,
+        "dynamo_namespace": dynamo_namespace,
+        "pod": pod,
+        "instance": f"{pod}:8000",
+        "job": "dynamo",
+    }
+    return {"metric": own | labels, "values": samples}
+
+
+def frontend(
+    times_s: Iterable[float],
+    *,
+    rate_per_s: float = 0.0,
+    isl: float = 2048,
+    osl: float = 128,
+    in_flight: Curve = lambda _: 0.0,
+    since_s: float = 0.0,
+    served_before: float = 1000.0,
+    **where: str,
+) -> list[dict[str, Any]]:
+    """All series of a frontend that has finished ``rate_per_s`` since ``since_s``."""
+    scrapes = tuple(times_s)
+
+    def done(time: float) -> float:
+        return served_before + rate_per_s * max(time - since_s, 0.0)
+
+    def times(factor: float) -> Curve:
+        return lambda time: factor * done(time)
+
+    means = {
+        queries.TTFT: 0.25,
+        queries.ITL: 0.019,
+        queries.DURATION: 3.0,
+        queries.ISL: isl,
+        queries.OSL: osl,
+    }
+    entries = [
+        series(queries.ALIVE, lambda _: 0.0, times_s=scrapes, **where),
+        series(queries.MODEL_KNOWN, lambda _: 4096.0, times_s=scrapes, model=MODEL, **where),
+        series(queries.IN_FLIGHT, in_flight, times_s=scrapes, model=MODEL, **where),
+        series(queries.COMPLETED, done, times_s=scrapes, model=MODEL, status="success", **where),
+    ]
+    for name, mean in means.items():
+        for part, factor in (("sum", mean), ("count", 1.0)):
+            entries.append(
+                series(f"{name}_{part}", times(factor), times_s=scrapes, model=MODEL, **where)
+            )
+    return entries
