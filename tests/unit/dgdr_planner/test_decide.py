@@ -1,0 +1,191 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dgdr_api.graph import Role
+from dgdr_planner.core import explain
+from dgdr_planner.core.decide import Decision, Plan, State, decide
+from dgdr_planner.core.forecast import Forecast, last_value
+from dgdr_planner.core.observation import LoadSeen, Observation, Trouble, Unknown, Value
+from dgdr_planner.core.policy import Policy
+from support.planning import POLICY, PROFILE, at, load, policy, seeing, unknown
+
+FRESH = State()
+
+
+def decided(
+    what: LoadSeen,
+    prefill: int = 1,
+    decode: int = 1,
+    *,
+    state: State = FRESH,
+    how: Policy = POLICY,
+    seconds: float = 0,
+) -> Decision:
+    return decide(seeing(what, prefill, decode), PROFILE, how, state, at(seconds))
+
+
+def plan(decision: Decision) -> Plan:
+    assert isinstance(decision.outcome, Plan)
+    return decision.outcome
+
+
+def replicas(decision: Decision) -> tuple[int, ...]:
+    return tuple(role.replicas for role in plan(decision).roles)
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        pytest.param(0.5, (1, 1), id="little load"),
+        pytest.param(9.4, (3, 2), id="prefill first"),
+        pytest.param(30, (8, 5), id="both"),
+        pytest.param(300, (8, 8), id="more than is allowed"),
+    ],
+)
+def test_replicas_follow_the_load(rate: float, expected: tuple[int, int]) -> None:
+    assert replicas(decided(load(rate))) == expected
+
+
+def test_idle_shrinks_after_the_window() -> None:
+    state, seen = FRESH, []
+    current = (4, 3)
+    for tick in range(6):
+        decision = decided(load(0), *current, state=state, seconds=15 * tick)
+        state, current = decision.state, replicas(decision)
+        seen.append(current)
+    assert seen == [(4, 3)] * 4 + [(1, 1)] * 2
+
+
+def test_unknown_changes_nothing_however_long() -> None:
+    state = decided(load(9.4), 3, 2).state
+    for tick in range(100):
+        decision = decided(unknown(), 3, 1, state=state, seconds=15 * tick)
+        assert decision.outcome == Trouble("PrometheusUnreachable", "Prometheus is away")
+        assert decision.state == state
+
+
+def test_load_is_served_again_right_after_an_outage() -> None:
+    state = decided(unknown(), 1, 1).state
+    assert replicas(decided(load(9.4), state=state, seconds=15)) == (3, 2)
+
+
+def test_idleness_after_an_outage_waits_for_a_window() -> None:
+    state = decided(load(9.4), 3, 2).state
+    assert replicas(decided(load(0), 3, 1, state=state, seconds=600)) == (3, 1)
+
+
+def test_arrivals_are_planned_for_before_the_first_answer_ends() -> None:
+    unfinished = Unknown("NothingFinished", "no request has finished")
+    starting = replace(load(9.4), isl=unfinished, osl=unfinished)
+    assert decided(starting).outcome == Trouble("NothingFinished", "no request has finished")
+    known = State(forecast=Forecast(rate_per_s=0, isl=2048, osl=128))
+    assert replicas(decided(starting, state=known)) == (3, 2)
+
+
+def test_the_lengths_of_the_last_load_are_remembered_through_idleness() -> None:
+    before = last_value(load(9.4), None)
+    assert isinstance(before, Forecast)
+    assert last_value(load(0), before) == replace(before, rate_per_s=0)
+
+
+def test_suspended_does_nothing() -> None:
+    outcome = decided(load(300), how=policy(suspended=True)).outcome
+    assert isinstance(outcome, Trouble)
+    assert outcome.reason == "Suspended"
+
+
+@pytest.mark.parametrize("trouble", [Trouble("ProfileNotFound", "no"), Trouble("Other", "why")])
+def test_without_a_profile_nothing_changes(trouble: Trouble) -> None:
+    assert decide(seeing(load(300)), trouble, POLICY, FRESH, at(0)).outcome == trouble
+
+
+def test_without_a_target_nothing_changes() -> None:
+    gone = Trouble("TargetNotFound", "it is gone")
+    seen = Observation(target=gone, load=load(300))
+    assert decide(seen, PROFILE, POLICY, FRESH, at(0)).outcome == gone
+
+
+def test_pending_replicas_count() -> None:
+    seen = seeing(load(9.4), prefill=3)
+    starting = tuple(replace(role, ready=1) for role in seen.target.roles)  # type: ignore[union-attr]
+    waiting = replace(seen, target=replace(seen.target, roles=starting))  # type: ignore[type-var]
+    assert replicas(decide(waiting, PROFILE, POLICY, FRESH, at(0))) == (3, 2)
+
+
+def said(decision: Decision, how: Policy = POLICY) -> list[str]:
+    outcome = plan(decision)
+    return [explain.change(role, outcome.forecast, how) for role in outcome.changed]
+
+
+def test_a_decision_says_why() -> None:
+    assert said(decided(load(9.4))) == [
+        "Scaled prefill from 1 to 3: 9.4 requests/s of ISL 2048 need 1.9 busy replicas for"
+        " mean TTFT <= 300 ms (3 would have 267 ms, bound by ttft)",
+        "Scaled decode from 1 to 2: 9.4 requests/s of ISL 2048, OSL 128 need 1.6 busy replicas for"
+        " mean ITL <= 25 ms (2 would have 23 ms, bound by itl)",
+    ]
+
+
+def test_a_shadow_says_what_it_would_do() -> None:
+    how = policy(shadow=True)
+    assert said(decided(load(9.4), how=how), how)[0].startswith("Would scale prefill from 1 to 3")
+
+
+def test_going_down_says_for_how_long() -> None:
+    state = decided(load(0), 3, 1).state
+    state = decided(load(0), 3, 1, state=state, seconds=30).state
+    later = decided(load(0), 3, 1, state=state, seconds=61)
+    assert said(later) == ["Scaled prefill from 3 to 1: no requests for 60 s"]
+
+
+def test_an_unreachable_target_is_said() -> None:
+    strict = replace(POLICY, targets=replace(POLICY.targets, ttft_ms=50))
+    outcome = plan(decided(load(1), how=strict))
+    prefill = next(role for role in outcome.roles if role.seen.role is Role.PREFILL)
+    assert explain.unreachable(prefill, outcome.forecast, strict.targets) == (
+        "mean TTFT <= 50 ms cannot be met: a request of ISL 2048 alone takes 198 ms"
+    )
+
+
+def test_a_request_that_fits_nowhere_is_said() -> None:
+    patient = replace(POLICY, targets=replace(POLICY.targets, itl_ms=1e6))
+    outcome = plan(decided(load(1, isl=1_000_000), how=patient))
+    decode = next(role for role in outcome.roles if role.seen.role is Role.DECODE)
+    assert explain.unreachable(decode, outcome.forecast, patient.targets) == (
+        "a request of ISL 1000000, OSL 128 does not fit into the KV cache of one replica"
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rates=st.lists(st.floats(0, 200), min_size=2, max_size=8),
+    gaps=st.lists(st.booleans(), min_size=8, max_size=8),
+)
+def test_whatever_is_seen_replicas_stay_within_limits_and_unknown_holds(
+    rates: list[float], gaps: list[bool]
+) -> None:
+    state, current = FRESH, (2, 2)
+    for tick, (rate, gap) in enumerate(zip(rates, gaps, strict=False)):
+        what = unknown() if gap else load(rate)
+        decision = decided(what, *current, state=state, seconds=15 * tick)
+        state = decision.state
+        if gap:
+            assert isinstance(decision.outcome, Trouble)
+            continue
+        current = replicas(decision)
+        assert all(1 <= number <= 8 for number in current)
+
+
+def test_deciding_twice_is_deciding_once() -> None:
+    state = decided(load(9.4), 3, 2).state
+    first = decided(load(9.4), 3, 2, state=state, seconds=15)
+    assert decided(load(9.4), 3, 2, state=state, seconds=15) == first
+    assert plan(first).changed == ()
+
+
+def test_an_observed_rate_of_zero_with_requests_inside_is_no_reason_to_grow() -> None:
+    waiting = replace(load(0), rate_per_s=Value(0.0))
+    assert replicas(decided(waiting, 2, 2)) == (2, 2)
