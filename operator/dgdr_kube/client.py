@@ -35,13 +35,19 @@ class KubeCluster:
         self._events = event_writer.EventWriter(self, instance)
 
     @classmethod
-    async def connect(cls, *, user_agent: str) -> Self:
-        """Connect as the pod's service account, otherwise as the kubeconfig says."""
+    async def connect(cls, *, user_agent: str, kubeconfig: str | None = None) -> Self:
+        """Connect as the pod's service account, otherwise as the kubeconfig says.
+
+        A kubeconfig that is named here wins over the account.
+        """
         configuration = Configuration()
-        try:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except ConfigException:
-            await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        if kubeconfig is not None:
+            await _load_kubeconfig(kubeconfig, configuration)
+        else:
+            try:
+                load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            except ConfigException:
+                await _load_kubeconfig(os.environ.get("KUBECONFIG"), configuration)
         api = ApiClient(configuration)
         api.user_agent = user_agent
         return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename)
@@ -191,6 +197,10 @@ class KubeCluster:
             raise errors.Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
         except (ApiException, ConfigException) as exc:
             raise errors.Unreachable(f"{method} {path}: {exc}") from exc
+
+
+async def _load_kubeconfig(path: str | None, configuration: Configuration) -> None:
+    await load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
 
 
 def _managed_by(manager: str) -> list[tuple[str, str]]:
