@@ -7,8 +7,8 @@ from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_api.names import profile_data_config_map
 from dgdr_api.request import ProfilingRequest
+from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
-from dgdr_profiler.engines.base import Engine
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, of_policy
 from dgdr_profiler.engines.vllm import Vllm
 

@@ -1,0 +1,147 @@
+"""``python -m dgdr_profiler --request FILE``: the profiling Job.
+
+Exit codes: 0 when the result is stored; 2 when the request itself cannot be served, which the
+Job's podFailurePolicy does not retry; 1 for anything else, which it does. What was measured is
+stored at once, so a retry goes on where this pod stopped.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from dgdr_api.effective import effective
+from dgdr_api.models.profiling_policy import MockerCandidates
+from dgdr_api.problem import from_validation, summary
+from dgdr_api.request import ProfilingRequest
+from dgdr_profiler.adapters.deployments import KubeDeployments
+from dgdr_profiler.adapters.kube import CONFIG_MAP, ClusterError, Kube
+from dgdr_profiler.adapters.load import Aiperf
+from dgdr_profiler.adapters.records import KubeRecords
+from dgdr_profiler.core.curves import TooFewPoints
+from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.engines.mocker import DEFAULT_PROFILES
+from dgdr_profiler.report.result import result
+from dgdr_profiler.run import NothingMeasured, Run
+from dgdr_profiler.prepare import Prepared, prepare, tokenizer
+
+OK, RETRYABLE, INVALID = 0, 1, 2
+
+logger = logging.getLogger("dgdr_profiler")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the Job and return its exit code."""
+    parser = argparse.ArgumentParser(prog="dgdr_profiler", description=__doc__)
+    parser.add_argument("--request", type=Path, required=True, help="file with the request")
+    parser.add_argument("--work-dir", type=Path, default=Path("/data"), help="for AIPerf's files")
+    chosen = parser.parse_args(arguments)
+    level = os.environ.get("DGDR_LOG_LEVEL", "INFO")
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        request = ProfilingRequest.from_text(chosen.request.read_text())
+    except ValidationError as exc:
+        logger.error("%s: %s", chosen.request, summary(from_validation(exc)))
+        return INVALID
+    return asyncio.run(_until_stopped(request, chosen.work_dir))
+
+
+async def _until_stopped(request: ProfilingRequest, work_dir: Path) -> int:
+    """Run until done or until told to stop; what is stored stays for the next pod."""
+    work = asyncio.create_task(_work(request, work_dir))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, work.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        logger.warning("told to stop; measured points are stored, a new pod goes on from them")
+        return RETRYABLE
+
+
+async def _work(request: ProfilingRequest, work_dir: Path) -> int:
+    try:
+        kube = await Kube.connect(request.namespace)
+        records = KubeRecords(kube, request)
+        await records.open()
+    except ClusterError as exc:
+        logger.error("%s", exc)
+        return RETRYABLE
+    code, error = await _outcome(request, work_dir, kube, records)
+    if error:
+        logger.error("%s", error)
+        with contextlib.suppress(ClusterError):
+            await records.fail(error)
+    return code
+
+
+async def _outcome(
+    request: ProfilingRequest, work_dir: Path, kube: Kube, records: KubeRecords
+) -> tuple[int, str]:
+    """Return the exit code, and what went wrong."""
+    try:
+        prepared = prepare(request, await _profile_keys(kube, request))
+        await _profile(request, prepared, work_dir, kube, records)
+    except InvalidRequest as exc:
+        return INVALID, str(exc)
+    except (ClusterError, NothingMeasured, TooFewPoints) as exc:
+        return RETRYABLE, str(exc)
+    except Exception as exc:
+        # The top of the pass: a user must read in the status what went wrong.
+        logger.exception("unexpected")
+        return RETRYABLE, f"{type(exc).__name__}: {exc}"
+    return OK, ""
+
+
+async def _profile(
+    request: ProfilingRequest,
+    prepared: Prepared,
+    work_dir: Path,
+    kube: Kube,
+    records: KubeRecords,
+) -> None:
+    source = tokenizer(prepared.engine, effective(request.spec))
+    timeout_s = request.policy.candidate_timeout_s
+    run = Run(
+        plan=prepared.plan,
+        graphs=dict(prepared.graphs),
+        model=prepared.engine.served_model,
+        deployments=KubeDeployments(kube, request.owner_reference, timeout_s),
+        load=Aiperf(source, work_dir),
+        records=records,
+    )
+    chosen = await run.measure_all()
+    done = result(request, prepared.setting, prepared.plan, run.state, chosen, run.ledger())
+    await records.succeed(done)
+    logger.info("done: %s", done.message)
+
+
+async def _profile_keys(kube: Kube, request: ProfilingRequest) -> frozenset[str] | None:
+    """Return the mappings that mockers have data for.
+
+    Raises:
+        InvalidRequest: the ConfigMap does not exist.
+    """
+    if not request.policy.uses_mocker:
+        return None
+    settings = request.policy.mocker or MockerCandidates()
+    name = settings.profiles_config_map or DEFAULT_PROFILES
+    found = await kube.get(CONFIG_MAP, name)
+    if found is None:
+        raise InvalidRequest(
+            f"ProfilingPolicy spec.mocker.profilesConfigMap: no ConfigMap {name} in namespace "
+            f"{request.namespace}; create it with the performance data of each mapping"
+        )
+    return frozenset(found.get("binaryData") or {})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

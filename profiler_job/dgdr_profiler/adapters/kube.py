@@ -1,0 +1,174 @@
+"""Plain calls to the API server, over kr8s' session and credentials."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import kr8s
+from kr8s.asyncio import api as connect
+
+from dgdr_api.names import FieldManager
+
+logger = logging.getLogger(__name__)
+
+Manifest = dict[str, Any]
+
+# An API server that restarts, or that a network hides for a moment, is no reason to lose a run.
+RETRIES = 6
+FIRST_RETRY_S = 0.5
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+
+
+class ClusterError(Exception):
+    """The API server refused, or could not be reached."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotFound(ClusterError):
+    """The object does not exist."""
+
+
+class AlreadyExists(ClusterError):
+    """An object of that name exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Where objects of one kind live."""
+
+    version: str
+    plural: str
+
+
+DGD = Resource("nvidia.com/v1beta1", "dynamographdeployments")
+WORKER_METADATA = Resource("nvidia.com/v1alpha1", "dynamoworkermetadatas")
+CONFIG_MAP = Resource("v1", "configmaps")
+POD = Resource("v1", "pods")
+
+
+class Kube:
+    """Objects of one namespace."""
+
+    def __init__(self, api: Any, namespace: str) -> None:
+        self._api = api
+        self.namespace = namespace
+
+    @classmethod
+    async def connect(cls, namespace: str) -> "Kube":
+        """Connect with the pod's account, or with the kubeconfig of the environment."""
+        return cls(await connect(namespace=namespace), namespace)
+
+    async def get(self, resource: Resource, name: str) -> Manifest | None:
+        """Return an object, or None."""
+        try:
+            return await self._call("GET", resource, name)
+        except NotFound:
+            return None
+
+    async def list(self, resource: Resource, selector: Mapping[str, str]) -> list[Manifest]:
+        """Return the objects that carry all labels."""
+        text = ",".join(f"{key}={value}" for key, value in selector.items())
+        found = await self._call("GET", resource, params={"labelSelector": text})
+        return list(found.get("items", ()))
+
+    async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
+        """Create an object.
+
+        Raises:
+            AlreadyExists: one of that name exists.
+            ClusterError: it was refused.
+        """
+        return await self._call("POST", resource, body=manifest)
+
+    async def merge(self, resource: Resource, name: str, patch: Manifest) -> Manifest:
+        """Apply a JSON merge patch."""
+        kind = "application/merge-patch+json"
+        return await self._call("PATCH", resource, name, body=patch, content_type=kind)
+
+    async def delete(self, resource: Resource, name: str) -> None:
+        """Delete an object and, in the background, what it owns; fine when it is gone."""
+        options = {"propagationPolicy": "Background"}
+        try:
+            await self._call("DELETE", resource, name, body=options)
+        except NotFound:
+            return
+
+    async def log_tail(self, pod: str, previous: bool, lines: int = 5) -> str:
+        """Return the last lines of a pod's main container; empty when there is no log."""
+        params = {"tailLines": str(lines), "container": "main", "previous": str(previous).lower()}
+        url = f"pods/{pod}/log"
+        try:
+            return await self._text("GET", "v1", url, params=params)
+        except ClusterError:
+            return ""
+
+    async def _call(
+        self,
+        method: str,
+        resource: Resource,
+        name: str = "",
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Manifest | None = None,
+        content_type: str = "application/json",
+    ) -> Manifest:
+        manager = {} if method == "GET" else {"fieldManager": FieldManager.PROFILER.value}
+        if method == "DELETE":
+            manager = {}
+        text = await self._text(
+            method,
+            resource.version,
+            f"{resource.plural}/{name}".rstrip("/"),
+            params={**(params or {}), **manager},
+            content=None if body is None else json.dumps(body),
+            headers={"Content-Type": content_type},
+        )
+        answer: Manifest = json.loads(text)
+        return answer
+
+    async def _text(self, method: str, version: str, url: str, **request: Any) -> str:
+        for attempt in range(RETRIES):
+            try:
+                return await self._once(method, version, url, **request)
+            except ClusterError as exc:
+                if not _passing(exc) or attempt == RETRIES - 1:
+                    raise
+                logger.info("%s %s: %s; trying again", method, url, exc)
+                await asyncio.sleep(FIRST_RETRY_S * 2**attempt)
+        raise AssertionError("unreachable")
+
+    async def _once(self, method: str, version: str, url: str, **request: Any) -> str:
+        call = self._api.call_api(
+            method, version=version, namespace=self.namespace, url=url, **request
+        )
+        try:
+            async with call as response:
+                return str(response.text)
+        except kr8s.ServerError as exc:
+            status = exc.response.status_code if exc.response is not None else None
+            raise _error(status, f"{method} {url}: {exc}") from exc
+        except (httpx.TransportError, kr8s.APITimeoutError) as exc:
+            raise ClusterError(f"{method} {url}: {exc!r}") from exc
+
+
+def _error(status: int | None, message: str) -> ClusterError:
+    match status:
+        case 404:
+            return NotFound(message, status)
+        case 409:
+            return AlreadyExists(message, status)
+        case _:
+            return ClusterError(message, status)
+
+
+def _passing(error: ClusterError) -> bool:
+    """Whether the error may go away by itself."""
+    return error.status is None or error.status == TOO_MANY_REQUESTS or error.status >= SERVER_ERROR

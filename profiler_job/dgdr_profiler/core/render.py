@@ -1,0 +1,172 @@
+"""The graphs of a run: one for each candidate, and the one that is handed over at its end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from dgdr_api import names
+from dgdr_api.codec_v1beta1 import encode
+from dgdr_api.effective import EffectiveSpec
+from dgdr_api.graph import Component, Graph, Json, Role
+from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, sla_planner
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.engine import Engine
+from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.override import override, override_name
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.point_key import Subject
+from dgdr_profiler.core.sizing import Replicas
+from dgdr_profiler.core.targets import Targets, targets_of
+
+# Nobody waits for a candidate's last request; its GPUs are wanted at once.
+CANDIDATE_GRACE_S = 1
+ROUTER_MODE = "DYN_ROUTER_MODE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What all graphs of a run share."""
+
+    dgdr: str
+    namespace: str
+    uid: str
+    wanted: EffectiveSpec
+    pull_secrets: Sequence[str] = ()
+
+
+def candidate_graph(engine: Engine, setting: Setting, candidate: Candidate) -> Graph:
+    """Return the pair that is measured: one prefill and one decode engine of the same mapping."""
+    graph = _base(engine, setting, names.candidate_dgd_name(setting.dgdr, candidate.id))
+    for role in (Role.PREFILL, Role.DECODE):
+        graph = engine.with_mapping(graph, role, candidate)
+        graph = _each(graph, role, lambda c: c.with_(replicas=1))
+    graph = _each(graph, None, _ends_quickly)
+    labels = {
+        **graph.labels,
+        names.Label.RUN.value: setting.uid,
+        names.Label.CANDIDATE.value: candidate.id,
+    }
+    return graph.with_(labels=labels)
+
+
+def final_graph(engine: Engine, setting: Setting, chosen: Selection, replicas: Replicas) -> Graph:
+    """Return what is deployed in the end."""
+    name = names.dgd_name(setting.dgdr, override_name(setting.wanted.dgd_override))
+    graph = _base(engine, setting, name)
+    parts = (
+        (Role.PREFILL, chosen.prefill.candidate, replicas.prefill),
+        (Role.DECODE, chosen.decode.candidate, replicas.decode),
+    )
+    scaled = setting.wanted.planner is not None
+    for role, mapping, count in parts:
+        graph = engine.with_mapping(graph, role, mapping)
+        graph = _each(graph, role, _scaled(count, scaled))
+    return graph
+
+
+def final_config(setting: Setting, graph: Graph, chosen: Selection) -> str:
+    """Return ``final_config.yaml``: the planner where one is wanted, and last the deployment.
+
+    Raises:
+        InvalidRequest: the planner's GPU budget does not hold the deployment.
+    """
+    documents: list[Mapping[str, Any]] = [encode(graph)]
+    if setting.wanted.planner is not None:
+        documents.insert(0, _planner(setting, setting.wanted.planner, graph, chosen))
+    return yaml.safe_dump_all(documents, sort_keys=False)
+
+
+def subject_of(graph: Graph, engine: Engine, gpu_product: str) -> Subject:
+    """Return what a candidate's points are keyed by."""
+    return Subject(
+        prefill_args=_command(graph, Role.PREFILL),
+        decode_args=_command(graph, Role.DECODE),
+        model=engine.served_model,
+        gpu_product=gpu_product,
+    )
+
+
+def planner_targets_ms(targets: Targets, chosen: Selection) -> tuple[float, float]:
+    """Return TTFT and ITL for the planner.
+
+    A target for the whole answer is split the way the picked engines split it: the planner needs
+    both, and they add up to the target again.
+    """
+    if targets.e2e_ms is None:
+        return targets.ttft_ms or 0.0, targets.itl_ms or 0.0
+    itl_ms = chosen.decode.itl_ms
+    return max(1.0, targets.e2e_ms - itl_ms * (targets.osl - 1)), itl_ms
+
+
+def _base(engine: Engine, setting: Setting, name: str) -> Graph:
+    """Template and override; the mapping comes after, so that no override can undo it."""
+    wanted = setting.wanted
+    graph = engine.template(name).with_(namespace=setting.namespace)
+    graph = override(_with_router(graph, wanted.kv_router), wanted.dgd_override)
+    tolerations = _tolerations(wanted.profiling_job_override)
+    secrets = [{"name": secret} for secret in setting.pull_secrets]
+
+    def placed(component: Component) -> Component:
+        pod = {**component.pod, **({"imagePullSecrets": secrets} if secrets else {})}
+        return component.with_(tolerations=(*component.tolerations, *tolerations), pod=pod)
+
+    return _each(graph, None, placed)
+
+
+def _with_router(graph: Graph, kv_router: bool) -> Graph:
+    """Make the frontend route by cached prefixes, when that is wanted."""
+    mode = {"name": ROUTER_MODE, "value": "kv"}
+    if not kv_router:
+        return graph
+    return _each(graph, Role.FRONTEND, lambda c: c.with_(env=(*c.env, mode)))
+
+
+def _tolerations(job_override: Json | None) -> tuple[Json, ...]:
+    """Engines must get onto the nodes that the Job was told to tolerate."""
+    template = (job_override or {}).get("template") or {}
+    return tuple((template.get("spec") or {}).get("tolerations") or ())
+
+
+def _ends_quickly(component: Component) -> Component:
+    pod = {"terminationGracePeriodSeconds": CANDIDATE_GRACE_S, **component.pod}
+    return component.with_(pod=pod)
+
+
+def _scaled(count: int, adapter: bool) -> Callable[[Component], Component]:
+    return lambda component: component.with_(replicas=count, scaling_adapter=adapter)
+
+
+def _each(graph: Graph, role: Role | None, change: Callable[[Component], Component]) -> Graph:
+    """Change the components of a role, or all of them."""
+    for component in graph.components:
+        if role is None or component.role is role:
+            graph = graph.with_component(change(component))
+    return graph
+
+
+def _command(graph: Graph, role: Role) -> tuple[str, ...]:
+    return tuple(item for c in graph.with_role(role) for item in (*c.command, *c.args))
+
+
+def _planner(setting: Setting, config: Json, graph: Graph, chosen: Selection) -> Mapping[str, Any]:
+    ttft_ms, itl_ms = planner_targets_ms(targets_of(setting.wanted), chosen)
+    try:
+        planner = sla_planner(
+            parse_planner_config(config),
+            target=graph.name,
+            namespace=setting.namespace,
+            profile_config_map=names.profile_data_config_map(setting.uid),
+            ttft_ms=ttft_ms,
+            itl_ms=itl_ms,
+            prefill_gpus=_gpus(graph, Role.PREFILL),
+            decode_gpus=_gpus(graph, Role.DECODE),
+        )
+    except BudgetTooSmall as exc:
+        raise InvalidRequest(str(exc)) from exc
+    return planner.to_json()
+
+
+def _gpus(graph: Graph, role: Role) -> int:
+    return sum(c.gpus * c.nodes for c in graph.with_role(role))

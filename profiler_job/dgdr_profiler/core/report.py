@@ -1,0 +1,103 @@
+"""``report.json``: every figure of a run, and where each comes from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dgdr_api.points import Point
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.strategy import Plan, RunState
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """One deployment of a candidate, from creation until its GPUs were free."""
+
+    candidate: str
+    gpus: int
+    ready_after_s: float
+    held_s: float
+
+    @property
+    def gpu_s(self) -> float:
+        """GPU-seconds that it held."""
+        return self.gpus * self.held_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What this pod of the Job spent; an earlier pod's deployments are not in it."""
+
+    stays: Sequence[Stay] = ()
+    notes: Sequence[str] = ()
+    elapsed_s: float = 0.0
+
+
+def report(plan: Plan, state: RunState, chosen: Selection, ledger: Ledger) -> Mapping[str, Any]:
+    """Return the report as JSON."""
+    targets, workload = plan.demand.targets, plan.demand.workload
+    return {
+        "version": VERSION,
+        "slaReachable": chosen.sla_reachable,
+        "reason": chosen.reason,
+        "workload": asdict(workload),
+        "targets": asdict(targets),
+        "selection": _selection(chosen),
+        "candidates": [_candidate(c, plan, state, ledger) for c in plan.candidates],
+        "infeasible": [
+            {"label": entry.candidate.label, "reason": entry.reason} for entry in plan.infeasible
+        ],
+        "points": [p.to_json() for p in _ordered(state.points)],
+        "elapsedS": round(ledger.elapsed_s, 1),
+        "gpuSeconds": round(sum(stay.gpu_s for stay in ledger.stays), 1),
+        "notes": list(ledger.notes),
+    }
+
+
+def _selection(chosen: Selection) -> Mapping[str, Any]:
+    p, d = chosen.prefill, chosen.decode
+    return {
+        "prefill": {
+            "candidate": p.candidate.id,
+            "label": p.candidate.label,
+            "point": p.point.key,
+            "ttftMs": p.ttft_ms,
+            "tokensPerSPerGpu": round(p.tokens_per_s_per_gpu, 1),
+        },
+        "decode": {
+            "candidate": d.candidate.id,
+            "label": d.candidate.label,
+            "point": d.point.key,
+            "itlMs": d.itl_ms,
+            "concurrency": d.point.concurrency,
+            "tokensPerSPerGpu": round(d.tokens_per_s_per_gpu, 1),
+        },
+    }
+
+
+def _candidate(
+    candidate: Candidate, plan: Plan, state: RunState, ledger: Ledger
+) -> Mapping[str, Any]:
+    points = [p for p in state.points if p.candidate == candidate.id]
+    stays = [stay for stay in ledger.stays if stay.candidate == candidate.id]
+    measuring_s = sum(p.wall_s for p in points)
+    return {
+        "id": candidate.id,
+        "label": candidate.label,
+        "engineGpus": candidate.engine_gpus,
+        "points": len(points),
+        "meanSPerPoint": round(measuring_s / len(points), 2) if points else None,
+        "measuringS": round(measuring_s, 1),
+        "deployments": [
+            {"readyAfterS": round(s.ready_after_s, 1), "heldS": round(s.held_s, 1)} for s in stays
+        ],
+        "gpuSeconds": round(sum(stay.gpu_s for stay in stays), 1),
+        "rejected": state.rejected.get(candidate.id),
+    }
+
+
+def _ordered(points: Iterable[Point]) -> list[Point]:
+    return sorted(points, key=lambda p: (p.candidate, p.kind, p.isl, p.concurrency))

@@ -1,0 +1,77 @@
+"""What the run needs from outside."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dgdr_api.graph import Graph
+from dgdr_api.points import Point
+from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.cells import Call
+from dgdr_profiler.core.measured import Measured
+from dgdr_profiler.core.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a finished run leaves: texts and binaries by key."""
+
+    texts: Mapping[str, str]
+    binaries: Mapping[str, bytes] = field(default_factory=dict)
+    message: str = ""
+
+
+class Deployments(Protocol):
+    """Brings graphs up and takes them down."""
+
+    async def deploy(self, graph: Graph, model: str) -> EngineFacts:
+        """Deploy a graph, or adopt it where it stands already, and wait until it serves.
+
+        Raises:
+            CandidateFailed: it does not come up; the message says why.
+        """
+        ...
+
+    async def retire(self, graph: Graph) -> None:
+        """Delete a graph and wait until its pods are gone."""
+        ...
+
+    async def standing(self, graph: Graph) -> bool:
+        """Whether the graph is there, left by an earlier pod of the Job."""
+        ...
+
+
+class LoadTool(Protocol):
+    """Drives load."""
+
+    async def measure(self, graph: Graph, model: str, call: Call) -> Measured:
+        """Make one call against a graph that serves.
+
+        Raises:
+            MeasurementFailed: no result.
+        """
+        ...
+
+
+class Records(Protocol):
+    """Keeps what must outlive the pod."""
+
+    async def points(self) -> tuple[Point, ...]:
+        """Return the points that are stored for this run."""
+        ...
+
+    async def add(self, points: tuple[Point, ...]) -> None:
+        """Store points at once, all or none."""
+        ...
+
+    async def show(self, progress: Progress) -> None:
+        """Show where the run stands."""
+        ...
+
+    async def succeed(self, result: Result) -> None:
+        """Store the result in one write."""
+        ...
+
+    async def fail(self, message: str) -> None:
+        """Say that the run failed, and why."""
+        ...
