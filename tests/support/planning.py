@@ -20,6 +20,7 @@ from dgdr_planner.core.observation import (
     Value,
 )
 from dgdr_planner.core.policy import Limits, Policy
+from dgdr_planner.core.snapshot import NoSnapshot, Snapshot, read
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAMESPACE = "demo"
@@ -176,3 +177,104 @@ def frontend(
                 series(f"{name}_{part}", times(factor), times_s=scrapes, model=MODEL, **where)
             )
     return entries
+
+
+def sla_planner(**spec: Any) -> dict[str, Any]:
+    """An SLAPlanner ``q-dgd`` in ``demo``; keywords replace fields of its spec."""
+    return {
+        "apiVersion": "dgdr.dev/v1alpha1",
+        "kind": "SLAPlanner",
+        "metadata": {"name": DGD_NAME, "namespace": NAMESPACE},
+        "spec": {
+            "targetRef": {"kind": "DynamoGraphDeployment", "name": DGD_NAME},
+            "sla": {"ttftMs": 300, "itlMs": 25},
+            "profile": {"configMapRef": {"name": "curves"}},
+            "roles": {"prefill": {"min": 1, "max": 8}, "decode": {"min": 1, "max": 8}},
+            "interval": "15s",
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60, "maxStep": 8}},
+            **spec,
+        },
+    }
+
+
+def curves_config_map() -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "curves", "namespace": NAMESPACE},
+        "data": {
+            "prefill_raw_data.json": PREFILL.to_json(),
+            "decode_raw_data.json": DECODE.to_json(),
+        },
+    }
+
+
+def worker(name: str, replicas: int, **fields: Any) -> dict[str, Any]:
+    main = {
+        "name": "main",
+        "image": "registry.test/dynamo-mocker:dev",
+        "args": ["--model-path", "/model", "--model-name", MODEL],
+        "resources": {"limits": {"nvidia.com/gpu": "2"}},
+    }
+    template = {"spec": {"containers": [main]}}
+    return {
+        "name": name,
+        "type": name,
+        "replicas": replicas,
+        "podTemplate": template,
+        "scalingAdapter": {},
+    } | fields
+
+
+def graph_deployment(prefill: int = 1, decode: int = 1) -> dict[str, Any]:
+    """A deployment whose pods are all ready."""
+    main = {"name": "main", "image": "registry.test/dynamo-mocker:dev"}
+    counts = {"Frontend": 1, "prefill": prefill, "decode": decode}
+    return {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "metadata": {"name": DGD_NAME, "namespace": NAMESPACE},
+        "spec": {
+            "components": [
+                {
+                    "name": "Frontend",
+                    "type": "frontend",
+                    "podTemplate": {"spec": {"containers": [main]}},
+                },
+                worker("prefill", prefill),
+                worker("decode", decode),
+            ]
+        },
+        "status": {
+            "components": {
+                name: {"replicas": count, "readyReplicas": count} for name, count in counts.items()
+            }
+        },
+    }
+
+
+def adapter(component: str, replicas: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "nvidia.com/v1alpha1",
+        "kind": "DynamoGraphDeploymentScalingAdapter",
+        "metadata": {"name": f"{DGD_NAME}-{component}", "namespace": NAMESPACE},
+        "spec": {
+            "replicas": replicas,
+            "dgdRef": {"name": DGD_NAME, "serviceName": component},
+        },
+    }
+
+
+class FakeMetrics:
+    """A Prometheus that shows whatever rate is set; None is one that does not answer."""
+
+    def __init__(self) -> None:
+        self.rate_per_s: float | None = 0.0
+        self.asked: list[tuple[str, float]] = []
+
+    async def snapshot(self, url: str, window_s: float) -> Snapshot | NoSnapshot:
+        self.asked.append((url, window_s))
+        if self.rate_per_s is None:
+            return NoSnapshot("PrometheusUnreachable", "Prometheus cannot be reached")
+        scrapes = tuple(1000.0 - window_s + 3 + 5 * step for step in range(int(window_s / 5)))
+        return read(frontend(scrapes, rate_per_s=self.rate_per_s), at_s=1000.0, window_s=window_s)

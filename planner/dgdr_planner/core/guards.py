@@ -5,7 +5,7 @@ higher, as the HorizontalPodAutoscaler does: a moment of quiet is not a quiet ti
 given up costs its start-up time when it is needed again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -27,9 +27,9 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """How many replicas the load needed at a moment, within the limits."""
+    """How many replicas the load needed, within the limits, up to a moment."""
 
-    at: datetime
+    until: datetime
     replicas: int
 
 
@@ -103,9 +103,11 @@ def _noted(
     """Add a recommendation; drop those that are too old, or older and not higher."""
     horizon = now - timedelta(seconds=window_s)
     old, below_since = history.recent, history.below_since
-    if not old or now - old[-1].at > timedelta(seconds=gap_s):
+    if not old or now - old[-1].until > timedelta(seconds=gap_s):
         # Nobody knows what was needed meanwhile: no less than what was there.
         old, below_since = (*old, Recommendation(now, base)), None
-    kept = tuple(one for one in old if one.at > horizon and one.replicas > wanted)
+    # The last one held until this moment, when it is replaced.
+    old = (*old[:-1], replace(old[-1], until=now))
+    kept = tuple(one for one in old if one.until > horizon and one.replicas > wanted)
     since = (below_since or now) if wanted < base else None
     return History(recent=(*kept, Recommendation(now, wanted)), below_since=since)

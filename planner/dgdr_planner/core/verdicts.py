@@ -75,7 +75,7 @@ def _ready(
         reason = outcome.reason
         if reason in PROFILE_TROUBLES:
             reason = Reason.PROFILE_INVALID
-        elif isinstance(seen.load.rate_per_s, Unknown) and reason == seen.load.rate_per_s.reason:
+        elif not isinstance(seen.target, Trouble) and _is_about_load(outcome, seen):
             reason = Reason.METRICS_UNAVAILABLE
         return Verdict(kind, False, reason, f"nothing is changed: {outcome.message}")
     if failure is not None:
@@ -83,6 +83,11 @@ def _ready(
     if policy.shadow:
         return Verdict(kind, True, Reason.SHADOW, "decides and reports, but scales nothing")
     return Verdict(kind, True, Reason.PLANNING, f"decides every {policy.interval_s:g} s")
+
+
+def _is_about_load(trouble: Trouble, seen: Observation) -> bool:
+    rate = seen.load.rate_per_s
+    return isinstance(rate, Unknown) and trouble == Trouble(rate.reason, rate.cause)
 
 
 def _metrics(seen: Observation) -> Verdict:

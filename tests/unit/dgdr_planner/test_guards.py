@@ -58,11 +58,11 @@ def test_going_down_waits_for_a_whole_window_of_less() -> None:
 
 def test_the_highest_need_of_the_window_counts() -> None:
     needs = [4, 1, 2, 1, 1, 1, 1, 1]
-    assert run(needs, current=4, how=policy()) == [4, 4, 4, 4, 2, 2, 1, 1]
+    assert run(needs, current=4, how=policy()) == [4, 4, 4, 4, 4, 2, 2, 1]
 
 
 def test_a_peak_starts_the_wait_anew() -> None:
-    assert run([1, 1, 1, 4, 1, 1, 1, 1], current=4, how=policy()) == [4] * 7 + [1]
+    assert run([1, 1, 1, 4, 1, 1, 1, 1, 1], current=4, how=policy()) == [4] * 8 + [1]
 
 
 def test_going_up_does_not_wait() -> None:
