@@ -58,14 +58,16 @@ def _servers(plane: DataPlane) -> Iterator[EnvVar]:
 def _role_values(role: Role, plane: DataPlane) -> dict[str, str]:
     """Variables of one role.
 
-    DYN_SYSTEM_PORT opens the port of a worker's probes. DYN_SYSTEM_ENABLED and
-    DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS, which older operators set, only cause warnings today.
+    DYN_SYSTEM_PORT opens the port of a worker's probes. Dynamo 1.0.2 calls
+    DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS deprecated and unused, but a worker without it, and
+    without a health check of its own, such as the mocker, stays "notready" for ever.
     """
     if role is Role.FRONTEND:
         return {"DYNAMO_PORT": str(FRONTEND_PORT), "DYN_HTTP_PORT": str(FRONTEND_PORT)}
     system = {"DYN_SYSTEM_PORT": str(SYSTEM_PORT)}
     if role.serves_model:
         return system | {
+            "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]',
             "DYN_HEALTH_CHECK_ENABLED": "false",
             "NIXL_TELEMETRY_ENABLE": "n",
             "NIXL_TELEMETRY_EXPORTER": "prometheus",
