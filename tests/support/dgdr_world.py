@@ -57,13 +57,14 @@ def generated_dgd(replicas: int = 1, gpus: int = 1, name: str = DGD_NAME) -> Man
             "podTemplate": {"spec": {"containers": [container]}},
         }
 
+    front = {"spec": {"containers": [{"name": "main", "image": "frontend:1"}]}}
     return {
         "apiVersion": "nvidia.com/v1beta1",
         "kind": "DynamoGraphDeployment",
         "metadata": {"name": name},
         "spec": {
             "components": [
-                {"name": "frontend", "type": "frontend", "replicas": 1},
+                {"name": "frontend", "type": "frontend", "replicas": 1, "podTemplate": front},
                 worker("prefill"),
                 worker("decode"),
             ]

@@ -102,12 +102,13 @@ def until(what: str, check: Callable[[], T | None], patience_s: float = PATIENCE
 
 
 class Namespace:
-    """kubectl in one namespace."""
+    """kubectl in one namespace, which is created where it is not there."""
 
     def __init__(self, where: TestCluster, name: str) -> None:
         self.where = where
         self.name = name
-        where.kubectl("create", "namespace", name)
+        meta = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        where.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(meta))
 
     def apply(self, *manifests: dict[str, Any]) -> None:
         text = yaml.safe_dump_all(manifests)
