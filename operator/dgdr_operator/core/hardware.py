@@ -135,7 +135,7 @@ def _counts(node: Node, wanted: GpuSku | None) -> bool:
 
 
 def _largest_group(nodes: Iterable[Node]) -> list[Node]:
-    """Return the nodes of one product: the one with most nodes, then with most memory."""
+    """Return the nodes of one product: of most nodes, then of most memory, then of most GPUs."""
     groups: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
         groups[str(node.sku or node.product or "")].append(node)
@@ -143,8 +143,9 @@ def _largest_group(nodes: Iterable[Node]) -> list[Node]:
     return ranked[-1][1] if ranked else []
 
 
-def _rank(group: list[Node]) -> tuple[int, float]:
-    return len(group), max(node.memory_mib or 0.0 for node in group)
+def _rank(group: list[Node]) -> tuple[int, float, int]:
+    memory_mib = max(node.memory_mib or 0.0 for node in group)
+    return len(group), memory_mib, sum(node.gpus for node in group)
 
 
 def _completed(given: Hardware, group: list[Node]) -> HardwareFound:

@@ -1,0 +1,96 @@
+"""The end of one loop is the end of the process; health notices what stands still."""
+
+import asyncio
+import json
+from datetime import datetime
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry, generate_latest
+
+from dgdr_kube.ports import Key
+from dgdr_kube.process import PassMetrics, run_together
+from dgdr_kube.serving import Health, application
+from dgdr_kube.workqueue import WorkQueue
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def ends() -> None:
+    await asyncio.sleep(0)
+
+
+async def breaks() -> None:
+    raise RuntimeError("broken")
+
+
+async def test_a_watcher_that_was_stopped_ends_the_process_well() -> None:
+    assert await run_together(ends(), {"a": forever()}) == 0
+
+
+async def test_a_watcher_that_breaks_does_not() -> None:
+    assert await run_together(breaks(), {"a": forever()}) == 1
+
+
+@pytest.mark.parametrize("loop", [ends, breaks])
+async def test_no_other_loop_may_end(loop: object) -> None:
+    assert await run_together(forever(), {"a": loop(), "b": forever()}) == 1  # type: ignore[operator]
+
+
+async def test_workers_are_there_before_the_watcher() -> None:
+    queue: WorkQueue[str] = WorkQueue(workers=2)
+    seen: set[str] = set()
+
+    async def watcher() -> None:
+        seen.update(task.get_name() for task in asyncio.all_tasks())
+
+    async def reconcile(_: str) -> None:
+        return None
+
+    assert await run_together(watcher(), {"q": queue.run(reconcile)}) == 0
+    assert {"work-0", "work-1"} <= seen
+
+
+async def test_passes_are_counted_by_outcome() -> None:
+    registry = CollectorRegistry()
+    queue: WorkQueue[Key] = WorkQueue(name="dgdr")
+
+    async def run(key: Key, now: datetime) -> float | None:
+        assert now.tzinfo is not None
+        if key.name == "bad":
+            raise RuntimeError
+        return 3.0
+
+    reconcile = PassMetrics(registry, "dgdr_operator").measured(queue, run)
+    assert await reconcile(Key("ns", "good")) == 3.0
+    with pytest.raises(RuntimeError):
+        await reconcile(Key("ns", "bad"))
+    page = generate_latest(registry).decode()
+    assert 'dgdr_operator_passes_total{outcome="done",queue="dgdr"} 1.0' in page
+    assert 'dgdr_operator_passes_total{outcome="failed",queue="dgdr"} 1.0' in page
+
+
+async def test_health_tells_a_loop_that_stands_still() -> None:
+    clock = [0.0]
+    health = Health(stalled_after_s=10, clock=lambda: clock[0])
+    health.beat("event loop")
+    busy = [0.0]
+    health.watch("dgdr", lambda: busy[0])
+    async with TestClient(TestServer(application(health, CollectorRegistry()))) as client:
+        assert (await client.get("/healthz")).status == 200
+        assert (await client.get("/readyz")).status == 200
+        busy[0] = 11.0
+        answer = await client.get("/healthz")
+        assert answer.status == 503
+        assert json.loads(await answer.text())["stalled"] == ["dgdr"]
+        busy[0], clock[0] = 0.0, 11.0
+        assert (await client.get("/readyz")).status == 503
+        assert (await client.get("/metrics")).status == 200
+
+
+async def test_nothing_is_ready_before_the_first_beat() -> None:
+    async with TestClient(TestServer(application(Health(), CollectorRegistry()))) as client:
+        assert (await client.get("/readyz")).status == 503
+        assert (await client.get("/healthz")).status == 200
