@@ -50,9 +50,10 @@ class DataPlane(_Section):
 
 
 class Prometheus(_Section):
-    """Where metrics are."""
+    """Where metrics are; the interval is the planner's, which reads the same file."""
 
     url: str = ""
+    scrape_interval_seconds: float = Field(default=5.0, gt=0)
 
 
 class Profiling(_Section):

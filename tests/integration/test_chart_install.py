@@ -3,7 +3,10 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = str(ROOT / "helm/dgdr-operator")
 SYSTEM = "dgdr-system"
 TEAM = "team"
+# A busy machine takes half a minute for a program's imports alone.
+PATIENCE_S = 120.0
 OURS = "app.kubernetes.io/part-of=dgdr-operator"
 CRD_NAMES = {
     "dynamographdeploymentrequests.nvidia.com",
@@ -132,6 +137,107 @@ def test_rights_are_those_that_are_needed(
         check=False,
     )
     assert done.stdout.strip() == may, done.stderr
+
+
+def kubeconfig_of(where: TestCluster, account: str, folder: Path) -> Path:
+    """A kubeconfig that is this account and nobody else."""
+    config = json.loads(where.kubeconfig.read_text())
+    token = where.kubectl("create", "token", account, "--namespace", SYSTEM).strip()
+    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
+    path = folder / f"{account}.kubeconfig"
+    path.write_text(json.dumps(config))
+    return path
+
+
+@contextmanager
+def program(where: TestCluster, name: str, account: str, folder: Path) -> Iterator[Path]:
+    """Run operator or planner with the chart's settings and rights; yields its log."""
+    settings = json.loads(
+        where.kubectl(
+            *("get", "configmap", "dgdr-operator", "--namespace", SYSTEM, "--output", "json")
+        )
+    )["data"]["config.yaml"]
+    (folder / f"{name}.yaml").write_text(settings.replace("port: 8080", "port: 0"))
+    log = folder / f"{name}.log"
+    with log.open("w") as sink:
+        running = subprocess.Popen(
+            [sys.executable, "-m", name],
+            env=os.environ
+            | {
+                "DGDR_CONFIG": str(folder / f"{name}.yaml"),
+                "KUBECONFIG": str(kubeconfig_of(where, account, folder)),
+            },
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield log
+            assert running.poll() is None, log.read_text()
+        finally:
+            running.terminate()
+            running.wait(timeout=30)
+
+
+def eventually(
+    what: str, holds: Callable[[], bool], log: Path, patience_s: float = PATIENCE_S
+) -> None:
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not within {patience_s} s\n{log.read_text()}"
+        time.sleep(0.5)
+
+
+def status_of(where: TestCluster, kind: str, name: str) -> dict[str, object]:
+    found = json.loads(where.kubectl("get", kind, name, "--namespace", TEAM, "--output", "json"))
+    status: dict[str, object] = found.get("status", {})
+    return status
+
+
+def test_the_operator_can_do_its_work_with_the_rights_that_it_has(
+    installed: TestCluster, tmp_path: Path
+) -> None:
+    for example in ("deployment", "profiling-policy", "review-first"):
+        path = ROOT / f"examples/{example}.yaml"
+        installed.kubectl("apply", "--namespace", TEAM, "--filename", str(path))
+    with program(installed, "dgdr_operator", "dgdr-operator", tmp_path) as log:
+        eventually(
+            "the deployment's status",
+            lambda: status_of(installed, "dgd", "my-graph").get("state") == "successful",
+            log,
+        )
+        installed.kubectl("scale", "dgdsa", "my-graph-decode", "--replicas=3", "--namespace", TEAM)
+        eventually(
+            "three decode replicas",
+            lambda: status_of(installed, "dgdsa", "my-graph-decode").get("replicas") == 3,
+            log,
+        )
+        eventually(
+            "the profiling Job",
+            # Pods of this cluster end at once and write no result, which fails the request.
+            lambda: status_of(installed, "dgdr", "qwen-review").get("phase") == "Failed",
+            log,
+        )
+        assert "profile-qwen-review" in names(installed, "jobs", "--namespace", TEAM)
+    assert "forbidden" not in log.read_text().lower()
+
+
+def test_the_planner_can_do_its_work_with_the_rights_that_it_has(
+    installed: TestCluster, tmp_path: Path
+) -> None:
+    gone = ("my-graph", "--namespace", TEAM, "--ignore-not-found")
+    installed.kubectl("delete", "dgd", *gone)
+    installed.kubectl(
+        "apply", "--namespace", TEAM, "--filename", str(ROOT / "examples/sla-planner.yaml")
+    )
+    with program(installed, "dgdr_planner", "dgdr-operator-planner", tmp_path) as log:
+        eventually(
+            "a condition that names the missing target",
+            lambda: (
+                "no DynamoGraphDeployment" in json.dumps(status_of(installed, "slap", "my-graph"))
+            ),
+            log,
+        )
+    assert "forbidden" not in log.read_text().lower()
 
 
 def test_after_an_uninstall_users_objects_and_crds_are_still_there(installed: TestCluster) -> None:

@@ -152,6 +152,7 @@ dataPlane:
   preStopSeconds: {{ .Values.dataPlane.preStopSeconds }}
 prometheus:
   url: {{ .Values.prometheus.url | quote }}
+  scrapeIntervalSeconds: {{ .Values.prometheus.scrapeIntervalSeconds }}
 profiling:
   clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling
 health:
