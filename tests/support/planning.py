@@ -96,7 +96,7 @@ def load(rate_per_s: float, isl: float = 2048, osl: float = 128) -> LoadSeen:
             "duration_s": 3.0,
         }.items()
     }
-    return LoadSeen(window_s=20, frontends=1, **numbers)  # type: ignore[arg-type]
+    return LoadSeen(window_s=20, frontends=1, **numbers)
 
 
 def unknown(reason: str = "PrometheusUnreachable", cause: str = "Prometheus is away") -> LoadSeen:

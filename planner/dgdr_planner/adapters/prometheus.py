@@ -92,7 +92,8 @@ class PrometheusMetrics:
             client = PrometheusConnect(
                 url=url.rstrip("/"),
                 session=session,
-                retry=Retry(total=0),
+                # read=False: a slow answer is then a time-out, not a lost connection.
+                retry=Retry(total=0, read=False),
                 timeout=self._timeout_s,
             )
             # The clock first: samples that arrive in between are then not from the future by much.

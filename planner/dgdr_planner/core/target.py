@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 from pydantic import ValidationError
@@ -127,7 +128,7 @@ def _split(word: str) -> list[str]:
 
 
 def _value_of(flag: str, words: list[str]) -> str | None:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         if word == flag and following and not following.startswith("-"):
             return following
         if word.startswith(f"{flag}="):
