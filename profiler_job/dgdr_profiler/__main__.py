@@ -28,9 +28,9 @@ from dgdr_profiler.adapters.records import KubeRecords
 from dgdr_profiler.core.curves import TooFewPoints
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.engines.mocker import DEFAULT_PROFILES
+from dgdr_profiler.prepare import Prepared, prepare, tokenizer
 from dgdr_profiler.report.result import result
 from dgdr_profiler.run import NothingMeasured, Run
-from dgdr_profiler.prepare import Prepared, prepare, tokenizer
 
 OK, RETRYABLE, INVALID = 0, 1, 2
 

@@ -21,9 +21,10 @@ FILL = "fill"
 
 # A median of five is not moved by the one slow first request.
 ALONE_REQUESTS = 5
-# The first wave fills the slots and the last drains them; in between two are steady.
-WAVES = 3
-FEWEST_REQUESTS = 12
+# The first wave fills the slots; while the second is sent, all of them are busy. Some more, so that
+# small batches are not judged by a handful of requests.
+WAVES = 2
+EXTRA_REQUESTS = 8
 FILL_CONCURRENCY = 8
 
 # Long enough to average many steps, short enough to wait for.
@@ -118,5 +119,5 @@ def _fill(missing: int) -> tuple[LoadPhase, ...]:
 
 
 def _wave(concurrency: int) -> LoadPhase:
-    requests = max(WAVES * concurrency, FEWEST_REQUESTS)
+    requests = WAVES * concurrency + EXTRA_REQUESTS
     return LoadPhase(name=f"c{concurrency}", concurrency=concurrency, requests=requests)

@@ -24,6 +24,8 @@ SHORTEST_ISL = 64
 CURVE_BELOW, CURVE_ABOVE = 8, 3
 # One point above the target on each line, so that whoever reads the curve sees where it ends.
 BEYOND_TARGET = 1.25
+# Shorter prompts are fed faster, but not without end.
+FED_GROWTH = 2.0
 # Close enough to the target not to look for the edge any closer.
 EDGE_TOLERANCE = 1.2
 EDGE_MARGIN = 0.95
@@ -184,13 +186,24 @@ def _top(demand: Demand, known: Evidence, isl: int) -> int:
     """
     if known.facts is None:
         return 1
-    most = most_in_flight(known.facts, demand.workload, isl)
+    held = most_in_flight(known.facts, demand.workload, isl)
+    # More in flight than the one prefill engine can feed would queue there, for minutes.
+    most = min(held, round(FED_GROWTH * _largest_batch(demand, known)) or held)
     at = crossing(demand, known)
     if at is None:
         return most
     half = decode_osl(demand.workload.osl) // 2
     moved = at * (demand.workload.isl + half) / (isl + half)
     return max(2, min(most, math.ceil(BEYOND_TARGET * moved))) if most > 1 else 1
+
+
+def _largest_batch(demand: Demand, known: Evidence) -> float:
+    """Return the largest batch that was reached while the candidate was judged.
+
+    Only that: a plan that changed with every point of the curve would never be done.
+    """
+    judged = _measured(known, selection_cells(demand, known))
+    return max((p.effective_concurrency or 0.0 for _, p in judged), default=0.0)
 
 
 def _geometric(low: int, high: int, count: int) -> tuple[int, ...]:
