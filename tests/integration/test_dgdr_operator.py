@@ -275,10 +275,3 @@ def test_it_refuses_to_start_over_somebody_elses_crds(
         assert second.wait() == 3
         assert "belongs to somebody else" in second.log.read_text()
     own_cluster.kubectl("label", crd, "app.kubernetes.io/part-of=dgdr-operator")
-
-
-def test_it_refuses_to_start_without_crds(own_cluster: TestCluster, tmp_path: Path) -> None:
-    own_cluster.kubectl("delete", "crd/slaplanners.dgdr.dev")
-    with operator_process(own_cluster, tmp_path, NAMESPACES) as second:
-        assert second.wait() == 3
-        assert "slaplanners.dgdr.dev" in second.log.read_text()
