@@ -72,6 +72,7 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
         subjects={name: subject_of(graph, engine, gpu) for name, graph in graphs.items()},
         infeasible=space.infeasible,
         gpus_at_once=_gpus_at_once(request, wanted),
+        total_gpus=_total_gpus(request, wanted),
         deadline_s=policy.deadline_s,
     )
     return Prepared(plan=plan, setting=setting, graphs=graphs, engine=engine)
@@ -121,6 +122,10 @@ def _without_data(
     )
 
 
+def _total_gpus(request: ProfilingRequest, wanted: EffectiveSpec) -> int | None:
+    return request.hardware.total_gpus or wanted.total_gpus
+
+
 def _gpus_at_once(request: ProfilingRequest, wanted: EffectiveSpec) -> int | None:
-    limits = (request.policy.gpus_at_once, request.hardware.total_gpus or wanted.total_gpus)
+    limits = (request.policy.gpus_at_once, _total_gpus(request, wanted))
     return min((limit for limit in limits if limit is not None), default=None)

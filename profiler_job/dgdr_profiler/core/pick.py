@@ -22,9 +22,14 @@ class PrefillOption:
         return self.point.ttft_ms or 0.0
 
     @property
+    def tokens_per_s(self) -> float:
+        """Prompt tokens per second of one engine, one prompt after another."""
+        return 1000 * self.point.isl / self.ttft_ms
+
+    @property
     def tokens_per_s_per_gpu(self) -> float:
-        """Prompt tokens per second and GPU, one prompt after another."""
-        return 1000 * self.point.isl / self.ttft_ms / self.candidate.engine_gpus
+        """The same for each of its GPUs."""
+        return self.tokens_per_s / self.candidate.engine_gpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +45,14 @@ class DecodeOption:
         return self.point.itl_ms or 0.0
 
     @property
+    def tokens_per_s(self) -> float:
+        """Output tokens per second of one engine."""
+        return self.point.output_tokens_per_s or 0.0
+
+    @property
     def tokens_per_s_per_gpu(self) -> float:
-        """Output tokens per second and GPU."""
-        return (self.point.output_tokens_per_s or 0.0) / self.candidate.engine_gpus
+        """The same for each of its GPUs."""
+        return self.tokens_per_s / self.candidate.engine_gpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

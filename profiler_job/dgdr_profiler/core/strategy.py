@@ -30,13 +30,17 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run works with; fixed from its start to its end."""
+    """What a run works with; fixed from its start to its end.
+
+    Candidates together hold at most ``gpus_at_once``, the generated deployment ``total_gpus``.
+    """
 
     demand: Demand
     candidates: tuple[Candidate, ...]
     subjects: Mapping[str, Subject]
     infeasible: tuple[Infeasible, ...] = ()
     gpus_at_once: int | None = None
+    total_gpus: int | None = None
     deadline_s: float | None = None
 
 

@@ -43,7 +43,8 @@ def result(
     max_kv_tokens = chosen.decode.point.max_kv_tokens or 0
     prefill, decode = prefill_data(prefill_points), decode_data(decode_points, max_kv_tokens)
     engine = final_engine(request, wanted, max_kv_tokens)
-    graph = final_graph(engine, setting, chosen, replicas(chosen, plan.demand.workload))
+    count = replicas(chosen, plan.demand.workload, plan.total_gpus)
+    graph = final_graph(engine, setting, chosen, count)
     report_json = report(plan, state, chosen, ledger)
     itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
     return Result(
@@ -69,7 +70,7 @@ def result(
                 itl_limit_ms,
             ),
         },
-        message=describe(chosen),
+        message="; ".join(filter(None, (describe(chosen), count.shortage))),
     )
 
 
