@@ -1,6 +1,5 @@
 """Read a request and what belongs to it, with the user's own kubeconfig and rights."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +16,7 @@ from dgdr_api.names import OutputKey, dgd_name, output_config_map, points_config
 from dgdr_api.points import Point
 from dgdr_cli.errors import Unreachable, Unreadable
 from dgdr_cli.found import Found
+from dgdr_cli.report import Report
 
 _DGDR = new_class(
     "DynamoGraphDeploymentRequest",
@@ -58,7 +58,7 @@ class KubeSource:
         return Found(
             request=request,
             points=tuple(self._points(name, namespace)),
-            selected=selected_candidate(output.get("data") or {}),
+            report=report_of(output.get("data") or {}),
             deployment=DynamoGraphDeployment.parse(deployment) if deployment else None,
             planner=SLAPlanner.parse(planner) if planner else None,
         )
@@ -80,11 +80,10 @@ class KubeSource:
             index += 1
 
 
-def selected_candidate(output: Mapping[str, str]) -> str | None:
-    """Return the candidate that the profiling run's report names, once there is a report."""
-    report = json.loads(output.get(OutputKey.REPORT) or "{}")
-    selected = report.get("selected") if isinstance(report, dict) else None
-    return selected if isinstance(selected, str) else None
+def report_of(output: Mapping[str, str]) -> Report:
+    """Return the profiling run's report; an empty one as long as it runs."""
+    text = output.get(OutputKey.REPORT)
+    return Report.model_validate_json(text) if text else Report()
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dgdr_cli.view import Candidate, Deployment, Planner, View
+from dgdr_cli.candidates import Candidate
+from dgdr_cli.view import Deployment, Planner, View
 
 NOT_MEASURED = "-"
 _PHASE_STYLE = {"Deployed": "bold green", "Ready": "bold green", "Failed": "bold red"}
@@ -15,6 +16,7 @@ def render(view: View) -> RenderableType:
     parts: list[RenderableType] = [*_head(view)]
     if view.candidates:
         parts += [Text(), _candidates(view.candidates)]
+    parts += [Text(remark, style="yellow") for remark in view.remarks]
     if view.deployment:
         parts += [Text(), _deployment(view.deployment)]
     if view.planner:
@@ -64,7 +66,7 @@ def _candidates(candidates: tuple[Candidate, ...]) -> Table:
             _number(row.output_tokens_per_s_per_gpu, 0),
             f"{row.points} {'estimated' if row.estimated else 'measured'}",
             _targets(row),
-            Text("selected", style="bold green") if row.selected else "",
+            _picked(row),
         )
     return table
 
@@ -79,6 +81,12 @@ def _targets(row: Candidate) -> Text:
     if row.ttft_ms is None or row.itl_ms is None:
         return Text("measuring", style="dim")
     return Text("met", style="green")
+
+
+def _picked(row: Candidate) -> Text:
+    both = len(row.picked_for) > 1
+    text = "picked" if both else f"picked for {row.picked_for[0]}" if row.picked_for else ""
+    return Text(text, style="bold green")
 
 
 def _deployment(deployment: Deployment) -> Table:

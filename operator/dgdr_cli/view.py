@@ -3,7 +3,6 @@
 Units are in the names: ``_ms`` milliseconds, ``_per_s`` per second.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,27 +11,12 @@ from dgdr_api.models.base import Condition, ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest, Phase
 from dgdr_api.models.sla_planner import DecisionRecord, SLAPlanner
-from dgdr_api.points import Point, PointKind, Source
+from dgdr_cli.candidates import Candidate, candidates_of
 from dgdr_cli.found import Found
 
 # In the order in which a request passes them.
 STEPS = ("Validation", "Profiling", "SpecGenerated", "DeploymentReady")
 SHOWN_DECISIONS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """One candidate at the operating point that counts; ``None`` is not measured."""
-
-    name: str
-    gpus: int
-    ttft_ms: float | None
-    itl_ms: float | None
-    output_tokens_per_s_per_gpu: float | None
-    points: int
-    estimated: bool
-    missed: tuple[str, ...]
-    selected: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +70,7 @@ class View:
     wanted: str
     targets: str
     candidates: tuple[Candidate, ...] = ()
+    remarks: tuple[str, ...] = ()
     deployment: Deployment | None = None
     planner: Planner | None = None
 
@@ -108,7 +93,8 @@ def view_of(found: Found) -> View:
         wanted=f"{wanted.model} on {wanted.backend}, "
         f"prompts of {wanted.isl} and answers of {wanted.osl} tokens",
         targets=targets_of(wanted),
-        candidates=candidates_of(found.points, wanted, found.selected),
+        candidates=candidates_of(found.points, wanted, found.report),
+        remarks=found.report.remarks(),
         deployment=deployment_of(found.deployment),
         planner=planner_of(found.planner),
     )
@@ -130,70 +116,6 @@ def targets_of(wanted: EffectiveSpec) -> str:
     if wanted.e2e_latency_ms is not None:
         return f"a whole request within {wanted.e2e_latency_ms:g} ms"
     return f"first token within {wanted.ttft_ms:g} ms, then one every {wanted.itl_ms:g} ms"
-
-
-def candidates_of(
-    points: Sequence[Point], wanted: EffectiveSpec, selected: str | None
-) -> tuple[Candidate, ...]:
-    """Return one row per candidate, in the order in which they were first measured."""
-    names = dict.fromkeys(point.candidate for point in sorted(points, key=_started))
-    return tuple(
-        _candidate(name, [p for p in points if p.candidate == name], wanted, name == selected)
-        for name in names
-    )
-
-
-def _candidate(
-    name: str, points: Sequence[Point], wanted: EffectiveSpec, selected: bool
-) -> Candidate:
-    prefill = _prefill_point(points, wanted.isl)
-    decode = _decode_point(points, wanted.itl_ms)
-    ttft_ms = prefill.ttft_ms if prefill else None
-    itl_ms = decode.itl_ms if decode else None
-    return Candidate(
-        name=name,
-        gpus=sum(point.gpus for point in (prefill, decode) if point),
-        ttft_ms=ttft_ms,
-        itl_ms=itl_ms,
-        output_tokens_per_s_per_gpu=_per_gpu(decode),
-        points=len(points),
-        estimated=any(point.source is Source.ESTIMATED for point in points),
-        missed=_missed(("TTFT", ttft_ms, wanted.ttft_ms), ("ITL", itl_ms, wanted.itl_ms)),
-        selected=selected,
-    )
-
-
-def _prefill_point(points: Iterable[Point], isl: int) -> Point | None:
-    """Return the prompt length nearest to the workload's: what the target speaks about."""
-    prefill = [p for p in points if p.kind is PointKind.PREFILL and p.ttft_ms is not None]
-    return min(prefill, key=lambda point: abs(point.isl - isl), default=None)
-
-
-def _decode_point(points: Iterable[Point], itl_target_ms: float | None) -> Point | None:
-    """Return the most productive point within the target, else the fastest one."""
-    decode = [p for p in points if p.kind is PointKind.DECODE and p.itl_ms is not None]
-    within = [p for p in decode if itl_target_ms is None or (p.itl_ms or 0) <= itl_target_ms]
-    if within:
-        return max(within, key=lambda point: _per_gpu(point) or 0)
-    return min(decode, key=lambda point: point.itl_ms or 0, default=None)
-
-
-def _per_gpu(point: Point | None) -> float | None:
-    if point is None or point.output_tokens_per_s is None or not point.gpus:
-        return None
-    return point.output_tokens_per_s / point.gpus
-
-
-def _missed(*measures: tuple[str, float | None, float | None]) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name, value, target in measures
-        if value is not None and target is not None and value > target
-    )
-
-
-def _started(point: Point) -> datetime:
-    return point.started_at
 
 
 def deployment_of(deployment: DynamoGraphDeployment | None) -> Deployment | None:

@@ -6,8 +6,9 @@ from textwrap import dedent
 
 from rich.console import Console
 
+from dgdr_cli.candidates import Candidate
 from dgdr_cli.render import render
-from dgdr_cli.view import Candidate, Decision, Deployment, Planner, Role, View
+from dgdr_cli.view import Decision, Deployment, Planner, Role, View
 
 VIEW = View(
     name="qwen",
@@ -27,7 +28,7 @@ VIEW = View(
             points=3,
             estimated=False,
             missed=("TTFT",),
-            selected=False,
+            picked_for=(),
         ),
         Candidate(
             name="p-tp2",
@@ -38,7 +39,7 @@ VIEW = View(
             points=16,
             estimated=False,
             missed=(),
-            selected=True,
+            picked_for=("prefill", "decode"),
         ),
         Candidate(
             name="p-tp4",
@@ -49,9 +50,10 @@ VIEW = View(
             points=1,
             estimated=True,
             missed=(),
-            selected=False,
+            picked_for=(),
         ),
     ),
+    remarks=("TP=8 not tried: an engine of 8 GPUs does not fit on a node of 4",),
     deployment=Deployment(
         name="qwen-dgd",
         state="successful",
@@ -85,8 +87,9 @@ Deployment qwen-dgd is ready
 
 CANDIDATE  GPUS  TTFT ms  ITL ms  TOKENS/S/GPU       POINTS  TARGETS
 p-tp1         2      212    18.6            53   3 measured  TTFT missed
-p-tp2         4      124    15.9           613  16 measured  met          selected
+p-tp2         4      124    15.9           613  16 measured  met          picked
 p-tp4         8       75       -             -  1 estimated  measuring
+TP=8 not tried: an engine of 8 GPUs does not fit on a node of 4
 
 DEPLOYMENT  STATE       READY REPLICAS
 qwen-dgd    successful  Frontend 1/1, prefill 2/3, decode -/1

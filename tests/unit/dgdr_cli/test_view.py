@@ -10,8 +10,10 @@ from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.points import Point, PointKind, Source
+from dgdr_cli.candidates import candidates_of
 from dgdr_cli.found import Found
-from dgdr_cli.view import candidates_of, deployment_of, message_of, planner_of, view_of
+from dgdr_cli.report import Report
+from dgdr_cli.view import deployment_of, message_of, planner_of, view_of
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -70,33 +72,46 @@ def decode(candidate: str, itl_ms: float, tokens_per_s: float, **values: Any) ->
 
 
 WANTED = effective(request().spec)
+NO_REPORT = Report()
+REPORT = Report.model_validate(
+    {
+        "version": 1,
+        "slaReachable": False,
+        "reason": "the nearest has TTFT 212 ms",
+        "selection": {"prefill": {"candidate": "tp2"}, "decode": {"candidate": "tp1"}},
+        "candidates": [{"id": "tp1"}, {"id": "tp4", "rejected": "no node has 4 GPUs"}],
+        "infeasible": [{"label": "TP=8", "reason": "an engine of 8 GPUs does not fit"}],
+    }
+)
 
 
 def test_a_candidate_is_judged_at_the_prompt_length_of_the_workload() -> None:
     points = [prefill("tp1", 60.0, isl=512), prefill("tp1", 212.0), prefill("tp1", 390.0, isl=4096)]
-    (row,) = candidates_of(points, WANTED, None)
+    (row,) = candidates_of(points, WANTED, NO_REPORT)
     assert (row.ttft_ms, row.missed) == (212.0, ("TTFT",))
 
 
 def test_a_candidate_is_judged_at_its_most_productive_point_within_the_target() -> None:
     points = [decode("tp2", 12.0, 80.0), decode("tp2", 18.0, 900.0), decode("tp2", 26.0, 1400.0)]
-    (row,) = candidates_of(points, WANTED, None)
+    (row,) = candidates_of(points, WANTED, NO_REPORT)
     assert (row.itl_ms, row.output_tokens_per_s_per_gpu, row.missed) == (18.0, 900.0, ())
 
 
 def test_a_candidate_without_a_point_within_the_target_shows_its_fastest() -> None:
-    (row,) = candidates_of([decode("tp1", 31.0, 500.0), decode("tp1", 25.0, 90.0)], WANTED, None)
+    (row,) = candidates_of(
+        [decode("tp1", 31.0, 500.0), decode("tp1", 25.0, 90.0)], WANTED, NO_REPORT
+    )
     assert (row.itl_ms, row.missed) == (25.0, ("ITL",))
 
 
 def test_what_was_not_measured_is_neither_zero_nor_missed() -> None:
-    (row,) = candidates_of([prefill("tp2", 120.0)], WANTED, None)
+    (row,) = candidates_of([prefill("tp2", 120.0)], WANTED, NO_REPORT)
     assert (row.itl_ms, row.output_tokens_per_s_per_gpu, row.missed) == (None, None, ())
 
 
 def test_an_estimate_is_never_shown_as_measured() -> None:
     points = [prefill("tp2", 120.0), decode("tp2", 12.0, 80.0, source=Source.ESTIMATED)]
-    (row,) = candidates_of(points, WANTED, None)
+    (row,) = candidates_of(points, WANTED, NO_REPORT)
     assert row.estimated
 
 
@@ -106,18 +121,26 @@ def test_candidates_come_in_the_order_in_which_they_were_measured() -> None:
         prefill("tp1", 212.0),
         prefill("tp2", 124.0, minute=5),
     ]
-    rows = candidates_of(points, WANTED, "tp2")
-    assert [(row.name, row.selected) for row in rows] == [
-        ("tp1", False),
-        ("tp2", True),
-        ("tp4", False),
+    rows = candidates_of(points, WANTED, REPORT)
+    assert [(row.name, row.picked_for) for row in rows] == [
+        ("tp1", ("decode",)),
+        ("tp2", ("prefill",)),
+        ("tp4", ()),
     ]
 
 
-def test_gpus_are_those_of_both_engines_of_the_pair() -> None:
-    (row,) = candidates_of(
-        [prefill("tp2", 120.0, gpus=2), decode("tp2", 12.0, 80.0, gpus=2)], WANTED, None
+def test_a_report_says_what_a_user_who_expected_something_else_must_read() -> None:
+    assert REPORT.remarks() == (
+        "Targets not reached: the nearest has TTFT 212 ms",
+        "tp4 given up: no node has 4 GPUs",
+        "TP=8 not tried: an engine of 8 GPUs does not fit",
     )
+    assert NO_REPORT.remarks() == ()
+
+
+def test_gpus_are_those_of_both_engines_of_the_pair() -> None:
+    points = [prefill("tp2", 120.0, gpus=2), decode("tp2", 12.0, 80.0, gpus=2)]
+    (row,) = candidates_of(points, WANTED, NO_REPORT)
     assert row.gpus == 4
 
 
