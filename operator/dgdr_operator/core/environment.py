@@ -61,9 +61,17 @@ def _role_values(role: Role, plane: DataPlane) -> dict[str, str]:
     DYN_SYSTEM_PORT opens the port of a worker's probes. Dynamo 1.0.2 calls
     DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS deprecated and unused, but a worker without it, and
     without a health check of its own, such as the mocker, stays "notready" for ever.
+
+    A frontend that is told to end forgets its workers at once but goes on taking requests on
+    open connections for DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS, and answers 500 (44 of 450 in a
+    rolling update). With 0 it closes idle connections and finishes its streams (0 of 280).
     """
     if role is Role.FRONTEND:
-        return {"DYNAMO_PORT": str(FRONTEND_PORT), "DYN_HTTP_PORT": str(FRONTEND_PORT)}
+        return {
+            "DYNAMO_PORT": str(FRONTEND_PORT),
+            "DYN_HTTP_PORT": str(FRONTEND_PORT),
+            "DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS": "0",
+        }
     system = {"DYN_SYSTEM_PORT": str(SYSTEM_PORT)}
     if role.serves_model:
         return system | {
