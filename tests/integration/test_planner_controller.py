@@ -1,0 +1,213 @@
+"""The planner as a process: a real API server, a real Prometheus, and frontends that we pretend.
+
+What only they can show: the scale subresource and who owns it, status and events as kubectl shows
+them, and a process that is killed and starts again.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.cluster import ROOT, TestCluster
+from support.live_metrics import Frontend, LivePrometheus, prometheus, served, until
+from support.planning import (
+    DGD_NAME,
+    DYNAMO_NAMESPACE,
+    NAMESPACE,
+    adapter,
+    curves_config_map,
+    graph_deployment,
+    sla_planner,
+)
+
+pytestmark = pytest.mark.integration
+
+QUICK = {"scaleDown": {"stabilizationWindowSeconds": 10, "maxStep": 8}}
+
+
+@dataclass
+class Stage:
+    """A deployment, its planner, the load on it, and the planner's process."""
+
+    cluster: TestCluster
+    frontend: Frontend
+    prometheus: LivePrometheus
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        settings = {
+            "namespaces": [NAMESPACE],
+            "prometheus": {"url": self.prometheus.url, "scrapeIntervalSeconds": 1},
+            "health": {"port": 0},
+        }
+        config = self.folder / "config.yaml"
+        config.write_text(yaml.safe_dump(settings))
+        environment = os.environ | {
+            "KUBECONFIG": str(self.cluster.kubeconfig),
+            "DGDR_CONFIG": str(config),
+        }
+        with (self.folder / "planner.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dgdr_planner"], env=environment, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def log(self) -> str:
+        return (self.folder / "planner.log").read_text()[-4000:]
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        for manifest in manifests:
+            self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifest))
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        shown = self.cluster.kubectl(
+            "get", kind, name, "-n", NAMESPACE, "-o", "json", "--show-managed-fields"
+        )
+        found: dict[str, Any] = json.loads(shown)
+        return found
+
+    def planner(self) -> dict[str, Any]:
+        return self.get("slap", DGD_NAME)
+
+    def replicas(self) -> tuple[int, int]:
+        prefill = self.get("dgdsa", f"{DGD_NAME}-prefill")
+        decode = self.get("dgdsa", f"{DGD_NAME}-decode")
+        return prefill["spec"]["replicas"], decode["spec"]["replicas"]
+
+    def condition(self, type_: str) -> tuple[str, str]:
+        for held in self.planner().get("status", {}).get("conditions", []):
+            if held["type"] == type_:
+                return held["status"], held["reason"]
+        return "", ""
+
+    def until(self, what: str, holds: Callable[[], bool], seconds: float = 45) -> None:
+        try:
+            until(holds, seconds, what)
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}\n{self.planner()}\n{self.log()}") from exc
+
+
+@pytest.fixture(scope="module")
+def stage(light_cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    frontend, folder = Frontend(), tmp_path_factory.mktemp("planner")
+    labels = {"namespace": NAMESPACE, "dynamo_namespace": DYNAMO_NAMESPACE, "pod": "frontend-a"}
+    light_cluster.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    light_cluster.kubectl("create", "namespace", NAMESPACE)
+    with (
+        served(frontend) as address,
+        prometheus(folder, {address: labels}, scrape_interval_s=1.0) as server,
+    ):
+        on = Stage(light_cluster, frontend, server, folder)
+        deployed = graph_deployment()
+        on.apply(curves_config_map(), {k: v for k, v in deployed.items() if k != "status"})
+        light_cluster.kubectl(
+            "patch", "dgd", DGD_NAME, "-n", NAMESPACE, "--subresource=status", "--type=merge",
+            "-p", json.dumps({"status": deployed["status"]}),
+        )  # fmt: skip
+        on.apply(adapter("prefill", 1), adapter("decode", 1))
+        on.apply(sla_planner(interval="5s", behavior=QUICK))
+        on.start()
+        try:
+            yield on
+        finally:
+            on.kill()
+            light_cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def test_a_silent_deployment_keeps_its_minimum(stage: Stage) -> None:
+    stage.until("it is ready", lambda: stage.condition("Ready") == ("True", "Planning"))
+    status = stage.planner()["status"]
+    assert status["observed"]["knowledge"] == "Idle"
+    assert status["roles"][0] == {
+        "role": "prefill",
+        "component": "prefill",
+        "replicas": 1,
+        "readyReplicas": 1,
+        "desiredReplicas": 1,
+        "gpusPerReplica": 2,
+    }
+    assert stage.replicas() == (1, 1)
+
+
+def test_load_scales_up_and_everybody_can_see_why(stage: Stage) -> None:
+    stage.frontend.rate_per_s = 9.4
+    stage.until("prefill has 3", lambda: stage.replicas()[0] == 3)
+    stage.until("decode has 2", lambda: stage.replicas()[1] == 2)
+    owners = {
+        entry["manager"]
+        for entry in stage.get("dgdsa", f"{DGD_NAME}-prefill")["metadata"]["managedFields"]
+        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+    }
+    assert owners == {"dgdr-planner"}
+    shown = ""
+
+    def told() -> bool:
+        nonlocal shown
+        shown = stage.cluster.kubectl("describe", "slap", DGD_NAME, "-n", NAMESPACE)
+        return "ScaledUp" in shown.partition("Events:")[2]
+
+    stage.until("kubectl describe says why", told)
+    assert "Scaled prefill from 1 to" in shown
+    assert "busy replicas for mean TTFT <= 300 ms" in shown
+
+
+def test_without_prometheus_nothing_changes_and_it_is_said(stage: Stage) -> None:
+    before = stage.replicas()
+    stage.prometheus.stop()
+    down = ("False", "PrometheusUnreachable")
+    stage.until("the condition", lambda: stage.condition("MetricsAvailable") == down)
+    assert stage.condition("Ready") == ("False", "MetricsUnavailable")
+    # A process that starts in the dark does not know more.
+    stage.kill()
+    stage.start()
+    with pytest.raises(AssertionError, match="not within 12 s"):
+        until(lambda: stage.replicas() != before, 12, "a change")
+    stage.prometheus.start()
+    fresh = ("True", "FreshSamples")
+    stage.until("metrics are back", lambda: stage.condition("MetricsAvailable") == fresh, 15)
+    assert stage.replicas() == before
+
+
+def test_the_end_of_the_load_shrinks_to_the_minimum(stage: Stage) -> None:
+    stage.frontend.rate_per_s = 0.0
+    stage.until("the minimum", lambda: stage.replicas() == (1, 1), 60)
+    decisions = stage.planner()["status"]["decisions"]
+    assert decisions[0]["reason"] == "ScaledDown"
+    assert [d["time"] for d in decisions] == sorted((d["time"] for d in decisions), reverse=True)
+
+
+def test_a_suspended_planner_stands_still_and_goes_on(stage: Stage) -> None:
+    stage.apply(sla_planner(interval="5s", behavior=QUICK, suspend=True))
+    stage.until("it is suspended", lambda: stage.condition("Ready") == ("False", "Suspended"))
+    stage.frontend.rate_per_s = 9.4
+    with pytest.raises(AssertionError, match="not within 8 s"):
+        until(lambda: stage.replicas() != (1, 1), 8, "a change")
+    stage.apply(sla_planner(interval="5s", behavior=QUICK))
+    stage.until("prefill has 3", lambda: stage.replicas()[0] == 3)
+
+
+def test_an_adapter_that_is_gone_makes_the_deployment_the_place_to_write(stage: Stage) -> None:
+    stage.cluster.kubectl("delete", "dgdsa", f"{DGD_NAME}-decode", "-n", NAMESPACE)
+    stage.until("decode has 2 in the deployment", lambda: _replicas_of(stage, "decode") == 2)
+    entries = stage.get("dgd", DGD_NAME)["metadata"]["managedFields"]
+    owned = json.dumps([e["fieldsV1"] for e in entries if e["manager"] == "dgdr-planner"])
+    assert "f:replicas" in owned
+    assert "f:podTemplate" not in owned
+
+
+def _replicas_of(stage: Stage, component: str) -> int:
+    entries = stage.get("dgd", DGD_NAME)["spec"]["components"]
+    return int(next(entry["replicas"] for entry in entries if entry["name"] == component))
