@@ -26,9 +26,10 @@ from dgdr_operator.core.workloads import Problem, render_workloads
 from dgdr_operator.passes.graph_children import Children, ChildWriter
 from dgdr_operator.settings import Settings
 
-# Events of children start a pass; these only bound how long a lost event goes unnoticed.
+# Events start a pass; these only bound how long a lost one goes unnoticed, and an edit of what
+# nobody watches, such as a Service.
 LOOK_AGAIN_S = 15.0
-LOOK_AGAIN_WHEN_READY_S = 600.0
+LOOK_AGAIN_WHEN_READY_S = 120.0
 # Garbage collection of an earlier graph of the same name takes about this long.
 LEAVING_S = 1.0
 
