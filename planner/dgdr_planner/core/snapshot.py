@@ -13,6 +13,9 @@ _ROUTE_LABELS = frozenset(
 )
 
 
+MAX_LABEL_CHARS = 63
+
+
 class GraphKey(NamedTuple):
     """Which deployment a series belongs to."""
 
@@ -53,8 +56,12 @@ class NoSnapshot:
 
 
 def graph_key(namespace: str, dynamo_namespace: str) -> GraphKey:
-    """Return the key of a deployment; Dynamo writes its namespaces with ``-`` or with ``_``."""
-    return GraphKey(namespace, dynamo_namespace.replace("_", "-"))
+    """Return the key of a deployment.
+
+    Dynamo writes its namespaces with ``-`` or with ``_``, and a pod's label, from which the
+    series has it, holds no more than 63 characters.
+    """
+    return GraphKey(namespace, dynamo_namespace.replace("_", "-")[:MAX_LABEL_CHARS].rstrip("-."))
 
 
 def read(result: Sequence[Mapping[str, Any]], at_s: float, window_s: float) -> Snapshot:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dgdr_planner.core import queries
 from dgdr_planner.core.measure import measure
 from dgdr_planner.core.observation import Idle, LoadSeen, Unknown, Value, number
-from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, read
+from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, graph_key, read
 from support.planning import (
     DYNAMO_NAMESPACE,
     MODEL,
@@ -168,6 +168,14 @@ def test_samples_that_are_no_numbers_do_not_count(bad: str) -> None:
 
 def test_dynamos_two_spellings_of_a_namespace_are_one() -> None:
     load = measured(frontend(SCRAPES, rate_per_s=6, dynamo_namespace="demo_q_dgd"))
+    assert number(load.rate_per_s) == pytest.approx(6)
+
+
+def test_a_label_that_had_to_be_cut_is_recognised() -> None:
+    long = "team-with-a-long-name-" + "x" * 40 + "-graph-with-a-long-name"
+    entries = frontend(SCRAPES, rate_per_s=6, dynamo_namespace=long[:63])
+    snapshot = read(entries, at_s=NOW_S, window_s=WINDOW_S)
+    load = measure(snapshot, graph_key(NAMESPACE, long), WINDOW_S, MODEL)
     assert number(load.rate_per_s) == pytest.approx(6)
 
 
