@@ -57,8 +57,10 @@ class DgdrObserver:
 
     @staticmethod
     def _is_before_profiling(seen: Observation) -> bool:
-        pending = phase_of(seen) is Phase.PENDING or may_start_over(seen)
-        return pending and seen.job.state is JobState.ABSENT and not seen.request.deleting
+        if seen.request.deleting:
+            return False
+        started = seen.job.state is not JobState.ABSENT and seen.accepted is not None
+        return not started and (phase_of(seen) is Phase.PENDING or may_start_over(seen))
 
     async def _run(self, request: Request) -> Observation:
         """Look at the Job, what it was told, what it wrote and what it left behind."""

@@ -393,6 +393,23 @@ async def test_a_deleted_job_is_made_again_with_what_it_was_told() -> None:
     assert world.cluster.peek(CONFIG_MAP, NS, "profile-q") == told
 
 
+async def test_a_run_whose_request_was_lost_before_the_status_was_written_goes_on() -> None:
+    world = await profiling()
+    await world.cluster.delete(CONFIG_MAP, NS, "profile-q")
+    world.cluster.set_status(DGDR, NS, NAME, {})
+    await world.settle()
+    assert world.phase == "Profiling"
+
+
+async def test_job_and_request_deleted_together_end_the_run() -> None:
+    world = await profiling()
+    await world.cluster.delete(CONFIG_MAP, NS, "profile-q")
+    await world.cluster.delete(JOB, NS, "profile-q")
+    await world.settle()
+    assert world.phase == "Failed"
+    assert "were deleted while profiling ran" in world.condition("Profiling")[2]
+
+
 async def test_a_result_counts_though_the_job_is_gone() -> None:
     world = await profiling()
     await world.profiler_finishes()

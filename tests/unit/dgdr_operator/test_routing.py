@@ -18,7 +18,7 @@ async def marked(
     register(registry, queues)
     handlers = [h for h in registry._watching.get_all_handlers() if h.id == plural]
     assert len(handlers) == 1
-    await handlers[0].fn(body=body, type=type_)  # type: ignore[call-arg, misc]
+    await handlers[0].fn(body=body, type=type_)  # type: ignore[arg-type, call-arg, misc]
     found: dict[str, list[Key]] = {}
     for queue in queues.all():
         keys: list[Key] = []
