@@ -199,7 +199,8 @@ def _rate(pods: list[_Pod], live: list[_Pod]) -> Metric:
 
 def _mean(pods: list[_Pod], name: str, rate: Metric, scale: float = 1.0) -> Metric:
     count = sum(pod.increase(f"{name}_count") for pod in pods)
-    if count > 0:
+    # Counts are whole: what is left below one is rounding of large sums.
+    if count > 0.5:
         return Value(scale * sum(pod.increase(f"{name}_sum") for pod in pods) / count)
     if isinstance(rate, Idle):
         return rate
