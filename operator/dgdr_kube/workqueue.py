@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dgdr_kube.errors import ClusterError
+
 K = TypeVar("K", bound=Hashable)
 
 log = logging.getLogger(__name__)
@@ -109,15 +111,20 @@ class WorkQueue(Generic[K]):
     ) -> float | None:
         try:
             delay_s = await reconcile(key)
+        except ClusterError as exc:  # a refusal, a conflict, an outage: its text says it all
+            retry_s = self._failed(key)
+            log.warning("%s %s: %s; again in %.1f s", self.name, key, exc, retry_s)
+            return retry_s
         except Exception:  # the top of a pass: whatever it was, this key must be tried again
-            failures = self._failures[key] = self._failures.get(key, 0) + 1
-            delay_s = self._backoff.delay_s(failures, self._jitter.random())
-            log.exception(
-                "%s %s failed %d times, again in %.1f s", self.name, key, failures, delay_s
-            )
-            return delay_s
+            retry_s = self._failed(key)
+            log.exception("%s %s failed; again in %.1f s", self.name, key, retry_s)
+            return retry_s
         self._failures.pop(key, None)
         return delay_s
+
+    def _failed(self, key: K) -> float:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        return self._backoff.delay_s(failures, self._jitter.random())
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)

@@ -47,6 +47,11 @@ def about_sweep(gone: tuple[CandidateSeen, ...]) -> Notice:
     return Notice(reason="CandidatesDeleted", message=f"Deleted candidate deployments: {listed}")
 
 
+def reconcile_failed(message: str) -> Notice:
+    """Return the Event about a refusal by the API server that no step accounts for."""
+    return _warning("ReconcileFailed", message)
+
+
 def _warning(reason: str, message: str, once: str | None = None) -> Notice:
     return Notice(reason=reason, message=message, warning=True, once=once)
 

@@ -6,13 +6,13 @@ from typing import assert_never
 
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_api.names import FieldManager
-from dgdr_kube.errors import NotFound
+from dgdr_kube.errors import NotFound, Rejected
 from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core import steps
 from dgdr_operator.core.lifecycle import next_step
-from dgdr_operator.core.notices import Notice, about_sweep, notices
+from dgdr_operator.core.notices import Notice, about_sweep, notices, reconcile_failed
 from dgdr_operator.core.status import status_after
 from dgdr_operator.core.steps import Step
 from dgdr_operator.passes.dgdr_actor import DgdrActor, sweep_orphans
@@ -46,6 +46,14 @@ class DgdrPass:
         if dgdr is None:
             await sweep_orphans(self._cluster, key.namespace)
             return None
+        try:
+            return await self._reconcile(dgdr, now)
+        except Rejected as exc:
+            # What no step expects, such as a right that is missing, must not stay in a log.
+            await self._emit(dgdr, [reconcile_failed(exc.message)])
+            raise
+
+    async def _reconcile(self, dgdr: Manifest, now: datetime) -> float | None:
         seen = await self._observer.observe(dgdr)
         gone = await self._actor.sweep(seen)
         step = await self._actor.act(seen, next_step(seen))

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from dgdr_kube.errors import Conflict
 from dgdr_kube.workqueue import Backoff, WorkQueue
 
 
@@ -110,3 +111,18 @@ async def test_the_earliest_of_several_times_wins() -> None:
 )
 def test_backoff(failures: int, unit: float, delay_s: float) -> None:
     assert Backoff().delay_s(failures, unit) == pytest.approx(delay_s)
+
+
+async def test_only_what_nobody_expects_is_logged_with_its_stack(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    queue: WorkQueue[str] = WorkQueue()
+
+    async def reconcile(key: str) -> None:
+        raise Conflict("changed") if key == "expected" else RuntimeError("surprise")
+
+    queue.add("expected")
+    queue.add("surprise")
+    await queue.drain(reconcile)
+    stacks = {record.message.split()[1]: bool(record.exc_info) for record in caplog.records}
+    assert stacks == {"expected:": False, "surprise": True}

@@ -9,6 +9,7 @@ from dgdr_kube.kinds import (
     DGDR,
     JOB,
     NODE,
+    PVC,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
     SLA_PLANNER,
@@ -252,6 +253,15 @@ async def test_without_the_right_to_read_nodes_hardware_is_asked_for() -> None:
     await world.settle()
     text = "GPU hardware configuration is required when GPU discovery is disabled"
     assert text in world.condition("Profiling")[2]
+
+
+async def test_a_right_that_is_missing_is_told() -> None:
+    world = World(dgdr(modelCache={"pvcName": "weights"}))
+    world.cluster.refuse("get", PVC, Rejected(403, "persistentvolumeclaims is forbidden"))
+    with pytest.raises(Rejected):
+        await world.one_pass()
+    assert world.events == ["ReconcileFailed"]
+    assert "persistentvolumeclaims is forbidden" in world.cluster.events[0].message
 
 
 # -- profiling
