@@ -224,5 +224,7 @@ def _with(value: int, grid: tuple[int, ...]) -> tuple[int, ...]:
 def _spread(isls: tuple[int, ...], isl: int, points: int) -> tuple[int, ...]:
     """Choose as many contexts as batches: both ends, the workload's, and others between."""
     count = min(len(isls), max(2, math.isqrt(points)))
+    if count < 2:
+        return (isl,)
     places = {round(step * (len(isls) - 1) / (count - 1)) for step in range(count)}
     return _with(isl, tuple(isls[place] for place in sorted(places)))

@@ -6,6 +6,7 @@ A point whose key is known is never measured again, whichever pod, run or cluste
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from dgdr_profiler.core.cells import Cell
 
@@ -27,6 +28,7 @@ class Subject:
     gpu_product: str
 
 
+@lru_cache(maxsize=4096)
 def point_key(subject: Subject, image_digest: str, cell: Cell) -> str:
     """Return the key of one cell, measured on an engine of that image."""
     determined = {"subject": asdict(subject), "image": image_digest, "cell": asdict(cell)}

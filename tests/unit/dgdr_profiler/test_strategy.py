@@ -1,0 +1,230 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dgdr_api.points import PointKind
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.cells import Call
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.strategy import (
+    Action,
+    Deploy,
+    Fail,
+    Finish,
+    Measure,
+    Plan,
+    Reject,
+    Retire,
+    RunState,
+    Stage,
+    next_action,
+)
+from support.profiling import (
+    FACTS,
+    TP1,
+    TP2,
+    TP4,
+    Machine,
+    demand,
+    plan,
+)
+
+MOST_STEPS = 200
+
+Broken = Callable[[Candidate, Call], bool]
+
+
+def step(machine: Machine, action: Action, broken: Broken = lambda *_: False) -> None:
+    match action:
+        case Deploy(candidate=c):
+            machine.deploy(c)
+        case Retire(candidate=c):
+            machine.retire(c)
+        case Reject(candidate=c, reason=reason):
+            machine.reject(c, reason)
+        case Measure(candidate=c, call=call):
+            (machine.fail if broken(c, call) else machine.measure)(c, call)
+
+
+def run(machine: Machine, broken: Broken = lambda *_: False) -> list[Action]:
+    """Run to the end; return every action."""
+    done: list[Action] = []
+    for _ in range(MOST_STEPS):
+        action = next_action(machine.plan, machine.state)
+        done.append(action)
+        if isinstance(action, Finish | Fail):
+            return done
+        step(machine, action, broken)
+    raise AssertionError("the run does not end")
+
+
+def selected(actions: list[Action]) -> Selection:
+    last = actions[-1]
+    assert isinstance(last, Finish), last
+    return last.selection
+
+
+def test_every_candidate_is_deployed_once_and_the_winner_not_again() -> None:
+    actions = run(Machine(plan()))
+    deployed = [a.candidate for a in actions if isinstance(a, Deploy)]
+    assert deployed == [TP1, TP2, TP4]
+
+
+def test_nothing_is_left_deployed_at_the_end() -> None:
+    machine = Machine(plan())
+    run(machine)
+    assert machine.state.deployed == {}
+
+
+def test_the_winner_gets_both_curves_and_the_others_only_what_judges_them() -> None:
+    machine = Machine(plan())
+    chosen = selected(run(machine))
+    assert chosen.prefill.candidate == TP1
+    by = {c.id: [cell for name, cell in machine.measured if name == c.id] for c in (TP1, TP2, TP4)}
+    prefill = [c for c in by[TP1.id] if c.kind is PointKind.PREFILL]
+    assert len(prefill) >= 4
+    loser = next(c for c in (TP2, TP4) if c != chosen.decode.candidate)
+    assert len(by[loser.id]) <= 5
+
+
+def test_no_cell_is_measured_twice() -> None:
+    machine = Machine(plan())
+    run(machine)
+    assert len(machine.measured) == len(set(machine.measured))
+
+
+@pytest.mark.parametrize("gpus", [8, 10, 12, 16, None])
+def test_the_gpu_budget_is_never_exceeded(gpus: int | None) -> None:
+    machine = Machine(plan(gpus_at_once=gpus))
+    selected(run(machine))
+    assert gpus is None or machine.most_gpus <= gpus
+
+
+def test_a_tight_budget_costs_a_second_deployment_of_the_winner_not_the_run() -> None:
+    actions = run(Machine(plan(gpus_at_once=8)))
+    deployed = [a.candidate for a in actions if isinstance(a, Deploy)]
+    assert deployed.count(TP4) == 1
+    assert selected(actions).prefill.candidate == TP1
+
+
+@settings(deadline=None, max_examples=30)
+@given(dies_after=st.lists(st.integers(min_value=0, max_value=12), max_size=6))
+def test_a_pod_that_dies_at_any_time_measures_nothing_twice(dies_after: list[int]) -> None:
+    machine = Machine(plan())
+    for steps in dies_after:
+        for _ in range(steps):
+            action = next_action(machine.plan, machine.state)
+            if isinstance(action, Finish):
+                break
+            step(machine, action)
+        machine.die()
+    undisturbed = Machine(plan())
+    assert selected(run(machine)) == selected(run(undisturbed))
+    assert len(machine.measured) == len(set(machine.measured))
+    assert set(machine.measured) == set(undisturbed.measured)
+
+
+def test_a_run_that_was_finished_before_needs_no_deployment() -> None:
+    machine = Machine(plan())
+    run(machine)
+    machine.die()
+    assert isinstance(next_action(machine.plan, machine.state), Finish)
+
+
+def test_another_image_is_another_engine_and_is_measured_again() -> None:
+    machine = Machine(plan(TP1))
+    run(machine)
+    before = len(machine.measured)
+    machine.die()
+    machine.facts = replace(FACTS, image_digest="sha256:newer")
+    machine.deploy(TP1)
+    run(machine)
+    assert len(machine.measured) == 2 * before
+
+
+def test_a_candidate_that_cannot_be_measured_is_given_up_and_the_rest_goes_on() -> None:
+    actions = run(Machine(plan()), broken=lambda c, _: c == TP2)
+    rejected = [a for a in actions if isinstance(a, Reject)]
+    assert [a.candidate for a in rejected] == [TP2]
+    assert "failed 2 times at a prompt length of 2048" in rejected[0].reason
+    assert selected(actions).prefill.candidate == TP1
+
+
+def test_nothing_measured_is_a_failure_with_every_reason() -> None:
+    actions = run(Machine(plan()), broken=lambda *_: True)
+    last = actions[-1]
+    assert isinstance(last, Fail)
+    assert all(label in last.reason for label in ("TP=1", "TP=2", "TP=4"))
+
+
+def test_a_curve_does_without_a_prompt_length_that_keeps_failing() -> None:
+    machine = Machine(plan(TP1))
+    actions = run(machine, broken=lambda _, call: call.isl == 6144)
+    tried = [a for a in actions if isinstance(a, Measure) and a.call.isl == 6144]
+    assert len(tried) == 2
+    selected(actions)
+
+
+def test_after_the_deadline_nothing_is_started_but_what_was_judged_counts() -> None:
+    machine = Machine(plan(deadline_s=60))
+    while not any(p.candidate == TP1.id for p in machine.state.points):
+        step(machine, next_action(machine.plan, machine.state))
+    machine.state = replace(machine.state, elapsed_s=61)
+    actions = run(machine)
+    assert [a.candidate for a in actions if isinstance(a, Reject)] == [TP2, TP4]
+    assert selected(actions).decode.candidate == TP1
+
+
+def test_an_engine_that_cannot_hold_the_prompt_is_given_up() -> None:
+    machine = Machine(plan(TP1), facts=replace(FACTS, max_kv_tokens=1024))
+    actions = run(machine)
+    rejected = next(a for a in actions if isinstance(a, Reject))
+    assert "does not hold one request" in rejected.reason
+
+
+def test_an_engine_that_does_not_say_its_capacity_is_given_up_with_the_reason() -> None:
+    machine = Machine(plan(TP1), facts=replace(FACTS, max_kv_tokens=None))
+    rejected = next(a for a in run(machine) if isinstance(a, Reject))
+    assert "does not say how many tokens its KV cache holds" in rejected.reason
+
+
+def test_unreachable_targets_are_a_pick_that_says_so() -> None:
+    machine = Machine(plan(of=demand(ttft=1.0, itl=1.0)))
+    chosen = selected(run(machine))
+    assert not chosen.sla_reachable
+    assert "nothing measured holds the targets (TTFT 1 ms, ITL 1 ms)" in chosen.reason
+
+
+def test_selection_comes_before_curves() -> None:
+    stages = [a.stage for a in run(Machine(plan())) if isinstance(a, Measure)]
+    assert stages == sorted(stages, key=lambda s: s is Stage.CURVES)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    isl=st.integers(min_value=1, max_value=40000),
+    osl=st.integers(min_value=1, max_value=4000),
+    kv=st.integers(min_value=1, max_value=10**6),
+    batch=st.integers(min_value=1, max_value=512),
+    context=st.integers(min_value=64, max_value=65536),
+    points=st.tuples(st.integers(4, 20), st.integers(9, 40)),
+)
+def test_a_run_ends_whatever_the_engine_is(
+    isl: int, osl: int, kv: int, batch: int, context: int, points: tuple[int, int]
+) -> None:
+    wanted = demand(isl=isl, osl=osl, prefill_points=points[0], decode_points=points[1])
+    facts = replace(FACTS, max_kv_tokens=kv, max_batch=batch, context_length=context)
+    machine = Machine(plan(TP1, of=wanted), facts=facts)
+    run(machine)
+    for _, cell in machine.measured:
+        assert cell.isl + cell.osl <= context
+        assert cell.concurrency <= batch
+        assert cell.concurrency * (cell.isl + cell.osl) <= kv
+
+
+def test_an_empty_plan_fails() -> None:
+    nothing = Plan(demand=demand(), candidates=(), subjects={})
+    assert isinstance(next_action(nothing, RunState()), Fail)
