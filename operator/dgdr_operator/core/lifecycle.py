@@ -173,17 +173,16 @@ def _profiling_failed(seen: Observation) -> Fail:
 
 
 def _failure_message(seen: Observation) -> str:
-    """Upstream's sentence, with the profiler's own words where it left some."""
+    """Upstream's sentence; the profiler's own words say more than the end of its log."""
     text = f"profiling job failed: {seen.job.message}"
-    if seen.job.end is not None:
-        end = seen.job.end
-        text += (
-            f". Details: Pod: {end.pod}, Container: {end.container}, ExitCode: {end.exit_code}, "
-            f"Reason: {end.reason}, Message: {end.message}"
-        )
-    if seen.output is not None and seen.output.error:
-        text += f". Profiler: {seen.output.error}"
-    return text
+    error = seen.output.error if seen.output is not None else ""
+    end = seen.job.end
+    if end is None:
+        return f"{text}. Details: Message: {error}" if error else text
+    return (
+        f"{text}. Details: Pod: {end.pod}, Container: {end.container}, ExitCode: {end.exit_code}, "
+        f"Reason: {end.reason}, Message: {error or end.message}"
+    )
 
 
 def _result(seen: Observation) -> Step:
