@@ -10,7 +10,7 @@ from hack.demo.kube import Kube, Manifest, condition, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_NAMESPACE = "dgdr-system"
-RELEASE = "dgdr"
+RELEASE = "dgdr-operator"
 IMAGES = ("operator", "profiler", "dynamo-mocker", "prometheus")
 
 

@@ -84,7 +84,13 @@ def _probes(component: Component) -> dict[str, Any]:
 
 
 def _pre_stop(component: Component, plane: DataPlane) -> dict[str, Any]:
+    """Delay the stop, but leave a pod whose user gave it less time a second to stop in.
+
+    The API server refuses a pod whose delay does not fit into its grace period.
+    """
     lifecycle = component.container.get("lifecycle") or {}
-    if not plane.pre_stop_s or "preStop" in lifecycle:
+    grace_s = component.pod.get("terminationGracePeriodSeconds")
+    delay_s = plane.pre_stop_s if grace_s is None else min(plane.pre_stop_s, int(grace_s) - 1)
+    if delay_s <= 0 or "preStop" in lifecycle:
         return {}
-    return {"lifecycle": {"preStop": {"sleep": {"seconds": plane.pre_stop_s}}}}
+    return {"lifecycle": {"preStop": {"sleep": {"seconds": delay_s}}}}

@@ -142,6 +142,20 @@ def test_no_delay_when_the_installation_wants_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("grace_s", "delay_s"),
+    [
+        pytest.param(30, 5, id="the whole delay fits"),
+        pytest.param(3, 2, id="a shorter one, so that the API server takes the pod"),
+        pytest.param(1, None, id="no time for any"),
+    ],
+)
+def test_the_stop_delay_fits_into_the_users_grace_period(grace_s: int, delay_s: int | None) -> None:
+    component = decode_worker(pod={"terminationGracePeriodSeconds": grace_s})
+    lifecycle = main(component, plane=replace(PLANE, pre_stop_s=5)).get("lifecycle")
+    assert lifecycle == (delay_s and {"preStop": {"sleep": {"seconds": delay_s}}})
+
+
+@pytest.mark.parametrize(
     ("given", "cpu"),
     [
         pytest.param({}, "200m", id="no pod is BestEffort"),
