@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dgdr_api.points import Point
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
+from dgdr_profiler.core.curves import FEWEST_DECODE, FEWEST_PREFILL
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence
 from dgdr_profiler.core.targets import Targets, Workload
@@ -20,6 +21,7 @@ SELECTION_LEVELS = 3
 # Upstream's head-room for chat template and system prompt; its smallest prompt.
 TEMPLATE_TOKENS = 512
 SHORTEST_ISL = 64
+SHORTEST_CURVE_END = 512
 # Prompt lengths of real traffic spread about this much around their mean.
 CURVE_BELOW, CURVE_ABOVE = 8, 3
 # One point above the target on each line, so that whoever reads the curve sees where it ends.
@@ -86,6 +88,7 @@ def selection_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
         return ()
     isl, osl = demand.workload.isl, decode_osl(demand.workload.osl)
     top = most_in_flight(known.facts, demand.workload, isl)
+    _check_room(demand, known.facts)
     ladder = [decode_cell(isl, osl, n) for n in levels(top, SELECTION_LEVELS)]
     first = (prefill_cell(isl), *ladder)
     if known.missing(first):
@@ -113,7 +116,7 @@ def crossing(demand: Demand, known: Evidence) -> int | None:
 def curve_isls(demand: Demand, facts: EngineFacts) -> tuple[int, ...]:
     """Return the prompt lengths of the curves: around the workload's, and with it."""
     isl = demand.workload.isl
-    longest = CURVE_ABOVE * isl
+    longest = max(CURVE_ABOVE * isl, SHORTEST_CURVE_END)
     answer = max(demand.workload.osl, decode_osl(demand.workload.osl))
     for limit in (facts.context_length, facts.max_kv_tokens):
         if limit is not None:
@@ -134,8 +137,15 @@ def decode_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     """
     if known.facts is None:
         return ()
+    isls = curve_isls(demand, known.facts)
+    few = _spread(isls, demand.workload.isl, demand.decode_points)
+    grid = _grid(demand, known, few)
+    # An engine that holds one request at a time has one point for each context.
+    return grid if len(grid) >= FEWEST_DECODE else _grid(demand, known, isls)
+
+
+def _grid(demand: Demand, known: Evidence, isls: tuple[int, ...]) -> tuple[Cell, ...]:
     osl = decode_osl(demand.workload.osl)
-    isls = _spread(curve_isls(demand, known.facts), demand.workload.isl, demand.decode_points)
     per_isl = math.ceil(demand.decode_points / len(isls))
     cells = set(selection_cells(demand, known)) - {prefill_cell(demand.workload.isl)}
     for isl in isls:
@@ -143,6 +153,16 @@ def decode_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
             top = _top(demand, known, isl)
             cells |= {decode_cell(isl, osl, n) for n in levels(top, per_isl)}
     return tuple(sorted(cells))
+
+
+def _check_room(demand: Demand, facts: EngineFacts) -> None:
+    """Refuse before measuring what could not become a curve afterwards."""
+    if len(curve_isls(demand, facts)) < FEWEST_PREFILL:
+        raise CandidateFailed(
+            f"a context length of {facts.context_length} and a KV cache of {facts.max_kv_tokens} "
+            f"tokens leave no room for {FEWEST_PREFILL} prompt lengths around "
+            f"{demand.workload.isl}"
+        )
 
 
 def _itl_limit_ms(demand: Demand, known: Evidence) -> float:
