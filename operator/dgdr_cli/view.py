@@ -17,6 +17,8 @@ from dgdr_cli.found import Found
 # In the order in which a request passes them.
 STEPS = ("Validation", "Profiling", "SpecGenerated", "DeploymentReady")
 SHOWN_DECISIONS = 5
+# Conditions quote whole error messages; the first lines tell what it is about.
+SHOWN_CHARS = 480
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def view_of(found: Found) -> View:
         namespace=request.metadata.namespace or "",
         phase=status.phase or Phase.PENDING,
         profiling_phase=status.profiling_phase if status.phase is Phase.PROFILING else None,
-        message=message_of(request),
+        message=shortened(message_of(request)),
         wanted=f"{wanted.model} on {wanted.backend}, "
         f"prompts of {wanted.isl} and answers of {wanted.osl} tokens",
         targets=targets_of(wanted),
@@ -109,6 +111,13 @@ def message_of(request: DynamoGraphDeploymentRequest) -> str:
         return conditions["Succeeded"].message
     steps = (conditions[step] for step in STEPS if step in conditions)
     return next((step.message for step in steps if not step.is_true), "")
+
+
+def shortened(text: str) -> str:
+    """Cut what would fill the screen, and say where the rest is."""
+    if len(text) <= SHOWN_CHARS:
+        return text
+    return f"{text[:SHOWN_CHARS].rstrip()} ... (`kubectl describe dgdr` has all of it)"
 
 
 def targets_of(wanted: EffectiveSpec) -> str:

@@ -181,6 +181,13 @@ def test_the_message_is_the_sentence_that_matters_now(status: dict[str, Any], me
     assert message_of(request(**status)) == message
 
 
+def test_a_message_that_would_fill_the_screen_is_cut() -> None:
+    long = request(phase="Failed", conditions=[condition("Succeeded", "False", "x" * 5000)])
+    message = view_of(Found(request=long)).message
+    assert len(message) < 600
+    assert "kubectl describe" in message
+
+
 def test_a_request_that_nobody_has_looked_at_is_pending() -> None:
     view = view_of(Found(request=request()))
     assert (view.phase, view.candidates, view.deployment, view.planner) == (
