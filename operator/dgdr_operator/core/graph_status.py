@@ -145,7 +145,7 @@ def _pods_finding(pods: list[PodSeen]) -> Finding | None:
 
 
 def _others(pods: list[PodSeen]) -> str:
-    return f" (and {len(pods) - 1} more pods like it)" if len(pods) > 1 else ""
+    return f" (and {len(pods) - 1} more)" if len(pods) > 1 else ""
 
 
 def _failure_finding(deployment: DeploymentSeen) -> Finding | None:

@@ -57,7 +57,8 @@ class Trouble:
     words: str = ""
 
     def __str__(self) -> str:
-        again = f" after {self.restarts} restarts" if self.restarts else ""
+        plural = "s" if self.restarts > 1 else ""
+        again = f" after {self.restarts} restart{plural}" if self.restarts else ""
         words = f": {self.words}" if self.words else ""
         return f"container {self.container} {self.reason}{again}{words}"
 

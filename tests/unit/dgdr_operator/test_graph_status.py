@@ -103,7 +103,7 @@ def test_a_crashing_pod_is_named_with_its_last_words() -> None:
     assert outcome(seen) == ("pending", "pods_not_ready")
     assert message(seen) == (
         "decode: 0 of 2 pods are ready; pod g-decode-x container main CrashLoopBackOff "
-        "after 3 restarts: OOM (and 1 more pods like it)"
+        "after 3 restarts: OOM (and 1 more)"
     )
 
 

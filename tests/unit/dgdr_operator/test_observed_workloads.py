@@ -38,7 +38,7 @@ def container(**status: Any) -> dict[str, Any]:
         ),
         pytest.param(
             container(restartCount=1, state={"running": {}}, lastState={"terminated": CRASHED}),
-            "container main ended (Error, exit code 1) after 1 restarts: ValueError: no such flag",
+            "container main ended (Error, exit code 1) after 1 restart: ValueError: no such flag",
             id="running again after a crash",
         ),
         pytest.param(
