@@ -59,7 +59,7 @@ def helm(where: TestCluster, *arguments: str) -> str:
 def install(where: TestCluster) -> str:
     return helm(
         where,
-        *("install", "dgdr-operator", CHART, "--create-namespace", "--wait", "--timeout", "90s"),
+        *("install", "dgdr-operator", CHART, "--create-namespace", "--wait", "--timeout", "180s"),
         *("--values", str(ROOT / "hack/demo/values.yaml")),
     )
 
