@@ -208,6 +208,13 @@ def test_an_adapter_that_is_gone_makes_the_deployment_the_place_to_write(stage: 
     assert "f:podTemplate" not in owned
 
 
+def test_sigterm_ends_it_in_good_order(stage: Stage) -> None:
+    assert stage.process is not None
+    stage.process.terminate()
+    assert stage.process.wait(15) == 0
+    assert "Traceback" not in stage.log()
+
+
 def _replicas_of(stage: Stage, component: str) -> int:
     entries = stage.get("dgd", DGD_NAME)["spec"]["components"]
     return int(next(entry["replicas"] for entry in entries if entry["name"] == component))
