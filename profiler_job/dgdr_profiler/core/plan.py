@@ -17,7 +17,12 @@ DEFAULT_DECODE_POINTS = 9
 
 # Upstream's limit of what one load generator keeps in flight.
 MAX_CONCURRENCY = 2000
-SELECTION_LEVELS = 3
+# What most engines' targets lie below; the ladder grows where they do not.
+FIRST_TOP = 64
+RUNG_RATIO = 4
+# Of the requests in flight, so many have to decode; the others queue for the prefill engine, and
+# more of them would only queue longer.
+FED = 0.7
 # Upstream's head-room for chat template and system prompt; its smallest prompt.
 TEMPLATE_TOKENS = 512
 SHORTEST_ISL = 64
@@ -81,36 +86,32 @@ def levels(top: int, count: int) -> tuple[int, ...]:
 def selection_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     """Return the cells that a candidate is judged by, as far as they can be named now.
 
-    First its idle time to first token and a ladder of batches; then, when the ladder crosses the
-    target, the batch at the crossing.
+    First its idle time to first token and a ladder of batches; then the ladder grows until it
+    crosses the target, and gets a rung just below the crossing.
     """
     if known.facts is None:
         return ()
     isl, osl = demand.workload.isl, decode_osl(demand.workload.osl)
-    top = most_in_flight(known.facts, demand.workload, isl)
+    most = most_in_flight(known.facts, demand.workload, isl)
     _check_room(demand, known.facts)
-    ladder = [decode_cell(isl, osl, n) for n in levels(top, SELECTION_LEVELS)]
-    first = (prefill_cell(isl), *ladder)
-    if known.missing(first):
-        return first
-    edge = _edge(demand, known, ladder)
-    return first if edge is None else (*first, decode_cell(isl, osl, edge))
+    rungs = _first_rungs(min(most, FIRST_TOP))
+    while (steps := _steps(known, _rungs(isl, osl, rungs))) is not None:
+        another = _next_rung(steps, _itl_limit_ms(demand, known), most)
+        if another is None or another in rungs:
+            break
+        rungs = (*rungs, another)
+    return (prefill_cell(isl), *_rungs(isl, osl, rungs))
 
 
 def crossing(demand: Demand, known: Evidence) -> int | None:
-    """Return the concurrency at which tokens become too slow; None when the ladder is slow enough.
+    """Return the concurrency at which tokens become too slow; None when none of the ladder is.
 
-    Interpolated between the two steps of the ladder that the target lies between. The first step
-    when even that is too slow.
+    Interpolated between the two rungs that the target lies between; the lowest rung when even that
+    is too slow.
     """
     cells = [c for c in selection_cells(demand, known) if c.osl]
-    limit_ms = _itl_limit_ms(demand, known)
-    steps = [
-        (c.concurrency, p.itl_ms)
-        for c in sorted(cells, key=lambda c: c.concurrency)
-        if (p := known.get(c)) is not None and p.itl_ms is not None
-    ]
-    return _crossing(steps, limit_ms)
+    steps = _steps(known, cells)
+    return None if steps is None else _crossing(steps, _itl_limit_ms(demand, known))
 
 
 def curve_isls(demand: Demand, facts: EngineFacts) -> tuple[int, ...]:
@@ -171,31 +172,76 @@ def _itl_limit_ms(demand: Demand, known: Evidence) -> float:
     return demand.targets.itl_limit_ms(ttft_ms)
 
 
-def _edge(demand: Demand, known: Evidence, ladder: Sequence[Cell]) -> int | None:
-    """Return the concurrency worth a look of its own, or None when a step is near enough."""
-    limit_ms = _itl_limit_ms(demand, known)
-    steps = [(c.concurrency, p.itl_ms) for c, p in _measured(known, ladder) if p.itl_ms is not None]
-    at = _crossing(steps, limit_ms)
-    holding = [n for n, itl_ms in steps if itl_ms <= limit_ms]
-    if at is None or not holding:
+@dataclass(frozen=True, slots=True, order=True)
+class _Step:
+    """A rung of the ladder, as it was measured."""
+
+    concurrency: int
+    batch: float
+    itl_ms: float
+
+
+def _first_rungs(top: int) -> tuple[int, ...]:
+    return tuple(sorted({1, max(1, round(top / RUNG_RATIO)), top}))
+
+
+def _rungs(isl: int, osl: int, rungs: Iterable[int]) -> tuple[Cell, ...]:
+    return tuple(decode_cell(isl, osl, n) for n in rungs)
+
+
+def _steps(known: Evidence, cells: Sequence[Cell]) -> list[_Step] | None:
+    """Return the measured ladder, lowest rung first; None while a rung is missing."""
+    if known.missing(cells):
         return None
-    edge = int(EDGE_MARGIN * at)
-    return edge if edge > EDGE_TOLERANCE * max(holding) else None
+    return sorted(
+        _Step(cell.concurrency, point.effective_concurrency or 0.0, point.itl_ms)
+        for cell, point in _measured(known, cells)
+        if point.itl_ms is not None
+    )
+
+
+def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int) -> int | None:
+    """Return the next concurrency worth a look, or None when the ladder is good enough.
+
+    Just below the target where the ladder crosses it; further up where it does not, as long as the
+    prefill engine still fed what was asked for.
+    """
+    holding = [s.concurrency for s in steps if s.itl_ms <= limit_ms]
+    if not holding:
+        return None
+    at = _crossing(steps, limit_ms)
+    if at is not None:
+        edge = int(EDGE_MARGIN * at)
+        return edge if edge > EDGE_TOLERANCE * max(holding) else None
+    top = steps[-1]
+    if top.concurrency >= most or top.batch < FED * top.concurrency:
+        return None
+    higher = min(most, RUNG_RATIO * top.concurrency, int(EDGE_MARGIN * _beyond(steps, limit_ms)))
+    return higher if higher > EDGE_TOLERANCE * top.concurrency else None
+
+
+def _beyond(steps: Sequence[_Step], limit_ms: float) -> float:
+    """Return where the line through both ends of the ladder would cross the target."""
+    low, top = steps[0], steps[-1]
+    rise = top.itl_ms - low.itl_ms
+    if rise <= 0 or math.isinf(limit_ms):
+        return float(RUNG_RATIO * top.concurrency)
+    return low.concurrency + (top.concurrency - low.concurrency) * (limit_ms - low.itl_ms) / rise
 
 
 def _measured(known: Evidence, cells: Iterable[Cell]) -> list[tuple[Cell, Point]]:
     return [(c, p) for c in cells if (p := known.get(c)) is not None]
 
 
-def _crossing(steps: Sequence[tuple[int, float]], limit_ms: float) -> int | None:
-    before: tuple[int, float] | None = None
-    for n, itl_ms in steps:
-        if itl_ms > limit_ms:
+def _crossing(steps: Sequence[_Step], limit_ms: float) -> int | None:
+    before: _Step | None = None
+    for step in steps:
+        if step.itl_ms > limit_ms:
             if before is None:
-                return n
-            n0, itl0_ms = before
-            return int(n0 + (n - n0) * (limit_ms - itl0_ms) / (itl_ms - itl0_ms))
-        before = (n, itl_ms)
+                return step.concurrency
+            share = (limit_ms - before.itl_ms) / (step.itl_ms - before.itl_ms)
+            return int(before.concurrency + (step.concurrency - before.concurrency) * share)
+        before = step
     return None
 
 

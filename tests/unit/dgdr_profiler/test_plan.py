@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgdr_api.points import PointKind
+from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.cells import Cell, calls, decode_cell, prefill_cell
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence
@@ -22,12 +23,12 @@ from dgdr_profiler.core.targets import Workload
 from support.profiling import FACTS, TP1, demand, evidence_of, point
 
 
-def judged(wanted: Demand) -> Evidence:
+def judged(wanted: Demand, facts: EngineFacts = FACTS) -> Evidence:
     """Measure what judges a candidate until nothing new is asked for."""
-    known = evidence_of()
+    known = evidence_of(facts=facts)
     while missing := known.missing(selection_cells(wanted, known)):
-        done = [*known.points.values(), *(point(TP1, cell) for cell in missing)]
-        known = evidence_of(TP1, *done)
+        done = [*known.points.values(), *(point(TP1, cell, facts) for cell in missing)]
+        known = evidence_of(TP1, *done, facts=facts)
     return known
 
 
@@ -79,13 +80,13 @@ def test_in_flight_is_bounded_by(
 def test_the_first_look_is_prefill_and_a_ladder_of_batches() -> None:
     assert selection_cells(demand(), evidence_of()) == (
         prefill_cell(2048),
-        *(decode_cell(2048, 96, n) for n in (1, 5, 30)),
+        *(decode_cell(2048, 96, n) for n in (1, 8, 30)),
     )
 
 
 def test_a_ladder_within_the_target_needs_no_closer_look() -> None:
     wanted = demand(itl=40)
-    assert concurrencies(selection_cells(wanted, judged(wanted))) == [1, 5, 30]
+    assert concurrencies(selection_cells(wanted, judged(wanted))) == [1, 8, 30]
     assert crossing(wanted, judged(wanted)) is None
 
 
@@ -99,8 +100,30 @@ def test_a_ladder_that_crosses_the_target_is_measured_near_the_crossing() -> Non
 
 def test_a_ladder_beyond_the_target_is_not_searched_for_an_edge() -> None:
     wanted = demand(itl=5)
-    assert concurrencies(selection_cells(wanted, judged(wanted))) == [1, 5, 30]
+    assert concurrencies(selection_cells(wanted, judged(wanted))) == [1, 8, 30]
     assert crossing(wanted, judged(wanted)) == 1
+
+
+def test_a_ladder_that_holds_to_its_top_grows_until_the_target_or_the_engines_limit() -> None:
+    roomy = replace(FACTS, max_kv_tokens=1_000_000)
+    wanted = demand(itl=60)
+    # 60 ms are reached at 115 in flight; the ladder starts with 64.
+    found = concurrencies(selection_cells(wanted, judged(wanted, roomy)))
+    assert found[:3] == [1, 16, 64]
+    assert found[3] == pytest.approx(0.95 * 119, abs=3)
+    endless = demand(itl=10_000)
+    assert max(concurrencies(selection_cells(endless, judged(endless, roomy)))) == 256
+
+
+def test_a_ladder_does_not_grow_where_the_prefill_engine_no_longer_feeds_it() -> None:
+    roomy = replace(FACTS, max_kv_tokens=1_000_000)
+    wanted = demand(itl=60)
+    first = selection_cells(wanted, evidence_of(facts=roomy))
+    hungry = [
+        p.model_copy(update={"effective_concurrency": 0.5 * p.concurrency})
+        for p in (point(TP1, cell, roomy) for cell in first)
+    ]
+    assert selection_cells(wanted, evidence_of(TP1, *hungry, facts=roomy)) == first
 
 
 def test_a_target_for_the_whole_answer_leaves_the_rest_to_the_tokens() -> None:
@@ -178,7 +201,7 @@ def test_cells_of_one_prompt_length_share_a_call() -> None:
 
 
 def test_every_prompt_was_sent_once_before_the_largest_batch() -> None:
-    (call,) = calls([prefill_cell(64)] + [decode_cell(64, 96, n) for n in (1, 5, 30)])
+    (call,) = calls([prefill_cell(64)] + [decode_cell(64, 96, n) for n in (1, 8, 30)])
     *before, last = call.phases()
     assert sum(p.requests or 0 for p in before) >= call.dataset_entries
     assert last.name == "c30"
