@@ -74,6 +74,7 @@ def run(cluster: str, report: Path) -> None:
         request.watch(
             kube, DGDR, NAMESPACE, timeout_s=300, say=stages.say, until=request.in_phase("Deployed")
         )
+    scaling.shrink_soon(kube, DGD, NAMESPACE)
     said: set[str] = set()
     with stages.stage(f"Load of {HIGH.rate_per_s:g} requests/s: the planner scales up"):
         high = follow_load(kube, stages, HIGH, said)

@@ -1,5 +1,6 @@
 """What a planner did, read from its status and the DGD through kubectl alone."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,6 +43,15 @@ def ready(kube: Kube, dgd: str, namespace: str) -> Replicas:
                 c["type"] == "Ready" and c["status"] == "True" for c in conditions
             )
     return Replicas(**count)
+
+
+def shrink_soon(kube: Kube, name: str, namespace: str) -> None:
+    """Let the planner scale down after 45 s instead of five minutes, so that one can watch it."""
+    patch = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 45, "maxStep": 4}}}}
+    kube.run(
+        "patch", "slap", name, "--namespace", namespace, "--type=merge",
+        "--patch", json.dumps(patch),
+    )  # fmt: skip
 
 
 def decisions(kube: Kube, name: str, namespace: str) -> list[Manifest]:

@@ -97,6 +97,7 @@ def test_the_choice_is_the_fewest_gpus_that_meet_the_targets(kube: Kube) -> None
 
 @pytest.mark.usefixtures("profiled")
 def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(kube: Kube) -> None:
+    scaling.shrink_soon(kube, DGD, NAMESPACE)
     high = loads.Load(name="high", url=URL, rate_per_s=12, requests=960, isl=2048, osl=64)
     loads.start_load(kube, high, NAMESPACE)
     wait_for(
