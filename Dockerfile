@@ -37,27 +37,38 @@ FROM tools AS model
 COPY hack/images/content/tiny_model.py /src/tiny_model.py
 RUN /opt/tools/bin/python /src/tiny_model.py /model
 
+# The largest packages, which several images share; without their tests.
+FROM tools AS numeric
+COPY requirements/numeric.txt /src/requirements.txt
+RUN --mount=type=cache,target=/var/cache/uv \
+    SSL_CERT_FILE=${PIP_CERT} UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy \
+    /opt/tools/bin/uv pip install --quiet --target /opt/numeric --require-hashes --no-deps \
+        --requirements /src/requirements.txt \
+    && find /opt/numeric -type d -name tests -prune -exec rm -rf {} + \
+    && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/numeric
+
 # One stage for each virtual environment, so that a changed lock file rebuilds only its own.
-FROM tools AS operator-dependencies
-COPY requirements/operator.txt /src/requirements.txt
+FROM numeric AS operator-dependencies
+COPY requirements/operator.txt /src/operator.txt
 RUN --mount=type=cache,target=/var/cache/uv \
-    /opt/tools/bin/install-locked /opt/venv /src/requirements.txt
+    /opt/tools/bin/install-locked /opt/venv /src/operator.txt
 
-FROM tools AS profiler-dependencies
-COPY requirements/profiler.txt /src/requirements.txt
+FROM numeric AS profiler-dependencies
+COPY requirements/profiler.txt /src/profiler.txt
 RUN --mount=type=cache,target=/var/cache/uv \
-    /opt/tools/bin/install-locked /opt/venv /src/requirements.txt
+    /opt/tools/bin/install-locked /opt/venv /src/profiler.txt
 
-FROM tools AS aiperf
-COPY requirements/aiperf.txt /src/requirements.txt
+# Models of other families than the tiny one stay uncompiled here and below.
+FROM numeric AS aiperf
+COPY requirements/aiperf.txt /src/aiperf.txt
 RUN --mount=type=cache,target=/var/cache/uv \
-    /opt/tools/bin/install-locked /opt/aiperf /src/requirements.txt \
-    '/(dash|datasets|fontTools|kubernetes_asyncio|matplotlib|narwhals|optuna|pandas|plotly|pyarrow|scipy|setuptools|sqlalchemy|textual)/|/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
+    /opt/tools/bin/install-locked /opt/aiperf /src/aiperf.txt \
+    '/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
 
-FROM tools AS dynamo
-COPY requirements/dynamo-mocker.txt /src/requirements.txt
+FROM numeric AS dynamo
+COPY requirements/dynamo-mocker.txt /src/dynamo-mocker.txt
 RUN --mount=type=cache,target=/var/cache/uv \
-    /opt/tools/bin/install-locked /opt/venv /src/requirements.txt \
+    /opt/tools/bin/install-locked /opt/venv /src/dynamo-mocker.txt \
     '/(_pytest|fastapi|setuptools)/|/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
 
 # --- What all programs share. ----------------------------------------------------------------------
@@ -71,6 +82,7 @@ ENV HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1
+COPY --from=numeric /opt/numeric /opt/numeric
 WORKDIR /
 
 # --- Operator and planner. -------------------------------------------------------------------------

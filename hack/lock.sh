@@ -20,7 +20,8 @@ lock dev.txt ../pyproject.toml dev.in --extra dev "$@"
 lock operator.txt ../pyproject.toml --extra operator --extra planner --constraints dev.txt "$@"
 lock profiler.txt ../pyproject.toml --extra profiler --constraints dev.txt "$@"
 lock tools.txt tools.in --constraints dev.txt "$@"
-lock aiperf.txt aiperf.in "$@"
+lock numeric.txt numeric.in --constraints dev.txt "$@"
+lock aiperf.txt aiperf.in --overrides aiperf-overrides.in "$@"
 lock dynamo-mocker.txt dynamo-mocker.in "$@"
 
 if grep -nE 'https?://|file://' -- *.txt; then

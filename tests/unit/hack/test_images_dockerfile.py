@@ -10,7 +10,7 @@ from hack.images.builder import PROMETHEUS_BINARY, TARGETS
 from hack.images.errors import ImageError
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = ("dev", "operator", "profiler", "tools", "aiperf", "dynamo-mocker")
+LOCKS = ("dev", "operator", "profiler", "numeric", "tools", "aiperf", "dynamo-mocker")
 
 SMALL = """
 ARG BASE=debian   # not a comment line
@@ -111,3 +111,10 @@ def test_lock_files_hash_every_package_and_name_neither_a_host_nor_ourselves(nam
 def test_programs_run_with_the_versions_that_are_tested(name: str) -> None:
     tested = locked("dev")
     assert {p: v for p, v in locked(name).items() if v != tested.get(p)} == {}
+
+
+@pytest.mark.parametrize("name", ["operator", "profiler", "aiperf", "dynamo-mocker"])
+def test_every_image_takes_the_numeric_packages_from_the_shared_layer(name: str) -> None:
+    """Another version would be installed beside it: it works, but 200 MB more are imported."""
+    in_image = locked(name)
+    assert {p: in_image.get(p) for p in locked("numeric")} == locked("numeric")
