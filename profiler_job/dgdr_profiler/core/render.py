@@ -75,7 +75,12 @@ def final_config(setting: Setting, graph: Graph, chosen: Selection) -> str:
     documents: list[Mapping[str, Any]] = [encode(graph)]
     if setting.wanted.planner is not None:
         documents.insert(0, _planner(setting, setting.wanted.planner, graph, chosen))
-    return yaml.safe_dump_all(documents, sort_keys=False)
+    return to_yaml(documents)
+
+
+def to_yaml(documents: Sequence[Mapping[str, Any]]) -> str:
+    """Write manifests for a human."""
+    return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False)
 
 
 def subject_of(graph: Graph, engine: Engine, gpu_product: str) -> Subject:
@@ -98,6 +103,13 @@ def planner_targets_ms(targets: Targets, chosen: Selection) -> tuple[float, floa
         return targets.ttft_ms or 0.0, targets.itl_ms or 0.0
     itl_ms = chosen.decode.itl_ms
     return max(1.0, targets.e2e_ms - itl_ms * (targets.osl - 1)), itl_ms
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes equal parts out again: anchors and aliases are for machines."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def _base(engine: Engine, setting: Setting, name: str) -> Graph:

@@ -1,0 +1,72 @@
+import io
+import math
+
+import numpy as np
+import pytest
+
+from dgdr_api.profile_data import PrefillData
+from dgdr_perf.npz import write_decode, write_prefill
+from dgdr_profiler.core.cells import decode_cell, prefill_cell
+from dgdr_profiler.core.curves import TooFewPoints, decode_data, prefill_data
+from support.profiling import TP1, TP2, point
+
+PREFILL = [point(TP2, prefill_cell(isl)) for isl in (6144, 256, 2048, 739)]
+DECODE = [point(TP2, decode_cell(isl, 96, n)) for isl in (2048, 256) for n in (30, 1)]
+
+
+def test_prefill_throughput_is_computed_per_gpu() -> None:
+    data = prefill_data(PREFILL)
+    assert data.isl == (265.0, 748.0, 2057.0, 6153.0)
+    assert data.thpt_per_gpu == pytest.approx(
+        [1000 * isl / ttft / 2 for isl, ttft in zip(data.isl, data.ttft_ms, strict=True)]
+    )
+
+
+def test_decode_has_upstreams_coordinates() -> None:
+    data = decode_data(DECODE, 65536)
+    assert data.context_length == (313.0, 313.0, 2105.0, 2105.0)
+    assert data.kv_usage == pytest.approx(
+        [313 * 1 / 65536, 313 * 30 / 65536, 2105 / 65536, 2105 * 30 / 65536]
+    )
+    assert data.thpt_per_gpu[1] == pytest.approx(1000 * 30 / data.itl_ms[1] / 2)
+
+
+def test_the_batch_that_was_reached_counts_and_not_the_one_asked_for() -> None:
+    starved = [p.model_copy(update={"effective_concurrency": 0.5}) for p in DECODE]
+    assert decode_data(starved, 65536).kv_usage[1] == pytest.approx(313 * 0.5 / 65536)
+
+
+@pytest.mark.parametrize("hollow", [{"ttft_ms": None}, {"ttft_ms": 0.0}])
+def test_points_without_a_latency_are_dropped(hollow: dict[str, float | None]) -> None:
+    bad = point(TP1, prefill_cell(999)).model_copy(update=hollow)
+    assert 1008.0 not in prefill_data([*PREFILL, bad]).isl
+
+
+def test_too_few_points_are_no_curve() -> None:
+    with pytest.raises(TooFewPoints, match="3 prefill points were measured; a curve needs 4"):
+        prefill_data(PREFILL[:3])
+    with pytest.raises(TooFewPoints, match="0 decode points"):
+        decode_data([], 65536)
+
+
+def test_the_archives_hold_upstreams_keys_dtypes_and_shapes() -> None:
+    prefill = np.load(io.BytesIO(write_prefill(prefill_data(PREFILL))))
+    assert {k: (str(prefill[k].dtype), prefill[k].shape) for k in prefill.files} == {
+        "prefill_isl": ("int64", (4,)),
+        "prefill_ttft": ("float64", (4,)),
+        "prefill_thpt_per_gpu": ("float64", (4,)),
+    }
+    decode = np.load(io.BytesIO(write_decode(decode_data(DECODE, 65536))))
+    assert {k: (str(decode[k].dtype), decode[k].shape) for k in decode.files} == {
+        "x_kv_usage": ("float64", (4,)),
+        "y_context_length": ("float64", (4,)),
+        "z_itl": ("float64", (4,)),
+        "z_thpt_per_gpu": ("float64", (4,)),
+        "max_kv_tokens": ("int64", (1,)),
+    }
+
+
+def test_the_json_reads_back() -> None:
+    data = prefill_data(PREFILL)
+    assert PrefillData.from_json(data.to_json()) == data
+    assert all(math.isfinite(v) for v in data.ttft_ms)
