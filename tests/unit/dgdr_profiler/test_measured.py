@@ -43,8 +43,11 @@ def measured(*results: LoadResult) -> Measured:
     return Measured(results=results, started_at=datetime(2026, 1, 1, tzinfo=UTC), wall_s=30)
 
 
+EARLY = (result("alone", 1), result("fill", 3, steady=None))
+
+
 def test_each_cell_becomes_a_point() -> None:
-    found = points_of(CALL, measured(result("alone", 1), result("c8", 7.6)), evidence_of(TP2))
+    found = points_of(CALL, measured(*EARLY, result("c8", 7.6)), evidence_of(TP2))
     one, eight, prefill = sorted(found, key=lambda p: (p.kind, p.concurrency))
     assert (prefill.ttft_ms, prefill.itl_ms, prefill.isl) == (120, None, 2057)
     assert (one.effective_concurrency, one.itl_ms) == (1, 11)
@@ -69,9 +72,9 @@ def test_each_cell_becomes_a_point() -> None:
 )
 def test_a_doubtful_measurement_becomes_no_point(changes: dict[str, object], words: str) -> None:
     with pytest.raises(MeasurementFailed, match=words):
-        points_of(CALL, measured(result("alone", 1), result("c8", 7.6, **changes)), evidence_of())
+        points_of(CALL, measured(*EARLY, result("c8", 7.6, **changes)), evidence_of())
 
 
 def test_a_phase_without_a_result_is_named() -> None:
     with pytest.raises(MeasurementFailed, match="phases without a result: c8"):
-        points_of(CALL, measured(result("alone", 1)), evidence_of())
+        points_of(CALL, measured(*EARLY), evidence_of())
