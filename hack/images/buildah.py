@@ -35,6 +35,8 @@ class Buildah:
     def build(self, target: str, context: Path, reference: str, output: Path) -> None:
         """Build ``target`` from ``context`` into an OCI archive of uncompressed layers."""
         _require_programs()
+        # What a killed build left behind; the store is ours, and builds take turns.
+        self._run("rm", "--all")
         local = f"localhost/dgdr/{target}:dev"
         base_image = "scratch" if target == "prometheus" else self._base_image()
         self._run(
@@ -42,6 +44,7 @@ class Buildah:
             "--isolation=chroot",
             "--network=host",
             "--layers",
+            "--force-rm",
             "--pull-never",
             "--format=oci",
             *_certificates(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -90,6 +91,9 @@ def build(target: str, engine: Engine, root: Path = REPOSITORY) -> Path:
 
 def _build(image: Image, engine: Engine, root: Path) -> None:
     say(f"{image.target}: building")
+    # Builds take turns, so whatever lies here is of one that was killed.
+    for left in cache_folder().glob(".building-*"):
+        shutil.rmtree(left)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".building-") as scratch:
         context, unfinished = Path(scratch, "context"), Path(scratch, "image.tar")

@@ -75,6 +75,12 @@ def test_a_failed_build_leaves_nothing(repository: Path) -> None:
     assert [p.name for p in builder.cache_folder().iterdir()] == ["lock"]
 
 
+def test_what_a_killed_build_left_is_removed(repository: Path) -> None:
+    (builder.cache_folder() / ".building-x/context").mkdir(parents=True)
+    archive = builder.build("operator", FakeEngine(), repository)
+    assert {p.name for p in builder.cache_folder().iterdir()} == {"lock", archive.name}
+
+
 def test_an_unknown_target_is_refused(repository: Path) -> None:
     with pytest.raises(ImageError, match="no target 'web'; there are operator, profiler"):
         builder.inspect("web", FakeEngine(), repository)

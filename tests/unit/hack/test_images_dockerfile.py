@@ -76,6 +76,15 @@ def test_every_source_of_a_target_is_in_the_repository(
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_a_build_by_hand_sees_every_source(real: dockerfile.Dockerfile, target: str) -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    kept = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    for source in real.sources_of(target):
+        parents = {parent.as_posix() for parent in Path(source).parents}
+        assert kept & (parents | {source}), source
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_every_target_runs_as_a_number_other_than_root(
     real: dockerfile.Dockerfile, target: str
 ) -> None:
