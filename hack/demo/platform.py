@@ -1,5 +1,6 @@
 """What demo and end-to-end tests stand on: a cluster with images, Prometheus and our chart."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,8 +52,6 @@ def deployment_ready(kube: Kube, name: str, namespace: str) -> Callable[[], Mani
 
 def open_cluster(name: str) -> Kube:
     """Return the commands for a running cluster of ours; refuse any other context."""
-    import json
-
     status = json.loads(run_module("hack.cluster", "status", "--json", "--name", name))
     kubeconfig = Path(status["kubeconfig"])
     require_own_context(kubeconfig)
@@ -64,12 +63,16 @@ def wait_for_prometheus(kube: Kube) -> None:
     wait_for("Prometheus", deployment_ready(kube, "prometheus", "monitoring"), timeout_s=60)
 
 
-def bring_up(cluster: str, say: Callable[[str], None] = print) -> Kube:
-    """Make everything that a DGDR needs; what exists already is kept."""
+def bring_up(cluster: str, say: Callable[[str], None] = print, owner: int | None = None) -> Kube:
+    """Make everything that a DGDR needs; what exists already is kept.
+
+    With ``owner`` the cluster ends with that process, whichever way it ends.
+    """
     say("images")
     run_module("hack.images", "build", *IMAGES)
     say("cluster")
-    run_module("hack.cluster", "up", "--tier", "full", "--name", cluster)
+    owned = () if owner is None else ("--owner", str(owner))
+    run_module("hack.cluster", "up", "--tier", "full", "--name", cluster, *owned)
     archives = run_module("hack.images", "path", *IMAGES).split()
     run_module("hack.cluster", "load", "--name", cluster, *archives)
     kube = open_cluster(cluster)

@@ -1,5 +1,6 @@
 """A full cluster with our images, Prometheus and the chart, made once for all of these tests."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,5 +14,5 @@ CLUSTER = "e2e"
 @pytest.fixture(scope="session")
 def kube() -> Iterator[Kube]:
     """Commands against the cluster of this run; the cluster is gone afterwards."""
-    yield bring_up(CLUSTER)
+    yield bring_up(CLUSTER, owner=os.getpid())
     take_down(CLUSTER)

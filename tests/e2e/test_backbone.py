@@ -3,39 +3,20 @@
 import json
 
 import pytest
-import yaml
 
 from dgdr_api import names
 from hack.demo import load as loads
 from hack.demo import request, scaling
-from hack.demo.kube import Kube, Manifest, condition, wait_for
-from hack.demo.platform import ROOT, run_module
+from hack.demo.kube import Kube, condition, wait_for
+from support.e2e import NAMESPACE, example, prepare
 from support.profiled import arrays, output_of, points_of, report_of, truth_of
 
 pytestmark = pytest.mark.e2e
 
-NAMESPACE = "dgdr-e2e"
 DGDR = "qwen"
+APPLIED_HASH = "dgdr.dev/applied-hash"
 DGD = names.dgd_name(DGDR)
 URL = names.frontend_url(NAMESPACE, DGD)
-
-
-def example(kind: str, name: str, **spec: object) -> Manifest:
-    """A demo manifest of ours, moved to the tests' namespace."""
-    manifest: Manifest = yaml.safe_load((ROOT / f"examples/demo/{kind}.yaml").read_text())
-    manifest["metadata"].update(name=name, namespace=NAMESPACE)
-    manifest["spec"].update(spec)
-    return manifest
-
-
-def prepare(kube: Kube) -> None:
-    """Make the namespace, the mockers' data and the policy."""
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    mocked = run_module(
-        "hack.mocker_profiles", "--configmap", "mocker-profiles", "--namespace", NAMESPACE
-    )
-    kube.run("apply", "--server-side", "--filename", "-", stdin=mocked)
-    kube.apply(example("policy", "demo"))
 
 
 @pytest.fixture(scope="module")
@@ -121,17 +102,43 @@ def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(kube: 
     assert "Scaled" in described
 
 
+def applied_hash(kube: Kube) -> str | None:
+    """What the operator says that it applied last."""
+    dgd = kube.get("dgd", DGD, NAMESPACE) or {}
+    found: str | None = dgd["metadata"].get("annotations", {}).get(APPLIED_HASH)
+    return found
+
+
 @pytest.mark.usefixtures("profiled")
-def test_the_operators_applies_keep_the_planners_replicas(kube: Kube) -> None:
+def test_three_applies_of_the_operator_keep_the_replicas_that_were_scaled(kube: Kube) -> None:
+    suspend(kube, True)
     kube.run("scale", "dgdsa", f"{DGD}-decode", "--replicas=2", "--namespace", NAMESPACE)
     wait_for(
         "two decode replicas",
         scaling.scaled(kube, DGD, NAMESPACE, lambda replicas: replicas.decode == 2),
         timeout_s=60,
     )
+    applied = applied_hash(kube)
+    for _ in range(3):
+        kube.run(
+            "annotate", "dgd", DGD, f"{APPLIED_HASH}=stale", "--overwrite",
+            "--namespace", NAMESPACE,
+        )  # fmt: skip
+        wait_for("another apply", lambda: applied_hash(kube) == applied, timeout_s=60)
+        assert scaling.desired(kube.get("dgd", DGD, NAMESPACE) or {}).decode == 2
+    managed = kube.run(
+        "get", "dgd", DGD, "--namespace", NAMESPACE, "--output=json", "--show-managed-fields"
+    )
+    writers = {entry["manager"] for entry in json.loads(managed)["metadata"]["managedFields"]}
+    assert {"dgdr-operator", "dgdr-scale"} <= writers
+    suspend(kube, False)
+
+
+def suspend(kube: Kube, suspended: bool) -> None:
+    """Stop the planner, or let it go on."""
     kube.run(
         "patch", "slap", DGD, "--namespace", NAMESPACE, "--type=merge",
-        "--patch", '{"spec":{"suspend":true}}',
+        "--patch", json.dumps({"spec": {"suspend": suspended}}),
     )  # fmt: skip
 
 
