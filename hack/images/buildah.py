@@ -78,7 +78,9 @@ class Buildah:
         say(f"base: Debian {base.SUITE} in {time.monotonic() - began:.0f} s")
 
     def _run(self, verb: str, *arguments: str) -> str:
-        self.store.mkdir(parents=True, exist_ok=True)
+        # buildah keeps the Dockerfile's cache mounts below TMPDIR.
+        (self.store / "tmp").mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {"TMPDIR": f"{self.store}/tmp"}
         command = [
             "buildah",
             f"--root={self.store}/root",
@@ -87,7 +89,7 @@ class Buildah:
             verb,
             *arguments,
         ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             told = (done.stdout + done.stderr)[-4000:]
             raise ImageError(f"buildah {verb} failed with status {done.returncode}:\n{told}")
