@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dgdr_load.load import LoadPhase, LoadSpec
+from dgdr_load.load import LoadPhase, LoadSpec, SyntheticPrompts
 from dgdr_load.results import LoadResult, Percentiles
 from dgdr_load.runner import run
 
@@ -51,10 +51,8 @@ def load_spec(asked: Endpoint, now_ms: int) -> LoadSpec:
         url=asked.url,
         model=asked.model,
         tokenizer=asked.tokenizer,
-        isl=asked.isl,
-        osl=asked.osl,
+        prompts=SyntheticPrompts(isl=asked.isl, osl=asked.osl, entries=_prompts(asked)),
         phases=(phase,),
-        dataset_entries=_prompts(asked),
         seed=now_ms % 2**31 if asked.seed is None else asked.seed,
         request_timeout_s=asked.request_timeout_s,
         grace_s=asked.grace_s,

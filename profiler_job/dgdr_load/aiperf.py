@@ -3,13 +3,15 @@
 The configuration file is used and not flags, because only it can run several phases in one call.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from dgdr_load.load import LoadPhase, LoadSpec
+from dgdr_load.load import LoadPhase, LoadSpec, Prompt, SyntheticPrompts
 
 CHAT_PATH = "/v1/chat/completions"
+PROMPTS_FILE = "prompts.jsonl"
 
 
 def command(executable: str, config_file: PurePath) -> list[str]:
@@ -26,7 +28,7 @@ def config(spec: LoadSpec, folder: PurePath) -> Mapping[str, Any]:
             "model": spec.model,
             "endpoint": _endpoint(spec),
             "tokenizer": {"name": spec.tokenizer},
-            "dataset": _dataset(spec),
+            "dataset": _dataset(spec.prompts, folder),
             "phases": [_phase(phase, spec.grace_s) for phase in spec.phases],
             "artifacts": {"dir": str(folder), "summary": ["json"], "records": ["jsonl"]},
             # Both scrape every few seconds, from the CPU that the measurement needs.
@@ -36,7 +38,17 @@ def config(spec: LoadSpec, folder: PurePath) -> Mapping[str, Any]:
     }
 
 
+def prompts_file(prompts: tuple[Prompt, ...]) -> str:
+    """Return the content of the file with given prompts."""
+    lines = [json.dumps({"text": p.text, "output_length": p.osl}) for p in prompts]
+    return "\n".join(lines) + "\n"
+
+
 def _endpoint(spec: LoadSpec) -> Mapping[str, Any]:
+    # Every answer has to have the asked length, whatever the model would rather say.
+    extra: dict[str, Any] = {"ignore_eos": True}
+    if isinstance(spec.prompts, SyntheticPrompts):
+        extra |= {"max_tokens": spec.prompts.osl, "min_tokens": spec.prompts.osl}
     return {
         "url": spec.url.rstrip("/") + CHAT_PATH,
         "type": "chat",
@@ -44,19 +56,25 @@ def _endpoint(spec: LoadSpec) -> Mapping[str, Any]:
         "timeout": spec.request_timeout_s,
         # Otherwise the answer's text is tokenised again, and random tokens do not survive that.
         "useServerTokenCount": True,
-        # Every answer has to have the asked length, whatever the model would rather say.
-        "extra": {"ignore_eos": True, "max_tokens": spec.osl, "min_tokens": spec.osl},
+        "extra": extra,
     }
 
 
-def _dataset(spec: LoadSpec) -> Mapping[str, Any]:
+def _dataset(prompts: SyntheticPrompts | tuple[Prompt, ...], folder: PurePath) -> Mapping[str, Any]:
+    if not isinstance(prompts, SyntheticPrompts):
+        return {
+            "type": "file",
+            "format": "single_turn",
+            "path": str(folder / PROMPTS_FILE),
+            "sampling": "sequential",
+        }
     return {
         "type": "synthetic",
-        "entries": spec.dataset_entries,
+        "entries": prompts.entries,
         "sampling": "sequential",
         "prompts": {
-            "isl": {"mean": spec.isl, "stddev": 0},
-            "osl": {"mean": spec.osl, "stddev": 0},
+            "isl": {"mean": prompts.isl, "stddev": 0},
+            "osl": {"mean": prompts.osl, "stddev": 0},
         },
     }
 

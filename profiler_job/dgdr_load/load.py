@@ -1,8 +1,8 @@
 """What to send: one dataset, and phases of load over it.
 
-AIPerf costs about ten seconds of start-up a call, so one call runs several phases after another
-over the same prompts. The order carries meaning: prompts are taken in turn, so the first phases
-meet prompts that no cache has seen, and later ones meet them again.
+AIPerf costs about ten seconds of start-up a call, so one call runs several phases after another.
+Prompts are taken in turn, so whoever gives them decides which phase meets which prompt, and which
+of them a cache has seen before.
 """
 
 from dataclasses import dataclass
@@ -33,21 +33,41 @@ class LoadPhase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticPrompts:
+    """Prompts that AIPerf makes: ``entries`` different ones, of equal length."""
+
+    isl: int
+    osl: int
+    entries: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("isl", self.isl), ("osl", self.osl), ("entries", self.entries)):
+            if value < 1:
+                raise InvalidLoad(f"{name} is {value}; it must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A given prompt, and how many tokens its answer has."""
+
+    text: str
+    osl: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSpec:
     """One AIPerf call.
 
-    ``tokenizer`` is a folder or a hub name; it makes the prompts only, tokens are counted by the
-    server. ``seed`` decides the prompts: the same seed twice against the same engine meets its
-    prefix cache.
+    ``tokenizer`` is a folder or a hub name. It makes synthetic prompts; given prompts do not use
+    it, but AIPerf loads one anyway. Tokens are counted by the server. ``seed`` decides synthetic
+    prompts: the same seed twice against the same engine meets its prefix cache.
     """
 
     url: str
     model: str
     tokenizer: str
-    isl: int
-    osl: int
+    prompts: SyntheticPrompts | tuple[Prompt, ...]
     phases: tuple[LoadPhase, ...]
-    dataset_entries: int
     seed: int
     request_timeout_s: float = 60.0
     grace_s: float = 30.0
@@ -58,13 +78,8 @@ class LoadSpec:
             raise InvalidLoad("phases is empty; give at least one")
         if len({p.name for p in self.phases}) != len(self.phases):
             raise InvalidLoad("phases must have different names; results are found by them")
-        for name, value in (("isl", self.isl), ("osl", self.osl)):
-            if value < 1:
-                raise InvalidLoad(f"{name} is {value}; it counts tokens and must be at least 1")
-
-    def phase(self, name: str) -> LoadPhase:
-        """Return the phase of that name."""
-        return next(p for p in self.phases if p.name == name)
+        if not self.prompts:
+            raise InvalidLoad("prompts is empty; give at least one")
 
 
 def _exactly_one(phase: str, **choices: float | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dgdr_load import aiperf
-from dgdr_load.load import LoadPhase, LoadSpec
+from dgdr_load.load import LoadPhase, LoadSpec, SyntheticPrompts
 from dgdr_load.results import Exports, LoadResult, UnreadableExport, parse
 
 AIPERF_ENV = "DGDR_AIPERF"
@@ -49,6 +49,8 @@ def _write_config(spec: LoadSpec, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "aiperf-config.json"
     file.write_text(json.dumps(aiperf.config(spec, folder), indent=1))
+    if not isinstance(spec.prompts, SyntheticPrompts):
+        (folder / aiperf.PROMPTS_FILE).write_text(aiperf.prompts_file(spec.prompts))
     return file
 
 

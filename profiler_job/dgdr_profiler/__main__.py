@@ -17,7 +17,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from dgdr_api.effective import effective
 from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_api.problem import from_validation, summary
 from dgdr_api.request import ProfilingRequest
@@ -28,11 +27,15 @@ from dgdr_profiler.adapters.records import KubeRecords
 from dgdr_profiler.core.curves import TooFewPoints
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.engines.mocker import DEFAULT_PROFILES
-from dgdr_profiler.prepare import Prepared, prepare, tokenizer
+from dgdr_profiler.prepare import Prepared, prepare
 from dgdr_profiler.report.result import result
 from dgdr_profiler.run import NothingMeasured, Run
 
 OK, RETRYABLE, INVALID = 0, 1, 2
+
+TOKENIZER_ENV = "DGDR_TOKENIZER"
+"""Folder with any tokenizer: AIPerf loads one, although given prompts make no use of it."""
+DEFAULT_TOKENIZER = "/model"
 
 logger = logging.getLogger("dgdr_profiler")
 
@@ -108,14 +111,13 @@ async def _profile(
     kube: Kube,
     records: KubeRecords,
 ) -> None:
-    source = tokenizer(prepared.engine, effective(request.spec))
     timeout_s = request.policy.candidate_timeout_s
     run = Run(
         plan=prepared.plan,
         graphs=dict(prepared.graphs),
         model=prepared.engine.served_model,
         deployments=KubeDeployments(kube, request.owner_reference, timeout_s),
-        load=Aiperf(source, work_dir),
+        load=Aiperf(os.environ.get(TOKENIZER_ENV, DEFAULT_TOKENIZER), work_dir),
         records=records,
     )
     chosen = await run.measure_all()

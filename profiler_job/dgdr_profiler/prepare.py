@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.graph import Graph
@@ -76,15 +75,6 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
         deadline_s=policy.deadline_s,
     )
     return Prepared(plan=plan, setting=setting, graphs=graphs, engine=engine)
-
-
-def tokenizer(engine: Engine, wanted: EffectiveSpec) -> str:
-    """Return where prompts are made from: a folder in this pod, or a name on the hub."""
-    folders = [wanted.model_cache.model_path] if wanted.model_cache else []
-    if isinstance(engine, Mocker):
-        folders.append(engine.model_path)
-    found = next((f for f in folders if (Path(f) / "tokenizer.json").is_file()), None)
-    return found or engine.served_model
 
 
 def _space(

@@ -5,6 +5,7 @@ Everything that must survive is stored before the next action, so the pod may di
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -135,16 +136,21 @@ class Run:
         candidate, call = action.candidate, action.call
         try:
             measured = await self.load.measure(self.graphs[candidate.id], self.model, call)
-            points = points_of(call, measured, known(self.plan, self.state, candidate))
         except MeasurementFailed as exc:
-            self._note(f"{candidate.label}, prompt length {call.isl}: {exc}")
-            place = (candidate.id, call.isl)
-            failed = self.state.attempts.get(place, 0) + 1
-            attempts = {**self.state.attempts, place: failed}
-            self.state = replace(self.state, attempts=attempts)
+            self._failed(candidate, dict.fromkeys(call.isls, str(exc)))
             return
-        await self.records.add(points)
-        self.state = replace(self.state, points=(*self.state.points, *points))
+        found = points_of(call, measured, known(self.plan, self.state, candidate))
+        if found.points:
+            await self.records.add(found.points)
+        self.state = replace(self.state, points=(*self.state.points, *found.points))
+        self._failed(candidate, found.failures)
+
+    def _failed(self, candidate: Candidate, failures: Mapping[int, str]) -> None:
+        attempts = dict(self.state.attempts)
+        for isl, reason in failures.items():
+            self._note(f"{candidate.label}, prompt length {isl}: {reason}")
+            attempts[candidate.id, isl] = attempts.get((candidate.id, isl), 0) + 1
+        self.state = replace(self.state, attempts=attempts)
 
     def _reject(self, candidate: Candidate, reason: str) -> None:
         self._note(f"{candidate.label} given up: {reason}")

@@ -148,8 +148,9 @@ class Machine:
         self.state = replace(self.state, points=(*self.state.points, *points))
 
     def fail(self, candidate: Candidate, call: Call) -> None:
-        place = (candidate.id, call.isl)
-        failed = {**self.state.attempts, place: self.state.attempts.get(place, 0) + 1}
+        failed = dict(self.state.attempts)
+        for isl in call.isls:
+            failed[candidate.id, isl] = failed.get((candidate.id, isl), 0) + 1
         self.state = replace(self.state, attempts=failed)
 
     def reject(self, candidate: Candidate, reason: str) -> None:

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dgdr_api.graph import Graph
+from dgdr_load.aiperf import PROMPTS_FILE
 from dgdr_load.load import LoadSpec
 from dgdr_load.runner import LoadFailed, run
 from dgdr_profiler.adapters.deployments import frontend_url
+from dgdr_profiler.adapters.words import prompts, scale
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.errors import MeasurementFailed
 from dgdr_profiler.core.measured import Measured
@@ -30,21 +32,24 @@ class Aiperf:
         started_at, started_s = datetime.now(UTC), time.monotonic()
         # Never the same prompts twice: an attempt that was cut off has filled the engine's cache.
         seed = time.time_ns() // 1_000_000 % SEEDS
+        url, phases = frontend_url(graph), call.phases()
+        refs = [ref for phase in phases for ref in phase.prompts]
         spec = LoadSpec(
-            url=frontend_url(graph),
+            url=url,
             model=model,
             tokenizer=self._tokenizer,
-            isl=call.isl,
-            osl=call.osl,
-            phases=call.phases(),
-            dataset_entries=call.dataset_entries,
+            prompts=prompts(refs, await scale(url, model, seed), seed),
+            phases=tuple(phase.load for phase in phases),
             seed=seed,
         )
-        folder = self._folder / graph.name / f"isl{call.isl}-{seed}"
+        folder = self._folder / f"{graph.name}-{seed}"
         try:
             results = await run(spec, folder)
         except LoadFailed as exc:
             raise MeasurementFailed(str(exc)) from exc
+        finally:
+            # Megabytes of prompts; what AIPerf wrote stays to be looked at.
+            (folder / PROMPTS_FILE).unlink(missing_ok=True)
         wall_s = time.monotonic() - started_s
-        logger.info("%s, prompt length %d: %.1f s", graph.name, call.isl, wall_s)
+        logger.info("%s: %d cells in %.1f s", graph.name, len(call.cells), wall_s)
         return Measured(results=results, started_at=started_at, wall_s=wall_s)

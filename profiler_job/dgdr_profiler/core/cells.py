@@ -1,37 +1,35 @@
-"""Cells: the operating points that are asked for, and how few calls of the load tool give them.
+"""Cells: the operating points that are asked for, and how one call of the load tool gives many.
 
-One call costs about ten seconds before it measures anything. So all cells of one prompt length
-share a call, in this order:
+A call costs about ten seconds before it measures anything, so it takes as many cells as there are,
+one prompt length after another:
 
-* ``alone``: one request after another, prompts that no cache has seen. Gives the time to first
-  token, and the decode point of batch 1.
-* ``c<n>``: n requests in flight, smallest n first. The batch that they reached is measured.
-* ``fill``, before the largest n: prompts that nothing has sent yet, once. The largest batch is only
-  reached when the prefill engine finds its prompts in the cache.
+* prefill, ``p<isl>``: one request after another, prompts that no cache has seen, short answers.
+* decode, ``d<isl>c<n>``: n requests in flight, smallest n first. The batch that they reached is
+  what counts, so it does not matter how many of their prompts are in a cache.
+* ``f<isl>``, before the largest n: prompts that nothing has sent yet, once, with answers of two
+  tokens. The largest batch is only reached when the prefill engine finds its prompts in the cache.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dgdr_api.points import PointKind
 from dgdr_load.load import LoadPhase
 
-ALONE = "alone"
-FILL = "fill"
-
 # A median of five is not moved by the one slow first request.
-ALONE_REQUESTS = 5
+PREFILL_REQUESTS = 5
+# The first token is what counts; a few more keep the stream an ordinary one.
+PREFILL_OSL = 4
 # The first wave fills the slots; while the second is sent, all of them are busy. Some more, so that
 # small batches are not judged by a handful of requests.
 WAVES = 2
-EXTRA_REQUESTS = 8
-FILL_CONCURRENCY = 8
+MOST_EXTRA_REQUESTS = 8
+FILL_CONCURRENCY = 4
+FILL_OSL = 2
 
 # Long enough to average many steps, short enough to wait for.
 MIN_DECODE_OSL = 32
 MAX_DECODE_OSL = 128
-# A prefill point needs the first token only; a few more keep the stream ordinary.
-PREFILL_OSL = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -43,42 +41,83 @@ class Cell:
     osl: int = 0
     concurrency: int = 1
 
+    @property
+    def phase(self) -> str:
+        """Name of the phase that measures it."""
+        if self.kind is PointKind.PREFILL:
+            return f"p{self.isl}"
+        return f"d{self.isl}c{self.concurrency}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRef:
+    """A prompt before it has words: equal references are the same prompt."""
+
+    isl: int
+    number: int
+    osl: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPhase:
+    """A phase of load, and the prompts that it sends."""
+
+    load: LoadPhase
+    prompts: tuple[PromptRef, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of the load tool: some cells of one prompt length."""
+    """One call of the load tool."""
 
-    isl: int
-    osl: int
     cells: tuple[Cell, ...]
 
     @property
-    def concurrencies(self) -> tuple[int, ...]:
-        """Decode concurrencies above 1, smallest first."""
-        return tuple(sorted({c.concurrency for c in self.cells if c.concurrency > 1}))
+    def isls(self) -> tuple[int, ...]:
+        """Prompt lengths, shortest first."""
+        return tuple(sorted({c.isl for c in self.cells}))
 
-    @property
-    def dataset_entries(self) -> int:
-        """Different prompts: as many as are in flight, or a batch would share its cache blocks."""
-        return max(ALONE_REQUESTS if self._alone else 0, *self.concurrencies, 1)
-
-    @property
-    def _alone(self) -> bool:
-        return any(c.concurrency == 1 for c in self.cells)
-
-    def phases(self) -> tuple[LoadPhase, ...]:
-        """Return the phases of load, in their order."""
-        alone = LoadPhase(name=ALONE, concurrency=1, requests=ALONE_REQUESTS)
-        waves = [_wave(n) for n in self.concurrencies]
-        early = [*([alone] if self._alone else []), *waves[:-1]]
-        sent = sum(phase.requests or 0 for phase in early)
-        missing = self.dataset_entries - sent
-        return (*early, *(_fill(missing) if waves else ()), *waves[-1:])
+    def phases(self) -> tuple[PlannedPhase, ...]:
+        """Return the phases in their order."""
+        return tuple(
+            phase
+            for isl in self.isls
+            for phase in _of_length(isl, sorted(c for c in self.cells if c.isl == isl))
+        )
 
 
-def phase_of(cell: Cell) -> str:
-    """Return the phase that measures a cell."""
-    return ALONE if cell.concurrency == 1 else f"c{cell.concurrency}"
+def _of_length(isl: int, cells: list[Cell]) -> Iterator[PlannedPhase]:
+    """Yield the phases of one prompt length, over one pool of prompts.
+
+    The pool has a prompt for every request in flight, or a batch would share its cache blocks.
+    """
+    decode = sorted((c for c in cells if c.kind is PointKind.DECODE), key=lambda c: c.concurrency)
+    sent = 0
+    if any(c.kind is PointKind.PREFILL for c in cells):
+        yield _phase(f"p{isl}", 1, _pool(isl, PREFILL_OSL, 0, PREFILL_REQUESTS))
+    pool = max(PREFILL_REQUESTS, *(c.concurrency for c in decode), 1)
+    for cell in decode:
+        if cell is decode[-1] and pool > sent:
+            rest = _pool(isl, FILL_OSL, sent, pool - sent)
+            yield _phase(f"f{isl}", min(FILL_CONCURRENCY, len(rest)), rest, warmup=True)
+        requests = WAVES * cell.concurrency + min(cell.concurrency, MOST_EXTRA_REQUESTS)
+        yield _phase(cell.phase, cell.concurrency, _pool(isl, cell.osl, sent, requests, pool))
+        sent += requests
+
+
+def _pool(
+    isl: int, osl: int, start: int, count: int, size: int | None = None
+) -> tuple[PromptRef, ...]:
+    """Return ``count`` prompts from ``start`` on, round and round a pool of ``size``."""
+    numbers = range(start, start + count)
+    return tuple(PromptRef(isl=isl, osl=osl, number=n % size if size else n) for n in numbers)
+
+
+def _phase(
+    name: str, concurrency: int, prompts: tuple[PromptRef, ...], warmup: bool = False
+) -> PlannedPhase:
+    load = LoadPhase(name=name, concurrency=concurrency, requests=len(prompts), warmup=warmup)
+    return PlannedPhase(load=load, prompts=prompts)
 
 
 def prefill_cell(isl: int) -> Cell:
@@ -91,33 +130,11 @@ def decode_cell(isl: int, osl: int, concurrency: int) -> Cell:
     return Cell(kind=PointKind.DECODE, isl=isl, osl=osl, concurrency=concurrency)
 
 
-def calls(cells: Iterable[Cell]) -> tuple[Call, ...]:
-    """Return the calls that measure ``cells``, one for each prompt length."""
-    wanted = sorted(set(cells))
-    return tuple(_call(isl, [c for c in wanted if c.isl == isl]) for isl in _lengths(wanted))
+def call_of(cells: Iterable[Cell]) -> Call:
+    """Return the call that measures ``cells``."""
+    return Call(cells=tuple(sorted(set(cells))))
 
 
 def decode_osl(workload_osl: int) -> int:
     """Return the answer length that decode is measured with."""
     return min(max(workload_osl, MIN_DECODE_OSL), MAX_DECODE_OSL)
-
-
-def _lengths(cells: Iterable[Cell]) -> list[int]:
-    return sorted({c.isl for c in cells})
-
-
-def _call(isl: int, cells: list[Cell]) -> Call:
-    osl = max((c.osl for c in cells), default=0)
-    return Call(isl=isl, osl=osl or PREFILL_OSL, cells=tuple(cells))
-
-
-def _fill(missing: int) -> tuple[LoadPhase, ...]:
-    if missing <= 0:
-        return ()
-    at_once = min(FILL_CONCURRENCY, missing)
-    return (LoadPhase(name=FILL, concurrency=at_once, requests=missing, warmup=True),)
-
-
-def _wave(concurrency: int) -> LoadPhase:
-    requests = WAVES * concurrency + EXTRA_REQUESTS
-    return LoadPhase(name=f"c{concurrency}", concurrency=concurrency, requests=requests)

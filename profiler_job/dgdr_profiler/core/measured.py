@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dgdr_api.points import Point, PointKind, Source
-from dgdr_load.load import LoadPhase
 from dgdr_load.results import LoadResult
-from dgdr_profiler.core.cells import Call, Cell, phase_of
+from dgdr_profiler.core.cells import Call, Cell
 from dgdr_profiler.core.errors import MeasurementFailed
 from dgdr_profiler.core.evidence import Evidence
+
+OSL_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,35 +22,49 @@ class Measured:
     wall_s: float
 
 
-def points_of(call: Call, measured: Measured, known: Evidence) -> tuple[Point, ...]:
-    """Return a point for each cell of a call.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Yield:
+    """What a call gave: points, and by prompt length why others are missing."""
 
-    Raises:
-        MeasurementFailed: a request was lost, or a phase had no steady part; what is left would
-            describe a lighter load than the one that was asked for.
+    points: tuple[Point, ...]
+    failures: Mapping[int, str]
+
+
+def points_of(call: Call, measured: Measured, known: Evidence) -> Yield:
+    """Return a point for each cell whose phase can be trusted.
+
+    A phase that lost a request, or had no steady part, describes a lighter load than the one that
+    was asked for, and becomes no point.
     """
     by_phase = {result.phase: result for result in measured.results}
-    _check_complete(measured.results, call.phases())
-    return tuple(
-        _point(cell, call, by_phase[phase_of(cell)], measured, known) for cell in call.cells
-    )
+    points: list[Point] = []
+    failures: dict[int, str] = {}
+    for cell in call.cells:
+        try:
+            points.append(_point(cell, len(call.cells), by_phase, measured, known))
+        except MeasurementFailed as exc:
+            failures[cell.isl] = str(exc)
+    return Yield(points=tuple(points), failures=failures)
 
 
-def _check_complete(results: Sequence[LoadResult], phases: Sequence[LoadPhase]) -> None:
-    lost = {r.phase: f"{r.lost} of {r.sent}" for r in results if r.lost}
-    if lost:
-        errors = [text for r in results for text in r.error_messages]
-        why = errors[0] if errors else "they hung, or were cut off"
-        raise MeasurementFailed(f"requests were lost, by phase: {lost}; {why}")
-    missing = {p.name for p in phases} - {r.phase for r in results}
-    if missing:
-        raise MeasurementFailed(f"phases without a result: {', '.join(sorted(missing))}")
+def _trusted(cell: Cell, by_phase: Mapping[str, LoadResult]) -> LoadResult:
+    result = by_phase.get(cell.phase)
+    if result is None:
+        raise MeasurementFailed(f"phase {cell.phase} has no result")
+    if result.lost:
+        why = next(iter(result.error_messages), "they hung, or were cut off")
+        raise MeasurementFailed(f"phase {cell.phase} lost {result.lost} of {result.sent}: {why}")
+    return result
 
 
 def _point(
-    cell: Cell, call: Call, result: LoadResult, measured: Measured, known: Evidence
+    cell: Cell,
+    cells: int,
+    by_phase: Mapping[str, LoadResult],
+    measured: Measured,
+    known: Evidence,
 ) -> Point:
-    facts = known.facts
+    result, facts = _trusted(cell, by_phase), known.facts
     if facts is None or result.ttft_ms is None:
         raise MeasurementFailed(f"phase {result.phase} has no time to first token")
     return Point(
@@ -57,7 +72,7 @@ def _point(
         candidate=known.candidate.id,
         kind=cell.kind,
         isl=round(result.isl_mean),
-        osl=call.osl,
+        osl=round(result.osl_mean),
         concurrency=cell.concurrency,
         ttft_ms=round(result.ttft_ms.p50, 3),
         requests=result.sent,
@@ -70,7 +85,7 @@ def _point(
         context_length=facts.context_length,
         source=Source.MEASURED,
         started_at=measured.started_at,
-        wall_s=round(measured.wall_s / len(call.cells), 3),
+        wall_s=round(measured.wall_s / cells, 3),
         **_decode_fields(cell, result),
     )
 
@@ -78,6 +93,11 @@ def _point(
 def _decode_fields(cell: Cell, result: LoadResult) -> Mapping[str, float]:
     if cell.kind is PointKind.PREFILL:
         return {}
+    if abs(result.osl_mean - cell.osl) > OSL_TOLERANCE * cell.osl:
+        raise MeasurementFailed(
+            f"phase {result.phase}: answers had {result.osl_mean:.0f} tokens and not {cell.osl}; "
+            "the engine does not honour ignore_eos"
+        )
     steady = result.steady
     if steady is None:
         raise MeasurementFailed(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dgdr_api.points import Point
+from dgdr_api.points import Point, Source
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
 from dgdr_profiler.core.curves import FEWEST_DECODE, FEWEST_PREFILL
@@ -35,7 +35,7 @@ BEYOND_TARGET = 1.25
 FED_GROWTH = 2.0
 # Close enough to the target not to look for the edge any closer.
 EDGE_TOLERANCE = 1.2
-EDGE_MARGIN = 0.95
+EDGE_MARGIN = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,24 +83,78 @@ def levels(top: int, count: int) -> tuple[int, ...]:
     return tuple(sorted({round(top ** (step / (count - 1))) for step in range(count)}))
 
 
-def selection_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
-    """Return the cells that a candidate is judged by, as far as they can be named now.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """Batches of one candidate at the workload's prompt length.
 
-    First its idle time to first token and a ladder of batches; then the ladder grows until it
-    crosses the target, and gets a rung just below the crossing.
+    ``rungs`` are all measured once the candidate is judged; ``another`` is worth a measurement of
+    its own if the candidate looks like the winner.
+    """
+
+    rungs: tuple[Cell, ...]
+    another: Cell | None = None
+
+
+def ladder(demand: Demand, known: Evidence) -> Ladder:
+    """Return the ladder as far as it can be named now.
+
+    It starts with three rungs, and grows until it crosses the target; the last one is just below
+    the crossing.
+
+    Raises:
+        CandidateFailed: the engine cannot be judged.
     """
     if known.facts is None:
-        return ()
+        return Ladder(rungs=())
     isl, osl = demand.workload.isl, decode_osl(demand.workload.osl)
     most = most_in_flight(known.facts, demand.workload, isl)
     _check_room(demand, known.facts)
-    rungs = _first_rungs(min(most, FIRST_TOP))
-    while (steps := _steps(known, _rungs(isl, osl, rungs))) is not None:
-        another = _next_rung(steps, _itl_limit_ms(demand, known), most)
+    rungs = tuple(decode_cell(isl, osl, n) for n in _first_rungs(min(most, FIRST_TOP)))
+    while (steps := _steps(known, rungs)) is not None:
+        higher = _next_rung(steps, _itl_limit_ms(demand, known), most)
+        another = None if higher is None else decode_cell(isl, osl, higher)
         if another is None or another in rungs:
             break
+        if known.get(another) is None:
+            return Ladder(rungs=rungs, another=another)
         rungs = (*rungs, another)
-    return (prefill_cell(isl), *_rungs(isl, osl, rungs))
+    return Ladder(rungs=rungs)
+
+
+def judging_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
+    """Return the cells that a candidate is judged by; none before it was ever deployed."""
+    if known.facts is None:
+        return ()
+    return (prefill_cell(demand.workload.isl), *ladder(demand, known).rungs)
+
+
+def estimate(demand: Demand, known: Evidence, cell: Cell) -> Point | None:
+    """Return what a rung that was not measured would show, read off the measured ones.
+
+    It only decides whether the rung is worth measuring, and is marked as an estimate.
+    """
+    rungs = ladder(demand, known).rungs
+    steps = _steps(known, rungs)
+    model = known.get(rungs[0]) if rungs else None
+    if not steps or model is None:
+        return None
+    below = [s for s in steps if s.concurrency < cell.concurrency] or steps[:1]
+    near, batch = below[-1], cell.concurrency * below[-1].batch / below[-1].concurrency
+    itl_ms = _itl_at(steps, cell.concurrency)
+    per_slot = near.tokens_per_s * near.itl_ms / near.batch
+    return model.model_copy(
+        update={
+            "key": known.key(cell),
+            "concurrency": cell.concurrency,
+            "effective_concurrency": batch,
+            "itl_ms": itl_ms,
+            "output_tokens_per_s": per_slot * batch / itl_ms,
+            "source": Source.ESTIMATED,
+            "requests": 0,
+            "completed": 0,
+            "wall_s": 0.0,
+        }
+    )
 
 
 def crossing(demand: Demand, known: Evidence) -> int | None:
@@ -109,9 +163,8 @@ def crossing(demand: Demand, known: Evidence) -> int | None:
     Interpolated between the two rungs that the target lies between; the lowest rung when even that
     is too slow.
     """
-    cells = [c for c in selection_cells(demand, known) if c.osl]
-    steps = _steps(known, cells)
-    return None if steps is None else _crossing(steps, _itl_limit_ms(demand, known))
+    steps = _steps(known, ladder(demand, known).rungs)
+    return None if not steps else _crossing(steps, _itl_limit_ms(demand, known))
 
 
 def curve_isls(demand: Demand, facts: EngineFacts) -> tuple[int, ...]:
@@ -148,7 +201,7 @@ def decode_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
 def _grid(demand: Demand, known: Evidence, isls: tuple[int, ...]) -> tuple[Cell, ...]:
     osl = decode_osl(demand.workload.osl)
     per_isl = math.ceil(demand.decode_points / len(isls))
-    cells = set(selection_cells(demand, known)) - {prefill_cell(demand.workload.isl)}
+    cells = set(ladder(demand, known).rungs)
     for isl in isls:
         if isl != demand.workload.isl:
             top = _top(demand, known, isl)
@@ -179,14 +232,11 @@ class _Step:
     concurrency: int
     batch: float
     itl_ms: float
+    tokens_per_s: float
 
 
 def _first_rungs(top: int) -> tuple[int, ...]:
     return tuple(sorted({1, max(1, round(top / RUNG_RATIO)), top}))
-
-
-def _rungs(isl: int, osl: int, rungs: Iterable[int]) -> tuple[Cell, ...]:
-    return tuple(decode_cell(isl, osl, n) for n in rungs)
 
 
 def _steps(known: Evidence, cells: Sequence[Cell]) -> list[_Step] | None:
@@ -194,10 +244,26 @@ def _steps(known: Evidence, cells: Sequence[Cell]) -> list[_Step] | None:
     if known.missing(cells):
         return None
     return sorted(
-        _Step(cell.concurrency, point.effective_concurrency or 0.0, point.itl_ms)
+        _Step(cell.concurrency, _batch(point), point.itl_ms, point.output_tokens_per_s)
         for cell, point in _measured(known, cells)
-        if point.itl_ms is not None
+        if point.itl_ms and point.output_tokens_per_s
     )
+
+
+def _batch(point: Point) -> float:
+    return point.effective_concurrency or float(point.concurrency)
+
+
+def _itl_at(steps: Sequence[_Step], concurrency: int) -> float:
+    """Read the line between the rungs around a concurrency, or the one through both ends."""
+    above = [s for s in steps if s.concurrency >= concurrency]
+    below = [s for s in steps if s.concurrency < concurrency]
+    low = below[-1] if below and above else steps[0]
+    high = above[0] if above else steps[-1]
+    if high.concurrency == low.concurrency:
+        return low.itl_ms
+    share = (concurrency - low.concurrency) / (high.concurrency - low.concurrency)
+    return low.itl_ms + share * (high.itl_ms - low.itl_ms)
 
 
 def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int) -> int | None:
@@ -268,7 +334,7 @@ def _largest_batch(demand: Demand, known: Evidence) -> float:
 
     Only that: a plan that changed with every point of the curve would never be done.
     """
-    judged = _measured(known, selection_cells(demand, known))
+    judged = _measured(known, ladder(demand, known).rungs)
     return max((p.effective_concurrency or 0.0 for _, p in judged), default=0.0)
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from dgdr_api.models.dgdr_v1beta1 import ProfilingPhase
+from dgdr_api.points import PointKind
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.plan import selection_cells
+from dgdr_profiler.core.plan import judging_cells
 from dgdr_profiler.core.strategy import (
     Action,
     Deploy,
@@ -79,14 +80,14 @@ def _measuring(plan: Plan, state: RunState, action: Measure) -> Progress:
 
 
 def _sweeping(action: Measure) -> ProfilingPhase:
-    if action.call.concurrencies:
+    if any(cell.kind is PointKind.DECODE for cell in action.call.cells):
         return ProfilingPhase.SWEEPING_DECODE
     return ProfilingPhase.SWEEPING_PREFILL
 
 
 def _judging(plan: Plan, state: RunState, action: Measure) -> str:
     evidence = known(plan, state, action.candidate)
-    cells = selection_cells(plan.demand, evidence)
+    cells = {*judging_cells(plan.demand, evidence), *action.call.cells}
     done = len(cells) - len(evidence.missing(cells))
     return f"{_which(plan, action.candidate)}, {done} of {len(cells)} points"
 

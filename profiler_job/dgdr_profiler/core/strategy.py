@@ -8,17 +8,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from dgdr_api.points import Point, PointKind
+from dgdr_api.points import Point, PointKind, Source
 from dgdr_profiler.core.candidate import Candidate, EngineFacts, Infeasible
-from dgdr_profiler.core.cells import Call, Cell, calls
+from dgdr_profiler.core.cells import Call, Cell, call_of
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
 from dgdr_profiler.core.pick import Selection, decode_options, pick, prefill_options
-from dgdr_profiler.core.plan import Demand, decode_cells, prefill_cells, selection_cells
+from dgdr_profiler.core.plan import (
+    Demand,
+    decode_cells,
+    estimate,
+    judging_cells,
+    ladder,
+    prefill_cells,
+)
 from dgdr_profiler.core.point_key import Subject
 
 MAX_ATTEMPTS = 2
-"""A call that failed twice will fail again; the rest of the run must not wait for it."""
+"""What failed twice will fail again; the rest of the run must not wait for it."""
 
 
 class Stage(StrEnum):
@@ -46,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """What is known so far. ``attempts`` counts failed calls by candidate and prompt length."""
+    """What is known so far. ``attempts`` counts failures by candidate and prompt length."""
 
     points: tuple[Point, ...] = ()
     deployed: Mapping[str, EngineFacts] = field(default_factory=dict)
@@ -105,7 +112,7 @@ Action = Deploy | Measure | Retire | Reject | Finish | Fail
 
 def next_action(plan: Plan, state: RunState) -> Action:
     """Return what to do next."""
-    return _judge(plan, state) or _build_curves(plan, state)
+    return _judge(plan, state) or _confirm(plan, state) or _build_curves(plan, state)
 
 
 def known(plan: Plan, state: RunState, candidate: Candidate) -> Evidence:
@@ -115,14 +122,17 @@ def known(plan: Plan, state: RunState, candidate: Candidate) -> Evidence:
 
 
 def selection(plan: Plan, state: RunState) -> Selection | None:
-    """Return the pick by what is known, also before the last candidate is judged."""
-    demand, live = plan.demand, _live(plan, state)
-    judged = [(c, _judging_points(demand, known(plan, state, c))) for c in live]
+    """Return the pick by what is known, also before the last candidate is judged.
+
+    A rung that was not measured takes part with its estimate; when it is picked, it has to be
+    measured next. So only rungs that could change the pick cost a measurement.
+    """
+    judged = [(c, _judging_points(plan, state, c)) for c in _live(plan, state)]
     return pick(
         [o for c, points in judged for o in prefill_options(c, _kind(points, PointKind.PREFILL))],
         [o for c, points in judged for o in decode_options(c, _kind(points, PointKind.DECODE))],
-        demand.targets,
-        demand.workload.isl,
+        plan.demand.targets,
+        plan.demand.workload.isl,
     )
 
 
@@ -163,7 +173,21 @@ def _to_judge(plan: Plan, state: RunState, candidate: Candidate) -> tuple[Cell, 
     evidence_of = known(plan, state, candidate)
     if evidence_of.facts is None:
         return ()
-    return evidence_of.missing(selection_cells(plan.demand, evidence_of)) or None
+    return evidence_of.missing(judging_cells(plan.demand, evidence_of)) or None
+
+
+def _confirm(plan: Plan, state: RunState) -> Action | None:
+    """Return the measurement of a pick that is an estimate so far; None when it is measured."""
+    chosen = selection(plan, state)
+    if chosen is None or chosen.decode.point.source is Source.MEASURED:
+        return None
+    candidate = chosen.decode.candidate
+    another = ladder(plan.demand, known(plan, state, candidate)).another
+    if another is None:
+        return None
+    if candidate.id in state.deployed:
+        return Measure(candidate=candidate, call=call_of((another,)), stage=Stage.SELECTION)
+    return _deploy(plan, state, candidate)
 
 
 def _build_curves(plan: Plan, state: RunState) -> Action:
@@ -194,19 +218,24 @@ def _winners(chosen: Selection) -> tuple[Candidate, ...]:
 
 def _worth_trying(state: RunState, candidate: Candidate, cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Return the cells whose call has not failed too often; a curve can do without one length."""
-    return tuple(c for c in cells if state.attempts.get((candidate.id, c.isl), 0) < MAX_ATTEMPTS)
+    return tuple(c for c in cells if not _failed_too_often(state, candidate, c))
 
 
 def _measure(
     state: RunState, candidate: Candidate, cells: Sequence[Cell], stage: Stage
 ) -> Measure | Reject:
-    call = calls(cells)[0]
-    if stage is Stage.SELECTION and state.attempts.get((candidate.id, call.isl), 0) >= MAX_ATTEMPTS:
+    """Measure all cells in one call; after a failure, one prompt length at a time."""
+    failures = {c.isl: state.attempts.get((candidate.id, c.isl), 0) for c in cells}
+    if stage is Stage.SELECTION and max(failures.values()) >= MAX_ATTEMPTS:
+        isl = max(failures, key=lambda length: failures[length])
         return Reject(
             candidate=candidate,
-            reason=f"measuring it failed {MAX_ATTEMPTS} times at a prompt length of {call.isl}",
+            reason=f"measuring it failed {MAX_ATTEMPTS} times at a prompt length of {isl}",
         )
-    return Measure(candidate=candidate, call=call, stage=stage)
+    if any(failures.values()):
+        shortest = min(failures)
+        cells = [c for c in cells if c.isl == shortest]
+    return Measure(candidate=candidate, call=call_of(cells), stage=stage)
 
 
 def _deploy(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire:
@@ -226,12 +255,22 @@ def _live(plan: Plan, state: RunState) -> list[Candidate]:
     return [c for c in plan.candidates if c.id not in state.rejected]
 
 
-def _judging_points(demand: Demand, known_: Evidence) -> list[Point]:
+def _judging_points(plan: Plan, state: RunState, candidate: Candidate) -> list[Point]:
+    evidence_of = known(plan, state, candidate)
     try:
-        cells = selection_cells(demand, known_)
+        cells = judging_cells(plan.demand, evidence_of)
+        another = ladder(plan.demand, evidence_of).another
     except CandidateFailed:
         return []
-    return [p for c in cells if (p := known_.get(c)) is not None]
+    points = [p for c in cells if (p := evidence_of.get(c)) is not None]
+    if another is None or _failed_too_often(state, candidate, another):
+        return points
+    guess = estimate(plan.demand, evidence_of, another)
+    return points if guess is None else [*points, guess]
+
+
+def _failed_too_often(state: RunState, candidate: Candidate, cell: Cell) -> bool:
+    return state.attempts.get((candidate.id, cell.isl), 0) >= MAX_ATTEMPTS
 
 
 def _kind(points: Iterable[Point], kind: PointKind) -> list[Point]:

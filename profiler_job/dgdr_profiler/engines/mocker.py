@@ -23,6 +23,9 @@ PROFILES_MOUNT = "/profiles"
 LAUNCHER = ("python3", "/opt/dgdr/mocker.py")
 # The mocker's own default, written out: capacity is blocks times this.
 BLOCK_TOKENS = 64
+# NVLink inside one node, in GB/s. The mocker's default is a network between nodes, and would add to
+# every time to first token what its performance data does not hold.
+KV_TRANSFER_GB_PER_S = 450
 DATA_FLAG = "--planner-profile-data"
 # Without a CPU request a pod is starved by anything else on the machine, and its times are no more
 # those of its data.
@@ -108,6 +111,7 @@ class Mocker:
             *("--model-path", self.model_path, "--model-name", self.model_name),
             *("--speedup-ratio", f"{self.speedup_ratio:g}", "--block-size", str(BLOCK_TOKENS)),
             *map(str, blocks),
+            *("--kv-transfer-bandwidth", str(KV_TRANSFER_GB_PER_S)),
             *("--disaggregation-mode", role),
         )
 

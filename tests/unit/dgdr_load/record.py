@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from dgdr_load.load import LoadPhase, LoadSpec
+from dgdr_load.load import LoadPhase, LoadSpec, SyntheticPrompts
 from dgdr_load.runner import run
 
 HERE = Path(__file__).parent
@@ -49,10 +49,8 @@ def _spec(tokenizer: str, phases: tuple[LoadPhase, ...]) -> LoadSpec:
         url=URL,
         model="model",
         tokenizer=tokenizer,
-        isl=64,
-        osl=16,
+        prompts=SyntheticPrompts(isl=64, osl=16, entries=8),
         phases=phases,
-        dataset_entries=8,
         seed=3,
         grace_s=3,
     )

@@ -1,7 +1,9 @@
+import json
+from dataclasses import replace
 from pathlib import PurePath
 
-from dgdr_load.aiperf import command, config
-from dgdr_load.load import LoadPhase, LoadSpec
+from dgdr_load.aiperf import command, config, prompts_file
+from dgdr_load.load import LoadPhase, LoadSpec, Prompt, SyntheticPrompts
 
 FOLDER = PurePath("/out")
 
@@ -11,10 +13,8 @@ def spec(*phases: LoadPhase) -> LoadSpec:
         url="http://q-frontend.ns.svc.cluster.local:8000/",
         model="model",
         tokenizer="/model",
-        isl=2048,
-        osl=96,
+        prompts=SyntheticPrompts(isl=2048, osl=96, entries=32),
         phases=phases,
-        dataset_entries=32,
         seed=7,
         request_timeout_s=45.0,
         grace_s=20.0,
@@ -88,4 +88,27 @@ def test_the_command_names_the_configuration_file() -> None:
         "/out/c.json",
         "--ui",
         "none",
+    ]
+
+
+GIVEN = (Prompt(text="time year", osl=4), Prompt(text='say "x"', osl=96))
+
+
+def test_given_prompts_are_read_from_a_file_in_their_order() -> None:
+    given = replace(spec(LoadPhase(name="p", concurrency=1, requests=2)), prompts=GIVEN)
+    written = config(given, FOLDER)["benchmark"]
+    assert written["dataset"] == {
+        "type": "file",
+        "format": "single_turn",
+        "path": "/out/prompts.jsonl",
+        "sampling": "sequential",
+    }
+    assert written["endpoint"]["extra"] == {"ignore_eos": True}
+
+
+def test_each_given_prompt_has_its_own_answer_length() -> None:
+    lines = [json.loads(line) for line in prompts_file(GIVEN).splitlines()]
+    assert lines == [
+        {"text": "time year", "output_length": 4},
+        {"text": 'say "x"', "output_length": 96},
     ]

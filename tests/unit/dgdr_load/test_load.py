@@ -1,6 +1,6 @@
 import pytest
 
-from dgdr_load.load import InvalidLoad, LoadPhase, LoadSpec
+from dgdr_load.load import InvalidLoad, LoadPhase, LoadSpec, SyntheticPrompts
 
 ONE = LoadPhase(name="one", concurrency=1, requests=5)
 
@@ -10,10 +10,8 @@ def spec(*phases: LoadPhase, isl: int = 64) -> LoadSpec:
         url="http://x",
         model="m",
         tokenizer="/m",
-        isl=isl,
-        osl=16,
+        prompts=SyntheticPrompts(isl=isl, osl=16, entries=8),
         phases=phases,
-        dataset_entries=8,
         seed=3,
     )
 

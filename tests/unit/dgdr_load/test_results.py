@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dgdr_load.load import LoadPhase, LoadSpec
+from dgdr_load.load import LoadPhase, LoadSpec, SyntheticPrompts
 from dgdr_load.results import LoadResult, UnreadableExport, parse
 from dgdr_load.runner import read_exports
 
@@ -24,10 +24,8 @@ def spec(phases: tuple[LoadPhase, ...]) -> LoadSpec:
         url="http://x",
         model="model",
         tokenizer="/model",
-        isl=64,
-        osl=16,
+        prompts=SyntheticPrompts(isl=64, osl=16, entries=8),
         phases=phases,
-        dataset_entries=8,
         seed=3,
     )
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from dgdr_load.load import LoadPhase, LoadSpec
+from dgdr_load.load import LoadPhase, LoadSpec, SyntheticPrompts
 from dgdr_load.runner import OVERHEAD_S, LoadFailed, deadline_s, run
 
 
@@ -11,10 +11,8 @@ def spec(*phases: LoadPhase) -> LoadSpec:
         url="http://x",
         model="m",
         tokenizer="/m",
-        isl=64,
-        osl=16,
+        prompts=SyntheticPrompts(isl=64, osl=16, entries=8),
         phases=phases,
-        dataset_entries=8,
         seed=3,
         request_timeout_s=50,
         grace_s=10,

@@ -6,13 +6,12 @@ import pytest
 from dgdr_api.points import Source
 from dgdr_load.results import LoadResult, Percentiles
 from dgdr_load.steady import Steady
-from dgdr_profiler.core.cells import calls, decode_cell, prefill_cell
-from dgdr_profiler.core.errors import MeasurementFailed
+from dgdr_profiler.core.cells import call_of, decode_cell, prefill_cell
 from dgdr_profiler.core.measured import Measured, points_of
 from support.profiling import TP2, evidence_of
 
 CELLS = (prefill_cell(2048), decode_cell(2048, 96, 1), decode_cell(2048, 96, 8))
-(CALL,) = calls(CELLS)
+CALL = call_of(CELLS)
 
 
 def latency(value: float) -> Percentiles:
@@ -43,12 +42,17 @@ def measured(*results: LoadResult) -> Measured:
     return Measured(results=results, started_at=datetime(2026, 1, 1, tzinfo=UTC), wall_s=30)
 
 
-EARLY = (result("alone", 1), result("fill", 3, steady=None))
+EARLY = (
+    result("p2048", 1, osl_mean=4, steady=None),
+    result("d2048c1", 1),
+    result("f2048", 3, osl_mean=2, steady=None),
+)
 
 
 def test_each_cell_becomes_a_point() -> None:
-    found = points_of(CALL, measured(*EARLY, result("c8", 7.6)), evidence_of(TP2))
-    one, eight, prefill = sorted(found, key=lambda p: (p.kind, p.concurrency))
+    found = points_of(CALL, measured(*EARLY, result("d2048c8", 7.6)), evidence_of(TP2))
+    assert found.failures == {}
+    one, eight, prefill = sorted(found.points, key=lambda p: (p.kind, p.concurrency))
     assert (prefill.ttft_ms, prefill.itl_ms, prefill.isl) == (120, None, 2057)
     assert (one.effective_concurrency, one.itl_ms) == (1, 11)
     assert (eight.effective_concurrency, eight.output_tokens_per_s) == (7.6, 80)
@@ -60,21 +64,25 @@ def test_each_cell_becomes_a_point() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        pytest.param({"completed": 15}, r"requests were lost.*1 of 16.*hung", id="hung"),
+        pytest.param({"completed": 15}, "lost 1 of 16: they hung, or were cut off", id="hung"),
         pytest.param(
             {"completed": 15, "errors": 1, "error_messages": ("500: no worker",)},
-            "500: no worker",
+            "lost 1 of 16: 500: no worker",
             id="failed",
         ),
         pytest.param({"steady": None}, "never in flight together", id="no steady part"),
         pytest.param({"ttft_ms": None}, "no time to first token", id="no latency"),
+        pytest.param({"osl_mean": 40}, "answers had 40 tokens and not 96", id="short answers"),
     ],
 )
-def test_a_doubtful_measurement_becomes_no_point(changes: dict[str, object], words: str) -> None:
-    with pytest.raises(MeasurementFailed, match=words):
-        points_of(CALL, measured(*EARLY, result("c8", 7.6, **changes)), evidence_of())
+def test_a_doubtful_phase_becomes_no_point_and_spoils_no_other(
+    changes: dict[str, object], words: str
+) -> None:
+    found = points_of(CALL, measured(*EARLY, result("d2048c8", 7.6, **changes)), evidence_of())
+    assert len(found.points) == 2
+    assert words in found.failures[2048]
 
 
 def test_a_phase_without_a_result_is_named() -> None:
-    with pytest.raises(MeasurementFailed, match="phases without a result: c8"):
-        points_of(CALL, measured(*EARLY), evidence_of())
+    found = points_of(CALL, measured(*EARLY), evidence_of())
+    assert found.failures == {2048: "phase d2048c8 has no result"}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgdr_api.points import PointKind
+from dgdr_api.points import PointKind, Source
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.pick import Selection
@@ -162,10 +162,11 @@ def test_nothing_measured_is_a_failure_with_every_reason() -> None:
 
 def test_a_curve_does_without_a_prompt_length_that_keeps_failing() -> None:
     machine = Machine(plan(TP1))
-    actions = run(machine, broken=lambda _, call: call.isl == 6144)
-    tried = [a for a in actions if isinstance(a, Measure) and a.call.isl == 6144]
-    assert len(tried) == 2
+    actions = run(machine, broken=lambda _, call: 6144 in call.isls)
+    tried = [a.call.isls for a in actions if isinstance(a, Measure) and 6144 in a.call.isls]
+    assert tried == [(256, 738, 6144), (6144,)]
     selected(actions)
+    assert {c.isl for _, c in machine.measured} == {256, 738, 2048}
 
 
 def test_after_the_deadline_nothing_is_started_but_what_was_judged_counts() -> None:
@@ -196,6 +197,25 @@ def test_unreachable_targets_are_a_pick_that_says_so() -> None:
     chosen = selected(run(machine))
     assert not chosen.sla_reachable
     assert "nothing measured holds the targets (TTFT 1 ms, ITL 1 ms)" in chosen.reason
+
+
+def test_a_candidate_is_judged_by_one_call_and_the_winner_drawn_by_another() -> None:
+    calls = [a.candidate for a in run(Machine(plan())) if isinstance(a, Measure)]
+    assert len(calls) <= 3 + 2 + 1
+
+
+def test_a_rung_that_cannot_change_the_pick_is_not_measured() -> None:
+    # At 12 ms TP 1 holds with 1 in flight only; whatever lies between 1 and 8 there cannot win.
+    machine = Machine(plan(of=demand(itl=19)))
+    run(machine)
+    of_tp1 = [c for name, c in machine.measured if name == TP1.id and c.isl == 2048]
+    assert len([c for c in of_tp1 if c.kind is PointKind.DECODE]) == 3
+
+
+def test_the_pick_is_always_a_measured_point() -> None:
+    for itl in (5, 12, 19, 24, 30, 60):
+        chosen = selected(run(Machine(plan(of=demand(itl=itl)))))
+        assert chosen.decode.point.source is Source.MEASURED
 
 
 def test_selection_comes_before_curves() -> None:
