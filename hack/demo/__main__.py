@@ -13,8 +13,8 @@ NAMESPACE = "dgdr-demo"
 DGDR = "qwen"
 DGD = f"{DGDR}-dgd"
 URL = f"http://{DGD}-frontend.{NAMESPACE}.svc.cluster.local:8000"
-HIGH = loads.Load(name="load-high", url=URL, rate_per_s=12, requests=720, isl=2048, osl=64)
-LOW = loads.Load(name="load-low", url=URL, rate_per_s=2, requests=120, isl=2048, osl=64)
+HIGH = loads.Load(name="load-high", url=URL, rate_per_s=6, requests=480, isl=2048, osl=64)
+LOW = loads.Load(name="load-low", url=URL, rate_per_s=1, requests=60, isl=2048, osl=64)
 
 
 def request_deployment(kube: Kube) -> None:

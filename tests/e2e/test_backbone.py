@@ -81,7 +81,7 @@ def test_the_choice_is_the_fewest_gpus_that_meet_the_targets(kube: Kube) -> None
 @pytest.mark.usefixtures("profiled")
 def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(kube: Kube) -> None:
     scaling.shrink_soon(kube, DGD, NAMESPACE)
-    high = loads.Load(name="high", url=URL, rate_per_s=12, requests=720, isl=2048, osl=64)
+    high = loads.Load(name="high", url=URL, rate_per_s=6, requests=480, isl=2048, osl=64)
     loads.start_load(kube, high, NAMESPACE)
     wait_for(
         "more replicas, Ready",
@@ -91,7 +91,7 @@ def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(kube: 
     result = loads.load_result(kube, high, NAMESPACE)
     assert result["completed"] == result["sent"] == high.requests
 
-    low = loads.Load(name="low", url=URL, rate_per_s=2, requests=120, isl=2048, osl=64)
+    low = loads.Load(name="low", url=URL, rate_per_s=1, requests=60, isl=2048, osl=64)
     loads.start_load(kube, low, NAMESPACE)
     result = loads.load_result(kube, low, NAMESPACE)
     assert result["completed"] == result["sent"] == low.requests

@@ -14,8 +14,8 @@ from dgdr_api.points import Point, PointKind
 from hack.demo.kube import Kube, Manifest
 from hack.mocker_profiles import itl_ms, ttft_ms
 
-SPEEDUP_RATIO = 0.25
-"""As in examples/demo/policy.yaml: all simulated times are four times as long."""
+SPEEDUP_RATIO = 0.125
+"""As in examples/demo/policy.yaml: all simulated times are eight times as long."""
 
 
 def points_of(kube: Kube, dgdr: str, namespace: str) -> list[Point]:
