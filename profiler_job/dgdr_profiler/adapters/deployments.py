@@ -1,11 +1,8 @@
 """Candidates as DynamoGraphDeployments: create, wait until they serve, delete until gone."""
 
 import asyncio
-import json
 import logging
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +12,7 @@ from dgdr_api.graph import Graph, Role
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
 from dgdr_api.request import OwnerReference
+from dgdr_profiler.adapters.endpoint import serves
 from dgdr_profiler.adapters.kube import DGD, POD, WORKER_METADATA, AlreadyExists, ClusterError, Kube
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.errors import CandidateFailed
@@ -24,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 0.5
 GONE_TIMEOUT_S = 180.0
-HTTP_TIMEOUT_S = 5.0
 
 
 class KubeDeployments:
@@ -47,7 +44,7 @@ class KubeDeployments:
         deadline_s = time.monotonic() + self._ready_timeout_s
         await self._until(deadline_s, graph, lambda: self._serves(graph))
         url = frontend_url(graph)
-        await self._until(deadline_s, graph, lambda: _lists(url, model))
+        await self._until(deadline_s, graph, lambda: serves(url, model))
         return await self._facts(graph)
 
     async def retire(self, graph: Graph) -> None:
@@ -151,17 +148,3 @@ def _role(pod: dict[str, Any]) -> str | None:
     labels = pod["metadata"].get("labels") or {}
     value = labels.get(names.Label.COMPONENT_TYPE.value)
     return None if value is None else str(value)
-
-
-async def _lists(url: str, model: str) -> bool:
-    """Whether the endpoint lists the model; a Ready frontend may still know none."""
-    return model in await asyncio.to_thread(_models, url)
-
-
-def _models(url: str) -> list[str]:
-    try:
-        with urllib.request.urlopen(f"{url}/v1/models", timeout=HTTP_TIMEOUT_S) as answer:
-            listed = json.load(answer)
-    except (urllib.error.URLError, OSError, ValueError):
-        return []
-    return [str(entry.get("id")) for entry in listed.get("data") or ()]

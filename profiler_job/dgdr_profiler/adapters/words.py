@@ -5,15 +5,13 @@ tokens its words have, and the server counts every prompt again when it is measu
 """
 
 import asyncio
-import json
 import random
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 
 from dgdr_load.load import Prompt
+from dgdr_profiler.adapters.endpoint import prompt_tokens
 from dgdr_profiler.core.cells import PromptRef
 from dgdr_profiler.core.errors import MeasurementFailed
 
@@ -27,7 +25,6 @@ side kind head house service friend father power hour game line end member law c
 WORDS = tuple(_TEXT.split())
 # Whole rounds of all words, so that the slope between them is exact.
 SHORT_WORDS, LONG_WORDS = len(WORDS), 10 * len(WORDS)
-TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ async def scale(url: str, model: str, seed: int) -> Scale:
     """
     source = random.Random(seed)
     counts = [
-        await asyncio.to_thread(_tokens, url, model, _text(source, words))
+        await asyncio.to_thread(prompt_tokens, url, model, _text(source, words))
         for words in (SHORT_WORDS, LONG_WORDS)
     ]
     per_word = (counts[1] - counts[0]) / (LONG_WORDS - SHORT_WORDS)
@@ -74,17 +71,3 @@ def _text(source: random.Random, words: int) -> str:
     """Shuffle the words round after round: as random as need be, but of even length in tokens."""
     rounds = (source.sample(WORDS, len(WORDS)) for _ in range(-(-words // len(WORDS))))
     return " ".join(list(chain.from_iterable(rounds))[:words])
-
-
-def _tokens(url: str, model: str, text: str) -> int:
-    body = {"model": model, "messages": [{"role": "user", "content": text}], "max_tokens": 1}
-    request = urllib.request.Request(
-        f"{url}/v1/chat/completions",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            return int(json.load(answer)["usage"]["prompt_tokens"])
-    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as exc:
-        raise MeasurementFailed(f"{url} does not say how many tokens a prompt has: {exc}") from exc
