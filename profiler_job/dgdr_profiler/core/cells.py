@@ -3,6 +3,8 @@
 A call costs about ten seconds before it measures anything, so it takes as many cells as there are,
 one prompt length after another:
 
+* ``warm``: a few short prompts. In its first second the load tool still starts processes, and an
+  engine compiles what it has not needed before; neither belongs to a time to first token.
 * prefill, ``p<isl>``: one request after another, prompts that no cache has seen, short answers.
 * decode, ``d<isl>c<n>``: n requests in flight, smallest n first. The batch that they reached is
   what counts, so it does not matter how many of their prompts are in a cache.
@@ -15,6 +17,11 @@ from dataclasses import dataclass
 
 from dgdr_api.points import PointKind
 from dgdr_load.load import LoadPhase
+
+WARM = "warm"
+WARM_REQUESTS = 8
+# Not a number of any pool: a prompt that was sent for warmth would be cached.
+WARM_FROM = 1_000_000
 
 # A median of five is not moved by the one slow first request.
 PREFILL_REQUESTS = 5
@@ -79,10 +86,14 @@ class Call:
 
     def phases(self) -> tuple[PlannedPhase, ...]:
         """Return the phases in their order."""
-        return tuple(
-            phase
-            for isl in self.isls
-            for phase in _of_length(isl, sorted(c for c in self.cells if c.isl == isl))
+        warm = _pool(min(self.isls), PREFILL_OSL, WARM_FROM, WARM_REQUESTS)
+        return (
+            _phase(WARM, 1, warm, warmup=True),
+            *(
+                phase
+                for isl in self.isls
+                for phase in _of_length(isl, sorted(c for c in self.cells if c.isl == isl))
+            ),
         )
 
 

@@ -221,6 +221,7 @@ def names(*cells: Cell) -> list[str]:
 def test_one_call_measures_all_prompt_lengths_smallest_batch_first() -> None:
     cells = [decode_cell(64, 96, n) for n in (30, 1)]
     assert names(prefill_cell(512), prefill_cell(64), *cells) == [
+        "warm",
         "p64",
         "d64c1",
         "f64",
@@ -230,9 +231,11 @@ def test_one_call_measures_all_prompt_lengths_smallest_batch_first() -> None:
 
 
 def test_prefill_meets_prompts_that_nothing_has_sent() -> None:
-    first, *_ = call_of([prefill_cell(64), decode_cell(64, 96, 4)]).phases()
+    warm, first, *_ = call_of([prefill_cell(64), decode_cell(64, 96, 4)]).phases()
+    assert warm.load.warmup
     assert first.load.name == "p64"
     assert len(set(first.prompts)) == len(first.prompts) == 5
+    assert not {p.number for p in warm.prompts} & {p.number for p in first.prompts}
 
 
 def test_every_prompt_was_sent_once_before_the_largest_batch() -> None:
@@ -251,4 +254,9 @@ def test_no_prompt_is_twice_in_flight(n: int) -> None:
 
 def test_answers_are_short_where_only_the_first_token_counts() -> None:
     phases = call_of([prefill_cell(64), decode_cell(64, 96, 30)]).phases()
-    assert {p.load.name: p.prompts[0].osl for p in phases} == {"p64": 4, "f64": 2, "d64c30": 96}
+    assert {p.load.name: p.prompts[0].osl for p in phases} == {
+        "warm": 4,
+        "p64": 4,
+        "f64": 2,
+        "d64c30": 96,
+    }
