@@ -1,0 +1,226 @@
+from typing import Any
+
+import pytest
+
+from dgdr_api.codec_v1beta1 import encode
+from dgdr_api.graph import Graph
+from dgdr_api.models.dgdr_v1beta1 import ProfilingPhase
+from dgdr_api.request import OwnerReference, ProfilingRequest
+from dgdr_profiler.adapters import deployments as adapter
+from dgdr_profiler.adapters import records as store
+from dgdr_profiler.adapters.deployments import KubeDeployments
+from dgdr_profiler.adapters.kube import CONFIG_MAP, DGD, POD, ClusterError
+from dgdr_profiler.adapters.records import POINTS_PER_MAP, KubeRecords
+from dgdr_profiler.core.cells import decode_cell, prefill_cell
+from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.progress import Progress
+from dgdr_profiler.engines.vllm import Vllm
+from dgdr_profiler.ports import Result
+from support.profiler_ports import MemoryKube
+from support.profiling import TP1, TP2, point
+
+OWNER = OwnerReference(
+    api_version="nvidia.com/v1beta1",
+    kind="DynamoGraphDeploymentRequest",
+    name="q",
+    uid="uid-1",
+)
+REQUEST = ProfilingRequest.model_validate(
+    {
+        "dgdrName": "q",
+        "namespace": "ns",
+        "uid": "uid-1",
+        "spec": {"model": "m"},
+        "ownerReference": OWNER.to_json(),
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "POLL_S", 0)
+    monkeypatch.setattr(store, "POLL_S", 0)
+    monkeypatch.setattr(store, "COLLECTED_TIMEOUT_S", 0)
+    monkeypatch.setattr(adapter, "GONE_TIMEOUT_S", 0)
+
+
+async def records(kube: MemoryKube) -> KubeRecords:
+    made = KubeRecords(kube, REQUEST)  # type: ignore[arg-type]
+    await made.open()
+    return made
+
+
+def output(kube: MemoryKube) -> dict[str, Any]:
+    return kube.objects["configmaps", "dgdr-output-q"]
+
+
+async def test_the_output_says_running_and_belongs_to_the_request() -> None:
+    kube = MemoryKube()
+    await records(kube)
+    made = output(kube)
+    assert made["data"] == {"profiler_status": "running"}
+    assert made["metadata"]["ownerReferences"] == [OWNER.to_json()]
+    assert made["metadata"]["labels"]["dgdr.nvidia.com/name"] == "q"
+
+
+async def test_a_new_pod_takes_back_the_failure_of_the_one_before() -> None:
+    kube = MemoryKube()
+    await (await records(kube)).fail("AIPerf is missing")
+    assert output(kube)["data"]["profiler_error"] == "AIPerf is missing"
+    await records(kube)
+    assert output(kube)["data"] == {"profiler_status": "running"}
+
+
+async def test_progress_is_shown_in_upstreams_keys() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    await of.show(Progress(phase=ProfilingPhase.BUILDING_CURVES, message="3 of 9 points"))
+    assert output(kube)["data"]["phase"] == "BuildingCurves"
+    assert output(kube)["data"]["message"] == "3 of 9 points"
+
+
+async def test_the_result_is_one_write() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    before = len(kube.writes)
+    await of.succeed(Result(texts={"final_config.yaml": "x"}, binaries={"a.png": b"\x89"}))
+    assert len(kube.writes) == before + 1
+    assert output(kube)["data"]["profiler_status"] == "success"
+    assert output(kube)["data"]["phase"] == "Done"
+    assert output(kube)["binaryData"] == {"a.png": "iQ=="}
+
+
+async def test_points_of_a_call_are_one_write_and_read_back() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    pair = (point(TP1, prefill_cell(64)), point(TP1, decode_cell(64, 96, 4)))
+    before = len(kube.writes)
+    await of.add(pair)
+    # One to make the ConfigMap, one for both points.
+    assert len(kube.writes) == before + 2
+    assert set(await (await records(kube)).points()) == set(pair)
+    made = kube.objects["configmaps", "dgdr-points-q-0"]
+    assert made["metadata"]["labels"]["dgdr.dev/run"] == "uid-1"
+
+
+async def test_a_full_config_map_is_followed_by_another() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    for isl in range(1, POINTS_PER_MAP + 2):
+        await of.add((point(TP2, prefill_cell(isl)),))
+    assert kube.names(CONFIG_MAP) == ["dgdr-output-q", "dgdr-points-q-0", "dgdr-points-q-1"]
+    assert len(await of.points()) == POINTS_PER_MAP + 1
+
+
+async def test_an_unreadable_point_is_no_point() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    await of.add((point(TP1, prefill_cell(64)),))
+    await kube.merge(CONFIG_MAP, "dgdr-points-q-0", {"data": {"bad": "{"}})
+    assert len(await of.points()) == 1
+
+
+async def test_the_output_of_an_earlier_request_of_the_same_name_is_not_written_to() -> None:
+    kube = MemoryKube()
+    await records(kube)
+    output(kube)["metadata"]["ownerReferences"][0]["uid"] = "uid-0"
+    with pytest.raises(ClusterError, match="belongs to another request of the same name"):
+        await records(kube)
+
+
+GRAPH = Vllm(image="i", model="m").template("q-p-tp1").with_(labels={"dgdr.dev/run": "uid-1"})
+
+
+def deployments(kube: MemoryKube, timeout_s: float = 0) -> KubeDeployments:
+    return KubeDeployments(kube, OWNER, timeout_s)  # type: ignore[arg-type]
+
+
+def standing(graph: Graph = GRAPH, **metadata: Any) -> dict[str, Any]:
+    manifest = encode(graph)
+    manifest["metadata"] |= {"generation": 1, **metadata}
+    return manifest
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    labels = {
+        "nvidia.com/dynamo-graph-deployment-name": "q-p-tp1",
+        "nvidia.com/dynamo-component-type": "decode",
+    }
+    container = {"name": "main", "imageID": "i@sha256:abc", "restartCount": 0, **status}
+    return {
+        "metadata": {"name": "d-1", "labels": labels},
+        "status": {"containerStatuses": [container]},
+    }
+
+
+async def test_a_stuck_pod_fails_the_candidate_at_once_with_its_last_words() -> None:
+    kube = MemoryKube()
+    kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
+    kube.logs["d-1"] = "RuntimeError: CUDA out of memory\n"
+    with pytest.raises(CandidateFailed, match="CrashLoopBackOff; its log ends: RuntimeError"):
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m")
+
+
+async def test_a_candidate_that_does_not_come_up_in_time_says_what_the_scheduler_says() -> None:
+    kube = MemoryKube()
+    homeless = pod()
+    homeless["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "message": "Insufficient nvidia.com/gpu"}
+    ]
+    kube.put(POD, homeless)
+    with pytest.raises(CandidateFailed, match="not serving after 0 s: pod d-1: Insufficient"):
+        await deployments(kube).deploy(GRAPH, "m")
+    assert kube.objects["dynamographdeployments", "q-p-tp1"]["metadata"]["ownerReferences"] == [
+        OWNER.to_json()
+    ]
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+async def test_a_refused_deployment_fails_the_candidate_only(code: int) -> None:
+    kube = MemoryKube()
+    kube.refused = ClusterError("admission webhook denied", code)
+    with pytest.raises(CandidateFailed, match="was refused: admission webhook denied"):
+        await deployments(kube).deploy(GRAPH, "m")
+
+
+async def test_an_equal_candidate_of_this_run_is_adopted() -> None:
+    kube = MemoryKube()
+    kube.put(DGD, standing())
+    with pytest.raises(CandidateFailed, match="not serving"):
+        await deployments(kube).deploy(GRAPH, "m")
+    assert kube.writes == []
+
+
+async def test_a_candidate_of_another_shape_is_made_again() -> None:
+    kube = MemoryKube()
+    kube.put(DGD, standing(GRAPH.with_(backend="sglang")))
+    with pytest.raises(CandidateFailed, match="not serving"):
+        await deployments(kube).deploy(GRAPH, "m")
+    assert [verb for verb, _, _ in kube.writes] == ["delete", "create"]
+
+
+async def test_a_deployment_of_somebody_else_is_neither_taken_nor_deleted() -> None:
+    kube = MemoryKube()
+    kube.put(DGD, standing(labels={"dgdr.dev/run": "uid-9"}))
+    of = deployments(kube)
+    assert not await of.standing(GRAPH)
+    with pytest.raises(CandidateFailed, match="is not of this run"):
+        await of.deploy(GRAPH, "m")
+    await of.retire(GRAPH)
+    assert kube.writes == []
+
+
+async def test_retiring_waits_for_the_pods_whose_gpus_are_wanted() -> None:
+    kube = MemoryKube()
+    kube.put(DGD, standing())
+    kube.put(POD, pod())
+    with pytest.raises(ClusterError, match="still there 0 s after its deletion"):
+        await deployments(kube).retire(GRAPH)
+
+
+async def test_a_candidate_that_is_going_does_not_stand() -> None:
+    kube = MemoryKube()
+    kube.put(DGD, standing())
+    assert await deployments(kube).standing(GRAPH)
+    kube.put(DGD, standing(deletionTimestamp="2026-01-01T00:00:00Z"))
+    assert not await deployments(kube).standing(GRAPH)
