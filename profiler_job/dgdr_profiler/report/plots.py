@@ -16,6 +16,7 @@ from dgdr_profiler.core.curves import context
 
 SIZE_INCHES = (8.0, 4.8)
 DPI = 150
+SAME_CONTEXT = 1.05
 STEPS = 200
 # Head-room above the highest mark, for the legend and the target's label.
 ROOM = 1.18
@@ -60,10 +61,9 @@ def decode_png(
     """Draw the time between tokens over the batch, one line for each context length."""
     figure, axes = _sheet(titles.of("Decode"), "requests decoded together", "ITL (ms)")
     surface = DecodeSurface.of(data)
-    contexts = sorted({context(p) for p in points})
-    groups = [[p for p in points if context(p) == length] for length in contexts]
-    for number, (length, group) in enumerate(zip(contexts, groups, strict=True)):
+    for number, group in enumerate(_by_context(points)):
         color = COLORS[number % len(COLORS)]
+        length = sum(context(p) for p in group) / len(group)
         batches = np.linspace(1, max(_batch(p) for p in group), STEPS)
         fitted = [surface.itl_ms(batch, length).value_ms for batch in batches]
         axes.plot(batches, fitted, color=color, linewidth=1.8, alpha=0.75)
@@ -71,6 +71,17 @@ def decode_png(
         _marks(axes, marks, color, f"context {length:,.0f} tokens")
     _target(axes, target_ms, "ITL target")
     return _png(figure, axes)
+
+
+def _by_context(points: Sequence[Point]) -> list[list[Point]]:
+    """Group points of about the same context: prompts of one asked length differ by few tokens."""
+    groups: list[list[Point]] = []
+    for point in sorted(points, key=context):
+        if groups and context(point) <= SAME_CONTEXT * context(groups[-1][0]):
+            groups[-1].append(point)
+        else:
+            groups.append([point])
+    return groups
 
 
 def _batch(point: Point) -> float:

@@ -1,28 +1,37 @@
-"""What a plot shows, as far as a test can say; how it looks is for eyes."""
+"""What a picture looks like is for eyes; here only that it is one, and always the same."""
 
-from dgdr_api.points import Point, PointKind, Source
-from dgdr_profiler.report.plots import _by_context
+import pytest
 
+from dgdr_api.points import Point, Source
+from dgdr_profiler.core.cells import decode_cell, prefill_cell
+from dgdr_profiler.core.curves import decode_data, prefill_data
+from dgdr_profiler.report.plots import Titles, decode_png, prefill_png
+from support.profiling import TP1, point
 
-def decode(isl: int, batch: float) -> Point:
-    return Point(
-        key=f"{isl}-{batch}",
-        candidate="p-tp1",
-        kind=PointKind.DECODE,
-        isl=isl,
-        osl=64,
-        concurrency=round(batch),
-        effective_concurrency=batch,
-        itl_ms=10.0 + batch,
-        requests=8,
-        completed=8,
-        gpus=1,
-        source=Source.MEASURED,
-        started_at="2026-01-01T00:00:00Z",
-        wall_s=1.0,
-    )
+TITLES = Titles(model="Qwen/Qwen3-8B", mapping="TP=1", gpu="NVIDIA-H200")
+PREFILL = [point(TP1, prefill_cell(isl)) for isl in (256, 738, 2048, 6144)]
+DECODE = [point(TP1, decode_cell(isl, 96, n)) for isl in (256, 2048) for n in (1, 8, 30)]
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def test_prompts_that_differ_by_a_few_tokens_share_a_line() -> None:
-    points = [decode(2049, 1), decode(255, 6), decode(2048, 16), decode(257, 1)]
-    assert [[p.isl for p in group] for group in _by_context(points)] == [[255, 257], [2048, 2049]]
+def draw_prefill(points: list[Point], target_ms: float | None) -> bytes:
+    return prefill_png(prefill_data(points), points, TITLES, target_ms)
+
+
+def draw_decode(points: list[Point], target_ms: float | None) -> bytes:
+    return decode_png(decode_data(points, 65536), points, TITLES, target_ms)
+
+
+@pytest.mark.parametrize("target_ms", [300.0, None, float("inf")])
+def test_curves_are_drawn_with_and_without_a_target(target_ms: float | None) -> None:
+    assert draw_prefill(PREFILL, target_ms).startswith(PNG)
+    assert draw_decode(DECODE, target_ms).startswith(PNG)
+
+
+def test_equal_data_give_equal_pictures() -> None:
+    assert draw_decode(DECODE, 30) == draw_decode(DECODE, 30)
+
+
+def test_estimated_points_look_different() -> None:
+    estimated = [p.model_copy(update={"source": Source.ESTIMATED}) for p in DECODE]
+    assert draw_decode(estimated, 30) != draw_decode(DECODE, 30)
