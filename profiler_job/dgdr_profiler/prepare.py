@@ -8,14 +8,14 @@ from dgdr_api.graph import Graph
 from dgdr_api.problem import summary
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.validate import problems
+from dgdr_profiler.core.actions import Plan
 from dgdr_profiler.core.candidate import Candidate, Infeasible
+from dgdr_profiler.core.demand import DEFAULT_DECODE_POINTS, DEFAULT_PREFILL_POINTS, Demand
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
-from dgdr_profiler.core.plan import DEFAULT_DECODE_POINTS, DEFAULT_PREFILL_POINTS, Demand
 from dgdr_profiler.core.prior import by_promise
 from dgdr_profiler.core.render import Setting, candidate_graph, subject_of
 from dgdr_profiler.core.search import SearchLimits, SearchSpace, search
-from dgdr_profiler.core.strategy import Plan
 from dgdr_profiler.core.targets import targets_of, workload_of
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, profile_key
 from dgdr_profiler.engines.registry import candidate_engine, final_engine

@@ -10,13 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from dgdr_api.graph import Graph
-from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.errors import CandidateFailed, MeasurementFailed
-from dgdr_profiler.core.measured import points_of
-from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.progress import STARTING, progress
-from dgdr_profiler.core.report import Ledger, Stay
-from dgdr_profiler.core.strategy import (
+from dgdr_profiler.core.actions import (
     Deploy,
     Fail,
     Finish,
@@ -25,9 +19,14 @@ from dgdr_profiler.core.strategy import (
     Reject,
     Retire,
     RunState,
-    known,
-    next_action,
 )
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.errors import CandidateFailed, MeasurementFailed
+from dgdr_profiler.core.measured import points_of
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.progress import STARTING, progress
+from dgdr_profiler.core.report import Ledger, Stay
+from dgdr_profiler.core.strategy import known, next_action
 from dgdr_profiler.ports import Deployments, LoadTool, Records
 
 logger = logging.getLogger(__name__)
@@ -145,12 +144,13 @@ class Run:
         self.state = replace(self.state, points=(*self.state.points, *found.points))
         self._failed(candidate, found.failures)
 
-    def _failed(self, candidate: Candidate, failures: Mapping[int, str]) -> None:
-        attempts = dict(self.state.attempts)
-        for isl, reason in failures.items():
+    def _failed(self, candidate: Candidate, reasons: Mapping[int, str]) -> None:
+        failures = dict(self.state.failures)
+        for isl, reason in reasons.items():
             self._note(f"{candidate.label}, prompt length {isl}: {reason}")
-            attempts[candidate.id, isl] = attempts.get((candidate.id, isl), 0) + 1
-        self.state = replace(self.state, attempts=attempts)
+            place = (candidate.id, isl)
+            failures[place] = (*failures.get(place, ()), reason)
+        self.state = replace(self.state, failures=failures)
 
     def _reject(self, candidate: Candidate, reason: str) -> None:
         self._note(f"{candidate.label} given up: {reason}")

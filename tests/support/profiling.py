@@ -4,12 +4,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from dgdr_api.points import Point, PointKind, Source
+from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate, EngineFacts
 from dgdr_profiler.core.cells import Call, Cell
+from dgdr_profiler.core.demand import Demand
 from dgdr_profiler.core.evidence import Evidence, evidence
-from dgdr_profiler.core.plan import Demand
 from dgdr_profiler.core.point_key import Subject
-from dgdr_profiler.core.strategy import Plan, RunState, known
+from dgdr_profiler.core.strategy import known
 from dgdr_profiler.core.targets import Targets, Workload
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -148,10 +149,11 @@ class Machine:
         self.state = replace(self.state, points=(*self.state.points, *points))
 
     def fail(self, candidate: Candidate, call: Call) -> None:
-        failed = dict(self.state.attempts)
+        failures = dict(self.state.failures)
         for isl in call.isls:
-            failed[candidate.id, isl] = failed.get((candidate.id, isl), 0) + 1
-        self.state = replace(self.state, attempts=failed)
+            place = (candidate.id, isl)
+            failures[place] = (*failures.get(place, ()), "requests were lost")
+        self.state = replace(self.state, failures=failures)
 
     def reject(self, candidate: Candidate, reason: str) -> None:
         self.state = replace(self.state, rejected={**self.state.rejected, candidate.id: reason})

@@ -5,10 +5,7 @@ from typing import assert_never
 
 from dgdr_api.models.dgdr_v1beta1 import ProfilingPhase
 from dgdr_api.points import PointKind
-from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.plan import judging_cells
-from dgdr_profiler.core.strategy import (
+from dgdr_profiler.core.actions import (
     Action,
     Deploy,
     Fail,
@@ -19,10 +16,11 @@ from dgdr_profiler.core.strategy import (
     Retire,
     RunState,
     Stage,
-    curve_cells,
-    known,
-    selection,
 )
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.ladder import judging_cells
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.strategy import curve_cells, known, selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

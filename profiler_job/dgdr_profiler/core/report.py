@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dgdr_api.points import Point
+from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.strategy import Plan, RunState
 
 VERSION = 1
 

@@ -4,110 +4,31 @@ Whoever runs it carries the action out, adds what came of it to the state, and a
 restart the state is what was stored, so the same questions lead to the end by a shorter way.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 
 from dgdr_api.points import Point, PointKind, Source
-from dgdr_profiler.core.candidate import Candidate, EngineFacts, Infeasible
-from dgdr_profiler.core.cells import Call, Cell, call_of
+from dgdr_profiler.core.actions import (
+    Action,
+    Deploy,
+    Fail,
+    Finish,
+    Measure,
+    Plan,
+    Reject,
+    Retire,
+    RunState,
+    Stage,
+)
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.cells import Cell, call_of
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
+from dgdr_profiler.core.grid import decode_cells, prefill_cells
+from dgdr_profiler.core.ladder import estimate, judging_cells, ladder
 from dgdr_profiler.core.pick import Selection, decode_options, pick, prefill_options
-from dgdr_profiler.core.plan import (
-    Demand,
-    decode_cells,
-    estimate,
-    judging_cells,
-    ladder,
-    prefill_cells,
-)
-from dgdr_profiler.core.point_key import Subject
 
 MAX_ATTEMPTS = 2
 """What failed twice will fail again; the rest of the run must not wait for it."""
-
-
-class Stage(StrEnum):
-    """What a measurement is for."""
-
-    SELECTION = "selection"
-    CURVES = "curves"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a run works with; fixed from its start to its end.
-
-    Candidates together hold at most ``gpus_at_once``, the generated deployment ``total_gpus``.
-    """
-
-    demand: Demand
-    candidates: tuple[Candidate, ...]
-    subjects: Mapping[str, Subject]
-    infeasible: tuple[Infeasible, ...] = ()
-    gpus_at_once: int | None = None
-    total_gpus: int | None = None
-    deadline_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
-    """What is known so far. ``attempts`` counts failures by candidate and prompt length."""
-
-    points: tuple[Point, ...] = ()
-    deployed: Mapping[str, EngineFacts] = field(default_factory=dict)
-    rejected: Mapping[str, str] = field(default_factory=dict)
-    attempts: Mapping[tuple[str, int], int] = field(default_factory=dict)
-    elapsed_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deploy:
-    """Bring a candidate up."""
-
-    candidate: Candidate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """Make one call of the load tool against a candidate that is up."""
-
-    candidate: Candidate
-    call: Call
-    stage: Stage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retire:
-    """Take a candidate down, and wait until its GPUs are free."""
-
-    candidate: Candidate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reject:
-    """Give a candidate up."""
-
-    candidate: Candidate
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
-    """Everything is measured."""
-
-    selection: Selection
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fail:
-    """Nothing can be picked."""
-
-    reason: str
-
-
-Action = Deploy | Measure | Retire | Reject | Finish | Fail
 
 
 def next_action(plan: Plan, state: RunState) -> Action:
@@ -225,13 +146,11 @@ def _measure(
     state: RunState, candidate: Candidate, cells: Sequence[Cell], stage: Stage
 ) -> Measure | Reject:
     """Measure all cells in one call; after a failure, one prompt length at a time."""
-    failures = {c.isl: state.attempts.get((candidate.id, c.isl), 0) for c in cells}
-    if stage is Stage.SELECTION and max(failures.values()) >= MAX_ATTEMPTS:
-        isl = max(failures, key=lambda length: failures[length])
-        return Reject(
-            candidate=candidate,
-            reason=f"measuring it failed {MAX_ATTEMPTS} times at a prompt length of {isl}",
-        )
+    failures = {c.isl: _failures(state, candidate, c) for c in cells}
+    hopeless = [isl for isl, texts in failures.items() if len(texts) >= MAX_ATTEMPTS]
+    if stage is Stage.SELECTION and hopeless:
+        texts = failures[hopeless[0]]
+        return Reject(candidate=candidate, reason=f"failed {len(texts)} times: {texts[-1]}")
     if any(failures.values()):
         shortest = min(failures)
         cells = [c for c in cells if c.isl == shortest]
@@ -269,8 +188,12 @@ def _judging_points(plan: Plan, state: RunState, candidate: Candidate) -> list[P
     return points if guess is None else [*points, guess]
 
 
+def _failures(state: RunState, candidate: Candidate, cell: Cell) -> tuple[str, ...]:
+    return state.failures.get((candidate.id, cell.isl), ())
+
+
 def _failed_too_often(state: RunState, candidate: Candidate, cell: Cell) -> bool:
-    return state.attempts.get((candidate.id, cell.isl), 0) >= MAX_ATTEMPTS
+    return len(_failures(state, candidate, cell)) >= MAX_ATTEMPTS
 
 
 def _kind(points: Iterable[Point], kind: PointKind) -> list[Point]:

@@ -7,6 +7,7 @@ from dgdr_api.names import OutputKey
 from dgdr_api.points import Point, PointKind
 from dgdr_api.request import ProfilingRequest
 from dgdr_perf.npz import write_decode, write_prefill
+from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.curves import decode_data, prefill_data
 from dgdr_profiler.core.pick import Selection
@@ -14,7 +15,7 @@ from dgdr_profiler.core.progress import describe
 from dgdr_profiler.core.render import Setting, final_config, final_graph
 from dgdr_profiler.core.report import Ledger, report
 from dgdr_profiler.core.sizing import replicas
-from dgdr_profiler.core.strategy import Plan, RunState, known
+from dgdr_profiler.core.strategy import known
 from dgdr_profiler.engines.registry import final_engine
 from dgdr_profiler.ports import Result
 from dgdr_profiler.report.plots import Titles, decode_png, prefill_png

@@ -7,20 +7,11 @@ from hypothesis import strategies as st
 from dgdr_api.points import PointKind, Source
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.cells import Cell, call_of, decode_cell, prefill_cell
+from dgdr_profiler.core.demand import MAX_CONCURRENCY, Demand, curve_isls, most_in_flight
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence
-from dgdr_profiler.core.plan import (
-    MAX_CONCURRENCY,
-    Demand,
-    crossing,
-    curve_isls,
-    decode_cells,
-    estimate,
-    judging_cells,
-    ladder,
-    levels,
-    most_in_flight,
-)
+from dgdr_profiler.core.grid import decode_cells, levels
+from dgdr_profiler.core.ladder import crossing, estimate, judging_cells, ladder
 from dgdr_profiler.core.targets import Workload
 from support.profiling import FACTS, TP1, demand, evidence_of, point
 

@@ -6,10 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgdr_api.points import PointKind, Source
-from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.cells import Call
-from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.strategy import (
+from dgdr_profiler.core.actions import (
     Action,
     Deploy,
     Fail,
@@ -20,8 +17,11 @@ from dgdr_profiler.core.strategy import (
     Retire,
     RunState,
     Stage,
-    next_action,
 )
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.cells import Call
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.strategy import next_action
 from support.profiling import (
     FACTS,
     TP1,
@@ -149,7 +149,7 @@ def test_a_candidate_that_cannot_be_measured_is_given_up_and_the_rest_goes_on() 
     actions = run(Machine(plan()), broken=lambda c, _: c == TP2)
     rejected = [a for a in actions if isinstance(a, Reject)]
     assert [a.candidate for a in rejected] == [TP2]
-    assert "failed 2 times at a prompt length of 2048" in rejected[0].reason
+    assert "failed 2 times: requests were lost" in rejected[0].reason
     assert selected(actions).prefill.candidate == TP1
 
 

@@ -1,0 +1,97 @@
+"""What a run works with, what it knows, and what it may do next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from dgdr_api.points import Point
+from dgdr_profiler.core.candidate import Candidate, EngineFacts, Infeasible
+from dgdr_profiler.core.cells import Call
+from dgdr_profiler.core.demand import Demand
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.point_key import Subject
+
+
+class Stage(StrEnum):
+    """What a measurement is for."""
+
+    SELECTION = "selection"
+    CURVES = "curves"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run works with; fixed from its start to its end.
+
+    Candidates together hold at most ``gpus_at_once``, the generated deployment ``total_gpus``.
+    """
+
+    demand: Demand
+    candidates: tuple[Candidate, ...]
+    subjects: Mapping[str, Subject]
+    infeasible: tuple[Infeasible, ...] = ()
+    gpus_at_once: int | None = None
+    total_gpus: int | None = None
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """What is known so far.
+
+    ``failures`` holds what went wrong with a measurement, by candidate and prompt length.
+    """
+
+    points: tuple[Point, ...] = ()
+    deployed: Mapping[str, EngineFacts] = field(default_factory=dict)
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    failures: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """Bring a candidate up."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """Make one call of the load tool against a candidate that is up."""
+
+    candidate: Candidate
+    call: Call
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire:
+    """Take a candidate down, and wait until its GPUs are free."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """Give a candidate up."""
+
+    candidate: Candidate
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Everything is measured."""
+
+    selection: Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """Nothing can be picked."""
+
+    reason: str
+
+
+Action = Deploy | Measure | Retire | Reject | Finish | Fail

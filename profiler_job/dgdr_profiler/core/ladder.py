@@ -1,0 +1,201 @@
+"""The ladder: batches of one candidate at the workload's prompt length, by which it is judged."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dgdr_api.points import Point, Source
+from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
+from dgdr_profiler.core.demand import Demand, check_room, most_in_flight
+from dgdr_profiler.core.evidence import Evidence
+
+# What most engines' targets lie below; the ladder grows where they do not.
+FIRST_TOP = 64
+RUNG_RATIO = 4
+# Of the requests in flight, so many have to decode; the others queue for the prefill engine, and
+# more of them would only queue longer.
+FED = 0.7
+# Close enough to the target not to look for the edge any closer.
+EDGE_TOLERANCE = 1.2
+EDGE_MARGIN = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """The rungs that are known to be wanted.
+
+    ``rungs`` are all measured once the candidate is judged; ``another`` is worth a measurement of
+    its own if the candidate looks like the winner.
+    """
+
+    rungs: tuple[Cell, ...]
+    another: Cell | None = None
+
+
+def ladder(demand: Demand, known: Evidence) -> Ladder:
+    """Return the ladder as far as it can be named now.
+
+    It starts with three rungs, and grows until it crosses the target; the last one is just below
+    the crossing.
+
+    Raises:
+        CandidateFailed: the engine cannot be judged.
+    """
+    if known.facts is None:
+        return Ladder(rungs=())
+    isl, osl = demand.workload.isl, decode_osl(demand.workload.osl)
+    most = most_in_flight(known.facts, demand.workload, isl)
+    check_room(demand, known.facts)
+    rungs = tuple(decode_cell(isl, osl, n) for n in _first_rungs(min(most, FIRST_TOP)))
+    while (steps := _steps(known, rungs)) is not None:
+        higher = _next_rung(steps, _itl_limit_ms(demand, known), most)
+        another = None if higher is None else decode_cell(isl, osl, higher)
+        if another is None or another in rungs:
+            break
+        if known.get(another) is None:
+            return Ladder(rungs=rungs, another=another)
+        rungs = (*rungs, another)
+    return Ladder(rungs=rungs)
+
+
+def judging_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
+    """Return the cells that a candidate is judged by; none before it was ever deployed."""
+    if known.facts is None:
+        return ()
+    return (prefill_cell(demand.workload.isl), *ladder(demand, known).rungs)
+
+
+def estimate(demand: Demand, known: Evidence, cell: Cell) -> Point | None:
+    """Return what a rung that was not measured would show, read off the measured ones.
+
+    It only decides whether the rung is worth measuring, and is marked as an estimate.
+    """
+    rungs = ladder(demand, known).rungs
+    steps = _steps(known, rungs)
+    model = known.get(rungs[0]) if rungs else None
+    if not steps or model is None:
+        return None
+    below = [s for s in steps if s.concurrency < cell.concurrency] or steps[:1]
+    near, batch = below[-1], cell.concurrency * below[-1].batch / below[-1].concurrency
+    itl_ms = _itl_at(steps, cell.concurrency)
+    per_slot = near.tokens_per_s * near.itl_ms / near.batch
+    return model.model_copy(
+        update={
+            "key": known.key(cell),
+            "concurrency": cell.concurrency,
+            "effective_concurrency": batch,
+            "itl_ms": itl_ms,
+            "output_tokens_per_s": per_slot * batch / itl_ms,
+            "source": Source.ESTIMATED,
+            "requests": 0,
+            "completed": 0,
+            "wall_s": 0.0,
+        }
+    )
+
+
+def crossing(demand: Demand, known: Evidence) -> int | None:
+    """Return the concurrency at which tokens become too slow; None when none of the ladder is.
+
+    Interpolated between the two rungs that the target lies between; the lowest rung when even that
+    is too slow.
+    """
+    steps = _steps(known, ladder(demand, known).rungs)
+    return None if not steps else _crossing(steps, _itl_limit_ms(demand, known))
+
+
+def largest_batch(demand: Demand, known: Evidence) -> float:
+    """Return the largest batch that was reached while the candidate was judged.
+
+    Only that: a plan that changed with every point of the curve would never be done.
+    """
+    steps = _steps(known, ladder(demand, known).rungs) or []
+    return max((step.batch for step in steps), default=0.0)
+
+
+def _itl_limit_ms(demand: Demand, known: Evidence) -> float:
+    prefill = known.get(prefill_cell(demand.workload.isl))
+    ttft_ms = prefill.ttft_ms if prefill and prefill.ttft_ms is not None else 0.0
+    return demand.targets.itl_limit_ms(ttft_ms)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Step:
+    """A rung of the ladder, as it was measured."""
+
+    concurrency: int
+    batch: float
+    itl_ms: float
+    tokens_per_s: float
+
+
+def _first_rungs(top: int) -> tuple[int, ...]:
+    return tuple(sorted({1, max(1, round(top / RUNG_RATIO)), top}))
+
+
+def _steps(known: Evidence, cells: Sequence[Cell]) -> list[_Step] | None:
+    """Return the measured ladder, lowest rung first; None while a rung is missing."""
+    if known.missing(cells):
+        return None
+    return sorted(
+        _Step(cell.concurrency, _batch(point), point.itl_ms, point.output_tokens_per_s)
+        for cell, point in ((c, known.get(c)) for c in cells)
+        if point and point.itl_ms and point.output_tokens_per_s
+    )
+
+
+def _batch(point: Point) -> float:
+    return point.effective_concurrency or float(point.concurrency)
+
+
+def _itl_at(steps: Sequence[_Step], concurrency: int) -> float:
+    """Read the line between the rungs around a concurrency, or the one through both ends."""
+    above = [s for s in steps if s.concurrency >= concurrency]
+    below = [s for s in steps if s.concurrency < concurrency]
+    low = below[-1] if below and above else steps[0]
+    high = above[0] if above else steps[-1]
+    if high.concurrency == low.concurrency:
+        return low.itl_ms
+    share = (concurrency - low.concurrency) / (high.concurrency - low.concurrency)
+    return low.itl_ms + share * (high.itl_ms - low.itl_ms)
+
+
+def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int) -> int | None:
+    """Return the next concurrency worth a look, or None when the ladder is good enough.
+
+    Just below the target where the ladder crosses it; further up where it does not, as long as the
+    prefill engine still fed what was asked for.
+    """
+    holding = [s.concurrency for s in steps if s.itl_ms <= limit_ms]
+    if not holding:
+        return None
+    at = _crossing(steps, limit_ms)
+    if at is not None:
+        edge = int(EDGE_MARGIN * at)
+        return edge if edge > EDGE_TOLERANCE * max(holding) else None
+    top = steps[-1]
+    if top.concurrency >= most or top.batch < FED * top.concurrency:
+        return None
+    higher = min(most, RUNG_RATIO * top.concurrency, int(EDGE_MARGIN * _beyond(steps, limit_ms)))
+    return higher if higher > EDGE_TOLERANCE * top.concurrency else None
+
+
+def _beyond(steps: Sequence[_Step], limit_ms: float) -> float:
+    """Return where the line through both ends of the ladder would cross the target."""
+    low, top = steps[0], steps[-1]
+    rise = top.itl_ms - low.itl_ms
+    if rise <= 0 or math.isinf(limit_ms):
+        return float(RUNG_RATIO * top.concurrency)
+    return low.concurrency + (top.concurrency - low.concurrency) * (limit_ms - low.itl_ms) / rise
+
+
+def _crossing(steps: Sequence[_Step], limit_ms: float) -> int | None:
+    before: _Step | None = None
+    for step in steps:
+        if step.itl_ms > limit_ms:
+            if before is None:
+                return step.concurrency
+            share = (limit_ms - before.itl_ms) / (step.itl_ms - before.itl_ms)
+            return int(before.concurrency + (step.concurrency - before.concurrency) * share)
+        before = step
+    return None
