@@ -54,6 +54,7 @@ def _endpoint(spec: LoadSpec) -> Mapping[str, Any]:
         "type": "chat",
         "streaming": True,
         "timeout": spec.request_timeout_s,
+        "connectionReuse": "pooled" if spec.reuse_connections else "never",
         # Otherwise the answer's text is tokenised again, and random tokens do not survive that.
         "useServerTokenCount": True,
         "extra": extra,

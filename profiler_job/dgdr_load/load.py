@@ -72,6 +72,9 @@ class LoadSpec:
     request_timeout_s: float = 60.0
     grace_s: float = 30.0
     """How long requests in flight at the end of a timed phase may take to finish."""
+    reuse_connections: bool = True
+    """Clients do. But Dynamo's frontend leaves Nagle's algorithm on, so that on a reused connection
+    the first token of every other answer waits 40 ms for a delayed acknowledgement."""
 
     def __post_init__(self) -> None:
         if not self.phases:

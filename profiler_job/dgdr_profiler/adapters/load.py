@@ -41,6 +41,8 @@ class Aiperf:
             prompts=prompts(refs, await scale(url, model, seed), seed),
             phases=tuple(phase.load for phase in phases),
             seed=seed,
+            # The engine is to be measured, not when the network acknowledges.
+            reuse_connections=False,
         )
         folder = self._folder / f"{graph.name}-{seed}"
         try:

@@ -67,6 +67,7 @@ def test_answers_have_the_asked_length_and_tokens_are_the_servers() -> None:
         "type": "chat",
         "streaming": True,
         "timeout": 45.0,
+        "connectionReuse": "pooled",
         "useServerTokenCount": True,
         "extra": {"ignore_eos": True, "max_tokens": 96, "min_tokens": 96},
     }
@@ -112,3 +113,8 @@ def test_each_given_prompt_has_its_own_answer_length() -> None:
         {"text": "time year", "output_length": 4},
         {"text": 'say "x"', "output_length": 96},
     ]
+
+
+def test_every_request_can_have_a_connection_of_its_own() -> None:
+    own = replace(spec(LoadPhase(name="p", concurrency=1, requests=2)), reuse_connections=False)
+    assert config(own, FOLDER)["benchmark"]["endpoint"]["connectionReuse"] == "never"
