@@ -31,7 +31,7 @@ from dgdr_profiler.prepare import Prepared, prepare
 from dgdr_profiler.report.result import result
 from dgdr_profiler.run import NothingMeasured, Run
 
-OK, RETRYABLE, INVALID = 0, 1, 2
+OK, RETRYABLE, HOPELESS = 0, 1, 2
 
 TOKENIZER_ENV = "DGDR_TOKENIZER"
 """Folder with any tokenizer: AIPerf loads one, although given prompts make no use of it."""
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request = ProfilingRequest.from_text(chosen.request.read_text())
     except ValidationError as exc:
         logger.error("%s: %s", chosen.request, summary(from_validation(exc)))
-        return INVALID
+        return HOPELESS
     return asyncio.run(_until_stopped(request, chosen.work_dir))
 
 
@@ -93,9 +93,10 @@ async def _outcome(
     try:
         prepared = prepare(request, await _profile_keys(kube, request))
         await _profile(request, prepared, work_dir, kube, records)
-    except InvalidRequest as exc:
-        return INVALID, str(exc)
-    except (ClusterError, NothingMeasured, TooFewPoints) as exc:
+    except (InvalidRequest, NothingMeasured, TooFewPoints) as exc:
+        # Each candidate has had its own tries: another pod would only hold the GPUs once more.
+        return HOPELESS, str(exc)
+    except ClusterError as exc:
         return RETRYABLE, str(exc)
     except Exception as exc:
         # The top of the pass: a user must read in the status what went wrong.

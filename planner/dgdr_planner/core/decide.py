@@ -13,7 +13,7 @@ from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Answer, Workload, size_decode, size_prefill
 from dgdr_planner.core.forecast import Forecast, last_value
 from dgdr_planner.core.guards import History, Limit, guard
-from dgdr_planner.core.observation import Observation, RoleSeen, TargetSeen, Trouble, Unknown
+from dgdr_planner.core.observation import Idle, Observation, RoleSeen, TargetSeen, Trouble, Unknown
 from dgdr_planner.core.policy import SCALED_ROLES, Policy
 
 
@@ -82,7 +82,7 @@ def decide(
         there = ready.target.role(role)
         answer = _answer(role, ready.profile, ready.forecast, policy)
         limits = policy.limits[role]
-        needed = answer.replicas if answer and ready.forecast.rate_per_s > 0 else limits.fewest
+        needed = _needed(seen, answer, ready.forecast, there.replicas, limits.fewest)
         history = state.histories.get(role, History())
         guarded = guard(needed, there.replicas, limits, policy, history, now)
         histories[role] = guarded.history
@@ -95,6 +95,19 @@ def decide(
         )
     plan = Plan(forecast=ready.forecast, roles=tuple(plans.values()))
     return Decision(outcome=plan, state=State(histories=histories, forecast=ready.forecast))
+
+
+def _needed(
+    seen: Observation, answer: Answer | None, forecast: Forecast, current: int, fewest: int
+) -> int:
+    """Return the replicas that the load needs.
+
+    Only confirmed idleness needs none. Long answers may be in flight while nothing arrives: they
+    hold the replicas that serve them.
+    """
+    if isinstance(seen.load.rate_per_s, Idle):
+        return fewest
+    return answer.replicas if answer and forecast.rate_per_s > 0 else current
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,10 @@ class KubeDeployments:
         try:
             await self._kube.create(DGD, manifest)
         except AlreadyExists as exc:
-            raise CandidateFailed(f"{graph.name} was created by someone else: {exc}") from exc
+            # Ours all the same when only the answer to the first try was lost.
+            there = await self._kube.get(DGD, graph.name)
+            if there is None or not self._is_ours(there):
+                raise CandidateFailed(f"{graph.name} was created by someone else: {exc}") from exc
         except ClusterError as exc:
             if exc.status in (400, 403, 422):
                 raise CandidateFailed(f"the deployment was refused: {exc}") from exc

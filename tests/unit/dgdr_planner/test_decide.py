@@ -59,6 +59,15 @@ def test_idle_shrinks_after_the_window() -> None:
     assert seen == [(4, 3)] * 4 + [(1, 1)] * 2
 
 
+def test_answers_in_flight_keep_their_replicas_while_nothing_arrives() -> None:
+    state, current = FRESH, (4, 3)
+    busy = replace(load(9.4), rate_per_s=Value(0.0))
+    for tick in range(40):
+        decision = decided(busy, *current, state=state, seconds=15 * tick)
+        state, current = decision.state, replicas(decision)
+    assert current == (4, 3)
+
+
 def test_unknown_changes_nothing_however_long() -> None:
     state = decided(load(9.4), 3, 2).state
     for tick in range(100):

@@ -9,7 +9,14 @@ from dgdr_api.request import OwnerReference, ProfilingRequest
 from dgdr_profiler.adapters import deployments as adapter
 from dgdr_profiler.adapters import records as store
 from dgdr_profiler.adapters.deployments import KubeDeployments
-from dgdr_profiler.adapters.kube import CONFIG_MAP, DGD, POD, ClusterError
+from dgdr_profiler.adapters.kube import (
+    CONFIG_MAP,
+    DGD,
+    POD,
+    AlreadyExists,
+    ClusterError,
+    Resource,
+)
 from dgdr_profiler.adapters.records import POINTS_PER_MAP, KubeRecords
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.errors import CandidateFailed
@@ -189,6 +196,21 @@ async def test_an_equal_candidate_of_this_run_is_adopted() -> None:
     with pytest.raises(CandidateFailed, match="not serving"):
         await deployments(kube).deploy(GRAPH, "m")
     assert kube.writes == []
+
+
+class LostAnswers(MemoryKube):
+    """Creates what it is asked to; the answer gets lost, and the second try meets the first."""
+
+    async def create(self, resource: Resource, manifest: dict[str, Any]) -> dict[str, Any]:
+        await super().create(resource, manifest)
+        raise AlreadyExists("exists", 409)
+
+
+async def test_a_candidate_whose_creation_was_answered_too_late_is_ours() -> None:
+    kube = LostAnswers()
+    manifest = standing()
+    await deployments(kube)._ensure(manifest, GRAPH)
+    assert kube.names(DGD) == [GRAPH.name]
 
 
 async def test_a_candidate_of_another_shape_is_made_again() -> None:

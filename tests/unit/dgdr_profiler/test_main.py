@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from dgdr_api.request import ProfilingRequest
-from dgdr_profiler.__main__ import INVALID, RETRYABLE, _outcome, main
+from dgdr_profiler.__main__ import HOPELESS, RETRYABLE, _outcome, main
 from dgdr_profiler.adapters.records import KubeRecords
 from support.profiler_ports import MemoryKube
 
@@ -26,7 +26,7 @@ def request(**policy: object) -> ProfilingRequest:
 def test_an_unreadable_request_is_not_retried(tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     file.write_text('{"dgdrName": "q"}')
-    assert main(["--request", str(file)]) == INVALID
+    assert main(["--request", str(file)]) == HOPELESS
 
 
 async def outcome(asked: ProfilingRequest, kube: MemoryKube, folder: Path) -> tuple[int, str]:
@@ -37,7 +37,7 @@ async def outcome(asked: ProfilingRequest, kube: MemoryKube, folder: Path) -> tu
 
 async def test_missing_performance_data_is_said_and_not_retried(tmp_path: Path) -> None:
     code, error = await outcome(request(), MemoryKube(), tmp_path)
-    assert code == INVALID
+    assert code == HOPELESS
     assert "no ConfigMap mocker-profiles in namespace ns" in error
 
 
