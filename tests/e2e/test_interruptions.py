@@ -17,6 +17,7 @@ pytestmark = pytest.mark.e2e
 
 SURVIVOR = "survivor"
 DOOMED = "doomed"
+GRAPH_PODS = "nvidia.com/dynamo-graph-deployment-name"
 OPERATOR_PODS = "app.kubernetes.io/component=operator"
 
 
@@ -24,6 +25,9 @@ OPERATOR_PODS = "app.kubernetes.io/component=operator"
 def two_candidates(kube: Kube) -> None:
     """A policy with two candidates and short curves: what is killed here need not be exact."""
     prepare(kube)
+    # Two candidates and the Job need the CPUs that an earlier test's deployment still holds.
+    kube.run("delete", "dgdr,dgd", "--all", "--namespace", NAMESPACE)
+    wait_for("free CPUs", lambda: not kube.list("pods", NAMESPACE, GRAPH_PODS), timeout_s=120)
     kube.apply(example("policy", "short", maxGpusPerEngine=2))
 
 
