@@ -6,10 +6,10 @@ one prompt length after another:
 * ``warm``: a few short prompts. In its first second the load tool still starts processes, and an
   engine compiles what it has not needed before; neither belongs to a time to first token.
 * prefill, ``p<isl>``: one request after another, prompts that no cache has seen, short answers.
+* ``f<isl>``: the other prompts of that length once, with answers of two tokens. Large batches are
+  only reached when the prefill engine finds their prompts in its cache.
 * decode, ``d<isl>c<n>``: n requests in flight, smallest n first. The batch that they reached is
-  what counts, so it does not matter how many of their prompts are in a cache.
-* ``f<isl>``, before the largest n: prompts that nothing has sent yet, once, with answers of two
-  tokens. The largest batch is only reached when the prefill engine finds its prompts in the cache.
+  what counts.
 """
 
 from collections.abc import Iterable, Iterator
@@ -103,17 +103,19 @@ def _of_length(isl: int, cells: list[Cell]) -> Iterator[PlannedPhase]:
     The pool has a prompt for every request in flight, or a batch would share its cache blocks.
     """
     decode = sorted((c for c in cells if c.kind is PointKind.DECODE), key=lambda c: c.concurrency)
-    sent = 0
+    sent = seen = 0
     if any(c.kind is PointKind.PREFILL for c in cells):
         yield _phase(f"p{isl}", 1, _pool(isl, PREFILL_OSL, 0, PREFILL_REQUESTS))
+        seen = PREFILL_REQUESTS
     pool = max(PREFILL_REQUESTS, *(c.concurrency for c in decode), 1)
     for cell in decode:
-        if cell is decode[-1] and pool > sent:
-            rest = _pool(isl, FILL_OSL, sent, pool - sent)
+        if cell.concurrency > 1 and pool > seen:
+            rest = _pool(isl, FILL_OSL, seen, pool - seen)
             yield _phase(f"f{isl}", min(FILL_CONCURRENCY, len(rest)), rest, warmup=True)
         requests = WAVES * cell.concurrency + min(cell.concurrency, MOST_EXTRA_REQUESTS)
         yield _phase(cell.phase, cell.concurrency, _pool(isl, cell.osl, sent, requests, pool))
         sent += requests
+        seen = pool if cell.concurrency > 1 else max(seen, sent)
 
 
 def _pool(

@@ -229,10 +229,21 @@ def test_prefill_meets_prompts_that_nothing_has_sent() -> None:
     assert not {p.number for p in warm.prompts} & {p.number for p in first.prompts}
 
 
-def test_every_prompt_was_sent_once_before_the_largest_batch() -> None:
-    *before, last = call_of(decode_cell(64, 96, n) for n in (1, 8, 64)).phases()
-    seen = {ref.number for phase in before for ref in phase.prompts}
-    assert {ref.number for ref in last.prompts} <= seen
+@pytest.mark.parametrize("prefill", [True, False])
+def test_batches_only_meet_prompts_that_were_sent_before(prefill: bool) -> None:
+    cells = [decode_cell(64, 96, n) for n in (1, 8, 64)]
+    phases = call_of([*cells, *([prefill_cell(64)] if prefill else [])]).phases()
+    seen: list[int] = []
+    for phase in phases:
+        if phase.load.name in ("d64c8", "d64c64"):
+            assert {ref.number for ref in phase.prompts} <= set(seen)
+        seen += [ref.number for ref in phase.prompts]
+
+
+def test_no_prompt_is_filled_in_that_was_sent_already() -> None:
+    phases = call_of([prefill_cell(64), decode_cell(64, 96, 1), decode_cell(64, 96, 30)]).phases()
+    fill = next(p for p in phases if p.load.name == "f64")
+    assert [ref.number for ref in fill.prompts] == list(range(5, 30))
 
 
 @given(n=st.integers(1, 300))
