@@ -120,7 +120,8 @@ class Run:
     async def _retire(self, candidate: Candidate) -> None:
         await self.deployments.retire(self.graphs[candidate.id])
         deployed = {k: v for k, v in self.state.deployed.items() if k != candidate.id}
-        self.state = replace(self.state, deployed=deployed)
+        suspect = self.state.suspect - {candidate.id}
+        self.state = replace(self.state, deployed=deployed, suspect=suspect)
         started_s, ready_s = self._up_since_s.pop(candidate.id)
         self.stays.append(
             Stay(
@@ -150,7 +151,8 @@ class Run:
             self._note(f"{candidate.label}, prompt length {isl}: {reason}")
             place = (candidate.id, isl)
             failures[place] = (*failures.get(place, ()), reason)
-        self.state = replace(self.state, failures=failures)
+        suspect = self.state.suspect | ({candidate.id} if reasons else set())
+        self.state = replace(self.state, failures=failures, suspect=suspect)
 
     def _reject(self, candidate: Candidate, reason: str) -> None:
         self._note(f"{candidate.label} given up: {reason}")

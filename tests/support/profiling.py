@@ -139,7 +139,8 @@ class Machine:
     def retire(self, candidate: Candidate) -> None:
         assert candidate.id in self.state.deployed
         up = {k: v for k, v in self.state.deployed.items() if k != candidate.id}
-        self.state = replace(self.state, deployed=up)
+        suspect = self.state.suspect - {candidate.id}
+        self.state = replace(self.state, deployed=up, suspect=suspect)
 
     def measure(self, candidate: Candidate, call: Call) -> None:
         assert candidate.id in self.state.deployed
@@ -153,7 +154,8 @@ class Machine:
         for isl in call.isls:
             place = (candidate.id, isl)
             failures[place] = (*failures.get(place, ()), "requests were lost")
-        self.state = replace(self.state, failures=failures)
+        suspect = self.state.suspect | {candidate.id}
+        self.state = replace(self.state, failures=failures, suspect=suspect)
 
     def reject(self, candidate: Candidate, reason: str) -> None:
         self.state = replace(self.state, rejected={**self.state.rejected, candidate.id: reason})

@@ -40,12 +40,14 @@ class RunState:
     """What is known so far.
 
     ``failures`` holds what went wrong with a measurement, by candidate and prompt length.
+    ``suspect`` are deployments that a measurement went wrong on: one that hangs goes on hanging.
     """
 
     points: tuple[Point, ...] = ()
     deployed: Mapping[str, EngineFacts] = field(default_factory=dict)
     rejected: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    suspect: frozenset[str] = frozenset()
     elapsed_s: float = 0.0
 
 

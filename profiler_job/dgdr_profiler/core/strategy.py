@@ -33,6 +33,9 @@ MAX_ATTEMPTS = 2
 
 def next_action(plan: Plan, state: RunState) -> Action:
     """Return what to do next."""
+    suspect = [c for c in plan.candidates if c.id in state.suspect and c.id in state.deployed]
+    if suspect:
+        return Retire(candidate=suspect[0])
     return _judge(plan, state) or _confirm(plan, state) or _build_curves(plan, state)
 
 

@@ -143,10 +143,11 @@ async def test_a_candidate_that_does_not_come_up_is_taken_down_and_reported() ->
     assert any("OOMKilled" in note for note in report["notes"])
 
 
-async def test_a_call_that_failed_once_is_made_again_one_length_at_a_time() -> None:
-    load = FakeLoad(failures=1)
-    await finished(load=load)
+async def test_a_call_that_failed_is_made_again_on_a_fresh_deployment() -> None:
+    load, deployments = FakeLoad(failures=1), FakeDeployments()
+    await finished(load=load, deployments=deployments)
     assert load.calls[1].cells == load.calls[0].cells
+    assert deployments.log[:3] == ["deploy q-p-tp1", "retire q-p-tp1", "deploy q-p-tp1"]
 
 
 async def test_nothing_measured_is_a_failure_with_the_reasons() -> None:
