@@ -1,42 +1,91 @@
-"""One DGDR from apply to a deployment that the planner scales, in the order in which it happens."""
+"""One DGDR from apply to a deployment that the planner scales, in the order in which it happens.
+
+What may go wrong goes wrong on the way: operator and Job are killed while they profile.
+"""
 
 import json
+from dataclasses import dataclass
 
 import pytest
 
 from dgdr_api import names
+from dgdr_api.points import Point
 from hack.demo import load as loads
 from hack.demo import request, scaling
-from hack.demo.kube import Kube, condition, wait_for
-from support.e2e import NAMESPACE, example, prepare
+from hack.demo.kube import Kube, wait_for
+from hack.demo.platform import SYSTEM_NAMESPACE
+from support.e2e import DGD, DGDR, NAMESPACE, example, prepare
 from support.profiled import arrays, output_of, points_of, report_of, truth_of
 
 pytestmark = pytest.mark.e2e
 
-DGDR = "qwen"
 APPLIED_HASH = "dgdr.dev/applied-hash"
-DGD = names.dgd_name(DGDR)
+OPERATOR_PODS = "app.kubernetes.io/component=operator"
+JOB_PODS = f"job-name={names.job_name(DGDR)}"
 URL = names.frontend_url(NAMESPACE, DGD)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiled:
+    """What was seen until Deployed, and what there was at the last kill."""
+
+    watched: request.Watched
+    points_then: list[Point]
+    job_uid_then: str
+
+
 @pytest.fixture(scope="module")
-def profiled(kube: Kube) -> request.Watched:
-    """The DGDR, profiled and deployed."""
+def profiled(kube: Kube) -> Profiled:
+    """The DGDR, profiled and deployed although operator and Job were killed on the way."""
     prepare(kube)
     kube.apply(example("dgdr", DGDR))
-    return request.watch(
-        kube, DGDR, NAMESPACE, until=request.in_phase("Deployed"), timeout_s=900, say=print
-    )
+    seen = request.Watched()
+    wait_for("the first point", lambda: points_of(kube, DGDR, NAMESPACE), timeout_s=300)
+    request.note_candidates(kube, NAMESPACE, seen)
+    kill(kube, SYSTEM_NAMESPACE, OPERATOR_PODS)
+    wait_for("more points", lambda: len(points_of(kube, DGDR, NAMESPACE)) >= 5, timeout_s=300)
+    request.note_candidates(kube, NAMESPACE, seen)
+    points, uid = points_of(kube, DGDR, NAMESPACE), job_uid(kube)
+    kill(kube, NAMESPACE, JOB_PODS)
+    request.watch(
+        kube, DGDR, NAMESPACE,
+        until=request.in_phase("Deployed"), timeout_s=900, say=print, seen=seen,
+    )  # fmt: skip
+    return Profiled(watched=seen, points_then=points, job_uid_then=uid)
 
 
-def test_each_candidate_was_pods_that_held_its_gpus(profiled: request.Watched) -> None:
-    assert profiled.candidates == {"p-tp1": 2, "p-tp2": 4, "p-tp4": 8}
+def kill(kube: Kube, namespace: str, selector: str) -> None:
+    """Kill pods at once, without a chance to clean up."""
+    kube.run(
+        "delete", "pods", "--namespace", namespace, "--selector", selector,
+        "--grace-period=0", "--force",
+    )  # fmt: skip
 
 
-def test_each_candidate_was_deployed_once(profiled: request.Watched) -> None:
-    assert {name: len(uids) for name, uids in profiled.uids.items()} == {
+def job_uid(kube: Kube) -> str:
+    """UID of the profiling Job."""
+    job = kube.get("job", names.job_name(DGDR), NAMESPACE)
+    assert job is not None
+    uid: str = job["metadata"]["uid"]
+    return uid
+
+
+def test_each_candidate_was_pods_that_held_its_gpus(profiled: Profiled) -> None:
+    assert profiled.watched.candidates == {"p-tp1": 2, "p-tp2": 4, "p-tp4": 8}
+
+
+def test_each_candidate_was_deployed_once(profiled: Profiled) -> None:
+    assert {name: len(uids) for name, uids in profiled.watched.uids.items()} == {
         "p-tp1": 1, "p-tp2": 1, "p-tp4": 1,
     }  # fmt: skip
+
+
+def test_what_was_there_before_a_kill_was_not_made_again(kube: Kube, profiled: Profiled) -> None:
+    points = points_of(kube, DGDR, NAMESPACE)
+    assert len({point.key for point in points}) == len(points)
+    then = {(point.key, point.started_at) for point in profiled.points_then}
+    assert then <= {(point.key, point.started_at) for point in points}
+    assert job_uid(kube) == profiled.job_uid_then
 
 
 @pytest.mark.usefixtures("profiled")
@@ -81,7 +130,7 @@ def test_the_choice_is_the_fewest_gpus_that_meet_the_targets(kube: Kube) -> None
 @pytest.mark.usefixtures("profiled")
 def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(kube: Kube) -> None:
     scaling.shrink_soon(kube, DGD, NAMESPACE)
-    high = loads.Load(name="high", url=URL, rate_per_s=6, requests=480, isl=2048, osl=64)
+    high = loads.Load(name="high", url=URL, rate_per_s=6, requests=360, isl=2048, osl=64)
     loads.start_load(kube, high, NAMESPACE)
     wait_for(
         "more replicas, Ready",
@@ -142,25 +191,3 @@ def suspend(kube: Kube, suspended: bool) -> None:
         "patch", "slap", DGD, "--namespace", NAMESPACE, "--type=merge",
         "--patch", json.dumps({"spec": {"suspend": suspended}}),
     )  # fmt: skip
-
-
-@pytest.mark.usefixtures("profiled")
-def test_a_dead_prometheus_changes_nothing_and_is_a_condition(kube: Kube) -> None:
-    before = scaling.desired(kube.get("dgd", DGD, NAMESPACE) or {})
-    kube.run("scale", "deployment", "prometheus", "--replicas=0", "--namespace", "monitoring")
-    wait_for(
-        "MetricsAvailable=False",
-        lambda: (
-            condition(kube.get("slap", DGD, NAMESPACE), "MetricsAvailable").get("status") == "False"
-        ),
-        timeout_s=60,
-    )
-    assert scaling.desired(kube.get("dgd", DGD, NAMESPACE) or {}) == before
-    kube.run("scale", "deployment", "prometheus", "--replicas=1", "--namespace", "monitoring")
-    wait_for(
-        "MetricsAvailable=True",
-        lambda: (
-            condition(kube.get("slap", DGD, NAMESPACE), "MetricsAvailable").get("status") == "True"
-        ),
-        timeout_s=90,
-    )

@@ -1,88 +1,68 @@
-"""Kills and deletions while a DGDR is profiled: nothing is lost, made twice or left behind."""
+"""An outage of Prometheus, a deletion in the midst of profiling, a deletion afterwards.
+
+Two minutes without metrics are long, so a request is made and deleted meanwhile.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import pytest
 
 from dgdr_api import names
-from dgdr_api.points import Point
-from hack.demo import request
-from hack.demo.kube import Kube, Manifest, wait_for
-from hack.demo.platform import SYSTEM_NAMESPACE
-from support.e2e import NAMESPACE, example, prepare
-from support.profiled import points_of
+from hack.demo import scaling
+from hack.demo.kube import Kube, condition, wait_for
+from support.e2e import DGD, DGDR, NAMESPACE, example
 
 pytestmark = pytest.mark.e2e
 
-SURVIVOR = "survivor"
 DOOMED = "doomed"
-GRAPH_PODS = "nvidia.com/dynamo-graph-deployment-name"
-OPERATOR_PODS = "app.kubernetes.io/component=operator"
+OUTAGE_S = 120.0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def two_candidates(kube: Kube) -> None:
-    """A policy with two candidates and short curves: what is killed here need not be exact."""
-    prepare(kube)
-    # Two candidates and the Job need the CPUs that an earlier test's deployment still holds.
-    kube.run("delete", "dgdr,dgd", "--all", "--namespace", NAMESPACE)
-    wait_for("free CPUs", lambda: not kube.list("pods", NAMESPACE, GRAPH_PODS), timeout_s=120)
-    kube.apply(example("policy", "short", maxGpusPerEngine=2))
+@pytest.fixture(scope="module")
+def outage_began_s(kube: Kube) -> Iterator[float]:
+    """The monotonic clock when Prometheus went."""
+    scale_prometheus(kube, 0)
+    yield time.monotonic()
+    scale_prometheus(kube, 1)
 
 
-def short_request(name: str) -> Manifest:
-    """A request under that policy, without a planner."""
-    dgdr = example("dgdr", name, features={"mocker": {"enabled": True}})
-    dgdr["metadata"]["annotations"]["dgdr.dev/profiling-policy"] = "short"
-    return dgdr
-
-
-def measured(kube: Kube, name: str, at_least: int) -> Callable[[], list[Point] | None]:
-    """Return a probe that yields the points once there are enough."""
-
-    def probe() -> list[Point] | None:
-        points = points_of(kube, name, NAMESPACE)
-        return points if len(points) >= at_least else None
-
-    return probe
-
-
-def job_uid(kube: Kube, name: str) -> str:
-    """UID of the profiling Job."""
-    job = kube.get("job", names.job_name(name), NAMESPACE)
-    assert job is not None
-    uid: str = job["metadata"]["uid"]
-    return uid
-
-
-def kill(kube: Kube, namespace: str, selector: str) -> None:
-    """Kill pods at once, without a chance to clean up."""
+def scale_prometheus(kube: Kube, replicas: int) -> None:
+    """Stop Prometheus, or start it again."""
     kube.run(
-        "delete", "pods", "--namespace", namespace, "--selector", selector,
-        "--grace-period=0", "--force",
+        "scale", "deployment", "prometheus", f"--replicas={replicas}",
+        "--namespace", "monitoring",
     )  # fmt: skip
 
 
-def test_killed_operator_and_job_pod_change_nothing_about_the_result(kube: Kube) -> None:
-    kube.apply(short_request(SURVIVOR))
-    before = wait_for("first points", measured(kube, SURVIVOR, 1), timeout_s=300)
-    uid = job_uid(kube, SURVIVOR)
-
-    kill(kube, SYSTEM_NAMESPACE, OPERATOR_PODS)
-    kill(kube, NAMESPACE, f"job-name={names.job_name(SURVIVOR)}")
-
-    seen = request.watch(
-        kube, SURVIVOR, NAMESPACE, until=request.in_phase("Deployed"), timeout_s=900, say=print
+def metrics_available(kube: Kube) -> str | None:
+    """What the planner says about its metrics."""
+    found: str | None = condition(kube.get("slap", DGD, NAMESPACE), "MetricsAvailable").get(
+        "status"
     )
-    points = points_of(kube, SURVIVOR, NAMESPACE)
-    assert len({point.key for point in points}) == len(points)
-    assert {p.key: p.started_at for p in before}.items() <= {
-        p.key: p.started_at for p in points
-    }.items()
-    assert job_uid(kube, SURVIVOR) == uid
-    assert {name: len(uids) for name, uids in seen.uids.items()} == {"p-tp1": 1, "p-tp2": 1}
-    assert kube.list("dgd", NAMESPACE, "dgdr.dev/candidate") == []
+    return found
+
+
+def replicas_of(kube: Kube) -> scaling.Replicas:
+    """What the deployment asks for."""
+    return scaling.desired(kube.get("dgd", DGD, NAMESPACE) or {})
+
+
+@pytest.mark.usefixtures("outage_began_s")
+def test_a_dead_prometheus_is_a_condition(kube: Kube) -> None:
+    wait_for("a condition", lambda: metrics_available(kube) == "False", timeout_s=60)
+
+
+@pytest.fixture(scope="module")
+def replicas_before(kube: Kube) -> scaling.Replicas:
+    """More than the minimum, so that a planner that takes no metrics for no load would shrink."""
+    kube.run("scale", "dgdsa", f"{DGD}-decode", "--replicas=2", "--namespace", NAMESPACE)
+    wait_for(
+        "two decode replicas",
+        scaling.scaled(kube, DGD, NAMESPACE, lambda replicas: replicas.decode == 2),
+        timeout_s=60,
+    )
+    return replicas_of(kube)
 
 
 def leftovers(kube: Kube, name: str) -> list[str]:
@@ -96,10 +76,11 @@ def leftovers(kube: Kube, name: str) -> list[str]:
     ]
 
 
+@pytest.mark.usefixtures("replicas_before")
 def test_a_request_deleted_while_profiled_leaves_nothing_for_longer_than_a_minute(
     kube: Kube,
 ) -> None:
-    kube.apply(short_request(DOOMED))
+    kube.apply(example("dgdr", DOOMED))
     wait_for(
         "a candidate's pods",
         lambda: [n for n in leftovers(kube, DOOMED) if n.startswith(f"pods/{DOOMED}-p-tp")],
@@ -111,15 +92,27 @@ def test_a_request_deleted_while_profiled_leaves_nothing_for_longer_than_a_minut
     print(f"gone after {time.monotonic() - began:.0f} s")
 
 
+def test_two_minutes_without_prometheus_change_nothing(
+    kube: Kube, replicas_before: scaling.Replicas, outage_began_s: float
+) -> None:
+    while time.monotonic() < outage_began_s + OUTAGE_S:
+        assert replicas_of(kube) == replicas_before
+        time.sleep(2)
+    assert metrics_available(kube) == "False"
+
+
+def test_the_planner_goes_on_when_prometheus_is_back(kube: Kube) -> None:
+    scale_prometheus(kube, 1)
+    wait_for("metrics", lambda: metrics_available(kube) == "True", timeout_s=90)
+
+
 def test_a_deployed_request_leaves_its_deployment_when_deleted(kube: Kube) -> None:
-    dgd = names.dgd_name(SURVIVOR)
-    kube.run("delete", "dgdr", SURVIVOR, "--namespace", NAMESPACE)
+    kube.run("delete", "dgdr", DGDR, "--namespace", NAMESPACE)
     wait_for(
         "the end of the request's own objects",
-        lambda: kube.get("job", names.job_name(SURVIVOR), NAMESPACE) is None,
+        lambda: kube.get("job", names.job_name(DGDR), NAMESPACE) is None,
         timeout_s=60,
     )
-    found = kube.get("dgd", dgd, NAMESPACE)
+    found = kube.get("dgd", DGD, NAMESPACE)
     assert found is not None
     assert found["status"]["state"] == "successful"
-    kube.run("delete", "dgd", dgd, "--namespace", NAMESPACE)

@@ -2,10 +2,13 @@
 
 import yaml
 
+from dgdr_api import names
 from hack.demo.kube import Kube, Manifest
 from hack.demo.platform import ROOT, run_module
 
 NAMESPACE = "dgdr-e2e"
+DGDR = "qwen"
+DGD = names.dgd_name(DGDR)
 
 
 def example(kind: str, name: str, **spec: object) -> Manifest:
