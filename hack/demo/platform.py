@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hack.cluster.guard import require_own_context
@@ -12,7 +13,8 @@ from hack.demo.kube import Kube, Manifest, condition, wait_for
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_NAMESPACE = "dgdr-system"
 RELEASE = "dgdr-operator"
-IMAGES = ("operator", "profiler", "dynamo-mocker", "prometheus")
+PLATFORM_IMAGES = ("operator", "prometheus")
+WORKLOAD_IMAGES = ("profiler", "dynamo-mocker")
 
 
 def run_module(module: str, *args: str) -> str:
@@ -69,18 +71,26 @@ def bring_up(cluster: str, say: Callable[[str], None] = print, owner: int | None
     With ``owner`` the cluster ends with that process, whichever way it ends.
     """
     say("images")
-    run_module("hack.images", "build", *IMAGES)
+    run_module("hack.images", "build", *PLATFORM_IMAGES, *WORKLOAD_IMAGES)
     say("cluster")
     owned = () if owner is None else ("--owner", str(owner))
     run_module("hack.cluster", "up", "--tier", "full", "--name", cluster, *owned)
-    archives = run_module("hack.images", "path", *IMAGES).split()
-    run_module("hack.cluster", "load", "--name", cluster, *archives)
+    load_images(cluster, PLATFORM_IMAGES)
     kube = open_cluster(cluster)
     say("Prometheus and chart")
-    install_chart(kube)
-    install_prometheus(kube)
-    wait_for_prometheus(kube)
+    with ThreadPoolExecutor(1) as meanwhile:
+        loading = meanwhile.submit(load_images, cluster, WORKLOAD_IMAGES)
+        install_prometheus(kube)
+        install_chart(kube)
+        wait_for_prometheus(kube)
+        loading.result()
     return kube
+
+
+def load_images(cluster: str, images: tuple[str, ...]) -> None:
+    """Bring built images to the cluster's node."""
+    archives = run_module("hack.images", "path", *images).split()
+    run_module("hack.cluster", "load", "--name", cluster, *archives)
 
 
 def take_down(cluster: str) -> None:
