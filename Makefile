@@ -37,7 +37,7 @@ lint: venv ## Format check, lint, types and import contracts
 
 .PHONY: unit
 unit: venv ## Unit tests: pure, no cluster
-	.venv/bin/pytest tests/unit
+	.venv/bin/pytest -n 2 --dist loadfile tests/unit
 
 .PHONY: check
 check: lint unit verify ## What must pass before every commit (no cluster)
@@ -57,7 +57,7 @@ verify: venv ## Fail when a generated file is not what its source says
 
 .PHONY: integration
 integration: venv ## Integration tests on a light cluster (etcd, kube-apiserver, KWOK)
-	.venv/bin/pytest -m integration tests/integration
+	.venv/bin/pytest -n 2 --dist loadfile -m integration tests/integration
 
 .PHONY: e2e
 e2e: venv ## End-to-end tests on a full cluster with real pods
