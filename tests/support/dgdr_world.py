@@ -149,7 +149,27 @@ class World:
         )
         await self.cluster.apply(manifest, "dgdr-profiler")
 
+    def profiler_pod(self, status: Manifest | None = None, name: str = "profile-q-pod") -> None:
+        """Be the kubelet of the Job's pod; without a status it runs."""
+        assert self.job is not None
+        running = {"name": "profiler", "state": {"running": {}}}
+        owner = {"kind": "Job", "name": f"profile-{NAME}", "uid": self.job["metadata"]["uid"]}
+        self.cluster.seed(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": name,
+                    "namespace": NS,
+                    "labels": {"dgdr": NAME},
+                    "ownerReferences": [owner],
+                },
+                "status": {"containerStatuses": [running]} if status is None else status,
+            }
+        )
+
     async def profiler_reports(self, phase: str, message: str, **more: str) -> None:
+        self.profiler_pod()
         data = {"phase": phase, "message": message, "profiler_status": "running", **more}
         await self.cluster.apply(self.output_map(data), "dgdr-profiler")
 

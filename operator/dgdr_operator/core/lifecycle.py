@@ -11,7 +11,7 @@ from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
 from dgdr_operator.core.final_config import BadResult, Deployment, read_deployment
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
-from dgdr_operator.core.observation import CandidateSeen, DgdSeen, JobState, Observation
+from dgdr_operator.core.observation import DgdSeen, JobState, Observation
 from dgdr_operator.core.steps import (
     Aspect,
     AwaitDeployment,
@@ -50,11 +50,6 @@ def next_step(seen: Observation) -> Step:
 def phase_of(seen: Observation) -> Phase:
     """Return how far the request has come."""
     return seen.request.status.phase or Phase.PENDING
-
-
-def leftovers(seen: Observation) -> tuple[CandidateSeen, ...]:
-    """Return the candidates that no running Job looks after: they hold GPUs for nothing."""
-    return () if seen.job.state is JobState.RUNNING else seen.candidates
 
 
 def may_start_over(seen: Observation) -> bool:

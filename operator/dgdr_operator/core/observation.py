@@ -29,13 +29,37 @@ class ContainerEnd:
     message: str
 
 
+class IdleReason(StrEnum):
+    """Why no profiler is at work although the Job is not over."""
+
+    SUSPENDED = "JobSuspended"
+    NO_POD = "NoPod"
+    POD_TERMINATING = "PodTerminating"
+    POD_ENDED = "PodEnded"
+    POD_UNSCHEDULABLE = "PodUnschedulable"
+    POD_STUCK = "PodStuck"
+    POD_STARTING = "PodStarting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """No profiler is at work, and why; the message quotes scheduler and kubelet."""
+
+    reason: IdleReason
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSeen:
-    """The profiling Job; ``message`` is that of its Failed condition."""
+    """The profiling Job; ``message`` is that of its Failed condition.
+
+    ``idle`` says why a Job that runs does nothing; None when its profiler is at work.
+    """
 
     state: JobState = JobState.ABSENT
     message: str = ""
     end: ContainerEnd | None = None
+    idle: Idle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

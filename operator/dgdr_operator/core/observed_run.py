@@ -14,24 +14,20 @@ from dgdr_api.pods import GPU
 from dgdr_api.request import ProfilingRequest
 from dgdr_operator.core.final_config import APPLIED_HASH
 from dgdr_operator.core.hardware import Node
-from dgdr_operator.core.job import CONTAINER, REQUEST_KEY
+from dgdr_operator.core.job import REQUEST_KEY
 from dgdr_operator.core.observation import (
     CandidateSeen,
     ComponentSeen,
-    ContainerEnd,
     DgdSeen,
-    JobSeen,
-    JobState,
     Output,
     PullFailure,
     Request,
 )
+from dgdr_operator.core.observed_job import MESSAGE_CHARS
 
 Json = Mapping[str, Any]
 
 _PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
-# A status is for reading; the pod's log has the rest.
-_MESSAGE_CHARS = 2000
 
 
 def request_seen(dgdr: Json) -> Request:
@@ -74,44 +70,6 @@ def accepted_seen(config_map: Json | None) -> ProfilingRequest | None:
         return None
 
 
-def job_seen(job: Json | None, pods: Iterable[Json] = ()) -> JobSeen:
-    """Read the Job; its pods are only needed when it failed."""
-    if job is None:
-        return JobSeen()
-    for condition in (job.get("status") or {}).get("conditions") or ():
-        if condition.get("status") != "True":
-            continue
-        if condition.get("type") == "Complete":
-            return JobSeen(state=JobState.COMPLETE)
-        if condition.get("type") == "Failed":
-            message = condition.get("message") or condition.get("reason") or "no reason given"
-            return JobSeen(state=JobState.FAILED, message=message, end=_last_end(pods))
-    return JobSeen(state=JobState.RUNNING)
-
-
-def _last_end(pods: Iterable[Json]) -> ContainerEnd | None:
-    """Return how the profiler container of the newest pod ended."""
-    ends = [end for pod in pods for end in _ends(pod)]
-    return max(ends, key=lambda dated: dated[0])[1] if ends else None
-
-
-def _ends(pod: Json) -> Iterable[tuple[str, ContainerEnd]]:
-    for status in (pod.get("status") or {}).get("containerStatuses") or ():
-        terminated = (status.get("state") or {}).get("terminated")
-        if terminated and status.get("name") == CONTAINER:
-            message = str(terminated.get("message") or "").strip()
-            yield (
-                str(terminated.get("finishedAt") or ""),
-                ContainerEnd(
-                    pod=pod["metadata"]["name"],
-                    container=CONTAINER,
-                    exit_code=int(terminated.get("exitCode", -1)),
-                    reason=str(terminated.get("reason") or ""),
-                    message=message[-_MESSAGE_CHARS:],
-                ),
-            )
-
-
 def output_seen(config_map: Json | None) -> Output | None:
     """Read what the Job has written so far."""
     if config_map is None:
@@ -123,9 +81,9 @@ def output_seen(config_map: Json | None) -> Output | None:
 
     return Output(
         phase=text(OutputKey.PHASE),
-        message=text(OutputKey.MESSAGE)[:_MESSAGE_CHARS],
+        message=text(OutputKey.MESSAGE)[:MESSAGE_CHARS],
         status=text(OutputKey.STATUS),
-        error=text(OutputKey.ERROR)[:_MESSAGE_CHARS],
+        error=text(OutputKey.ERROR)[:MESSAGE_CHARS],
         final_config=text(OutputKey.FINAL_CONFIG),
         prefill_json=text(OutputKey.PREFILL_JSON),
         decode_json=text(OutputKey.DECODE_JSON),
@@ -183,7 +141,7 @@ def pull_failures(pods: Iterable[Json]) -> tuple[PullFailure, ...]:
             pod_uid=pod["metadata"].get("uid", ""),
             container=status["name"],
             image=status.get("image", ""),
-            message=str(waiting.get("message") or waiting["reason"])[:_MESSAGE_CHARS],
+            message=str(waiting.get("message") or waiting["reason"])[:MESSAGE_CHARS],
         )
         for pod in pods
         for status in (pod.get("status") or {}).get("containerStatuses") or ()

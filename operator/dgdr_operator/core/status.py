@@ -1,24 +1,16 @@
 """The status after a pass: a pure function of the old one, what was seen, and what was done."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from dgdr_api import names
-from dgdr_api.conditions import condition, find, with_condition
+from dgdr_api.conditions import find
 from dgdr_api.models.base import Conditions
-from dgdr_api.models.dgdr_v1beta1 import (
-    DeploymentInfo,
-    DGDRStatus,
-    DiscoveredHardware,
-    Phase,
-    ProfilingPhase,
-    ProfilingResults,
-)
+from dgdr_api.models.dgdr_v1beta1 import DeploymentInfo, DGDRStatus, Phase, ProfilingResults
+from dgdr_operator.core import profiling_status as profiling
 from dgdr_operator.core import steps
-from dgdr_operator.core.hardware import HardwareFound
+from dgdr_operator.core.draft import Draft
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
-from dgdr_operator.core.observation import DgdSeen, Observation, Output
+from dgdr_operator.core.observation import DgdSeen, Observation
 from dgdr_operator.core.steps import Aspect, LateStep, Step
 
 _PREFIXES = {
@@ -32,35 +24,17 @@ _AGGREGATE_REASONS = {Phase.READY: "SpecGenerated"}
 _DONE = (Phase.READY, Phase.DEPLOYED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Draft:
-    """A status under construction."""
-
-    status: DGDRStatus
-    now: datetime
-    generation: int
-
-    def with_(self, **changes: object) -> "_Draft":
-        return replace(self, status=self.status.model_copy(update=changes))
-
-    def saying(
-        self, aspect: Aspect, holds: bool, reason: str, message: str, generation: int | None = None
-    ) -> "_Draft":
-        new = condition(aspect, holds, reason, message, self.now, generation or self.generation)
-        return self.with_(conditions=with_condition(self.status.conditions, new, self.now))
-
-
 def status_after(seen: Observation, step: Step, now: datetime) -> DGDRStatus:
     """Return the status that describes the request once ``step`` was done."""
     rejected = change_is_rejected(seen)
     accepted = seen.accepted.generation if seen.accepted and rejected else seen.request.generation
-    draft = _Draft(status=seen.request.status, now=now, generation=accepted)
+    draft = Draft(status=seen.request.status, now=now, generation=accepted)
     if not isinstance(step, steps.Settled):
         draft = _summed_up(_after(draft, seen, step))
     return _about_changes(draft, seen, rejected).status
 
 
-def _after(draft: _Draft, seen: Observation, step: Step) -> _Draft:
+def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
     match step:
         case steps.RejectSpec(message):
             draft = draft.saying(Aspect.VALIDATION, False, "ValidationFailed", message)
@@ -75,16 +49,16 @@ def _after(draft: _Draft, seen: Observation, step: Step) -> _Draft:
             draft = _valid(draft, seen).with_(phase=phase_of(seen))
             return draft.saying(Aspect.PROFILING, False, "Initializing", message)
         case steps.StartProfiling(hardware):
-            return _started(_valid(draft, seen), seen, hardware)
+            return profiling.started(_valid(draft, seen), seen, hardware)
         case steps.AwaitJob():
-            return _progress(draft, seen.output)
+            return profiling.progress(draft, seen)
         case steps.Fail():
-            return _failed(draft, step)
+            return profiling.over(_failed(draft, step))
         case _:
-            return _after_profiling(draft, seen, step)
+            return profiling.over(_after_profiling(draft, seen, step))
 
 
-def _after_profiling(draft: _Draft, seen: Observation, step: LateStep) -> _Draft:
+def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
     match step:
         case steps.RecordResult(deployment, deploys):
             return _result(draft, deployment.dgd, deploys)
@@ -103,7 +77,7 @@ def _after_profiling(draft: _Draft, seen: Observation, step: LateStep) -> _Draft
             assert_never(step)
 
 
-def _valid(draft: _Draft, seen: Observation) -> _Draft:
+def _valid(draft: Draft, seen: Observation) -> Draft:
     text = "the spec is valid"
     if seen.ignored_overrides:
         ignored = ", ".join(seen.ignored_overrides)
@@ -111,53 +85,18 @@ def _valid(draft: _Draft, seen: Observation) -> _Draft:
     return draft.saying(Aspect.VALIDATION, True, "ValidationPassed", text)
 
 
-def _started(draft: _Draft, seen: Observation, hardware: HardwareFound) -> _Draft:
-    found = DiscoveredHardware(
-        gpu_sku=hardware.gpu_sku,
-        vram_mb=hardware.vram_mib,
-        num_gpus_per_node=hardware.gpus_per_node,
-        total_gpus=hardware.total_gpus,
-        source=hardware.source,
-    )
-    draft = draft.with_(
-        phase=Phase.PROFILING,
-        profiling_job_name=names.job_name(seen.request.name),
-        hardware=found,
-    )
-    return _progress(draft, seen.output)
-
-
-def _progress(draft: _Draft, output: Output | None) -> _Draft:
-    phase = _profiling_phase(output) or draft.status.profiling_phase
-    phase = phase or ProfilingPhase.INITIALIZING
-    reason = "Completed" if phase is ProfilingPhase.DONE else phase.value
-    text = (output.message if output else "") or "Profiling is in progress"
-    draft = draft.with_(profiling_phase=phase)
-    return draft.saying(Aspect.PROFILING, False, reason, text)
-
-
-def _profiling_phase(output: Output | None) -> ProfilingPhase | None:
-    known = {phase.value: phase for phase in ProfilingPhase}
-    return known.get(output.phase) if output else None
-
-
-def _failed(draft: _Draft, step: steps.Fail) -> _Draft:
+def _failed(draft: Draft, step: steps.Fail) -> Draft:
     draft = draft.with_(phase=Phase.FAILED).saying(step.aspect, False, step.reason, step.message)
     if step.aspect is Aspect.SPEC_GENERATED:
-        draft = _profiled(draft)
+        draft = profiling.completed(draft)
     if step.reason == "DeploymentDeleted":
         draft = draft.with_(dgd_name=None, deployment_info=None)
     return draft
 
 
-def _profiled(draft: _Draft) -> _Draft:
-    text = "profiling is complete"
-    return draft.with_(profiling_phase=None).saying(Aspect.PROFILING, True, "Completed", text)
-
-
-def _result(draft: _Draft, dgd: dict[str, object], deploys: bool) -> _Draft:
+def _result(draft: Draft, dgd: dict[str, object], deploys: bool) -> Draft:
     name = dgd["metadata"]["name"]  # type: ignore[index]
-    draft = _profiled(draft).with_(
+    draft = profiling.completed(draft).with_(
         phase=Phase.DEPLOYING if deploys else Phase.READY,
         dgd_name=name,
         profiling_results=ProfilingResults(selected_config=dgd),
@@ -171,18 +110,18 @@ def _result(draft: _Draft, dgd: dict[str, object], deploys: bool) -> _Draft:
     return draft.saying(Aspect.SPEC_GENERATED, True, "SpecGenerated", text)
 
 
-def _deploying(draft: _Draft, reason: str, text: str, dgd: DgdSeen | None) -> _Draft:
+def _deploying(draft: Draft, reason: str, text: str, dgd: DgdSeen | None) -> Draft:
     draft = draft.with_(phase=Phase.DEPLOYING, deployment_info=_info(dgd))
     return draft.saying(Aspect.DEPLOYMENT_READY, False, reason, text)
 
 
-def _reason_while_deploying(draft: _Draft) -> str:
+def _reason_while_deploying(draft: Draft) -> str:
     known = find(draft.status.conditions, Aspect.DEPLOYMENT_READY)
     degraded = known is not None and known.reason == "DeploymentDegraded"
     return "DeploymentDegraded" if degraded else "DeploymentInProgress"
 
 
-def _deployed(draft: _Draft, seen: Observation) -> _Draft:
+def _deployed(draft: Draft, seen: Observation) -> Draft:
     name = seen.dgd.name if seen.dgd else draft.status.dgd_name
     draft = draft.with_(phase=Phase.DEPLOYED, deployment_info=_info(seen.dgd))
     return draft.saying(Aspect.DEPLOYMENT_READY, True, "DeploymentReady", f"DGD {name} is ready")
@@ -208,7 +147,7 @@ def pull_problems(dgd: DgdSeen | None) -> list[str]:
     ]
 
 
-def _summed_up(draft: _Draft) -> _Draft:
+def _summed_up(draft: Draft) -> Draft:
     """Add the aggregate condition, and say which generation all this is about."""
     phase = draft.status.phase or Phase.PENDING
     reason = _AGGREGATE_REASONS.get(phase, phase.value)
@@ -228,7 +167,7 @@ def _aggregate_message(conditions: Conditions, *, failed: bool) -> str:
     return next((known.message for known in reversed(reached) if known is not None), "")
 
 
-def _about_changes(draft: _Draft, seen: Observation, rejected: bool) -> _Draft:
+def _about_changes(draft: Draft, seen: Observation, rejected: bool) -> Draft:
     """Say that an edit has no effect, as long as it stands; monitoring goes on."""
     known = find(draft.status.conditions, Aspect.SPEC_CHANGE_REJECTED)
     generation = seen.request.generation

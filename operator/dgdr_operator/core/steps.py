@@ -17,6 +17,9 @@ class Aspect(StrEnum):
     SUCCEEDED = "Succeeded"
     SPEC_CHANGE_REJECTED = "SpecChangeRejected"
 
+    PROFILER_RUNNING = "ProfilerRunning"
+    """Only while profiling: since when the Job's pod has, or has not, been at work."""
+
 
 @dataclass(frozen=True, slots=True)
 class RejectSpec:

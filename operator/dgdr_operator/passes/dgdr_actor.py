@@ -1,6 +1,7 @@
 """Does what was decided about a DGDR; each write can be repeated and can be the last one."""
 
 import logging
+from datetime import datetime
 
 from dgdr_api import names
 from dgdr_api.names import FieldManager
@@ -19,7 +20,8 @@ from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
 from dgdr_operator.core.job import JobImage, render_account, render_job, render_request
-from dgdr_operator.core.lifecycle import deployment_rejected, job_rejected, leftovers
+from dgdr_operator.core.leftovers import leftovers
+from dgdr_operator.core.lifecycle import deployment_rejected, job_rejected
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Request
 from dgdr_operator.core.steps import Deploy, StartProfiling, Step
 from dgdr_operator.settings import Settings
@@ -36,9 +38,9 @@ class DgdrActor:
         self._cluster = cluster
         self._settings = settings
 
-    async def sweep(self, seen: Observation) -> tuple[CandidateSeen, ...]:
-        """Delete the candidates that no running Job looks after; returns those."""
-        gone = leftovers(seen)
+    async def sweep(self, seen: Observation, now: datetime) -> tuple[CandidateSeen, ...]:
+        """Delete the candidates that no profiler looks after; returns those."""
+        gone = leftovers(seen, now)
         for candidate in gone:
             log.info("Deleting candidate %s of %s", candidate.name, seen.request.name)
             await self._cluster.delete(DGD, seen.request.namespace, candidate.name, candidate.uid)

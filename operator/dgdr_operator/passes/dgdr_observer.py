@@ -28,6 +28,7 @@ from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown, decide_h
 from dgdr_operator.core.job import ignored_overrides
 from dgdr_operator.core.lifecycle import may_start_over, phase_of
 from dgdr_operator.core.observation import DgdSeen, JobState, Observation, PullFailure, Request
+from dgdr_operator.core.observed_job import job_seen
 
 DEFAULT_POLICY = "default"
 DEFAULT_PROFILES = "mocker-profiles"
@@ -70,15 +71,12 @@ class DgdrObserver:
         output = await self._cluster.get(CONFIG_MAP, namespace, names.output_config_map(name))
         left = await self._cluster.list(DGD, namespace, {Label.RUN.value: uid})
         ours = [found if found and is_owned_by(found, uid) else None for found in (job, told)]
-        seen = read.job_seen(ours[0])
-        if seen.state is JobState.FAILED:
-            pods = await self._cluster.list(POD, namespace, {Label.JOB_DGDR.value: name})
-            seen = read.job_seen(ours[0], [pod for pod in pods if _is_of(pod, ours[0])])
+        pods = await self._cluster.list(POD, namespace, {Label.JOB_DGDR.value: name})
         return Observation(
             request=request,
             accepted=read.accepted_seen(ours[1]),
             in_the_way=read.stranger([job, told, output], uid),
-            job=seen,
+            job=job_seen(ours[0], [pod for pod in pods if _is_of(pod, ours[0])]),
             output=read.output_seen(output if output and is_owned_by(output, uid) else None),
             candidates=read.candidates_seen(left),
         )

@@ -55,7 +55,7 @@ class DgdrPass:
 
     async def _reconcile(self, dgdr: Manifest, now: datetime) -> float | None:
         seen = await self._observer.observe(dgdr)
-        gone = await self._actor.sweep(seen)
+        gone = await self._actor.sweep(seen, now)
         step = await self._actor.act(seen, next_step(seen))
         status = status_after(seen, step, now)
         told = [about_sweep(gone)] if gone else []

@@ -350,26 +350,12 @@ async def test_candidates_of_a_failed_job_are_deleted() -> None:
 
 async def test_a_failed_job_is_told_with_its_pod() -> None:
     world = await profiling()
-    assert world.job is not None
     await world.profiler_reports(
         "SweepingPrefill", "candidate 1 of 3", profiler_error="no GPU fits the model"
     )
     terminated = {"exitCode": 2, "reason": "Error", "message": "Traceback\nboom"}
-    owner = {"uid": world.job["metadata"]["uid"], "kind": "Job", "name": "profile-q"}
-    world.cluster.seed(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {
-                "name": "profile-q-abc",
-                "namespace": NS,
-                "labels": {"dgdr": NAME},
-                "ownerReferences": [owner],
-            },
-            "status": {
-                "containerStatuses": [{"name": "profiler", "state": {"terminated": terminated}}]
-            },
-        }
+    world.profiler_pod(
+        {"containerStatuses": [{"name": "profiler", "state": {"terminated": terminated}}]},
     )
     world.job_is("Failed", "Container profiler failed with exit code 2")
     await world.settle()
@@ -377,7 +363,7 @@ async def test_a_failed_job_is_told_with_its_pod() -> None:
     assert (world.phase, status, reason) == ("Failed", "False", "SweepingPrefillFailed")
     assert message == (
         "profiling job failed: Container profiler failed with exit code 2. Details: "
-        "Pod: profile-q-abc, Container: profiler, ExitCode: 2, Reason: Error, "
+        "Pod: profile-q-pod, Container: profiler, ExitCode: 2, Reason: Error, "
         "Message: no GPU fits the model"
     )
     assert world.condition("Succeeded")[2].startswith("Profiling failed: profiling job failed")

@@ -1,0 +1,33 @@
+"""A DGDR's status under construction."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dgdr_api.conditions import condition, with_condition
+from dgdr_api.models.dgdr_v1beta1 import DGDRStatus
+from dgdr_operator.core.steps import Aspect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The status so far, with what every condition in it needs."""
+
+    status: DGDRStatus
+    now: datetime
+    generation: int
+
+    def with_(self, **changes: object) -> "Draft":
+        """Return the draft with other fields."""
+        return replace(self, status=self.status.model_copy(update=changes))
+
+    def saying(
+        self, aspect: Aspect, holds: bool, reason: str, message: str, generation: int | None = None
+    ) -> "Draft":
+        """Return the draft with this condition."""
+        new = condition(aspect, holds, reason, message, self.now, generation or self.generation)
+        return self.with_(conditions=with_condition(self.status.conditions, new, self.now))
+
+    def without(self, aspect: Aspect) -> "Draft":
+        """Return the draft without the condition of this aspect."""
+        kept = tuple(known for known in self.status.conditions if known.type != aspect)
+        return self.with_(conditions=kept)
