@@ -8,15 +8,17 @@ killed before its status was written decides the same again.
 from dgdr_api import names
 from dgdr_api.conditions import find
 from dgdr_api.effective import effective
-from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus, Phase
 from dgdr_operator.core.final_config import BadResult, Deployment, read_deployment
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
 from dgdr_operator.core.observation import DgdSeen, JobState, Observation
 from dgdr_operator.core.steps import (
+    DEPLOYMENT_BLOCKED,
     Aspect,
     AwaitDeployment,
     AwaitHardware,
     AwaitJob,
+    AwaitPermission,
     AwaitPredecessor,
     AwaitReferences,
     Deploy,
@@ -28,6 +30,8 @@ from dgdr_operator.core.steps import (
     StartProfiling,
     Step,
 )
+
+FORBIDDEN = 403
 
 
 def next_step(seen: Observation) -> Step:
@@ -219,9 +223,8 @@ def _unusable(message: str) -> Fail:
 
 
 def _deploying(seen: Observation) -> Step:
-    was_deployed = find(seen.request.status.conditions, Aspect.DEPLOYMENT_READY) is not None
     dgd = seen.dgd
-    if was_deployed and (dgd is None or dgd.going or not dgd.ours):
+    if was_created(seen.request.status) and (dgd is None or dgd.going or not dgd.ours):
         return _deployment_deleted(seen)
     if dgd is not None and dgd.going:
         return AwaitDeployment(f"DGD {dgd.name} is being deleted; it is created again after that")
@@ -238,6 +241,12 @@ def _deploying(seen: Observation) -> Step:
     if dgd is None or _is_behind(dgd, deployment, seen):
         return Deploy(deployment)
     return _follow(seen, dgd)
+
+
+def was_created(status: DGDRStatus) -> bool:
+    """Whether the DGD has been there before."""
+    known = find(status.conditions, Aspect.DEPLOYMENT_READY)
+    return known is not None and known.reason != DEPLOYMENT_BLOCKED
 
 
 def _is_behind(dgd: DgdSeen, deployment: Deployment, seen: Observation) -> bool:
@@ -271,8 +280,19 @@ def _deployment_deleted(seen: Observation) -> Fail:
     )
 
 
+def deployment_refused(deployment: Deployment, status: int, message: str, exists: bool) -> Step:
+    """Return the step after the API server refused to deploy a result.
+
+    A full quota (403) empties, and a policy (403 or 400, by whose webhook it is) changes, so a
+    profile that took hours is kept. An object that is invalid stays so.
+    """
+    if status == FORBIDDEN or "admission webhook" in message:
+        return AwaitPermission(message=f"the API server refused: {message}", exists=exists)
+    return deployment_rejected(f"DGD {deployment.name} was refused: {message}")
+
+
 def deployment_rejected(message: str) -> Fail:
-    """Return the step after the API server, or an adoption, refused the DGD."""
+    """Return the step after a refusal of the DGD for good."""
     return Fail(
         aspect=Aspect.DEPLOYMENT_READY,
         reason="DeploymentRejected",

@@ -10,7 +10,7 @@ from dgdr_api.conditions import find
 from dgdr_api.models.base import Condition
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_operator.core import steps
-from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
+from dgdr_operator.core.lifecycle import change_is_rejected, phase_of, was_created
 from dgdr_operator.core.observation import CandidateSeen, Observation, PullFailure
 from dgdr_operator.core.status import change_rejected_message
 from dgdr_operator.core.steps import Aspect, Step
@@ -93,7 +93,9 @@ def _about_deployment(
     seen: Observation, step: Step, old: DGDRStatus, new: DGDRStatus
 ) -> list[Notice]:
     match step:
-        case steps.Deploy(deployment) if find(old.conditions, Aspect.DEPLOYMENT_READY) is None:
+        case steps.AwaitPermission(message=message):
+            return [_warning("DeploymentCreationFailed", message)]
+        case steps.Deploy(deployment) if not was_created(old):
             text = f"DGD {deployment.name} created"
             return [Notice(reason="DeploymentCreated", message=text, once="created")]
         case steps.ReportDeployed() if old.phase is not Phase.DEPLOYED:

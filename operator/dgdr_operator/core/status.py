@@ -65,6 +65,9 @@ def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
         case steps.Deploy(deployment):
             text = f"DGD {deployment.name} created, waiting for Ready"
             return _deploying(draft, "DeploymentCreated", text, seen.dgd)
+        case steps.AwaitPermission(message=message, exists=exists):
+            reason = "UpdateBlocked" if exists else steps.DEPLOYMENT_BLOCKED
+            return _deploying(draft, reason, f"{message}; it is tried again", seen.dgd)
         case steps.AwaitDeployment(message, degraded):
             reason = "DeploymentDegraded" if degraded else _reason_while_deploying(draft)
             text = "; ".join((message, *pull_problems(seen.dgd)))

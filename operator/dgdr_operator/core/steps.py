@@ -6,6 +6,9 @@ from enum import StrEnum
 from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
 
+DEPLOYMENT_BLOCKED = "DeploymentBlocked"
+"""Reason of DeploymentReady while the DGD cannot be created: it was never there."""
+
 
 class Aspect(StrEnum):
     """Types of conditions, in the order in which a request passes them."""
@@ -86,6 +89,17 @@ class Deploy:
     deployment: Deployment
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitPermission:
+    """The API server refuses what is deployed, for a reason that can go away; it is tried again.
+
+    ``exists`` tells whether the DGD is there, and only an update, or what goes with it, is not.
+    """
+
+    message: str
+    exists: bool
+
+
 @dataclass(frozen=True, slots=True)
 class AwaitDeployment:
     """The DGD is not ready, or no longer; ``degraded`` tells which."""
@@ -104,7 +118,7 @@ class Settled:
     """Nothing to do until something changes."""
 
 
-LateStep = RecordResult | Deploy | AwaitDeployment | ReportDeployed | Settled
+LateStep = RecordResult | Deploy | AwaitPermission | AwaitDeployment | ReportDeployed | Settled
 """What follows a finished Job."""
 
 Step = (

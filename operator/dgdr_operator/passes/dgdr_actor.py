@@ -21,7 +21,7 @@ from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
 from dgdr_operator.core.job import JobImage, render_account, render_job, render_request
 from dgdr_operator.core.leftovers import leftovers
-from dgdr_operator.core.lifecycle import deployment_rejected, job_rejected
+from dgdr_operator.core.lifecycle import deployment_refused, job_rejected
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Request
 from dgdr_operator.core.steps import Deploy, StartProfiling, Step
 from dgdr_operator.settings import Settings
@@ -155,14 +155,16 @@ class DgdrActor:
     # -- deployment
 
     async def _deploy(self, seen: Observation, step: Step, deployment: Deployment) -> Step:
+        exists = seen.dgd is not None
         try:
             dgd = await self._ensure_dgd(seen.request, deployment)
+            exists = True
+            owner = owner_reference(dgd, controller=False)
+            await self._ensure_data(final_config.data_manifest(deployment, owner))
+            if deployment.planner is not None:
+                await self._ensure_planner(final_config.planner_manifest(deployment.planner, owner))
         except Rejected as exc:
-            return deployment_rejected(f"DGD {deployment.name} was refused: {exc.message}")
-        owner = owner_reference(dgd, controller=False)
-        await self._ensure_data(final_config.data_manifest(deployment, owner))
-        if deployment.planner is not None:
-            await self._ensure_planner(final_config.planner_manifest(deployment.planner, owner))
+            return deployment_refused(deployment, exc.status, exc.message, exists)
         return step
 
     async def _ensure_dgd(self, request: Request, deployment: Deployment) -> Manifest:

@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 from typing import assert_never
 
+from dgdr_api.conditions import find
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_api.names import FieldManager
 from dgdr_kube.errors import NotFound, Rejected
@@ -14,7 +15,7 @@ from dgdr_operator.core import steps
 from dgdr_operator.core.lifecycle import next_step
 from dgdr_operator.core.notices import Notice, about_sweep, notices, reconcile_failed
 from dgdr_operator.core.status import status_after
-from dgdr_operator.core.steps import Step
+from dgdr_operator.core.steps import Aspect, Step
 from dgdr_operator.passes.dgdr_actor import DgdrActor, sweep_orphans
 from dgdr_operator.passes.dgdr_observer import DgdrObserver
 from dgdr_operator.settings import Settings
@@ -26,6 +27,8 @@ AT_ONCE_S = 0.0
 JOB_S = 15.0
 DEPLOYMENT_S = 10.0
 DEPLOYED_S = 120.0
+# A quota or a policy that refuses a deployment is asked again at least this often.
+BLOCKED_S = 600.0
 # What the spec names may appear at any time, and not all of it is watched.
 REFERENCES_S = 30.0
 # Garbage collection of an earlier request's objects takes about this long.
@@ -61,7 +64,7 @@ class DgdrPass:
         told = [about_sweep(gone)] if gone else []
         await self._emit(dgdr, [*told, *notices(seen, step, status)])
         await self._report(dgdr, status, step)
-        return look_again_s(step)
+        return look_again_s(step, status, now)
 
     async def _report(self, dgdr: Manifest, status: DGDRStatus, step: Step) -> None:
         patch = merge_patch(dgdr.get("status") or {}, status.to_json())
@@ -89,7 +92,7 @@ class DgdrPass:
             )
 
 
-def look_again_s(step: Step) -> float | None:
+def look_again_s(step: Step, status: DGDRStatus, now: datetime) -> float | None:
     """Return the seconds after which a pass is due even when nothing is heard."""
     match step:
         case steps.RecordResult(deploys=True):
@@ -100,6 +103,8 @@ def look_again_s(step: Step) -> float | None:
             return PREDECESSOR_S
         case steps.StartProfiling() | steps.AwaitJob():
             return JOB_S
+        case steps.AwaitPermission():
+            return _blocked_s(status, now)
         case steps.Deploy() | steps.AwaitDeployment():
             return DEPLOYMENT_S
         case steps.ReportDeployed():
@@ -108,6 +113,16 @@ def look_again_s(step: Step) -> float | None:
             return None
         case _:
             assert_never(step)
+
+
+def _blocked_s(status: DGDRStatus, now: datetime) -> float:
+    """Return how long to wait after a refusal: as long as it has lasted, which doubles each time.
+
+    So the back-off needs no counter, and a new operator goes on with it.
+    """
+    known = find(status.conditions, Aspect.DEPLOYMENT_READY)
+    lasted_s = (now - known.last_transition_time).total_seconds() if known else 0.0
+    return min(max(lasted_s, DEPLOYMENT_S), BLOCKED_S)
 
 
 def _summary(step: Step, status: DGDRStatus) -> str:

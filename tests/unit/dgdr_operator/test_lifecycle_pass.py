@@ -1,5 +1,7 @@
 """The life of a request through real passes over a fake cluster."""
 
+from datetime import timedelta
+
 import pytest
 
 from dgdr_kube.errors import Rejected
@@ -13,6 +15,7 @@ from dgdr_kube.kinds import (
     ROLE_BINDING,
     SERVICE_ACCOUNT,
     SLA_PLANNER,
+    Kind,
 )
 from support.dgdr_world import DGD_NAME, NAME, NS, World, dgdr, generated_dgd, node
 
@@ -563,6 +566,59 @@ async def test_a_refused_deployment_fails() -> None:
     assert world.phase == "Failed"
     assert "spec.components: Invalid value" in world.condition("DeploymentReady")[2]
     assert world.condition("DeploymentReady")[1] == "DeploymentRejected"
+
+
+@pytest.mark.parametrize(
+    ("kind", "refusal", "reason"),
+    [
+        pytest.param(
+            DGD,
+            Rejected(403, "q-dgd is forbidden: exceeded quota: gpus"),
+            "DeploymentBlocked",
+            id="a full quota",
+        ),
+        pytest.param(
+            DGD,
+            Rejected(400, 'admission webhook "policy" denied the request: no team label'),
+            "DeploymentBlocked",
+            id="a policy",
+        ),
+        pytest.param(
+            SLA_PLANNER, Rejected(403, "slaplanners is forbidden"), "UpdateBlocked", id="planner"
+        ),
+    ],
+)
+async def test_a_deployment_that_may_not_be_made_yet_keeps_its_result(
+    kind: Kind, refusal: Rejected, reason: str
+) -> None:
+    world = World()
+    world.cluster.refuse("create", kind, refusal)
+    await world.live()
+    assert world.phase == "Deploying"
+    assert world.condition("SpecGenerated")[0] == "True"
+    assert world.status["profilingResults"]["selectedConfig"]
+    text = f"the API server refused: {refusal.message}; it is tried again"
+    assert world.condition("DeploymentReady") == ("False", reason, text)
+    assert "DeploymentCreationFailed" in world.events
+    world.cluster.refuse("create", kind, None)
+    await world.live()
+    assert world.phase == "Deployed"
+    assert world.events.count("DeploymentCreated") == (reason == "DeploymentBlocked")
+
+
+async def test_a_refusal_is_answered_by_waiting_longer_each_time() -> None:
+    world = World()
+    world.cluster.refuse("create", DGD, Rejected(403, "exceeded quota: gpus"))
+    await world.live()
+    delays = []
+    for _ in range(9):
+        delay_s = await world.one_pass()
+        assert delay_s is not None
+        delays.append(delay_s)
+        world.now += timedelta(seconds=delay_s)
+    assert delays == sorted(delays)
+    assert delays[0] == 10.0
+    assert delays[-1] == 600.0
 
 
 async def test_a_deleted_deployment_ends_the_request() -> None:
