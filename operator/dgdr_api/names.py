@@ -48,6 +48,8 @@ class Label(StrEnum):
 
     RUN = "dgdr.dev/run"
     """UID of the DGDR on whose behalf a candidate exists; the operator sweeps by it."""
+    REQUEST_UID = "dgdr.dev/request-uid"
+    """UID of the DGDR that a deployment, its curves and its SLAPlanner were generated for."""
     CANDIDATE = "dgdr.dev/candidate"
     """Identity of the candidate, such as ``vllm-tp2``."""
 

@@ -62,7 +62,7 @@ def read_deployment(output: Output, dgdr: str, namespace: str, uid: str) -> Depl
     dgd = _one(documents, codec_v1beta1.KIND)
     if dgd is None:
         raise BadResult(f"{names.FINAL_CONFIG_KEY} has no {codec_v1beta1.KIND}")
-    labels = run_labels(dgdr, namespace)
+    labels = run_labels(dgdr, namespace) | {names.Label.REQUEST_UID.value: uid}
     dgd = _placed(dgd, names.dgd_name(dgdr), namespace, labels)
     try:
         graph = codec_v1beta1.decode(dgd)
@@ -149,6 +149,22 @@ def applied_manifest(deployment: Deployment) -> Manifest:
     meta = manifest["metadata"]
     annotations = {**meta.get("annotations", {}), APPLIED_HASH: deployment.content_hash}
     return {**manifest, "metadata": {**meta, "annotations": annotations}}
+
+
+def succeeding_spec(live: Manifest, wanted: Manifest) -> Manifest:
+    """Return the spec that makes the DGD of an earlier request ours.
+
+    Replicas that somebody scales stay; the new SLAPlanner, with its own curves and bounds, decides
+    about them. Others start as the result says.
+    """
+    scaled = {c["name"]: c["replicas"] for c in live["spec"]["components"] if "replicas" in c}
+    components = [
+        {**component, "replicas": scaled[component["name"]]}
+        if component.get("scalingAdapter") is not None and component["name"] in scaled
+        else component
+        for component in wanted["spec"]["components"]
+    ]
+    return {**wanted["spec"], "components": components}
 
 
 def data_manifest(deployment: Deployment, owner: Manifest) -> Manifest:

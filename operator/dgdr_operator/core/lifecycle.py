@@ -11,7 +11,7 @@ from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus, Phase
 from dgdr_operator.core.final_config import BadResult, Deployment, read_deployment
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
-from dgdr_operator.core.observation import DgdSeen, JobState, Observation
+from dgdr_operator.core.observation import DgdSeen, JobState, Observation, Origin
 from dgdr_operator.core.steps import (
     DEPLOYMENT_BLOCKED,
     Aspect,
@@ -224,11 +224,13 @@ def _unusable(message: str) -> Fail:
 
 def _deploying(seen: Observation) -> Step:
     dgd = seen.dgd
-    if was_created(seen.request.status) and (dgd is None or dgd.going or not dgd.ours):
+    if was_created(seen.request.status) and (
+        dgd is None or dgd.going or dgd.origin is Origin.FOREIGN
+    ):
         return _deployment_deleted(seen)
     if dgd is not None and dgd.going:
         return AwaitDeployment(f"DGD {dgd.name} is being deleted; it is created again after that")
-    if dgd is not None and not dgd.ours:
+    if dgd is not None and dgd.origin is Origin.FOREIGN:
         return deployment_rejected(
             f"DynamoGraphDeployment {dgd.name} exists already and does not belong to this request "
             f"(label {names.Label.DGDR_NAME.value} differs); rename or delete it, then recreate "
@@ -252,10 +254,20 @@ def was_created(status: DGDRStatus) -> bool:
 def _is_behind(dgd: DgdSeen, deployment: Deployment, seen: Observation) -> bool:
     lacks_data = bool(deployment.data) and not dgd.has_data
     # Once all is deployed, a planner that is gone was deleted by somebody who wanted that.
-    lacks_planner = deployment.planner is not None and not dgd.has_planner
     first_time = phase_of(seen) is not Phase.DEPLOYED
     changed = dgd.applied_hash != deployment.content_hash
-    return changed or lacks_data or (lacks_planner and first_time)
+    return changed or lacks_data or (first_time and not _planner_is_settled(dgd, deployment))
+
+
+def _planner_is_settled(dgd: DgdSeen, deployment: Deployment) -> bool:
+    """Whether the SLAPlanner is this request's; one of an earlier request has other curves."""
+    match dgd.planner:
+        case Origin.NOBODY:
+            return deployment.planner is None
+        case Origin.EARLIER:
+            return False
+        case Origin.OURS | Origin.FOREIGN:
+            return True
 
 
 def _follow(seen: Observation, dgd: DgdSeen) -> Step:

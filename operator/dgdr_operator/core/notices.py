@@ -11,7 +11,7 @@ from dgdr_api.models.base import Condition
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_operator.core import steps
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of, was_created
-from dgdr_operator.core.observation import CandidateSeen, Observation, PullFailure
+from dgdr_operator.core.observation import CandidateSeen, Observation, Origin, PullFailure
 from dgdr_operator.core.status import change_rejected_message
 from dgdr_operator.core.steps import Aspect, Step
 
@@ -96,6 +96,9 @@ def _about_deployment(
         case steps.AwaitPermission(message=message):
             return [_warning("DeploymentCreationFailed", message)]
         case steps.Deploy(deployment) if not was_created(old):
+            if seen.dgd is not None and seen.dgd.origin is Origin.EARLIER:
+                text = f"DGD {deployment.name} of an earlier request taken over, with its planner"
+                return [Notice(reason="DeploymentTakenOver", message=text, once="created")]
             text = f"DGD {deployment.name} created"
             return [Notice(reason="DeploymentCreated", message=text, once="created")]
         case steps.ReportDeployed() if old.phase is not Phase.DEPLOYED:

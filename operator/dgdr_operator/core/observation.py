@@ -100,16 +100,27 @@ class PullFailure:
     message: str
 
 
+class Origin(StrEnum):
+    """For whom an object was generated that has the name of one of ours."""
+
+    NOBODY = "nobody"
+    """There is no such object."""
+    FOREIGN = "foreign"
+    """A user, or a request of another name."""
+    EARLIER = "earlier"
+    """A request of this name that is gone: its labels name ours, its uid is another, or none."""
+    OURS = "ours"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DgdSeen:
-    """The generated DGD as it is.
+    """The generated DGD as it is, with the SLAPlanner of its name.
 
-    ``ours`` says whether its labels name this request; ``applied_hash`` is that of the content
-    that we applied last, None when we never did.
+    ``applied_hash`` is that of the content that we applied last, None when we never did.
     """
 
     name: str
-    ours: bool
+    origin: Origin
     going: bool = False
     state: str = "initializing"
     ready: bool = False
@@ -117,7 +128,7 @@ class DgdSeen:
     components: tuple[ComponentSeen, ...] = ()
     pull_failures: tuple[PullFailure, ...] = ()
     has_data: bool = False
-    has_planner: bool = False
+    planner: Origin = Origin.NOBODY
 
     @property
     def serves(self) -> bool:

@@ -19,6 +19,7 @@ from dgdr_operator.core.observation import (
     CandidateSeen,
     ComponentSeen,
     DgdSeen,
+    Origin,
     Output,
     PullFailure,
     Request,
@@ -97,7 +98,7 @@ def dgd_seen(dgd: Json, request: Request) -> DgdSeen:
     stale = (status.observed_generation or 0) < meta.get("generation", 0)
     return DgdSeen(
         name=meta["name"],
-        ours=_names_request(meta.get("labels") or {}, request),
+        origin=origin_of(dgd, request),
         going=bool(meta.get("deletionTimestamp")),
         state=(status.state or DgdState.INITIALIZING).value,
         ready=_is_ready(status) and not (stale and status.observed_generation is not None),
@@ -113,9 +114,16 @@ def dgd_seen(dgd: Json, request: Request) -> DgdSeen:
     )
 
 
-def _names_request(labels: Mapping[str, str], request: Request) -> bool:
+def origin_of(generated: Json | None, request: Request) -> Origin:
+    """Say for whom an object was generated that has the name of one of ours."""
+    if generated is None:
+        return Origin.NOBODY
+    labels = generated["metadata"].get("labels") or {}
     named = labels.get(Label.DGDR_NAME.value), labels.get(Label.DGDR_NAMESPACE.value)
-    return named == (request.name, request.namespace)
+    if named != (request.name, request.namespace):
+        return Origin.FOREIGN
+    mine = labels.get(Label.REQUEST_UID.value) == request.uid
+    return Origin.OURS if mine else Origin.EARLIER
 
 
 def _dgd_status(dgd: Json) -> DGDStatus:

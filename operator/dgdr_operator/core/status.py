@@ -10,7 +10,7 @@ from dgdr_operator.core import profiling_status as profiling
 from dgdr_operator.core import steps
 from dgdr_operator.core.draft import Draft
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
-from dgdr_operator.core.observation import DgdSeen, Observation
+from dgdr_operator.core.observation import DgdSeen, Observation, Origin
 from dgdr_operator.core.steps import Aspect, LateStep, Step
 
 _PREFIXES = {
@@ -63,7 +63,9 @@ def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
         case steps.RecordResult(deployment, deploys):
             return _result(draft, deployment.dgd, deploys)
         case steps.Deploy(deployment):
-            text = f"DGD {deployment.name} created, waiting for Ready"
+            inherited = seen.dgd is not None and seen.dgd.origin is Origin.EARLIER
+            what = "of an earlier request taken over" if inherited else "created"
+            text = f"DGD {deployment.name} {what}, waiting for Ready"
             return _deploying(draft, "DeploymentCreated", text, seen.dgd)
         case steps.AwaitPermission(message=message, exists=exists):
             reason = "UpdateBlocked" if exists else steps.DEPLOYMENT_BLOCKED

@@ -13,8 +13,8 @@ from dgdr_api.request import (
     RequestImages,
 )
 from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
-from dgdr_kube.kinds import DGD, DGDR, ROLE_BINDING, kind_of
-from dgdr_kube.manifests import covers, is_owned_by, owner_reference
+from dgdr_kube.kinds import DGD, DGDR, ROLE_BINDING, SLA_PLANNER, kind_of
+from dgdr_kube.manifests import covers, is_owned_by, merge_patch, owner_reference
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
@@ -22,7 +22,7 @@ from dgdr_operator.core.hardware import HardwareFound
 from dgdr_operator.core.job import JobImage, render_account, render_job, render_request
 from dgdr_operator.core.leftovers import leftovers
 from dgdr_operator.core.lifecycle import deployment_refused, job_rejected
-from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Request
+from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
 from dgdr_operator.core.steps import Deploy, StartProfiling, Step
 from dgdr_operator.settings import Settings
 
@@ -161,8 +161,7 @@ class DgdrActor:
             exists = True
             owner = owner_reference(dgd, controller=False)
             await self._ensure_data(final_config.data_manifest(deployment, owner))
-            if deployment.planner is not None:
-                await self._ensure_planner(final_config.planner_manifest(deployment.planner, owner))
+            await self._settle_planner(seen.request, deployment, owner)
         except Rejected as exc:
             return deployment_refused(deployment, exc.status, exc.message, exists)
         return step
@@ -180,11 +179,32 @@ class DgdrActor:
         except AlreadyExists:
             existing = await self._get(wanted)
             there = None if existing is None else observed_run.dgd_seen(existing, request)
-            if existing is None or there is None or there.going or not there.ours:
+            if existing is None or there is None or there.going or there.origin is Origin.FOREIGN:
                 raise Conflict(f"another DGD {deployment.name} appeared meanwhile") from None
             if there.applied_hash == deployment.content_hash:
                 return existing
+            if there.origin is Origin.EARLIER:
+                spec = final_config.succeeding_spec(existing, deployment.dgd)
+                await self._take_over(existing, spec)
         return await self._cluster.apply(wanted, MANAGER)
+
+    async def _take_over(self, existing: Manifest, spec: Manifest) -> None:
+        """Replace the spec of an object that an earlier request of this name has left.
+
+        An apply alone would leave what only the earlier one had, such as a component.
+        """
+        meta = existing["metadata"]
+        log.info("Taking over %s %s/%s", existing["kind"], meta["namespace"], meta["name"])
+        patch = merge_patch(existing["spec"], spec)
+        if patch:
+            await self._cluster.patch(
+                kind_of(existing),
+                meta["namespace"],
+                meta["name"],
+                {"spec": patch},
+                FieldManager.INIT.value,
+                resource_version=meta["resourceVersion"],
+            )
 
     async def _ensure_data(self, wanted: Manifest) -> None:
         """Make the ConfigMap with the curves; one of an earlier run of this name is updated."""
@@ -194,12 +214,29 @@ class DgdrActor:
         if existing is None or not covers(existing, wanted):
             await self._cluster.apply(wanted, MANAGER)
 
-    async def _ensure_planner(self, wanted: Manifest) -> None:
-        """Create the SLAPlanner once: afterwards its mode and targets are the user's."""
-        try:
+    async def _settle_planner(
+        self, request: Request, deployment: Deployment, owner: Manifest
+    ) -> None:
+        """Create the SLAPlanner once: afterwards its mode and targets are the user's.
+
+        One of an earlier request of this name scales by curves of another deployment.
+        """
+        there = await self._cluster.get(SLA_PLANNER, request.namespace, deployment.name)
+        earlier = observed_run.origin_of(there, request) is Origin.EARLIER
+        if deployment.planner is None:
+            if there is not None and earlier:
+                meta = there["metadata"]
+                log.info("Deleting SLAPlanner %s/%s", meta["namespace"], meta["name"])
+                await self._cluster.delete(
+                    SLA_PLANNER, meta["namespace"], meta["name"], meta["uid"]
+                )
+            return
+        wanted = final_config.planner_manifest(deployment.planner, owner)
+        if there is None:
             await self._cluster.create(wanted, MANAGER)
-        except AlreadyExists:
-            log.debug("SLAPlanner %s is there already", wanted["metadata"]["name"])
+        elif earlier:
+            await self._take_over(there, wanted["spec"])
+            await self._cluster.apply(wanted, MANAGER)
 
 
 def _owner(request: Request) -> OwnerReference:

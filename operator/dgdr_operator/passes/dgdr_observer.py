@@ -149,7 +149,7 @@ class DgdrObserver:
         return replace(
             dgd,
             has_data=await self._cluster.get(CONFIG_MAP, namespace, data) is not None,
-            has_planner=planner is not None,
+            planner=read.origin_of(planner, seen.request),
             pull_failures=() if dgd.ready else await self._pull_failures(namespace, name),
         )
 

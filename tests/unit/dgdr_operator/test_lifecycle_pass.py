@@ -546,19 +546,6 @@ async def test_a_foreign_deployment_of_that_name_is_not_adopted() -> None:
     assert (world.dgd or {})["spec"] == foreign["spec"]
 
 
-async def test_a_deployment_that_outlived_its_request_is_taken_over() -> None:
-    world = await deployed()
-    assert world.dgd is not None
-    survivor = world.dgd
-    again = World(dgdr(), survivor)
-    again.cluster.seed(
-        {**again.request, "metadata": {**again.request["metadata"], "uid": "second-request"}}
-    )
-    await again.live()
-    assert again.phase == "Deployed"
-    assert (again.dgd or {})["metadata"]["uid"] == survivor["metadata"]["uid"]
-
-
 async def test_a_refused_deployment_fails() -> None:
     world = World()
     world.cluster.refuse("create", DGD, Rejected(422, "spec.components: Invalid value"))
