@@ -224,9 +224,8 @@ def _unusable(message: str) -> Fail:
 
 def _deploying(seen: Observation) -> Step:
     dgd = seen.dgd
-    if was_created(seen.request.status) and (
-        dgd is None or dgd.going or dgd.origin is Origin.FOREIGN
-    ):
+    is_gone = dgd is None or dgd.going or dgd.origin is Origin.FOREIGN
+    if is_gone and was_created(seen.request.status):
         return _deployment_deleted(seen)
     if dgd is not None and dgd.going:
         return AwaitDeployment(f"DGD {dgd.name} is being deleted; it is created again after that")
