@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from dgdr_api.graph import Graph
@@ -55,6 +56,10 @@ class LoadTool(Protocol):
 
 class Records(Protocol):
     """Keeps what must outlive the pod."""
+
+    def spent_s(self, now: datetime) -> float:
+        """Return how long ago the first pod of this run began."""
+        ...
 
     async def points(self) -> tuple[Point, ...]:
         """Return the points that are stored for this run."""

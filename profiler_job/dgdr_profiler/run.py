@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import assert_never
 
 from dgdr_api.graph import Graph
@@ -51,6 +52,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     _up_since_s: dict[str, tuple[float, float]] = field(default_factory=dict)
     _started_s: float = field(default_factory=time.monotonic)
+    _spent_before_s: float = 0.0
 
     async def measure_all(self) -> Selection:
         """Measure until the strategy is content; nothing is left deployed then.
@@ -58,12 +60,15 @@ class Run:
         Raises:
             NothingMeasured: no candidate could be measured.
         """
+        # The deadline is the run's, not this pod's: a pod that is replaced gains no time.
+        self._spent_before_s = self.records.spent_s(datetime.now(UTC))
         await self.records.show(STARTING)
         self.state = replace(self.state, points=await self.records.points())
         logger.info("%d points are known already", len(self.state.points))
         await self._adopt()
         while True:
-            self.state = replace(self.state, elapsed_s=time.monotonic() - self._started_s)
+            elapsed_s = self._spent_before_s + time.monotonic() - self._started_s
+            self.state = replace(self.state, elapsed_s=elapsed_s)
             chosen = await self._step()
             if chosen is not None:
                 return chosen

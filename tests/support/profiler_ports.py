@@ -162,6 +162,10 @@ class MemoryRecords:
     shown: list[Progress] = field(default_factory=list)
     result: Result | None = None
     error: str | None = None
+    spent_by_earlier_pods_s: float = 0.0
+
+    def spent_s(self, now: datetime) -> float:
+        return self.spent_by_earlier_pods_s
 
     async def points(self) -> tuple[Point, ...]:
         return tuple(self.stored)

@@ -5,6 +5,7 @@ import base64
 import logging
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -33,6 +34,7 @@ class KubeRecords:
         self._request = request
         self._output = names.output_config_map(request.dgdr_name)
         self._counts: dict[str, int] = {}
+        self._began: str | None = None
 
     async def open(self) -> None:
         """Make the ConfigMap of the result, and say that the run is on.
@@ -42,7 +44,14 @@ class KubeRecords:
         """
         await self._ensure(self._output, {})
         running = {OutputKey.STATUS.value: "running", OutputKey.ERROR.value: None}
-        await self._kube.merge(CONFIG_MAP, self._output, {"data": running})
+        found = await self._kube.merge(CONFIG_MAP, self._output, {"data": running})
+        self._began = found["metadata"].get("creationTimestamp")
+
+    def spent_s(self, now: datetime) -> float:
+        """Return how long ago the first pod of this run began: it made the output's ConfigMap."""
+        if self._began is None:
+            return 0.0
+        return max(0.0, (now - datetime.fromisoformat(self._began)).total_seconds())
 
     async def points(self) -> tuple[Point, ...]:
         """Return the points that are stored for this run."""

@@ -41,6 +41,7 @@ class RunState:
 
     ``failures`` holds what went wrong with a measurement, by candidate and prompt length.
     ``suspect`` are deployments that a measurement went wrong on: one that hangs goes on hanging.
+    ``elapsed_s`` counts from the start of the run's first pod.
     """
 
     points: tuple[Point, ...] = ()

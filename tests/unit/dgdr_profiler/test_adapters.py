@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -76,6 +77,15 @@ async def test_a_new_pod_takes_back_the_failure_of_the_one_before() -> None:
     assert output(kube)["data"]["profiler_error"] == "AIPerf is missing"
     await records(kube)
     assert output(kube)["data"] == {"profiler_status": "running"}
+
+
+async def test_a_run_began_with_its_first_pod() -> None:
+    kube = MemoryKube()
+    first = await records(kube)
+    now = datetime(2026, 1, 1, 2, tzinfo=UTC)
+    assert first.spent_s(now) == 0.0
+    output(kube)["metadata"]["creationTimestamp"] = "2026-01-01T00:30:00Z"
+    assert (await records(kube)).spent_s(now) == 5400.0
 
 
 async def test_progress_is_shown_in_upstreams_keys() -> None:

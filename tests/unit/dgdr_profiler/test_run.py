@@ -156,6 +156,14 @@ async def test_nothing_measured_is_a_failure_with_the_reasons() -> None:
         await finished(deployments=FakeDeployments(broken=down))
 
 
+async def test_a_new_pod_gets_no_new_deadline() -> None:
+    records = MemoryRecords(spent_by_earlier_pods_s=3601)
+    with pytest.raises(NothingMeasured, match="TP=1: the deadline of 3600 s has passed"):
+        await finished(request(deadline="1h"), records=records)
+    records.spent_by_earlier_pods_s = 0
+    assert (await finished(request(deadline="1h"), records=records)).texts
+
+
 async def test_progress_counts_candidates_and_points() -> None:
     records = MemoryRecords()
     await finished(records=records)
