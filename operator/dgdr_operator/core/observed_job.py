@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dgdr_api.redaction import without_secrets
 from dgdr_operator.core.job import CONTAINER
 from dgdr_operator.core.observation import ContainerEnd, Idle, IdleReason, JobSeen, JobState
 from dgdr_operator.core.observed_workloads import pods_seen
@@ -46,7 +47,7 @@ def _ends(pod: Json) -> Iterable[tuple[str, ContainerEnd]]:
                     container=CONTAINER,
                     exit_code=int(terminated.get("exitCode", -1)),
                     reason=str(terminated.get("reason") or ""),
-                    message=message[-MESSAGE_CHARS:],
+                    message=without_secrets(message)[-MESSAGE_CHARS:],
                 ),
             )
 

@@ -11,6 +11,7 @@ from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.names import Label, OutputKey
 from dgdr_api.pods import GPU
+from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
 from dgdr_operator.core.final_config import APPLIED_HASH
 from dgdr_operator.core.hardware import Node
@@ -82,9 +83,9 @@ def output_seen(config_map: Json | None) -> Output | None:
 
     return Output(
         phase=text(OutputKey.PHASE),
-        message=text(OutputKey.MESSAGE)[:MESSAGE_CHARS],
+        message=without_secrets(text(OutputKey.MESSAGE))[:MESSAGE_CHARS],
         status=text(OutputKey.STATUS),
-        error=text(OutputKey.ERROR)[:MESSAGE_CHARS],
+        error=without_secrets(text(OutputKey.ERROR))[:MESSAGE_CHARS],
         final_config=text(OutputKey.FINAL_CONFIG),
         prefill_json=text(OutputKey.PREFILL_JSON),
         decode_json=text(OutputKey.DECODE_JSON),
@@ -149,7 +150,9 @@ def pull_failures(pods: Iterable[Json]) -> tuple[PullFailure, ...]:
             pod_uid=pod["metadata"].get("uid", ""),
             container=status["name"],
             image=status.get("image", ""),
-            message=str(waiting.get("message") or waiting["reason"])[:MESSAGE_CHARS],
+            message=without_secrets(str(waiting.get("message") or waiting["reason"]))[
+                :MESSAGE_CHARS
+            ],
         )
         for pod in pods
         for status in (pod.get("status") or {}).get("containerStatuses") or ()

@@ -1,11 +1,11 @@
 """Deployments and pods as the cluster reports them, read into values once."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from dgdr_api.names import Label
+from dgdr_api.redaction import without_secrets
 
 # What a waiting container says when waiting longer will not help by itself.
 _STUCK = frozenset(
@@ -23,9 +23,6 @@ _STUCK = frozenset(
     }
 )
 MAX_WORDS_CHARS = 300
-
-# A log line may hold a token; a status is read by more people than a log.
-_SECRET = re.compile(r"\b(?:hf_|sk-|ghp_|nvapi-)[\w-]{8,}|(?i:bearer\s+)[\w.~+/=-]{8,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,5 +148,5 @@ def _reason(waiting: str | None, ended: dict[str, Any] | None) -> str:
 def last_words(text: str) -> str:
     """Return the last line that says something, shortened, without what looks like a token."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = _SECRET.sub("[token]", lines[-1]) if lines else ""
+    line = without_secrets(lines[-1]) if lines else ""
     return line if len(line) <= MAX_WORDS_CHARS else f"{line[: MAX_WORDS_CHARS - 3]}..."

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from dgdr_api import names
 from dgdr_api.names import Label, OutputKey
 from dgdr_api.points import Point
+from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.adapters.kube import CONFIG_MAP, AlreadyExists, ClusterError, Kube, Manifest
 from dgdr_profiler.core.progress import Progress
@@ -75,7 +76,7 @@ class KubeRecords:
         """Show where the run stands."""
         logger.info("%s: %s", progress.phase.value, progress.message)
         data = {OutputKey.PHASE.value: progress.phase.value}
-        data[OutputKey.MESSAGE.value] = progress.message
+        data[OutputKey.MESSAGE.value] = without_secrets(progress.message)
         await self._kube.merge(CONFIG_MAP, self._output, {"data": data})
 
     async def succeed(self, result: Result) -> None:
@@ -92,7 +93,8 @@ class KubeRecords:
 
     async def fail(self, message: str) -> None:
         """Say that the run failed, and why."""
-        data = {OutputKey.STATUS.value: "failed", OutputKey.ERROR.value: message}
+        error = without_secrets(message)
+        data = {OutputKey.STATUS.value: "failed", OutputKey.ERROR.value: error}
         await self._kube.merge(CONFIG_MAP, self._output, {"data": data})
 
     def _place(self, count: int) -> str:

@@ -1,5 +1,7 @@
 """What can stop a run, told apart by what helps."""
 
+from dgdr_api.redaction import without_secrets
+
 
 class InvalidRequest(Exception):
     """The request itself cannot be served; trying again changes nothing.
@@ -8,9 +10,16 @@ class InvalidRequest(Exception):
     """
 
 
-class CandidateFailed(Exception):
+class QuotesPods(Exception):
+    """An error whose text quotes engines and load tool: it ends up in conditions and reports."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(without_secrets(text))
+
+
+class CandidateFailed(QuotesPods):
     """One candidate cannot be measured; the others still can."""
 
 
-class MeasurementFailed(Exception):
+class MeasurementFailed(QuotesPods):
     """A load did not give a result; the engine may be fine."""

@@ -373,6 +373,34 @@ async def test_a_failed_job_is_told_with_its_pod() -> None:
     assert world.events[-1] == "ProfilingCheckFailed"
 
 
+async def test_what_the_profiler_says_reaches_the_status_once_and_without_tokens() -> None:
+    world = await profiling()
+    said = "401 for hf_abcdefghijkl"
+    await world.profiler_reports("SweepingPrefill", said, profiler_error=said)
+    await world.settle()
+    assert world.condition("Profiling")[2] == "401 for [token]"
+    terminated = {"exitCode": 2, "reason": "Error", "message": f"ERROR {said}\n"}
+    world.profiler_pod(
+        {"containerStatuses": [{"name": "profiler", "state": {"terminated": terminated}}]},
+    )
+    world.job_is("Failed", "Container profiler failed with exit code 2")
+    await world.settle()
+    assert world.condition("Profiling")[2].count("401 for [token]") == 1
+    told = [event.message for event in world.cluster.events]
+    assert "hf_" not in str(world.status) + str(told)
+
+
+async def test_the_end_of_a_log_tells_no_token() -> None:
+    world = await profiling()
+    terminated = {"exitCode": 1, "reason": "Error", "message": "TOKEN=hf_abcdefghijkl"}
+    world.profiler_pod(
+        {"containerStatuses": [{"name": "profiler", "state": {"terminated": terminated}}]},
+    )
+    world.job_is("Failed", "Job has reached the specified backoff limit")
+    await world.settle()
+    assert world.condition("Profiling")[2].endswith("Message: TOKEN=[token]")
+
+
 async def test_a_refused_job_fails_with_the_servers_words() -> None:
     world = World()
     world.cluster.refuse("create", JOB, Rejected(403, "exceeded quota: jobs"))

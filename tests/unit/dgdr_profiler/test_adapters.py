@@ -178,6 +178,23 @@ async def test_a_stuck_pod_fails_the_candidate_at_once_with_its_last_words() -> 
         await deployments(kube, timeout_s=1000).deploy(GRAPH, "m")
 
 
+async def test_a_log_tail_tells_no_token() -> None:
+    kube = MemoryKube()
+    kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
+    kube.logs["d-1"] = "401 for https://hub.test with HF_TOKEN=hf_abcdefghijkl\n"
+    with pytest.raises(CandidateFailed, match=r"with HF_TOKEN=\[token\]$"):
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m")
+
+
+async def test_what_is_shown_and_why_it_failed_tell_no_token() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    await of.show(Progress(phase=ProfilingPhase.INITIALIZING, message="hf_abcdefghijkl"))
+    await of.fail("OSError: Bearer abcdefghijkl refused")
+    assert output(kube)["data"]["message"] == "[token]"
+    assert output(kube)["data"]["profiler_error"] == "OSError: [token] refused"
+
+
 async def test_a_candidate_that_does_not_come_up_in_time_says_what_the_scheduler_says() -> None:
     kube = MemoryKube()
     homeless = pod()
