@@ -60,7 +60,6 @@ class Profiling(_Section):
     """Rights of the profiling Job, made by the chart."""
 
     cluster_role: str = "dgdr-operator-profiling"
-    node_cluster_role: str = "dgdr-operator-profiling-nodes"
 
 
 class HealthServer(_Section):

@@ -14,7 +14,7 @@ def test_the_charts_file_is_read() -> None:
         dataPlane: {discovery: kubernetes, requestPlane: tcp, eventPlane: zmq, natsUrl: "",
                     etcdEndpoints: "", modelExpressUrl: "", preStopSeconds: 7}
         prometheus: {url: "http://p:9090"}
-        profiling: {clusterRole: c, nodeClusterRole: n}
+        profiling: {clusterRole: c}
         health: {port: 8081}
         """
     )
@@ -30,6 +30,11 @@ def test_the_charts_file_is_read() -> None:
         pytest.param("images: {profiler: p}\nmood: x", ["mood", "'x'"], id="unknown"),
         pytest.param(
             "images: {profiler: p}\nmode: beside", ["mode", "'beside'"], id="no such mode"
+        ),
+        pytest.param(
+            "images: {profiler: p}\nprofiling: {nodeClusterRole: n}",
+            ["profiling.nodeClusterRole", "'n'"],
+            id="a setting without effect",
         ),
         pytest.param("images: [", ["not YAML"], id="no YAML"),
     ],

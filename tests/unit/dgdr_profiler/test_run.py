@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS
 from dgdr_api.points import MAX_POINT_BYTES
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.errors import InvalidRequest
@@ -208,6 +209,15 @@ def test_what_cannot_be_served_is_refused_at_the_start(
 ) -> None:
     with pytest.raises(InvalidRequest, match=words):
         prepare(request(spec, **policy), PROFILES)
+
+
+def test_candidates_of_the_longest_name_keep_the_budget_of_names() -> None:
+    longest = request().model_copy(update={"dgdr_name": "q" * 33})
+    graphs = prepare(longest, PROFILES).graphs
+    assert graphs
+    for graph in graphs.values():
+        most = max(len(graph.name) + len(component.name) for component in graph.components)
+        assert most <= MAX_DGD_AND_COMPONENT_CHARS
 
 
 def test_a_mapping_without_performance_data_is_infeasible_with_the_reason() -> None:

@@ -74,6 +74,18 @@ def test_the_contracts_hold(copy: Path) -> None:
             id="a core reaches for its adapters",
         ),
         pytest.param(
+            "operator/dgdr_operator/passes/planted.py",
+            "import dgdr_operator.handlers",
+            "Inside a package",
+            id="a pass reaches for the handlers",
+        ),
+        pytest.param(
+            "operator/dgdr_operator/core/planted.py",
+            "import dgdr_operator.passes.graph_pass",
+            "Inside a package",
+            id="a core reaches for a pass",
+        ),
+        pytest.param(
             "profiler_job/dgdr_profiler/core/planted.py",
             "import subprocess",
             "Pure rooms",
