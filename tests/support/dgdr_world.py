@@ -9,6 +9,7 @@ from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB
 from dgdr_kube.ports import Key, Manifest
 from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.settings import Images, Settings
+from support.crds import installed
 from support.fake_cluster import FakeCluster
 
 NS = "ns"
@@ -94,7 +95,7 @@ class World:
         self.now = T0
         self.documents: list[Manifest] = [sla_planner(), generated_dgd()]
         self.run = DgdrPass(self.cluster, SETTINGS)
-        self.cluster.seed(node())
+        self.cluster.seed(node(), *installed())
         if others:
             self.cluster.seed(*others)
         self.cluster.seed(request or dgdr())

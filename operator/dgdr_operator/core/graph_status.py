@@ -9,6 +9,7 @@ from dgdr_api.conditions import condition, with_condition
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus
 from dgdr_api.names import component_name, dynamo_namespace
+from dgdr_operator.core.lacks import Lack, with_lacks
 from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen
 from dgdr_operator.core.served_model import served_model_name
 from dgdr_operator.core.workloads import Problem
@@ -49,6 +50,7 @@ class GraphSeen:
     deployments: tuple[DeploymentSeen, ...] = ()
     pods: tuple[PodSeen, ...] = ()
     problems: tuple[Problem, ...] = ()
+    lacks: tuple[Lack, ...] = ()
 
     def deployment(self, component: Component) -> DeploymentSeen | None:
         """Return the component's Deployment, when it exists."""
@@ -70,7 +72,9 @@ def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
     )
     return DGDStatus(
         state=_state(seen, worst),
-        conditions=with_condition(old.conditions, ready, now),
+        conditions=with_lacks(
+            with_condition(old.conditions, ready, now), seen.lacks, now, seen.generation
+        ),
         components={c.name: _component_status(seen, c) for c in seen.graph.components},
         observed_generation=seen.generation,
     )

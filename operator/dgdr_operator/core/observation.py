@@ -7,6 +7,7 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.request import ProfilingRequest
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
+from dgdr_operator.core.lacks import Lack
 
 
 class JobState(StrEnum):
@@ -165,6 +166,7 @@ class Observation:
 
     ``accepted`` is what the Job was, or will be, started with: from then on it is the spec that
     counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only.
+    ``lacks`` is None where nobody looked at what the data plane lacks.
     ``in_the_way`` names an object that has one of our names and belongs to somebody else.
     """
 
@@ -179,3 +181,4 @@ class Observation:
     output: Output | None = None
     dgd: DgdSeen | None = None
     candidates: tuple[CandidateSeen, ...] = ()
+    lacks: tuple[Lack, ...] | None = None

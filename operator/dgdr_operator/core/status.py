@@ -9,6 +9,7 @@ from dgdr_api.models.dgdr_v1beta1 import DeploymentInfo, DGDRStatus, Phase, Prof
 from dgdr_operator.core import profiling_status as profiling
 from dgdr_operator.core import steps
 from dgdr_operator.core.draft import Draft
+from dgdr_operator.core.lacks import with_lacks
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
 from dgdr_operator.core.observation import DgdSeen, Observation, Origin
 from dgdr_operator.core.steps import Aspect, LateStep, Step
@@ -31,7 +32,7 @@ def status_after(seen: Observation, step: Step, now: datetime) -> DGDRStatus:
     draft = Draft(status=seen.request.status, now=now, generation=accepted)
     if not isinstance(step, steps.Settled):
         draft = _summed_up(_after(draft, seen, step))
-    return _about_changes(draft, seen, rejected).status
+    return _about_changes(_about_data_plane(draft, seen), seen, rejected).status
 
 
 def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
@@ -170,6 +171,13 @@ def _aggregate_message(conditions: Conditions, *, failed: bool) -> str:
         return f"{prefix}{known.message}" if unfit else known.message
     reached = [find(conditions, aspect) for aspect in _PREFIXES]
     return next((known.message for known in reversed(reached) if known is not None), "")
+
+
+def _about_data_plane(draft: Draft, seen: Observation) -> Draft:
+    if seen.lacks is None:
+        return draft
+    conditions = with_lacks(draft.status.conditions, seen.lacks, draft.now, draft.generation)
+    return draft.with_(conditions=conditions)
 
 
 def _about_changes(draft: Draft, seen: Observation, rejected: bool) -> Draft:

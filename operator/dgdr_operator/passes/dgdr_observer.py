@@ -5,32 +5,36 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from dgdr_api import names, problem, validate
+from dgdr_api.conditions import find
 from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
 from dgdr_api.models.profiling_policy import ProfilingPolicy, ProfilingPolicySpec
 from dgdr_api.names import Annotation, Label
 from dgdr_api.problem import Problem
-from dgdr_kube.errors import Rejected
 from dgdr_kube.kinds import (
     CONFIG_MAP,
     DGD,
+    DGDSA,
     JOB,
-    NODE,
     POD,
     PROFILING_POLICY,
     PVC,
     SLA_PLANNER,
+    WORKER_METADATA,
 )
 from dgdr_kube.manifests import is_owned_by
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_operator.core import observed_run as read
-from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown, decide_hardware
+from dgdr_operator.core.hardware import Node, decide_hardware
 from dgdr_operator.core.job import ignored_overrides
+from dgdr_operator.core.lacks import DATA_PLANE_READY, lacks_of_request
 from dgdr_operator.core.lifecycle import may_start_over, phase_of
 from dgdr_operator.core.observation import DgdSeen, JobState, Observation, PullFailure, Request
 from dgdr_operator.core.observed_job import job_seen
+from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 
 DEFAULT_POLICY = "default"
+NEEDED_KINDS = (DGD, DGDSA, WORKER_METADATA)
 DEFAULT_PROFILES = "mocker-profiles"
 
 
@@ -45,8 +49,10 @@ class _Policy:
 class DgdrObserver:
     """Looks at one request at a time; writes nothing."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, prometheus_url: str) -> None:
         self._cluster = cluster
+        self._data_plane = DataPlaneObserver(cluster)
+        self._prometheus_url = prometheus_url
 
     async def observe(self, dgdr: Manifest) -> Observation:
         """Return what there is about this request."""
@@ -54,6 +60,8 @@ class DgdrObserver:
         seen = await self._run(request)
         if self._is_before_profiling(seen):
             seen = await self._references(seen, dgdr)
+        elif _still_lacks(seen):
+            seen = await self._with_lacks(seen, await self._data_plane.nodes())
         return replace(seen, dgd=await self._dgd(seen))
 
     @staticmethod
@@ -90,14 +98,26 @@ class DgdrObserver:
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
         missing = [policy.problem, *await self._missing(request.namespace, spec, policy.spec)]
+        nodes = await self._data_plane.nodes()
         return replace(
-            seen,
+            await self._with_lacks(seen, nodes),
             request=replace(request, problems=tuple(str(entry) for entry in found)),
             policy=policy.spec,
             missing=tuple(str(entry) for entry in missing if entry is not None),
             ignored_overrides=ignored_overrides(spec),
-            hardware=await self._hardware(spec),
+            # Without the right to read nodes the user has to say it all.
+            hardware=decide_hardware(spec.hardware, nodes),
         )
+
+    async def _with_lacks(self, seen: Observation, nodes: list[Node] | None) -> Observation:
+        """Look at what the request will need of installation and cluster."""
+        spec = seen.accepted.spec if seen.accepted else seen.request.spec
+        if spec is None:
+            return seen
+        wanted = effective(spec)
+        kinds = (*NEEDED_KINDS, *((SLA_PLANNER,) if wanted.planner is not None else ()))
+        facts = await self._data_plane.facts(kinds, nodes)
+        return replace(seen, lacks=lacks_of_request(wanted, self._prometheus_url, facts))
 
     async def _policy(self, namespace: str, dgdr: Manifest) -> _Policy:
         annotations = dgdr["metadata"].get("annotations") or {}
@@ -126,13 +146,6 @@ class DgdrObserver:
                 missing.append(validate.missing_config_map(name, namespace))
         return missing
 
-    async def _hardware(self, spec: DGDRSpec) -> HardwareFound | HardwareUnknown:
-        try:
-            nodes = [read.node_seen(node) for node in await self._cluster.list(NODE, None)]
-        except Rejected:  # without the right to read nodes the user has to say it all
-            return decide_hardware(spec.hardware, None)
-        return decide_hardware(spec.hardware, nodes)
-
     async def _dgd(self, seen: Observation) -> DgdSeen | None:
         """Look at the generated DGD once there can be one."""
         phase = phase_of(seen)
@@ -156,6 +169,12 @@ class DgdrObserver:
     async def _pull_failures(self, namespace: str, name: str) -> tuple[PullFailure, ...]:
         pods = await self._cluster.list(POD, namespace, {Label.GRAPH.value: name})
         return read.pull_failures(pods)
+
+
+def _still_lacks(seen: Observation) -> bool:
+    """Whether something was lacking: looked at again until it is there."""
+    known = find(seen.request.status.conditions, DATA_PLANE_READY)
+    return known is not None and not known.is_true and not seen.request.deleting
 
 
 def _is_of(pod: Manifest, job: Manifest | None) -> bool:

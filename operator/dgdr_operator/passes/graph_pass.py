@@ -11,18 +11,19 @@ from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.names import FieldManager, Label
 from dgdr_api.reading import CodecError
 from dgdr_kube.errors import NotFound
-from dgdr_kube.kinds import DEPLOYMENT, DGD, POD
+from dgdr_kube.kinds import DEPLOYMENT, DGD, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import GraphSeen, failed_status, is_ready, status_after
+from dgdr_operator.core.lacks import ClusterFacts, lacks_of_graph
 from dgdr_operator.core.observed_workloads import (
-    DeploymentSeen,
     PodSeen,
     deployment_seen,
     pods_seen,
 )
 from dgdr_operator.core.workloads import Problem, render_workloads
+from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.graph_children import Children, ChildWriter
 from dgdr_operator.settings import Settings
 
@@ -56,6 +57,7 @@ class GraphPass:
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
         self._plane = data_plane_of(settings)
+        self._data_plane = DataPlaneObserver(cluster)
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
@@ -84,20 +86,26 @@ class GraphPass:
         self, dgd: Manifest, graph: Graph, children: Children, problems: tuple[Problem, ...]
     ) -> GraphSeen:
         deployments = tuple(deployment_seen(manifest) for manifest in children.of(DEPLOYMENT))
+        is_up = all(is_ready(deployment) for deployment in deployments)
+        pods = () if is_up else await self._pods(graph)
+        facts = ClusterFacts() if is_up else await self._facts(pods)
         return GraphSeen(
             graph=graph,
             generation=_generation(dgd),
             deployments=deployments,
-            pods=await self._pods(graph, deployments),
+            pods=pods,
             problems=problems,
+            lacks=lacks_of_graph(graph, self._plane, facts),
         )
 
-    async def _pods(
-        self, graph: Graph, deployments: tuple[DeploymentSeen, ...]
-    ) -> tuple[PodSeen, ...]:
-        """Look at the pods only when they can explain something."""
-        if all(is_ready(deployment) for deployment in deployments):
-            return ()
+    async def _facts(self, pods: tuple[PodSeen, ...]) -> ClusterFacts:
+        """Look at what the cluster has; at its many nodes only when a pod finds none."""
+        is_homeless = any(pod.unschedulable is not None for pod in pods)
+        nodes = await self._data_plane.nodes() if is_homeless else None
+        kinds = (WORKER_METADATA,) if self._plane.needs_rights else ()
+        return await self._data_plane.facts(kinds, nodes)
+
+    async def _pods(self, graph: Graph) -> tuple[PodSeen, ...]:
         labels: dict[str, str] = {Label.GRAPH: graph.name}
         return pods_seen(await self._cluster.list(POD, graph.namespace, labels))
 
