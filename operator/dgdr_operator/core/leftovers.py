@@ -19,16 +19,18 @@ STARTING_S = 600.0
 
 def leftovers(seen: Observation, now: datetime) -> tuple[CandidateSeen, ...]:
     """Return the candidates to delete."""
-    return () if _is_looked_after(seen, now) else seen.candidates
-
-
-def _is_looked_after(seen: Observation, now: datetime) -> bool:
-    """Whether a profiler is at work, or may be again in a moment."""
     if seen.job.state is not JobState.RUNNING:
-        return False
-    idle = seen.job.idle
+        return seen.candidates
+    since = _idle_since(seen)
+    if since is None or seen.job.idle is None:
+        return ()
+    patience_s = STARTING_S if seen.job.idle.reason is IdleReason.POD_STARTING else IDLE_S
+    # Who made a candidate was at work then, even when the kubelet has not said so yet.
+    idle_s = {c: (now - max(since, c.created)).total_seconds() for c in seen.candidates}
+    return tuple(c for c in seen.candidates if idle_s[c] >= patience_s)
+
+
+def _idle_since(seen: Observation) -> datetime | None:
+    """Return since when no profiler has been at work; None when one is, or nobody knows yet."""
     known = find(seen.request.status.conditions, Aspect.PROFILER_RUNNING)
-    if idle is None or known is None or known.is_true:
-        return True
-    patience_s = STARTING_S if idle.reason is IdleReason.POD_STARTING else IDLE_S
-    return (now - known.last_transition_time).total_seconds() < patience_s
+    return None if known is None or known.is_true else known.last_transition_time

@@ -1,6 +1,7 @@
 """What a pass over a DGDR saw: one frozen value, from which everything else is decided."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
@@ -144,6 +145,7 @@ class CandidateSeen:
 
     name: str
     uid: str
+    created: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

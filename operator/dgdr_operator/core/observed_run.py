@@ -1,6 +1,7 @@
 """Manifests of a run, read into the frozen values that decisions rest on."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -164,7 +165,11 @@ def pull_failures(pods: Iterable[Json]) -> tuple[PullFailure, ...]:
 def candidates_seen(dgds: Iterable[Json]) -> tuple[CandidateSeen, ...]:
     """Return the candidates that are not being deleted already."""
     return tuple(
-        CandidateSeen(name=dgd["metadata"]["name"], uid=dgd["metadata"]["uid"])
+        CandidateSeen(
+            name=dgd["metadata"]["name"],
+            uid=dgd["metadata"]["uid"],
+            created=datetime.fromisoformat(dgd["metadata"]["creationTimestamp"]),
+        )
         for dgd in dgds
         if not dgd["metadata"].get("deletionTimestamp")
     )

@@ -173,6 +173,19 @@ async def test_pods_that_come_and_never_run_do_not_put_the_sweep_off() -> None:
     assert candidate(world) is None
 
 
+async def test_a_candidate_that_was_just_made_has_a_profiler_whatever_the_kubelet_says() -> None:
+    world = await measuring()
+    world.profiler_pod(UNPULLABLE)
+    await passes_for(world, 70)
+    assert candidate(world) is None
+    world.cluster.now = world.now
+    await world.profiler_makes_candidate()
+    await passes_for(world, 40)
+    assert candidate(world) is not None
+    await passes_for(world, 30)
+    assert candidate(world) is None
+
+
 async def test_a_slow_image_is_waited_for_but_not_for_ever() -> None:
     world = await measuring()
     world.profiler_pod(PULLING)
