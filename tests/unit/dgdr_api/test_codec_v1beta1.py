@@ -226,7 +226,7 @@ def test_what_cannot_be_read_is_named(manifest: dict[str, Any], text: str) -> No
 
 
 # No deadline: on a busy machine the time of one example says nothing about the code.
-ANY = settings(deadline=None, max_examples=50)
+ANY = settings(max_examples=50)
 
 # Properties: any graph that rooms can build is written and read back as it was.
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True)

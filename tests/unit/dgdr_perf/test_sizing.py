@@ -169,7 +169,7 @@ def sized(
     return size_prefill(profile, load, sla, dispatch), size_decode(profile, load, sla)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     profile=profiles,
     load=loads,
@@ -189,7 +189,7 @@ def test_more_load_or_a_stricter_target_never_needs_fewer(
         assert less.latency_ms >= less.alone_ms * (1 - 1e-9)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(profile=profiles, load=loads, sla=targets, what=worse)
 def test_one_percent_more_needs_hardly_more(
     profile: EngineProfile, load: Workload, sla: Targets, what: str

@@ -168,7 +168,7 @@ def test_a_request_that_fits_nowhere_is_said() -> None:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rates=st.lists(st.floats(0, 200), min_size=2, max_size=8),
     gaps=st.lists(st.booleans(), min_size=8, max_size=8),

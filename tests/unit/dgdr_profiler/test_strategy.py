@@ -110,7 +110,7 @@ def test_a_tight_budget_costs_a_second_deployment_of_the_winner_not_the_run() ->
     assert selected(actions).prefill.candidate == TP1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(dies_after=st.lists(st.integers(min_value=0, max_value=12), max_size=6))
 def test_a_pod_that_dies_at_any_time_measures_nothing_twice(dies_after: list[int]) -> None:
     machine = Machine(plan())
@@ -223,7 +223,7 @@ def test_selection_comes_before_curves() -> None:
     assert stages == sorted(stages, key=lambda s: s is Stage.CURVES)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     isl=st.integers(min_value=1, max_value=40000),
     osl=st.integers(min_value=1, max_value=4000),
