@@ -66,7 +66,7 @@ e2e: venv ## End-to-end tests on a full cluster with real pods
 .PHONY: test
 test: ## Everything: check, integration, e2e
 	$(MAKE) check
-	$(MAKE) integration
+	$(MAKE) --jobs=2 integration images
 	$(MAKE) e2e
 
 .PHONY: demo

@@ -26,7 +26,7 @@ def up(name: str, tier: Tier, number: int | None, owner: int | None = None) -> d
 
     The cluster ends with the process ``owner``, when there is one, and then leaves no folder.
     """
-    packages.ensure(tier)
+    packages.ensure_for(tier)
     home = paths.home_of(name)
     found = marker.read(home)
     if found is not None:

@@ -1,4 +1,4 @@
-"""Programs that the native cluster takes from the distribution, installed when missing."""
+"""Programs that come from the distribution, installed when missing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hack.cluster.errors import ClusterError
 from hack.cluster.model import Tier
+from hack.cluster.paths import cache_root, locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,22 +48,29 @@ def _is_there(what: str) -> bool:
     return Path(what).exists() if what.startswith("/") else shutil.which(what) is not None
 
 
-def ensure(tier: Tier) -> None:
-    """Check for root and install what is missing, or say what to install."""
+def ensure_for(tier: Tier) -> None:
+    """Check for root and for what a cluster needs; install what is missing, or say what to."""
     if os.geteuid() != 0:
         raise ClusterError(
             "a native cluster makes namespaces, links and cgroups: run as root, or start Docker"
             " and a kind cluster is made instead"
         )
-    wanted = missing(FULL if tier is Tier.FULL else LIGHT)
-    if not wanted:
+    ensure(FULL if tier is Tier.FULL else LIGHT)
+
+
+def ensure(needed: dict[str, str]) -> None:
+    """Install what is missing, one caller at a time, or say what to install."""
+    if not missing(needed):
         return
-    if shutil.which("apt-get") is None:
-        raise ClusterError(f"missing: {', '.join(wanted)} (Debian's names); install them")
-    print(f"installing {' '.join(wanted)}", file=sys.stderr, flush=True)
-    with _no_service_starts():
-        _install(wanted)
-    still = missing(FULL if tier is Tier.FULL else LIGHT)
+    with locked(cache_root() / "packages.lock"):
+        wanted = missing(needed)
+        if wanted and shutil.which("apt-get") is None:
+            raise ClusterError(f"missing: {', '.join(wanted)} (Debian's names); install them")
+        if wanted:
+            print(f"installing {' '.join(wanted)}", file=sys.stderr, flush=True)
+            with _no_service_starts():
+                _install(wanted)
+    still = missing(needed)
     if still:
         raise ClusterError(f"installed, but still missing what these bring: {', '.join(still)}")
 

@@ -161,8 +161,7 @@ def ensure(binary_set: BinarySet) -> Path:
         folder = _folder(candidate, go_version)
         if folder.is_dir():
             return folder
-    root = folder.parent
-    with locked(root / "lock"):
+    with locked(folder.with_name(f"{folder.name}.lock")):
         if not folder.is_dir():
             _build(binary_set, folder)
     return folder

@@ -70,11 +70,14 @@ def bring_up(cluster: str, say: Callable[[str], None] = print, owner: int | None
 
     With ``owner`` the cluster ends with that process, whichever way it ends.
     """
-    say("images")
-    run_module("hack.images", "build", *PLATFORM_IMAGES, *WORKLOAD_IMAGES)
-    say("cluster")
+    say("cluster and images")
     owned = () if owner is None else ("--owner", str(owner))
-    run_module("hack.cluster", "up", "--tier", "full", "--name", cluster, *owned)
+    with ThreadPoolExecutor(1) as meanwhile:
+        booting = meanwhile.submit(
+            run_module, "hack.cluster", "up", "--tier", "full", "--name", cluster, *owned
+        )
+        run_module("hack.images", "build", *PLATFORM_IMAGES, *WORKLOAD_IMAGES)
+        booting.result()
     load_images(cluster, PLATFORM_IMAGES)
     kube = open_cluster(cluster)
     say("Prometheus and chart")

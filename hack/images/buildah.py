@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from hack.cluster import packages
+from hack.cluster.errors import ClusterError
 from hack.images import archive, base
 from hack.images.errors import ImageError
 
@@ -107,21 +108,12 @@ def _certificates() -> list[str]:
 
 def _require_programs() -> None:
     """Install what is missing from the distribution, or say what to install."""
-    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if os.geteuid() != 0:
         raise ImageError("building images without Docker needs root (chroot, overlay mounts)")
-    if not missing:
-        return
-    if not shutil.which("apt-get"):
-        raise ImageError(f"missing: {', '.join(missing)} (Debian's names); install them")
-    say(f"installing {' '.join(missing)}")
-    # The lists of a fresh machine are empty or stale.
-    subprocess.run(["apt-get", "update", "-qq"], check=False)
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(install, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ImageError(f"{' '.join(install)} failed:\n{done.stderr[-2000:]}")
+    try:
+        packages.ensure(PROGRAMS)
+    except ClusterError as exc:
+        raise ImageError(str(exc)) from exc
 
 
 def say(text: str) -> None:
