@@ -1,0 +1,62 @@
+"""The history on equal steps, as forecasters want it: gaps are NaN, never zero."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dgdr_planner.core.forecast.demand import AT, ISL, OSL, RATE, WINDOW, Demand, Floats
+
+#: Steps that are looked back: six hours and forty minutes at one step a minute.
+LOOKED_BACK = 400
+#: Spacings from which the step is told: a new interval holds after 8 windows.
+SPACINGS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Arrays of shape (n,), the newest step last. ``requests`` counts arrivals of a step."""
+
+    step_s: float
+    rate_per_s: Floats
+    requests: Floats
+    isl: Floats
+    osl: Floats
+
+    @property
+    def size(self) -> int:
+        """Number of steps."""
+        return self.rate_per_s.size
+
+
+def on_grid(demand: Demand) -> Grid:
+    """Put the recent windows of a history that is not empty on steps of their usual spacing."""
+    rows = demand.recent
+    step_s = _step_s(rows)
+    ages = np.rint((rows[-1, AT] - rows[:, AT]) / step_s)
+    rows = rows[ages < LOOKED_BACK]
+    ages = ages[ages < LOOKED_BACK].astype(np.intp)
+    size = int(ages[0]) + 1
+    slots = size - 1 - ages
+    if size == len(rows):
+        rate, isl, osl = rows[:, RATE], rows[:, ISL], rows[:, OSL]
+    else:
+        rate, isl, osl = (_spread(rows[:, c], slots, size) for c in (RATE, ISL, OSL))
+    return Grid(
+        step_s=step_s, rate_per_s=rate, requests=np.nan_to_num(rate) * step_s, isl=isl, osl=osl
+    )
+
+
+def _step_s(rows: Floats) -> float:
+    """Return the usual spacing of the newest windows; of one window alone its length."""
+    if len(rows) < 2:
+        return float(rows[-1, WINDOW])
+    return float(np.median(np.diff(rows[-SPACINGS - 1 :, AT])))
+
+
+def _spread(values: Floats, slots: np.typing.NDArray[np.intp], size: int) -> Floats:
+    """Return the mean of the known values of each slot, shape (size,)."""
+    told = np.isfinite(values)
+    total = np.bincount(slots[told], values[told], size)
+    count = np.bincount(slots[told], minlength=size)
+    return np.asarray(np.divide(total, count, out=np.full(size, math.nan), where=count > 0))
