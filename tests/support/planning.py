@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner import PrometheusSource
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Percentile, Targets
 from dgdr_planner.core import queries
+from dgdr_planner.core.endpoint import Endpoint
+from dgdr_planner.core.forecast import Sample
 from dgdr_planner.core.observation import (
     Idle,
     LoadSeen,
@@ -20,7 +23,7 @@ from dgdr_planner.core.observation import (
     Value,
 )
 from dgdr_planner.core.policy import Limits, Policy
-from dgdr_planner.core.snapshot import NoSnapshot, Snapshot, read
+from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, Snapshot, read
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAMESPACE = "demo"
@@ -270,11 +273,30 @@ class FakeMetrics:
 
     def __init__(self) -> None:
         self.rate_per_s: float | None = 0.0
+        self.past: tuple[Sample, ...] = ()
         self.asked: list[tuple[str, float]] = []
 
-    async def snapshot(self, url: str, window_s: float) -> Snapshot | NoSnapshot:
-        self.asked.append((url, window_s))
+    async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
+        self.asked.append((endpoint.url, window_s))
         if self.rate_per_s is None:
             return NoSnapshot("PrometheusUnreachable", "Prometheus cannot be reached")
         scrapes = tuple(1000.0 - window_s + 3 + 5 * step for step in range(int(window_s / 5)))
         return read(frontend(scrapes, rate_per_s=self.rate_per_s), at_s=1000.0, window_s=window_s)
+
+    async def history(
+        self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
+    ) -> tuple[Sample, ...] | NoSnapshot:
+        return self.past
+
+
+class FakeEndpoints:
+    """The installation's Prometheus, unless a planner names its own; '' is none."""
+
+    def __init__(self, url: str = "http://prometheus:9090") -> None:
+        self.url = url
+
+    async def endpoint(
+        self, namespace: str, source: PrometheusSource | None
+    ) -> Endpoint | NoSnapshot:
+        url = source.url if source else self.url
+        return Endpoint(url=url) if url else NoSnapshot("PrometheusMissing", "none is named")

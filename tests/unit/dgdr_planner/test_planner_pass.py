@@ -18,6 +18,7 @@ from support.fake_cluster import FakeCluster, Killed, Write
 from support.planning import (
     DGD_NAME,
     NAMESPACE,
+    FakeEndpoints,
     FakeMetrics,
     adapter,
     at,
@@ -50,7 +51,7 @@ class World:
             profiles=ConfigMapProfiles(self.cluster),
             targets=ClusterTargets(self.cluster),
             telemetry=self.telemetry,
-            prometheus_url="http://prometheus:9090",
+            endpoints=FakeEndpoints(),
             scrape_interval_s=5,
             clock=self.clock,
         )

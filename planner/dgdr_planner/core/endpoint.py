@@ -1,0 +1,42 @@
+"""A Prometheus and the way to ask it: what makes two planners' questions the same question.
+
+Everything secret has ``repr=False``: an endpoint may end up in a log line or a traceback.
+"""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 10.0
+# What the queries set themselves. An installation's or a tenant's parameter must not replace them.
+RESERVED_PARAMETERS = frozenset({"query", "time", "start", "end", "step", "timeout"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Contents, not paths: files and Secrets are read again for each tick, so they may rotate."""
+
+    token: str = field(default="", repr=False)
+    ca_pem: str = field(default="", repr=False)
+    certificate_pem: str = field(default="", repr=False)
+    key_pem: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where and how to ask. ``url`` is a base URL without user, query and fragment."""
+
+    url: str
+    parameters: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    timeout_s: float = TIMEOUT_S
+    credentials: Credentials = Credentials()
+
+    def api(self, call: str) -> str:
+        """URL of one call of the HTTP API."""
+        return f"{self.url.rstrip('/')}/api/v1/{call}"
+
+    @property
+    def shown(self) -> str:
+        """The URL for users: without anything that could be a credential."""
+        parts = urlsplit(self.url)
+        netloc = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{netloc}{parts.path}"
