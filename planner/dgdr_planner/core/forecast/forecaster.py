@@ -4,18 +4,25 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import assert_never
 
 import numpy as np
 
 from dgdr_planner.core.forecast.conformal import upper
 from dgdr_planner.core.forecast.demand import Demand, Floats
+from dgdr_planner.core.forecast.discounted import filled
 from dgdr_planner.core.forecast.grid import Grid, on_grid
 from dgdr_planner.core.forecast.kalman import kalman
 from dgdr_planner.core.forecast.lengths import expected_length
 from dgdr_planner.core.forecast.seasonal import holt_winters, periods
 from dgdr_planner.core.forecast.selection import Candidate, Chosen, select
-from dgdr_planner.core.forecast.trend import TRENDS, damped_trend, last_values
+from dgdr_planner.core.forecast.trend import (
+    MEANS,
+    TRENDS,
+    damped_trend,
+    last_values,
+    means,
+    medians,
+)
 from dgdr_planner.core.forecast.value import Forecast
 from dgdr_planner.core.observation import Unknown
 
@@ -31,9 +38,29 @@ class Model(StrEnum):
     DAMPED_TREND = "DampedTrend"
     HOLT_WINTERS = "HoltWinters"
     KALMAN = "Kalman"
+    MEAN = "Mean"
+    MEDIAN = "Median"
     ARIMA = "ARIMA"
     PROPHET = "Prophet"
 
+
+OPTIONAL = (Model.ARIMA, Model.PROPHET)
+
+#: Forecasts of each built-in model: of shape (n, leads), one for each of its settings.
+BUILT_IN: Mapping[Model, Callable[[Grid, int], list[Floats]]] = {
+    Model.LAST_VALUE: lambda grid, leads: [],
+    Model.MEAN: lambda grid, leads: [
+        means(grid.rate_per_s, np.ones(grid.size), leads, keep) for keep in MEANS
+    ],
+    Model.MEDIAN: lambda grid, leads: [medians(grid.rate_per_s, leads)],
+    Model.DAMPED_TREND: lambda grid, leads: [
+        damped_trend(grid.rate_per_s, leads, keep, damping) for keep, damping in TRENDS
+    ],
+    Model.KALMAN: lambda grid, leads: [kalman(grid.rate_per_s, leads, grid.step_s)],
+    Model.HOLT_WINTERS: lambda grid, leads: [
+        holt_winters(grid.rate_per_s, leads, period) for period in periods(grid.rate_per_s)
+    ],
+}
 
 #: An optional model: (rates of shape (n,) without gaps, leads) -> paths of shape (n, leads).
 Optional = Callable[[Floats, int], Floats]
@@ -81,29 +108,21 @@ class Forecaster:
 
     def _candidates(self, grid: Grid, leads: int, model: Model) -> list[Candidate]:
         """Return who may speak; the last value comes first, and alone while others cannot."""
-        rate = grid.rate_per_s
-        last = Candidate(model=Model.LAST_VALUE, paths=last_values(rate, leads))
-        match model:
-            case Model.AUTO:
-                others = [*_trends(rate, leads), *_kalman(grid, leads), *_seasonal(rate, leads)]
-            case Model.LAST_VALUE:
-                others = []
-            case Model.DAMPED_TREND:
-                others = _trends(rate, leads)
-            case Model.HOLT_WINTERS:
-                others = _seasonal(rate, leads)
-            case Model.KALMAN:
-                others = _kalman(grid, leads)
-            case Model.ARIMA | Model.PROPHET:
-                others = [Candidate(model=model, paths=self._optional(model)(rate, leads))]
-            case _:
-                assert_never(model)
+        last = Candidate(model=Model.LAST_VALUE, paths=last_values(grid.rate_per_s, leads))
+        if model in self.optional:
+            paths = self.optional[model](filled(grid.rate_per_s), leads)
+            return [last, Candidate(model=model, paths=paths)]
+        if model in OPTIONAL:
+            raise ValueError(
+                f"model is {model}, which was not loaded: use load_forecaster({model})"
+            )
+        built = BUILT_IN if model is Model.AUTO else {model: BUILT_IN[model]}
+        others = [
+            Candidate(model=name, paths=paths)
+            for name, forecasts in built.items()
+            for paths in forecasts(grid, leads)
+        ]
         return [last, *others]
-
-    def _optional(self, model: Model) -> Optional:
-        if model not in self.optional:
-            raise ValueError(f"model is {model}, which was not loaded: give it to Forecaster")
-        return self.optional[model]
 
 
 def _check(horizon_s: float, quantile: float) -> None:
@@ -118,24 +137,6 @@ def _model(name: str) -> Model:
         return Model(name)
     except ValueError:
         raise ValueError(f"model is {name!r}: choose one of {', '.join(Model)}") from None
-
-
-def _trends(rate_per_s: Floats, leads: int) -> list[Candidate]:
-    return [
-        Candidate(model=Model.DAMPED_TREND, paths=damped_trend(rate_per_s, leads, keep, damping))
-        for keep, damping in TRENDS
-    ]
-
-
-def _kalman(grid: Grid, leads: int) -> list[Candidate]:
-    return [Candidate(model=Model.KALMAN, paths=kalman(grid.rate_per_s, leads, grid.step_s))]
-
-
-def _seasonal(rate_per_s: Floats, leads: int) -> list[Candidate]:
-    return [
-        Candidate(model=Model.HOLT_WINTERS, paths=holt_winters(rate_per_s, leads, period))
-        for period in periods(rate_per_s)
-    ]
 
 
 def _quantiles(grid: Grid, chosen: Chosen, quantile: float) -> tuple[float, float]:

@@ -55,7 +55,7 @@ def learned_noise(rate_per_s: Floats, step_s: float) -> Noise:
     trend = np.clip(c2 - UNSURE * c0, 0.0, c0) / DAMPING**2
     least = level / step_s
     noise = np.clip(DAMPING * trend - c1, least, np.maximum(0.5 * c0, least))
-    drift = np.maximum(c0 - trend - 2.0 * noise, LEAST_DRIFT * c0 + 1e-12)
+    drift = np.maximum(c0 - trend - 2.0 * noise - UNSURE * c0, LEAST_DRIFT * c0 + 1e-12)
     return Noise(noise + 1e-12, drift, (1.0 - DAMPING**2) * trend)
 
 

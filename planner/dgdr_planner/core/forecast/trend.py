@@ -1,4 +1,4 @@
-"""Last value, and a damped straight line through the discounted past."""
+"""The forecasters that are sums over the past: last value, mean, median, damped straight line."""
 
 import numpy as np
 
@@ -7,6 +7,9 @@ from dgdr_planner.core.forecast.discounted import discounted, filled
 
 #: Discount per step and damping of the trend: quick, middling, slow.
 TRENDS = ((0.4, 0.8), (0.65, 0.85), (0.85, 0.9))
+#: Discounts per step of the means.
+MEANS = (0.6, 0.8, 0.95)
+MEDIAN_OF = 9
 
 
 def last_values(rate_per_s: Floats, leads: int) -> Floats:
@@ -38,3 +41,29 @@ def damped_trend(rate_per_s: Floats, leads: int, keep: float, damping: float) ->
     paths = np.maximum(level[:, None] + slope[:, None] * grown[None, :], 0.0)
     paths[np.cumsum(ones) < 3] = np.nan
     return np.asarray(paths)
+
+
+def means(values: Floats, weights: Floats, leads: int, keep: float) -> Floats:
+    """Return forecasts of shape (n, leads): the weighted mean of the discounted past.
+
+    With equal weights this is exponential smoothing without its start-up bias. Noise and bursts
+    have no trend. ``weights`` has shape (n,).
+    """
+    weight = np.where(np.isfinite(values), weights, 0.0)
+    sums = discounted(np.column_stack([weight * values, weight]), keep)
+    none = np.full(values.size, np.nan)
+    mean = np.divide(sums[:, 0], sums[:, 1], out=none, where=np.cumsum(weight) > 0)
+    return np.asarray(np.repeat(mean[:, None], leads, axis=1))
+
+
+def medians(rate_per_s: Floats, leads: int) -> Floats:
+    """Return forecasts of shape (n, leads): the median of the last nine known steps.
+
+    Where single windows stand out, the next one is best told by those that do not.
+    """
+    held = filled(rate_per_s)
+    paths = np.full((held.size, leads), np.nan)
+    if held.size >= MEDIAN_OF:
+        views = np.lib.stride_tricks.sliding_window_view(held, MEDIAN_OF)
+        paths[MEDIAN_OF - 1 :] = np.sort(views, axis=1)[:, MEDIAN_OF // 2, None]
+    return paths
