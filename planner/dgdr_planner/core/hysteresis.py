@@ -1,0 +1,70 @@
+"""From a need such as 2.97 replicas to a number of replicas that does not flicker.
+
+A load that is counted over a window is known to about the square root of its requests, so a need
+is only then *above* or *below* a number of replicas when it is so by more than that noise. Within
+the band around what is there, the mean of several needs decides: it is known better than each.
+"""
+
+import math
+from dataclasses import dataclass
+
+# No load is steadier than this, whatever the number of requests: lengths vary too.
+LEAST_BAND = 0.05
+# Beyond it the band would hide real load.
+MOST_BAND = 0.25
+# Standard deviations of the count.
+DEVIATIONS = 2.0
+# Needs inside the band that decide by their mean.
+FEWEST_NEEDS = 3
+MOST_NEEDS = 30
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Replicas that a role needs, before rounding.
+
+    ``grow`` is for the load that is planned for; ``hold``, never less, for the highest load until
+    a replica that is asked for now would be ready: what is there must not fall below it.
+    """
+
+    grow: float
+    hold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Replicas to have, and the needs around that number which still count."""
+
+    replicas: int
+    hovering: tuple[float, ...] = ()
+
+
+def band(requests: float) -> float:
+    """Return by which share a need is uncertain that was counted from so many requests."""
+    noise = DEVIATIONS / math.sqrt(requests) if requests > 0 else MOST_BAND
+    return min(max(noise, LEAST_BAND), MOST_BAND)
+
+
+def advise(need: Need, current: int, width: float, hovering: tuple[float, ...]) -> Advice:
+    """Return how many replicas to have when ``current`` are there.
+
+    Up when the need is above ``current`` by more than the band, or the mean of the needs inside
+    the band is above. Down to where the rest can carry the whole load, each ``N / (N - 1)`` of
+    what it carries now, and still has the band to spare: otherwise noise would bring it back.
+    """
+    if need.grow > current * (1.0 + width) + _ROUNDING:
+        return Advice(_whole(need.grow))
+    fewer = _whole(need.hold / (1.0 - width))
+    if fewer < current:
+        return Advice(fewer)
+    if need.grow < current * (1.0 - width):
+        return Advice(current)
+    known = (*hovering, need.grow)[-MOST_NEEDS:]
+    if len(known) >= FEWEST_NEEDS and sum(known) / len(known) > current + _ROUNDING:
+        return Advice(current + 1)
+    return Advice(current, known)
+
+
+def _whole(need: float) -> int:
+    return max(math.ceil(need - _ROUNDING), 0)
