@@ -11,7 +11,8 @@ from typing import Self
 
 import numpy as np
 
-from dgdr_api.profile_data import DecodeData
+from dgdr_api.points import Source
+from dgdr_api.profile_data import UNKNOWN, DecodeData, Provenance
 from dgdr_perf.curve_fit import Array, Estimate, Form, checked
 
 # Where points do not tell: reading the weights is half of a step.
@@ -28,10 +29,15 @@ class DecodeSurface:
     batches: tuple[float, float]
     contexts: tuple[float, float]
     most_kv_tokens: float
+    provenance: Provenance = UNKNOWN
 
     @classmethod
     def fit(
-        cls, batch: Sequence[float], context_tokens: Sequence[float], itl_ms: Sequence[float]
+        cls,
+        batch: Sequence[float],
+        context_tokens: Sequence[float],
+        itl_ms: Sequence[float],
+        provenance: Provenance = UNKNOWN,
     ) -> Self:
         """Fit from one point up, in any order, with repetitions.
 
@@ -43,7 +49,8 @@ class DecodeSurface:
         kv_tokens = batches * contexts
         inputs = len(np.unique(np.stack([batches, contexts], axis=1), axis=0))
         form = Form.fit(_terms(batches, kv_tokens), latency_ms, ASSUMED_SHARES, inputs)
-        return cls(form, _range(batches), _range(contexts), float(kv_tokens.max()))
+        most_kv_tokens = float(kv_tokens.max())
+        return cls(form, _range(batches), _range(contexts), most_kv_tokens, provenance)
 
     @classmethod
     def of(cls, data: DecodeData) -> Self:
@@ -53,13 +60,25 @@ class DecodeSurface:
             usage * data.max_kv_tokens / context
             for usage, context in zip(data.kv_usage, contexts, strict=True)
         ]
-        return cls.fit(batch, contexts, data.itl_ms)
+        return cls.fit(batch, contexts, data.itl_ms, data.provenance)
+
+    @property
+    def source(self) -> Source | None:
+        """Whether all points were measured; None is unknown."""
+        return self.provenance.source
 
     def itl_ms(self, batch: float, context_tokens: float) -> Estimate:
         """Time between tokens at this batch and mean context."""
         value = self.itl_of_batches(np.array([batch]), context_tokens)[0]
-        in_range = _within(batch, self.batches) and _within(context_tokens, self.contexts)
-        return Estimate(value_ms=float(value), in_range=in_range)
+        return Estimate(value_ms=float(value), in_range=self.covers(batch, context_tokens))
+
+    def covers(self, batch: float, context_tokens: float) -> bool:
+        """Whether batch, context and their product lie between measured ones."""
+        return (
+            _within(batch, self.batches)
+            and _within(context_tokens, self.contexts)
+            and batch * context_tokens <= self.most_kv_tokens * (1 + TOLERANCE)
+        )
 
     def itl_of_batches(self, batches: Array, context_tokens: float) -> Array:
         """Time between tokens in ms at each batch, all at the same mean context."""

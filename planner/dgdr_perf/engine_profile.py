@@ -10,11 +10,16 @@ from dgdr_perf.prefill_curve import PrefillCurve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineProfile:
-    """Performance of one prefill and one decode replica, whatever GPUs each has."""
+    """Performance of one prefill and one decode replica, whatever GPUs each has.
+
+    Everything here is per engine; ``dgdr_perf.capacity`` divides by GPUs. ``max_num_seqs`` is how
+    many requests a decode engine runs at once at most; None is unknown and limits nothing.
+    """
 
     prefill: PrefillCurve
     decode: DecodeSurface
     max_kv_tokens: int
+    max_num_seqs: int | None = None
 
     @classmethod
     def of(cls, prefill: PrefillData, decode: DecodeData) -> Self:
@@ -27,6 +32,7 @@ class EngineProfile:
             prefill=PrefillCurve.of(prefill),
             decode=DecodeSurface.of(decode),
             max_kv_tokens=decode.max_kv_tokens,
+            max_num_seqs=decode.max_num_seqs,
         )
 
     @classmethod
