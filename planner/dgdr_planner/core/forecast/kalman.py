@@ -60,8 +60,8 @@ def learned_noise(rate_per_s: Floats, step_s: float) -> Noise:
 
 
 def _autocovariance(steps: Floats, lag: int) -> Floats:
-    product = steps * (np.concatenate([np.full(lag, np.nan), steps[: steps.size - lag]]))
-    return _mean(product, KEEP)
+    shifted = np.concatenate([np.full(lag, np.nan), steps])[: steps.size]
+    return _mean(steps * shifted, KEEP)
 
 
 def _mean(values: Floats, keep: float) -> Floats:
