@@ -57,6 +57,8 @@ POLICY = Policy(
     interval_s=15,
     stabilization_s=60,
     max_step_down=8,
+    forecast_model="LastValue",
+    quantile=0.5,
 )
 
 
@@ -75,12 +77,21 @@ def role(which: Role, replicas: int, ready: int | None = None) -> RoleSeen:
     )
 
 
-def target(prefill: int = 1, decode: int = 1) -> TargetSeen:
+def target(prefill: int = 1, decode: int = 1, **changes: Any) -> TargetSeen:
+    """A deployment; keywords change both roles."""
+    return _target(*(replace(one, **changes) for one in _roles(prefill, decode)))
+
+
+def _roles(prefill: int, decode: int) -> tuple[RoleSeen, RoleSeen]:
+    return role(Role.PREFILL, prefill), role(Role.DECODE, decode)
+
+
+def _target(*roles: RoleSeen) -> TargetSeen:
     return TargetSeen(
         namespace=NAMESPACE,
         name=DGD_NAME,
         model=MODEL,
-        roles=(role(Role.PREFILL, prefill), role(Role.DECODE, decode)),
+        roles=roles,
         frontends=1,
     )
 
@@ -194,6 +205,7 @@ def sla_planner(**spec: Any) -> dict[str, Any]:
             "profile": {"configMapRef": {"name": "curves"}},
             "roles": {"prefill": {"min": 1, "max": 8}, "decode": {"min": 1, "max": 8}},
             "interval": "15s",
+            "forecast": {"model": "LastValue", "quantile": 0.5},
             "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60, "maxStep": 8}},
             **spec,
         },

@@ -155,7 +155,7 @@ def _without_copies(entries: Sequence[Mapping[str, Any]], window_s: float) -> It
     copies: dict[object, Series] = {}
     for entry in entries:
         labels: Labels = entry["metric"]
-        target = next((one for one in targets if one <= labels.items()), None)
+        target = max((one for one in targets if one <= labels.items()), key=len, default=None)
         if target is not None and target != chosen:
             continue
         series = _series(labels, entry["values"])
@@ -168,11 +168,14 @@ def _without_copies(entries: Sequence[Mapping[str, Any]], window_s: float) -> It
 
 def _targets(entries: Sequence[Mapping[str, Any]]) -> dict[Target, tuple[float, int]]:
     """Return the labels of each target that saw the pod, when last and how often."""
+    names = {name for entry in entries for name in entry["metric"]}
+    # An exporter's label that had to move aside shows that the target has one of that name.
+    own = {name for name in _OWN_LABELS if f"{_EXPORTED}{name}" not in names}
     seen: dict[Target, tuple[float, int]] = {}
     for entry in entries:
         if entry["metric"]["__name__"] == ALIVE and entry["values"]:
             items = entry["metric"].items()
-            target = frozenset(item for item in items if item[0] not in _OWN_LABELS)
+            target = frozenset(item for item in items if item[0] not in own)
             seen[target] = (float(entry["values"][-1][0]), len(entry["values"]))
     return seen
 
