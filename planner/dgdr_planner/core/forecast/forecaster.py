@@ -9,10 +9,10 @@ import numpy as np
 
 from dgdr_planner.core.forecast.conformal import upper
 from dgdr_planner.core.forecast.demand import Demand, Floats
-from dgdr_planner.core.forecast.discounted import filled
 from dgdr_planner.core.forecast.grid import Grid, on_grid
 from dgdr_planner.core.forecast.kalman import kalman
 from dgdr_planner.core.forecast.lengths import expected_length
+from dgdr_planner.core.forecast.remembered import remembered_season
 from dgdr_planner.core.forecast.seasonal import holt_winters, periods
 from dgdr_planner.core.forecast.selection import Candidate, Chosen, select
 from dgdr_planner.core.forecast.trend import (
@@ -26,6 +26,8 @@ from dgdr_planner.core.forecast.trend import (
 from dgdr_planner.core.forecast.value import Forecast
 from dgdr_planner.core.observation import Unknown
 
+#: Share of a step by which a start may be late: a start-up of 62 s is one of a minute.
+LATE = 0.2
 #: Steps that are looked ahead at most: a start-up of 2 hours at a step of a minute.
 MOST_LEADS = 120
 
@@ -58,7 +60,8 @@ BUILT_IN: Mapping[Model, Callable[[Grid, int], list[Floats]]] = {
     ],
     Model.KALMAN: lambda grid, leads: [kalman(grid.rate_per_s, leads, grid.step_s)],
     Model.HOLT_WINTERS: lambda grid, leads: [
-        holt_winters(grid.rate_per_s, leads, period) for period in periods(grid.rate_per_s)
+        *(holt_winters(grid.rate_per_s, leads, period) for period in periods(grid.rate_per_s)),
+        *remembered_season(grid.older, grid.at_s, grid.rate_per_s, leads),
     ],
 }
 
@@ -78,9 +81,10 @@ class Forecaster:
     def forecast(
         self, demand: Demand, horizon_s: float, quantile: float, model: str = Model.AUTO
     ) -> Forecast | Unknown:
-        """Return the load that starts to be served in ``horizon_s`` seconds.
+        """Return the load of the step that begins in ``horizon_s`` seconds.
 
-        ``horizon_s`` is start-up plus decision time. What was not seen in the newest window is
+        ``horizon_s`` is start-up plus decision time, without the interval: the step that is
+        forecast reaches from there to one interval later. What was not seen in the newest window is
         Unknown: history says what is usual, not what is now.
         """
         _check(horizon_s, quantile)
@@ -89,7 +93,7 @@ class Forecaster:
         if newest is None or not math.isfinite(newest[2]):
             return Unknown("NoRecentLoad", "the load of the newest window is not known")
         grid = on_grid(demand)
-        lead = min(math.ceil(horizon_s / grid.step_s - 1e-9) + 1, MOST_LEADS)
+        lead = min(math.ceil(horizon_s / grid.step_s - LATE) + 1, MOST_LEADS)
         chosen = select(grid.rate_per_s, self._candidates(grid, lead, wanted))
         isl = expected_length(grid.isl, grid.requests, lead)
         osl = expected_length(grid.osl, grid.requests, lead)
@@ -101,7 +105,7 @@ class Forecaster:
             isl=isl,
             osl=osl,
             planned_rate_per_s=planned,
-            hold_rate_per_s=max(held, planned),
+            hold_rate_per_s=held,
             model=chosen.model,
             horizon_s=horizon_s,
         )
@@ -110,7 +114,7 @@ class Forecaster:
         """Return who may speak; the last value comes first, and alone while others cannot."""
         last = Candidate(model=Model.LAST_VALUE, paths=last_values(grid.rate_per_s, leads))
         if model in self.optional:
-            paths = self.optional[model](filled(grid.rate_per_s), leads)
+            paths = self.optional[model](grid.rate_per_s, leads)
             return [last, Candidate(model=model, paths=paths)]
         if model in OPTIONAL:
             raise ValueError(
@@ -141,16 +145,16 @@ def _model(name: str) -> Model:
 
 def _quantiles(grid: Grid, chosen: Chosen, quantile: float) -> tuple[float, float]:
     """Return the quantile of the farthest step, and that of the highest step until then."""
-    rate, leads = grid.rate_per_s, chosen.paths.shape[1]
-    ahead = np.full(chosen.paths.shape, np.nan)
-    for lead in range(1, leads + 1):
-        ahead[:-lead, lead - 1] = rate[lead:]
-    whole = np.isfinite(ahead).all(axis=1) & np.isfinite(chosen.paths).all(axis=1)
-    seen, said, now = ahead[whole], chosen.paths[whole], chosen.paths[-1]
-    planned = upper(seen[:, -1], said[:, -1], float(now[-1]), quantile, leads, grid.step_s)
-    if leads == 1:
+    leads = chosen.paths.shape[1]
+    planned = _quantile(grid, chosen.paths, quantile, leads)
+    highest = int(np.argmax(chosen.paths[-1])) + 1
+    if chosen.paths[-1, highest - 1] <= chosen.paths[-1, -1]:
         return planned, planned
-    highest = upper(
-        seen.max(axis=1), said.max(axis=1), float(now.max()), quantile, leads, grid.step_s
-    )
-    return planned, highest
+    return planned, max(planned, _quantile(grid, chosen.paths, quantile, highest))
+
+
+def _quantile(grid: Grid, paths: Floats, quantile: float, lead: int) -> float:
+    seen, said = grid.rate_per_s[lead:], paths[:-lead, lead - 1]
+    whole = np.isfinite(seen) & np.isfinite(said)
+    now = float(paths[-1, lead - 1])
+    return upper(seen[whole], said[whole], now, quantile, lead, grid.step_s)

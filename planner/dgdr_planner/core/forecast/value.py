@@ -11,9 +11,9 @@ class Forecast:
 
     ``rate_per_s`` is the expected load of the window in which replicas that are ordered now
     start to serve; ``planned_rate_per_s`` is the quantile of it that is planned for, and
-    ``hold_rate_per_s`` the same quantile of the highest window from now until then: replicas
-    that are there already must not fall below it. None: nothing but a last value is known, see
-    ``planned`` and ``held``. ``model`` names the forecaster that spoke.
+    ``hold_rate_per_s`` the same quantile of the highest window from now until then, never less:
+    replicas that are there already must not fall below it. None: nothing but a last value is
+    known, see ``planned`` and ``held``. ``model`` names the forecaster that spoke.
     """
 
     rate_per_s: float
