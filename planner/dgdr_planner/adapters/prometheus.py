@@ -10,9 +10,11 @@ from typing import NamedTuple, TypeVar
 from dgdr_planner.adapters.prometheus_http import (
     MOST_BYTES,
     Server,
+    Told,
     cause_of,
     session,
     tls_context,
+    untold,
 )
 from dgdr_planner.core import queries
 from dgdr_planner.core.endpoint import Endpoint
@@ -51,11 +53,13 @@ class PrometheusMetrics:
         shared_for_s: float = SHARED_FOR_S,
         most_bytes: int = MOST_BYTES,
         clock: Callable[[], float] = time.time,
+        told: Told = untold,
     ) -> None:
         self._namespaces = tuple(namespaces)
         self._shared_for_s = shared_for_s
         self._most_bytes = most_bytes
         self._clock = clock
+        self._told = told
         self._shared: dict[_Asked, asyncio.Task[Snapshot | NoSnapshot]] = {}
         self._histories = asyncio.Semaphore(HISTORIES_AT_ONCE)
 
@@ -121,7 +125,7 @@ class PrometheusMetrics:
             )
         try:
             async with session(endpoint, context) as connections:
-                return await question(Server(connections, endpoint, self._most_bytes))
+                return await question(Server(connections, endpoint, self._most_bytes, self._told))
         except Exception as exc:
             return cause_of(endpoint, exc)
 

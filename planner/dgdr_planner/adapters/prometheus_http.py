@@ -9,7 +9,8 @@ import asyncio
 import json
 import ssl
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,14 @@ class Partial(Exception):
     """The answer says itself that it is not complete."""
 
 
+Told = Callable[[str, float], None]
+"""Hears of each question: ``answered`` or ``failed``, and the seconds that it took."""
+
+
+def untold(outcome: str, seconds: float) -> None:
+    """Nobody listens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """One endpoint, with a connection to it."""
@@ -57,6 +66,7 @@ class Server:
     session: aiohttp.ClientSession
     endpoint: Endpoint
     most_bytes: int = MOST_BYTES
+    told: Told = untold
 
     async def result(self, call: str, kind: str, **own: str) -> Any:
         """Return the ``result`` of a call: a ``scalar``, ``vector`` or ``matrix``.
@@ -64,14 +74,23 @@ class Server:
         Raises:
             Refused, Unreadable, Partial, TimeoutError, aiohttp.ClientError, OSError
         """
+        began_s = time.monotonic()
+        try:
+            body = await self._asked(call, own)
+        except Exception:
+            self.told("failed", time.monotonic() - began_s)
+            raise
+        self.told("answered", time.monotonic() - began_s)
+        return await asyncio.to_thread(_result, body, kind)
+
+    async def _asked(self, call: str, own: Mapping[str, str]) -> bytes:
         params = [*self.endpoint.parameters, *own.items()]
         async with self.session.get(
             self.endpoint.api(call), params=params, allow_redirects=False
         ) as answer:
             if answer.status != 200:
                 raise Refused(answer.status)
-            body = await self._body(answer)
-        return await asyncio.to_thread(_result, body, kind)
+            return await self._body(answer)
 
     async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
