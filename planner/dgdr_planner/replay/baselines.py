@@ -1,0 +1,96 @@
+"""Searches: the best that a known load allows, and the cheapest that never changes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from dgdr_api.graph import Role
+from dgdr_planner.replay.controllers import Oracle, Replicas, Static
+from dgdr_planner.replay.needs import largest, needs
+from dgdr_planner.replay.rehearsal import Rehearsed, World, rehearse
+
+# What a controller is asked to attain.
+GOAL = 0.95
+# Head-rooms that the oracle may choose from: it knows loads, but sizing is an approximation.
+FACTORS = (0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+# A static setting is worth as much as another when it attains as much but for this.
+SAME = 1e-9
+
+
+def oracle(world: World, goal: float = GOAL) -> Rehearsed:
+    """Rehearse knowing the load of every interval, with the cheapest head-room that does it.
+
+    The first of the factors, from the smallest, that attains the goal; where none does, the one
+    that attains most.
+    """
+    best: Rehearsed | None = None
+    for factor in FACTORS:
+        found = _known(world, factor)
+        if best is None or found.attained > best.attained:
+            best = found
+        if found.attained >= goal:
+            return found
+    assert best is not None
+    return best
+
+
+def _known(world: World, factor: float) -> Rehearsed:
+    options = world.options
+    found = needs(world, factor)
+    begun = replace(world, initial=_begin(found, options.start_up_s, options.interval_s))
+    controller = Oracle(needs=found, interval_s=options.interval_s, start_up_s=options.start_up_s)
+    return rehearse(begun, "oracle", controller)
+
+
+def _begin(found: list[Replicas], start_up_s: float, interval_s: float) -> Replicas:
+    """Return what an oracle has at time 0: what cannot be ready in time if asked for then."""
+    ahead = int(-(-start_up_s // interval_s)) + 1
+    return largest(found[:ahead])
+
+
+@dataclass(slots=True)
+class Statics:
+    """Static settings of one world, each simulated once.
+
+    Only disaggregated worlds have more than one way to spend the same GPUs; a start-up time does
+    not matter to who never starts anything.
+    """
+
+    world: World
+    most: Replicas
+    _known: dict[tuple[tuple[Role, int], ...], Rehearsed] = field(default_factory=dict)
+
+    def at(self, replicas: Replicas) -> Rehearsed:
+        """Rehearse one setting."""
+        key = tuple(sorted(replicas.items()))
+        if key not in self._known:
+            fixed = replace(self.world, initial=dict(replicas))
+            name = "static " + "+".join(f"{number}{role[0].upper()}" for role, number in key)
+            self._known[key] = rehearse(fixed, name, Static())
+        return self._known[key]
+
+    def cheapest(self, attained: float) -> Rehearsed | None:
+        """Return the setting with the fewest GPUs that attains this much; None when none does."""
+        for replicas in self._by_cost():
+            if self._bound(replicas) < attained - SAME:
+                continue
+            found = self.at(replicas)
+            if found.attained >= attained - SAME:
+                return found
+        return None
+
+    def _bound(self, replicas: Replicas) -> float:
+        """Attainment that cannot be exceeded: one role as given, the others at their most."""
+        bounds = []
+        for role, number in replicas.items():
+            found = self.at({**self.most, role: number})
+            bounds.append(found.itl_attained if role is Role.DECODE else found.ttft_attained)
+        return min(bounds)
+
+    def _by_cost(self) -> Iterator[Replicas]:
+        settings: list[dict[Role, int]] = [{}]
+        for role, most in self.most.items():
+            settings = [{**one, role: n} for one in settings for n in range(1, most + 1)]
+        gpus = self.world.gpus
+        return iter(
+            sorted(settings, key=lambda one: sum(gpus[role] * n for role, n in one.items()))
+        )
