@@ -87,8 +87,8 @@ async def _passes(
     settings: Settings,
 ) -> AsyncIterator[tuple[PlannerPass, Telemetry, PlannerIndex]]:
     cluster = await KubeCluster.connect(user_agent="dgdr-planner")
-    metrics = PrometheusMetrics(settings.namespaces)
     telemetry, planners, targets = Telemetry(), PlannerIndex(cluster), ClusterTargets(cluster)
+    metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
     budgets = ClusterBudgets(cluster, planners, lambda: datetime.now(UTC))
     observer = Observer(
         metrics=metrics,

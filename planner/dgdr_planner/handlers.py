@@ -4,7 +4,7 @@ The handlers are coroutines although they wait for nothing: kopf runs plain func
 where the queue must not be touched.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import kopf
@@ -52,23 +52,18 @@ def registry(queue: WorkQueue[Key], planners: PlannerIndex) -> kopf.OperatorRegi
     @kopf.on.event(SLA_PLANNER.group, SLA_PLANNER.version, SLA_PLANNER.plural, registry=handlers)
     async def planner_changed(event: kopf.RawEvent, **_: Any) -> None:
         kind, body = event["type"], event["object"]
-        if not generations.changed(kind, body["metadata"]):
-            return
-        for planner in concerned(planners, kind, body):
-            queue.add(planner)
-
-    async def others_changed(event: kopf.RawEvent, of: Callable[..., list[Key]]) -> None:
-        if generations.changed(event["type"], event["object"]["metadata"]):
-            for planner in of(*_key(event["object"])):
-                queue.add(planner)
+        if generations.changed(kind, body["metadata"]):
+            queue.add_all(concerned(planners, kind, body))
 
     @kopf.on.event(DGD.group, DGD.version, DGD.plural, registry=handlers)
     async def target_changed(event: kopf.RawEvent, **_: Any) -> None:
-        await others_changed(event, planners.planners_of)
+        if generations.changed(event["type"], event["object"]["metadata"]):
+            queue.add_all(planners.planners_of(*_key(event["object"])))
 
     @kopf.on.event(GPU_BUDGET.group, GPU_BUDGET.version, GPU_BUDGET.plural, registry=handlers)
     async def budget_changed(event: kopf.RawEvent, **_: Any) -> None:
-        await others_changed(event, planners.takers_of)
+        if generations.changed(event["type"], event["object"]["metadata"]):
+            queue.add_all(planners.takers_of(*_key(event["object"])))
 
     return handlers
 

@@ -12,7 +12,7 @@ from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Percentile, Targets
 from dgdr_planner.core import queries
 from dgdr_planner.core.endpoint import Endpoint
-from dgdr_planner.core.forecast import Sample
+from dgdr_planner.core.forecast import Demand, Forecast, Sample
 from dgdr_planner.core.observation import (
     Idle,
     LoadSeen,
@@ -20,6 +20,7 @@ from dgdr_planner.core.observation import (
     Observation,
     RoleSeen,
     TargetSeen,
+    Unknown,
     Value,
 )
 from dgdr_planner.core.policy import Limits, Policy
@@ -60,6 +61,24 @@ POLICY = Policy(
     forecast_model="LastValue",
     quantile=0.5,
 )
+
+
+class Exactly:
+    """Forecasts what was last seen, no more and no less: for tests of all that comes after."""
+
+    def forecast(
+        self, demand: Demand, horizon_s: float, quantile: float, model: str
+    ) -> Forecast | Unknown:
+        rows = demand.recent
+        known = [(isl, osl) for _, _, _, isl, osl in rows.tolist() if isl == isl]
+        rate = float(rows[-1][2])
+        if rate > 0 and not known:
+            return Unknown("NothingFinished", "no request has finished")
+        isl, osl = known[-1] if known else (None, None)
+        return Forecast(rate_per_s=rate, isl=isl, osl=osl, horizon_s=horizon_s)
+
+
+EXACTLY = Exactly()
 
 
 def at(seconds: float) -> datetime:

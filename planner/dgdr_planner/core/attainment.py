@@ -1,27 +1,28 @@
 """How often the targets were met, over the last hour.
 
-A window counts with its requests: all of them when its latency, at the percentile of the targets,
-was within the target. Windows whose latency nobody knows count for nothing.
+A window counts with its requests: with the share of them that was within the target, where a
+histogram tells; else all or none, by whether the latency that the target speaks about was within
+it. Windows whose latency nobody knows count for nothing.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dgdr_perf.sizing import Percentile, Targets
-from dgdr_planner.core.observation import LoadSeen, Metric, number
+from dgdr_planner.core.observation import LoadSeen, number
 
 HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window: its requests, and whether each target was met; None where nobody knows."""
+    """One window: its requests, and the share that met each target; None where nobody knows."""
 
     at: datetime
     window_s: float
     requests: float
-    ttft_met: bool | None
-    itl_met: bool | None
+    ttft_met: float | None
+    itl_met: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +49,8 @@ def with_window(
         at=now,
         window_s=load.window_s,
         requests=rate_per_s * min(load.window_s, since_s),
-        ttft_met=_met(observed_ms(load, "ttft", targets.percentile), targets.ttft_ms),
-        itl_met=_met(observed_ms(load, "itl", targets.percentile), targets.itl_ms),
+        ttft_met=_met(load, "ttft", targets.ttft_ms, targets.percentile),
+        itl_met=_met(load, "itl", targets.itl_ms, targets.percentile),
     )
     return (*kept, fresh) if fresh.requests > 0 else kept
 
@@ -66,19 +67,20 @@ def attained(windows: tuple[Window, ...]) -> Attained | None:
     )
 
 
-def observed_ms(load: LoadSeen, which: str, percentile: Percentile) -> float | None:
-    """Return the latency that the target speaks about, as observed; None when nobody knows."""
+def _met(load: LoadSeen, which: str, target_ms: float, percentile: Percentile) -> float | None:
+    """Share of the window's requests that met a target."""
     if percentile is Percentile.MEAN:
-        return number(load.ttft_ms if which == "ttft" else load.itl_ms)
-    found: Metric | None = load.quantiles.get(f"{which}_{percentile.value}")
-    return None if found is None else number(found)
+        mean_ms = number(load.ttft_ms if which == "ttft" else load.itl_ms)
+        return None if mean_ms is None else float(mean_ms <= target_ms)
+    histogram = load.ttft_histogram_ms if which == "ttft" else load.itl_histogram_ms
+    if histogram is not None:
+        return histogram.share_within(target_ms)
+    found = load.quantiles.get(f"{which}_{percentile.value}")
+    found_ms = None if found is None else number(found)
+    return None if found_ms is None else float(found_ms <= target_ms)
 
 
-def _met(observed: float | None, target_ms: float) -> bool | None:
-    return None if observed is None else observed <= target_ms
-
-
-def _share(counted: list[tuple[float, bool | None]]) -> float | None:
+def _share(counted: list[tuple[float, float | None]]) -> float | None:
     known = [(requests, met) for requests, met in counted if met is not None]
     total = sum(requests for requests, _ in known)
-    return sum(requests for requests, met in known if met) / total if total else None
+    return sum(requests * met for requests, met in known) / total if total else None

@@ -6,6 +6,7 @@ knows no clock, and returns what happened together with what it must remember.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
@@ -13,11 +14,19 @@ from dgdr_perf.sizing import Answer
 from dgdr_planner.core import budget
 from dgdr_planner.core.edits import Edit
 from dgdr_planner.core.feedback import LEAST_RATIO
-from dgdr_planner.core.forecast import Forecast, Forecaster
+from dgdr_planner.core.forecast import Demand, Forecast, Forecaster
 from dgdr_planner.core.guards import Guarded, History, Limit, guard
 from dgdr_planner.core.hysteresis import Advice, advise, band
 from dgdr_planner.core.noted import corrections, noted, with_plan
-from dgdr_planner.core.observation import Idle, Observation, RoleSeen, TargetSeen, Trouble, Unknown
+from dgdr_planner.core.observation import (
+    Idle,
+    Observation,
+    RoleSeen,
+    TargetSeen,
+    Trouble,
+    Unknown,
+    number,
+)
 from dgdr_planner.core.policy import Policy
 from dgdr_planner.core.shared_budget import Claim
 from dgdr_planner.core.sized import Sized, sized
@@ -26,6 +35,16 @@ from dgdr_planner.core.state import State
 __all__ = ["Decision", "Plan", "RolePlan", "State", "decide"]
 
 _FORECASTER = Forecaster()
+
+
+class Forecasts(Protocol):
+    """What looks ahead; see ``core.forecast.Forecaster``."""
+
+    def forecast(
+        self, demand: Demand, horizon_s: float, quantile: float, model: str
+    ) -> Forecast | Unknown:
+        """Return the load that starts to be served in ``horizon_s`` seconds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +106,7 @@ def decide(
     state: State,
     now: datetime,
     *,
-    forecaster: Forecaster = _FORECASTER,
+    forecaster: Forecasts = _FORECASTER,
 ) -> Decision:
     """Choose the replicas of all roles; what is not known changes nothing."""
     state = noted(state, seen, policy, now)
@@ -126,7 +145,7 @@ def _ready(
     profile: EngineProfile | Trouble,
     policy: Policy,
     state: State,
-    forecaster: Forecaster,
+    forecaster: Forecasts,
 ) -> _Ready | Trouble:
     if seen.hold is not None:
         return seen.hold
@@ -140,11 +159,28 @@ def _ready(
         return seen.budget
     if isinstance(seen.load.rate_per_s, Unknown):
         return Trouble(seen.load.rate_per_s.reason, seen.load.rate_per_s.cause)
-    horizon_s = state.starts.seconds + policy.interval_s
-    forecast = forecaster.forecast(state.demand, horizon_s, policy.quantile, policy.forecast_model)
+    forecast = _forecast(seen, policy, state, forecaster)
     if isinstance(forecast, Unknown):
         return Trouble(forecast.reason, forecast.cause)
     return _Ready(seen.target, profile, forecast)
+
+
+def _forecast(
+    seen: Observation, policy: Policy, state: State, forecaster: Forecasts
+) -> Forecast | Unknown:
+    """Look ahead by the time to start a replica and to decide once more.
+
+    While the target is idle nothing is planned for, whatever may come: quiet shrinks. And nobody
+    has to know how long requests are of which there is none.
+    """
+    horizon_s = state.starts.seconds + policy.interval_s
+    found = forecaster.forecast(state.demand, horizon_s, policy.quantile, policy.forecast_model)
+    rate = seen.load.rate_per_s
+    if isinstance(found, Unknown):
+        return found if number(rate) else Forecast(rate_per_s=0.0, horizon_s=horizon_s)
+    if isinstance(rate, Idle):
+        return replace(found, planned_rate_per_s=0.0, hold_rate_per_s=0.0)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +238,9 @@ def _advice(
     if found is None or forecast.planned <= 0:
         return Advice(current)
     width = band(forecast.planned * seen.load.window_s)
-    return advise(found.need, current, width, hovering or ())
+    advice = advise(found.need, current, width, hovering or ())
+    waiting = number(seen.load.rate_per_s) == 0 and advice.replicas < current
+    return Advice(current) if waiting else advice
 
 
 def _budgeted(

@@ -80,9 +80,10 @@ def edited(plan: Plan) -> str | None:
 def in_motion(plan: Plan) -> str | None:
     """Say which replicas start, stop or are still to be asked for; None when all are settled."""
     told = [
-        f"{role.seen.role}: {role.seen.pending} start, {role.seen.terminating} stop"
+        f"{role.seen.role}: {role.replicas} wanted, {role.seen.ready} ready,"
+        f" {role.seen.terminating} stopping"
         for role in plan.roles
-        if role.seen.pending or role.seen.terminating
+        if role.changes or role.seen.pending or role.seen.terminating
     ]
     told += [
         f"{role.seen.role} waits for GPUs that are not free yet"

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_planner.core.attainment import observed_ms, with_window
+from dgdr_planner.core.attainment import with_window
 from dgdr_planner.core.edits import edits_of
 from dgdr_planner.core.feedback import LEAST_RATIO, learned
 from dgdr_planner.core.forecast import Forecast, Sample
-from dgdr_planner.core.observation import LoadSeen, Observation, TargetSeen
+from dgdr_planner.core.observation import LoadSeen, Observation, TargetSeen, number
 from dgdr_planner.core.policy import Policy
-from dgdr_planner.core.sized import observed, size
+from dgdr_planner.core.sized import expected_ms, observed
 from dgdr_planner.core.startup import with_sight
 from dgdr_planner.core.state import Costs, State
 
@@ -68,13 +68,10 @@ def _ratio(
         return known
     if not state.starts.is_settled(role, load.window_s, now):
         return known
-    answer = size(role, profile, now_load, policy.targets, policy)
-    if answer.replicas > state.starts.roles[role].replicas:
-        # Too few replicas are slow; that is no news about the engines.
-        return known
-    which = "ttft" if role is Role.PREFILL else "itl"
-    found_ms = observed_ms(load, which, policy.targets.percentile)
-    return learned(known, found_ms, answer.latency_ms, now_load.rate_per_s * load.window_s)
+    expected = expected_ms(role, profile, now_load, state.starts.roles[role].replicas, policy)
+    found = number(load.ttft_ms if role is Role.PREFILL else load.itl_ms)
+    requests = load.requests or now_load.rate_per_s * load.window_s
+    return learned(known, found, expected, requests)
 
 
 def _costs(costs: Costs | None, target: TargetSeen, now: datetime) -> Costs:

@@ -4,7 +4,18 @@ from dataclasses import dataclass, replace
 
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.sizing import Answer, Targets, Workload, size_decode, size_prefill
+from dgdr_perf.queueing import wait_at
+from dgdr_perf.sizing import (
+    Answer,
+    Percentile,
+    Targets,
+    Workload,
+    size_aggregated,
+    size_decode,
+    size_prefill,
+)
+from dgdr_perf.sizing_decode import Decoding
+from dgdr_perf.sizing_prefill import Asked, service_time
 from dgdr_planner.core.forecast import Forecast
 from dgdr_planner.core.hysteresis import Need
 from dgdr_planner.core.observation import LoadSeen, Value
@@ -45,8 +56,8 @@ def sized(
     if forecast.held > forecast.planned:
         highest = replace(planned, rate_per_s=forecast.held)
         hold = size(role, profile, highest, strict, policy)
-    exact = float(grow.replicas)
-    return Sized(answer=answer, need=Need(grow=exact, hold=max(exact, float(hold.replicas))))
+    need = Need(grow=grow.replicas_exact, hold=max(grow.replicas_exact, hold.replicas_exact))
+    return Sized(answer=answer, need=need)
 
 
 def workload(forecast: Forecast, rate_per_s: float, load: LoadSeen) -> Workload | None:
@@ -57,6 +68,7 @@ def workload(forecast: Forecast, rate_per_s: float, load: LoadSeen) -> Workload 
         rate_per_s=rate_per_s,
         isl=forecast.isl,
         osl=forecast.osl,
+        isl_quantiles=load.isl_quantiles,
     )
 
 
@@ -79,6 +91,8 @@ def size(
             return size_prefill(profile, load, targets, policy.dispatch)
         case Role.DECODE:
             return size_decode(profile, load, targets)
+        case Role.WORKER:
+            return size_aggregated(profile, load, targets, policy.dispatch)
         case _:
             raise ValueError(f"a component of type {role} runs no engine")
 
@@ -90,3 +104,21 @@ def corrected(targets: Targets, role: Role, ratio: float) -> Targets:
     ttft = 1.0 if role is Role.DECODE else ratio
     itl = 1.0 if role is Role.PREFILL else ratio
     return replace(targets, ttft_ms=targets.ttft_ms / ttft, itl_ms=targets.itl_ms / itl)
+
+
+def expected_ms(
+    role: Role, profile: EngineProfile, load: Workload, replicas: int, policy: Policy
+) -> float:
+    """Return the mean TTFT of prefill, or ITL of decode, that the curves expect with so many.
+
+    The mean, because it is observed exactly; percentiles are known to a histogram's bucket only.
+    """
+    targets = replace(policy.targets, percentile=Percentile.MEAN)
+    if role is Role.DECODE:
+        decoding = Decoding.of(profile, load, targets)
+        return decoding.at(decoding.peak_itl_ms, load.rate_per_s / replicas)
+    prompts = load.prompts()
+    served_s = profile.prefill.ttft_of_lengths(prompts.isl) / 1000.0
+    service = service_time(load, prompts.shares, served_s)
+    wait = wait_at(policy.dispatch, load.rate_per_s, replicas, service)
+    return 1000.0 * Asked.of(prompts.shares, served_s, targets).latency_s(wait)

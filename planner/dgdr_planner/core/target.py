@@ -101,10 +101,11 @@ def _wrong_roles(graph: Graph, found: Mapping[Role, tuple[Component, ...]]) -> T
             f"DynamoGraphDeployment {graph.name} has {' and '.join(twice)} ({held}); an SLAPlanner"
             " scales one component of each role",
         )
-    wanted = " and ".join(f"one component of type {role}" for role in found)
+    wanted = " and ".join(f"one of type {role}" for role in found)
     return Trouble(
         "RolesMissing",
-        f"DynamoGraphDeployment {graph.name} needs {wanted} to be scaled; it has {held or 'none'}",
+        f"DynamoGraphDeployment {graph.name} needs components, {wanted}, to be scaled;"
+        f" it has {held or 'none'}",
     )
 
 

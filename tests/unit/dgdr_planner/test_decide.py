@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from dgdr_api.graph import Role
 from dgdr_planner.core import explain
 from dgdr_planner.core.decide import Decision, Plan, State, decide
-from dgdr_planner.core.forecast import Forecast, last_value
+from dgdr_planner.core.forecast import Demand, Sample
 from dgdr_planner.core.observation import LoadSeen, Observation, Trouble, Unknown, Value
 from dgdr_planner.core.policy import Policy
-from support.planning import POLICY, PROFILE, at, load, policy, seeing, unknown
+from support.planning import EXACTLY, POLICY, PROFILE, at, load, policy, seeing, unknown
 
 FRESH = State()
 
@@ -24,7 +24,8 @@ def decided(
     how: Policy = POLICY,
     seconds: float = 0,
 ) -> Decision:
-    return decide(seeing(what, prefill, decode), PROFILE, how, state, at(seconds))
+    seen = seeing(what, prefill, decode)
+    return decide(seen, PROFILE, how, state, at(seconds), forecaster=EXACTLY)
 
 
 def plan(decision: Decision) -> Plan:
@@ -73,7 +74,7 @@ def test_unknown_changes_nothing_however_long() -> None:
     for tick in range(100):
         decision = decided(unknown(), 3, 1, state=state, seconds=15 * tick)
         assert decision.outcome == Trouble("PrometheusUnreachable", "Prometheus is away")
-        assert decision.state == state
+        assert decision.state.histories == state.histories
 
 
 def test_load_is_served_again_right_after_an_outage() -> None:
@@ -90,14 +91,9 @@ def test_arrivals_are_planned_for_before_the_first_answer_ends() -> None:
     unfinished = Unknown("NothingFinished", "no request has finished")
     starting = replace(load(9.4), isl=unfinished, osl=unfinished)
     assert decided(starting).outcome == Trouble("NothingFinished", "no request has finished")
-    known = State(forecast=Forecast(rate_per_s=0, isl=2048, osl=128))
+    past = Sample(at_s=at(-60).timestamp(), window_s=20, rate_per_s=1, isl=2048, osl=128)
+    known = State(demand=Demand.restored([past]))
     assert replicas(decided(starting, state=known)) == (3, 2)
-
-
-def test_the_lengths_of_the_last_load_are_remembered_through_idleness() -> None:
-    before = last_value(load(9.4), None)
-    assert isinstance(before, Forecast)
-    assert last_value(load(0), before) == replace(before, rate_per_s=0)
 
 
 def test_suspended_does_nothing() -> None:
@@ -121,7 +117,7 @@ def test_pending_replicas_count() -> None:
     seen = seeing(load(9.4), prefill=3)
     starting = tuple(replace(role, ready=1) for role in seen.target.roles)  # type: ignore[union-attr]
     waiting = replace(seen, target=replace(seen.target, roles=starting))  # type: ignore[type-var]
-    assert replicas(decide(waiting, PROFILE, POLICY, FRESH, at(0))) == (3, 2)
+    assert replicas(decide(waiting, PROFILE, POLICY, FRESH, at(0), forecaster=EXACTLY)) == (3, 2)
 
 
 def said(decision: Decision, how: Policy = POLICY) -> list[str]:

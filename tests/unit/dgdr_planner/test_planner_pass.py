@@ -1,17 +1,23 @@
 """Whole passes against a cluster in memory and a Prometheus that shows what it is told."""
 
 import copy
+import re
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from dgdr_api.graph import Role
 from dgdr_kube.errors import Conflict, Rejected, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDSA, SLA_PLANNER
 from dgdr_kube.ports import Key
+from dgdr_planner.adapters.budgets import ClusterBudgets
+from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
+from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
+from dgdr_planner.observing import Observer
 from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.telemetry import Telemetry
 from support.fake_cluster import FakeCluster, Killed, Write
@@ -45,14 +51,25 @@ class World:
 
     def restart(self) -> None:
         """Be a new process: nothing is remembered."""
-        self.run = PlannerPass(
-            cluster=self.cluster,
+        self.planners = PlannerIndex(self.cluster)
+        targets = ClusterTargets(self.cluster)
+        budgets = ClusterBudgets(self.cluster, self.planners, self.clock)
+        observer = Observer(
             metrics=self.metrics,
-            profiles=ConfigMapProfiles(self.cluster),
-            targets=ClusterTargets(self.cluster),
-            telemetry=self.telemetry,
+            targets=targets,
+            planners=self.planners,
+            budgets=budgets,
+            switch=ConfigMapSwitch(self.cluster, "dgdr-system", clock=lambda: self.seconds),
             endpoints=FakeEndpoints(),
             scrape_interval_s=5,
+        )
+        self.run = PlannerPass(
+            cluster=self.cluster,
+            observer=observer,
+            profiles=ConfigMapProfiles(self.cluster),
+            targets=targets,
+            budgets=budgets,
+            telemetry=self.telemetry,
             clock=self.clock,
         )
 
@@ -100,13 +117,23 @@ async def test_load_scales_up_and_says_why() -> None:
     latest = world.status()["decisions"][0]
     assert latest["reason"] == "ScaledUp"
     assert (latest["prefill"], latest["decode"]) == ({"from": 1, "to": 3}, {"from": 1, "to": 2})
-    assert latest["message"].startswith(
-        "Scaled prefill from 1 to 3: 9.4 requests/s of ISL 2048 need 1.9 busy replicas"
+    assert re.match(
+        r"Scaled prefill from 1 to 3: 9\.\d requests/s of ISL 2048 need 1\.9 busy replicas",
+        latest["message"],
     )
     assert world.events() == [("Normal", "ScaledUp")]
     assert world.cluster.events[0].message == latest["message"]
     assert world.condition("Ready") == ("True", "Planning", "decides every 15 s")
-    assert [entry["status"] for entry in world.status()["conditions"]].count("True") == 4
+    assert {entry["type"]: entry["status"] for entry in world.status()["conditions"]} == {
+        "Ready": "True",
+        "Stalled": "False",
+        "MetricsAvailable": "True",
+        "ProfileValid": "True",
+        "SLAReachable": "True",
+        "ScalingLimited": "False",
+        "Reconciling": "True",
+        "BudgetFeasible": "True",
+    }
 
 
 async def test_the_number_is_ours_and_only_the_number() -> None:
@@ -197,7 +224,7 @@ async def test_an_adapter_that_vanished_meanwhile_is_no_obstacle() -> None:
     world = World()
     world.metrics.rate_per_s = 9.4
     targets = ClusterTargets(world.cluster)
-    seen = await targets.observe(NAMESPACE, DGD_NAME)
+    seen = await targets.observe(NAMESPACE, DGD_NAME, (Role.PREFILL, Role.DECODE))
     await world.cluster.delete(DGDSA, NAMESPACE, f"{DGD_NAME}-prefill")
     await world.passes()
     assert seen.role  # type: ignore[union-attr]
