@@ -97,7 +97,8 @@ class _Engine:
     def _wait(self, replicas: float) -> Wait:
         seconds = self.prefill_s + self._step_s(replicas)
         service = service_time(self.load, self.prompts.shares, seconds)
-        return wait_at(self.dispatch, self.load.rate_per_s, replicas, service)
+        horizon_s = self.targets.ttft_ms / 1000.0
+        return wait_at(self.dispatch, self.load.rate_per_s, replicas, service, horizon_s)
 
     def _asked(self, replicas: float) -> Asked:
         alone_s = self.prefill_s + 2.0 * self._step_s(replicas)
