@@ -15,7 +15,7 @@ from bench.forecast_series import Floats, Series
 from dgdr_planner.core.forecast import Demand, Forecast, Forecaster, Sample
 
 RULES = ("at", "highest", "both")
-START_UPS = (1, 3, 5)
+START_UPS = (1, 3)
 QUANTILE = 0.9
 WARM_UP = 20
 

@@ -45,7 +45,9 @@ def on_grid(demand: Demand) -> Grid:
     """Put the recent windows of a history that is not empty on steps of their usual spacing."""
     rows = demand.recent
     step_s = _step_s(rows)
-    ages = np.rint((rows[-1, AT] - rows[:, AT]) / step_s)
+    # Spacing by spacing: a step that is a little off must not add up over hours.
+    spacings = np.rint(np.diff(rows[:, AT]) / step_s)
+    ages = np.append(np.cumsum(spacings[::-1])[::-1], 0.0)
     rows = rows[ages < LOOKED_BACK]
     ages = ages[ages < LOOKED_BACK].astype(np.intp)
     size = int(ages[0]) + 1

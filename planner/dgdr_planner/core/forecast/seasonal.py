@@ -28,7 +28,7 @@ def periods(series: Floats) -> tuple[int, ...]:
         return ()
     best = max(found, key=lambda lag: correlation[lag])
     shortest = min(lag for lag in found if correlation[lag] >= ALIKE * correlation[best])
-    clearly = correlation[best] > correlation[shortest] + 0.02
+    clearly = correlation[best] > correlation[shortest] + 0.005
     return (shortest, best) if clearly else (shortest,)
 
 

@@ -53,10 +53,9 @@ def select(
     """
     paths = np.stack([candidate.paths for candidate in candidates])
     lead = paths.shape[2]
-    errors = _errors(rate_per_s, paths[:, :, -1], lead)
-    if weights is not None:
-        errors *= weights / max(float(weights.mean()), 1e-12)
-    news = _surprised(_errors(rate_per_s, paths[:, :, 0], 1))
+    counts = 1.0 if weights is None else weights / max(float(weights.mean()), 1e-12)
+    errors = _errors(rate_per_s, paths[:, :, -1], lead) * counts
+    news = _surprised(_errors(rate_per_s, paths[:, :, 0], 1) * counts)
     gains = _gains(errors, lead)
     speaks = gains.clearly & ~news & np.isfinite(paths[:, -1]).all(axis=1)
     share = np.where(speaks, gains.share, np.inf)
