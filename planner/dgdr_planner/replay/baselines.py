@@ -1,5 +1,6 @@
 """Searches: the best that a known load allows, and the cheapest that never changes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -36,15 +37,19 @@ def oracle(world: World, goal: float = GOAL) -> Rehearsed:
 def _known(world: World, factor: float) -> Rehearsed:
     options = world.options
     found = needs(world, factor)
-    begun = replace(world, initial=_begin(found, options.start_up_s, options.interval_s))
     controller = Oracle(needs=found, interval_s=options.interval_s, start_up_s=options.start_up_s)
-    return rehearse(begun, "oracle", controller)
+    return rehearse(world, "oracle", controller)
 
 
-def _begin(found: list[Replicas], start_up_s: float, interval_s: float) -> Replicas:
-    """Return what an oracle has at time 0: what cannot be ready in time if asked for then."""
-    ahead = int(-(-start_up_s // interval_s)) + 1
-    return largest(found[:ahead])
+def begun(world: World) -> World:
+    """Return the world that begins with what nobody could add in time.
+
+    At time 0 it has the replicas that any interval needs which a replica asked for then would be
+    late for: no controller is judged by what came before it, and all begin alike.
+    """
+    options = world.options
+    ahead = math.ceil(options.start_up_s / options.interval_s) + 1
+    return replace(world, initial=largest(needs(world)[:ahead]))
 
 
 @dataclass(slots=True)
@@ -61,7 +66,7 @@ class Statics:
 
     def at(self, replicas: Replicas) -> Rehearsed:
         """Rehearse one setting."""
-        key = tuple(sorted(replicas.items()))
+        key = tuple((role, replicas[role]) for role in self.most)
         if key not in self._known:
             fixed = replace(self.world, initial=dict(replicas))
             name = "static " + "+".join(f"{number}{role[0].upper()}" for role, number in key)

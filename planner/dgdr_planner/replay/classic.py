@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from dgdr_api.graph import Role
 from dgdr_perf.classic import (
@@ -18,12 +18,33 @@ from dgdr_perf.sizing import Targets
 from dgdr_planner.replay.controllers import Replicas
 from dgdr_planner.replay.window import WindowSeen
 
-Predictor = Callable[[Sequence[float]], float]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What upstream's predictor says of a window: requests and mean lengths."""
+
+    n: float
+    isl: float
+    osl: float
 
 
-def last_value(history: Sequence[float]) -> float:
-    """Upstream's ``constant`` predictor."""
-    return history[-1]
+Predictor = Callable[[WindowSeen], Expected]
+
+
+def last_value(seen: WindowSeen) -> Expected:
+    """Upstream's ``constant`` predictor: the next window is like the last."""
+    return Expected(n=float(seen.started), isl=seen.isl, osl=seen.osl)
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """Predictions made before, one per window: what arrives depends on no controller."""
+
+    windows: Sequence[Expected]
+
+    def __call__(self, seen: WindowSeen) -> Expected:
+        """Return what was said of the window that begins now."""
+        return self.windows[min(round(seen.t_s / seen.window_s), len(self.windows) - 1)]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,23 +60,15 @@ class Classic:
     gpus: Mapping[Role, int]
     most: int
     predictor: Predictor = last_value
-    _past: dict[str, list[float]] = field(default_factory=dict)
 
     def __call__(self, seen: WindowSeen) -> Replicas:
         """Return what upstream would patch."""
         if math.isnan(seen.isl) or math.isnan(seen.osl) or not seen.itl_ms.size:
             return {}
-        window = self._window(seen)
-        expected = replace(
-            window,
-            n=self._next("n", window.n),
-            isl=self._next("isl", window.isl),
-            osl=self._next("osl", window.osl),
-        )
         if any(counts.pending or counts.terminating for counts in seen.roles.values()):
             return {}
         try:
-            wanted = classic_replicas(self.profile, self._corrected(expected, window, seen))
+            wanted = classic_replicas(self.profile, self._input(seen))
         except ClassicError:
             return {}
         return {
@@ -63,10 +76,18 @@ class Classic:
             Role.DECODE: min(wanted.decode, self.most),
         }
 
-    def _next(self, name: str, value: float) -> float:
-        past = self._past.setdefault(name, [])
-        past.append(value)
-        return max(self.predictor(past), 0.0)
+    def _input(self, seen: WindowSeen) -> ClassicInput:
+        expected = self.predictor(seen)
+        window = self._window(seen)
+        itl_ms, ready = float(seen.itl_ms.mean()), seen.roles[Role.DECODE].ready
+        return replace(
+            window,
+            n=expected.n,
+            isl=expected.isl,
+            osl=expected.osl,
+            p_corr=prefill_correction(self.profile, float(seen.ttft_ms.mean()), seen.isl),
+            d_corr=decode_correction(self.profile, itl_ms, window, ready, seen.duration_s),
+        )
 
     def _window(self, seen: WindowSeen) -> ClassicInput:
         return ClassicInput(
@@ -79,14 +100,4 @@ class Classic:
             gpus_p=self.gpus[Role.PREFILL],
             gpus_d=self.gpus[Role.DECODE],
             max_gpu_budget=UNLIMITED,
-        )
-
-    def _corrected(
-        self, expected: ClassicInput, window: ClassicInput, seen: WindowSeen
-    ) -> ClassicInput:
-        itl_ms, ready = float(seen.itl_ms.mean()), seen.roles[Role.DECODE].ready
-        return replace(
-            expected,
-            p_corr=prefill_correction(self.profile, float(seen.ttft_ms.mean()), seen.isl),
-            d_corr=decode_correction(self.profile, itl_ms, window, ready, seen.duration_s),
         )

@@ -45,11 +45,6 @@ def needs(world: World, factor: float = 1.0) -> list[Replicas]:
     return [_need(world, load, factor) for load in loads(world)]
 
 
-def first_need(world: World) -> Replicas:
-    """Return what the first interval with any load needs."""
-    return _need(world, next((load for load in loads(world) if load), None), 1.0)
-
-
 def largest(found: Sequence[Replicas]) -> Replicas:
     """Return the most of each role."""
     return {role: max(need[role] for need in found) for role in found[0]}

@@ -36,16 +36,22 @@ LENGTH_BOUNDS = tuple(2.0**power for power in range(4, 21))
 
 @dataclass(slots=True, kw_only=True)
 class Ours:
-    """Decides as the planner of a cluster would, from the same numbers; remembers its state."""
+    """Decides as the planner of a cluster would, from the same numbers; remembers its state.
+
+    ``head_room`` multiplies the load that it is told of: for the price of planning for more.
+    """
 
     profile: EngineProfile
     policy: Policy
     gpus: Mapping[Role, int]
+    head_room: float = 1.0
     state: State = field(default_factory=State)
 
     def __call__(self, seen: WindowSeen) -> Replicas:
         """Return what would be written; nothing where the planner would hold."""
-        observation = Observation(target=_target(seen, self.gpus), load=load_seen(seen))
+        observation = Observation(
+            target=_target(seen, self.gpus), load=load_seen(seen, self.head_room)
+        )
         now = BEGIN + timedelta(seconds=seen.t_s)
         decision = decide(observation, self.profile, self.policy, self.state, now)
         self.state = decision.state
@@ -54,7 +60,7 @@ class Ours:
         return {plan.seen.role: plan.replicas for plan in decision.outcome.roles}
 
 
-def load_seen(seen: WindowSeen) -> LoadSeen:
+def load_seen(seen: WindowSeen, head_room: float = 1.0) -> LoadSeen:
     """Return the window as the planner's metrics would show it."""
     idle = not seen.started and not seen.in_flight and not seen.completed
     nothing: Metric = Idle() if idle else Unknown("NothingFinished", "no request has finished")
@@ -62,7 +68,7 @@ def load_seen(seen: WindowSeen) -> LoadSeen:
     def value(number: float) -> Metric:
         return nothing if np.isnan(number) else Value(number)
 
-    rate: Metric = Idle() if idle else Value(seen.rate_per_s)
+    rate: Metric = Idle() if idle else Value(head_room * seen.rate_per_s)
     ttft = _histogram(seen.ttft_ms, LATENCY_BOUNDS_MS)
     itl = _histogram(seen.itl_ms, LATENCY_BOUNDS_MS, seen.gaps)
     isl = _histogram(seen.prompts, LENGTH_BOUNDS)

@@ -88,7 +88,7 @@ def rehearse(
         itl_attained=_share(outcome.within(unlimited, itl_ms)[possible]),
         gpu_hours=outcome.gpu_hours(world.gpus),
         actions=len(outcome.actions),
-        most={role: int(line.ready.max()) for role, line in outcome.timelines.items()},
+        most={role: int(outcome.timelines[role].ready.max()) for role in world.gpus},
         timelines=outcome.timelines,
     )
 
