@@ -5,6 +5,7 @@ scikit-learn) and asks the installed release's code. Run as a program by that en
 it reads ``{"counts": [[...], ...]}`` and answers ``{predictor: [[forecast of each window], ...]}``.
 """
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -61,13 +62,21 @@ def environment() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dgdr-operator"
     folder = cache / f"upstream-planner-{RELEASE}"
     python, done = folder / "bin" / "python", folder / "complete"
-    if not done.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--no-input"]
-        subprocess.run([*pip, *NEEDS], check=True, stdout=sys.stderr)
-        subprocess.run([*pip, "--no-deps", f"ai-dynamo=={RELEASE}"], check=True, stdout=sys.stderr)
-        done.touch()
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"{folder.name}.lock").open("w") as lock:
+        # Two benchmarks at once must not build into each other.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            _build(folder, python)
+            done.touch()
     return python
+
+
+def _build(folder: Path, python: Path) -> None:
+    venv.create(folder, with_pip=True, clear=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--no-input"]
+    for wanted in (NEEDS, ("--no-deps", f"ai-dynamo=={RELEASE}")):
+        subprocess.run([*pip, *wanted], check=True, stdout=sys.stderr)
 
 
 def _predictors() -> dict[str, Any]:
