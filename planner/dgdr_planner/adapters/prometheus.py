@@ -32,6 +32,11 @@ from dgdr_planner.core.snapshot import (
 
 # Planners whose turn comes within this time look at the same samples; scrapes are no closer.
 SHARED_FOR_S = 5.0
+# Of a window, so that no planner sees the same samples at two ticks: windows are an interval long
+# at least, and four scrapes.
+SHARED_SHARE = 0.2
+# Enough for those who asked meanwhile, short enough to be over at the next tick.
+FAILURE_SHARED_FOR_S = 1.0
 # Histories of a thousand planners after a restart, without keeping Prometheus from its work.
 HISTORIES_AT_ONCE = 4
 
@@ -100,15 +105,14 @@ class PrometheusMetrics:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _keep(self, asked: _Asked, began_s: float, task: "asyncio.Task[object]") -> None:
-        """Keep samples while they are fresh; a failure for as long, counted from its end.
-
-        Otherwise each planner would wait for a server that does not answer, one after the other.
-        """
+        """Keep samples while they are fresh, and a failure for a moment, counted from its end."""
         loop = asyncio.get_running_loop()
         good = not task.cancelled() and task.exception() is None
-        good = good and isinstance(task.result(), Snapshot)
-        since_s = began_s if good else loop.time()
-        loop.call_at(since_s + self._shared_for_s, self._forget, asked, task)
+        if good and isinstance(task.result(), Snapshot):
+            until_s = began_s + min(self._shared_for_s, SHARED_SHARE * asked.window_s)
+        else:
+            until_s = loop.time() + FAILURE_SHARED_FOR_S
+        loop.call_at(until_s, self._forget, asked, task)
 
     def _forget(self, asked: _Asked, task: "asyncio.Task[object]") -> None:
         if self._shared.get(asked) is task:

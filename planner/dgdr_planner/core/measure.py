@@ -6,6 +6,8 @@ too; a pod that appears or goes counts for the time that it was seen. Means are 
 divided by counts over all pods, so a busy frontend weighs more than an idle one.
 """
 
+import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, Series, Snapshot
 
 # A scrape may be late or fail once; twice in a row is a frontend that we do not see.
 STALE_AFTER_SCRAPES = 3.0
+USUAL_SCRAPE_S = 5.0
 # A rate from less than this share of the window says more about chance than about load.
 LEAST_COVERAGE = 1 / 3
 SHOWN_NAMES = 5
@@ -195,8 +198,37 @@ def _pods(series: Iterable[Series]) -> list[_Pod]:
     by_pod: dict[str, dict[str, list[Series]]] = defaultdict(lambda: defaultdict(list))
     for one in series:
         by_pod[one.pod][one.name].append(one)
-    made = (_pod({name: tuple(found) for name, found in own.items()}) for own in by_pod.values())
+    made = (
+        _pod(_from_good({name: tuple(found) for name, found in own.items()}))
+        for own in by_pod.values()
+    )
     return [pod for pod in made if pod is not None]
+
+
+def _from_good(series: Mapping[str, tuple[Series, ...]]) -> Mapping[str, tuple[Series, ...]]:
+    """Leave the time out in which a counter of the load was no number yet: it is not covered."""
+    since_s = max(
+        (
+            one.times_s[0]
+            for name in COUNTS_LOAD
+            for one in series.get(name, ())
+            if one.times_s and one.times_s[0] > one.since_s
+        ),
+        default=-math.inf,
+    )
+    if since_s == -math.inf:
+        return series
+    return {name: tuple(_since(one, since_s) for one in found) for name, found in series.items()}
+
+
+def _since(series: Series, since_s: float) -> Series:
+    first = bisect_left(series.times_s, since_s)
+    return replace(
+        series,
+        since_s=max(series.since_s, since_s),
+        times_s=series.times_s[first:],
+        values=series.values[first:],
+    )
 
 
 def _pod(series: Mapping[str, tuple[Series, ...]]) -> _Pod | None:
@@ -234,7 +266,7 @@ def _restarts(counters: Iterable[Series]) -> tuple[float, ...]:
 
 def _is_live(pod: _Pod, at_s: float) -> bool:
     """Whether the pod's last scrape is recent; a pod scraped once shows its rhythm to nobody."""
-    return at_s - pod.last_s <= STALE_AFTER_SCRAPES * max(pod.scrape_s, 5.0)
+    return at_s - pod.last_s <= STALE_AFTER_SCRAPES * (pod.scrape_s or USUAL_SCRAPE_S)
 
 
 def _doubt(

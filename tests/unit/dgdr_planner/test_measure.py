@@ -168,8 +168,18 @@ def test_samples_that_are_no_numbers_do_not_count(bad: str) -> None:
 
 
 @pytest.mark.parametrize("bad", ["NaN", "+Inf", "-5", "1e300"])
-@pytest.mark.parametrize("where", [0, -1, None], ids=["first", "last", "all"])
-def test_a_counter_that_is_no_number_at_an_edge_is_unknown(bad: str, where: int | None) -> None:
+def test_the_time_before_a_counter_was_a_number_is_not_covered(bad: str) -> None:
+    entries = frontend(SCRAPES, rate_per_s=6)
+    (counter,) = (e for e in entries if e["metric"]["__name__"] == queries.COMPLETED)
+    counter["values"][0][1] = bad
+    assert number(measured(entries).rate_per_s) == pytest.approx(6)
+    counter["values"][1][1] = counter["values"][2][1] = bad
+    assert reason(measured(entries)) == "TooFewSamples"
+
+
+@pytest.mark.parametrize("bad", ["NaN", "+Inf", "-5", "1e300"])
+@pytest.mark.parametrize("where", [-1, None], ids=["last", "all"])
+def test_a_counter_that_is_no_number_at_the_end_is_unknown(bad: str, where: int | None) -> None:
     entries = frontend(SCRAPES, rate_per_s=6)
     (counter,) = (e for e in entries if e["metric"]["__name__"] == queries.COMPLETED)
     for sample in counter["values"] if where is None else [counter["values"][where]]:
