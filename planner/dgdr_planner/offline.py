@@ -48,17 +48,26 @@ def read_planner(path: Path) -> SLAPlanner:
 
 
 def read_profile(folder: Path) -> EngineProfile:
-    """Fit curves to the two NPZ files, or else the two JSON files, of a folder.
+    """Fit curves to the profile data of a folder.
+
+    Raises:
+        OfflineError: a file is missing or holds no curve.
+    """
+    try:
+        return EngineProfile.of(*read_profile_data(folder))
+    except ProfileError as exc:
+        raise OfflineError(f"{folder}: {exc}") from exc
+
+
+def read_profile_data(folder: Path) -> tuple[PrefillData, DecodeData]:
+    """Read the two NPZ files of a folder, or else the two JSON files.
 
     Raises:
         OfflineError: a file is missing or holds no curve.
     """
     prefill = _curve(folder, PREFILL_NPZ, npz.read_prefill, PREFILL_JSON_KEY, PrefillData.from_json)
     decode = _curve(folder, DECODE_NPZ, npz.read_decode, DECODE_JSON_KEY, DecodeData.from_json)
-    try:
-        return EngineProfile.of(prefill, decode)
-    except ProfileError as exc:
-        raise OfflineError(f"{folder}: {exc}") from exc
+    return prefill, decode
 
 
 def _curve(
