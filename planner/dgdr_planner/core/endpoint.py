@@ -3,8 +3,8 @@
 Everything secret has ``repr=False``: an endpoint may end up in a log line or a traceback.
 """
 
+import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 TIMEOUT_S = 10.0
 # What the queries set themselves. An installation's or a tenant's parameter must not replace them.
@@ -37,6 +37,7 @@ class Endpoint:
     @property
     def shown(self) -> str:
         """The URL for users: without anything that could be a credential."""
-        parts = urlsplit(self.url)
-        netloc = parts.netloc.rpartition("@")[2]
-        return f"{parts.scheme}://{netloc}{parts.path}"
+        place = re.split(r"[?#]", self.url, maxsplit=1)[0]
+        scheme, _, rest = place.partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
