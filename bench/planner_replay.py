@@ -163,13 +163,17 @@ def foretold(world: World) -> Foretold:
 
 
 def hpa(world: World) -> HpaLike:
-    """One prompt in each prefill replica; 80 % of the batch at the ITL target in each decode."""
+    """One prompt in each prefill replica; 80 % of the batch at the ITL target in each decode.
+
+    At most twice the replicas of the highest interval, as somebody would allow who knows it.
+    """
     requests = world.requests
     context = float(requests.isl.mean() + requests.osl.mean() / 2)
     batches = np.arange(1.0, 1025.0)
     within = world.profile.decode.itl_of_batches(batches, context) <= world.targets.itl_ms
     batch = max(float(within.sum()), 1.0)
-    return HpaLike(per_replica={Role.PREFILL: 1.0, Role.DECODE: 0.8 * batch}, most=MOST)
+    most = {role: 2 * number for role, number in largest(needs(world)).items()}
+    return HpaLike(per_replica={Role.PREFILL: 1.0, Role.DECODE: 0.8 * batch}, most=most)
 
 
 def compared(world: World, arima: Foretold | None) -> Iterator[Rehearsed]:
@@ -197,8 +201,8 @@ def replayed(asked: Asked) -> tuple[list[dict[str, Any]], Panel | None]:
     """Run one workload at all start-ups."""
     world = world_of(asked.workload)
     arima = foretold(world) if asked.arima else None
-    peak = {role: number + 2 for role, number in largest(needs(world)).items()}
-    statics = Statics(world, peak)
+    beyond = {role: number + 2 for role, number in largest(needs(world)).items()}
+    statics = Statics(world, beyond)
     found: list[dict[str, Any]] = []
     panel = None
     for start_up_s in asked.start_ups_s:
@@ -211,7 +215,9 @@ def replayed(asked: Asked) -> tuple[list[dict[str, Any]], Panel | None]:
         hours = {run.controller: _hours(statics, run) for run in runs}
         if static is not None:
             runs.append(replace(static, start_up_s=start_up_s))
-        runs.append(replace(statics.at(largest(needs(world))), start_up_s=start_up_s))
+        peak = statics.at(largest(needs(world)))
+        if static is None or peak.controller != static.controller:
+            runs.append(replace(peak, start_up_s=start_up_s))
         found += rows(asked.workload.name, runs, best, hours)
         if start_up_s == asked.plot_s:
             title = f"{asked.workload.name}, start-up {start_up_s:.0f} s"

@@ -36,7 +36,7 @@ class HpaLike:
     """
 
     per_replica: Mapping[Role, float]
-    most: int
+    most: Mapping[Role, int]
     window_s: float = 300.0
     tolerance: float = 0.1
     _past: dict[Role, list[tuple[float, int]]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class HpaLike:
         wanted = (counts.waiting + counts.running) / self.per_replica[role]
         current = max(counts.replicas, 1)
         steady = abs(wanted / current - 1.0) <= self.tolerance
-        advised = min(max(current if steady else math.ceil(wanted), 1), self.most)
+        advised = min(max(current if steady else math.ceil(wanted), 1), self.most[role])
         past = self._past.setdefault(role, [])
         past.append((seen.t_s, advised))
         past[:] = [one for one in past if one[0] > seen.t_s - self.window_s]

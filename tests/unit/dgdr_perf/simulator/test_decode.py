@@ -59,7 +59,7 @@ def test_a_request_alone_takes_the_sum_of_its_steps() -> None:
 
 
 def test_littles_law_holds_for_the_requests_in_flight() -> None:
-    requests = poisson(np.random.default_rng(1), 12.0, 3600, isl=3000, osl=300)
+    requests = poisson(np.random.default_rng(1), 12.0, 600, isl=3000, osl=300)
     outcome = run(h200(), requests, {Role.PREFILL: 1, Role.DECODE: 1})
     order = np.argsort(np.r_[requests.arrival_s, outcome.finish_s])
     change = np.r_[np.ones(len(requests)), -np.ones(len(requests))][order]
