@@ -1,0 +1,72 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dgdr_planner.core.hysteresis import Advice, Need, advise, band
+
+
+def advised(
+    grow: float, current: int, hold: float | None = None, hovering: tuple[float, ...] = ()
+) -> Advice:
+    need = Need(grow=grow, hold=grow if hold is None else hold)
+    return advise(need, current, 0.05, hovering)
+
+
+@pytest.mark.parametrize(
+    ("grow", "hold", "current", "replicas"),
+    [
+        pytest.param(3.2, 3.2, 1, 4, id="clearly more"),
+        pytest.param(3.1, 3.1, 3, 3, id="more by no more than noise"),
+        pytest.param(3.2, 3.2, 3, 4, id="more by more than noise"),
+        pytest.param(2.0, 2.0, 3, 3, id="two would have nothing to spare"),
+        pytest.param(1.8, 1.8, 3, 2, id="two are enough, with a band"),
+        pytest.param(1.0, 2.5, 3, 3, id="a peak before a new replica is ready holds"),
+        pytest.param(0.2, 0.2, 9, 1, id="down to what the load needs"),
+        pytest.param(0.0, 0.0, 2, 0, id="nothing is needed for nothing"),
+        pytest.param(0.5, 0.5, 0, 1, id="from none"),
+    ],
+)
+def test_advice(grow: float, hold: float, current: int, replicas: int) -> None:
+    assert advised(grow, current, hold).replicas == replicas
+
+
+def test_needs_inside_the_band_decide_by_their_mean() -> None:
+    hovering: tuple[float, ...] = ()
+    seen = []
+    for grow in (3.1, 3.0, 3.1):
+        advice = advised(grow, 3, hovering=hovering)
+        hovering = advice.hovering
+        seen.append(advice.replicas)
+    assert seen == [3, 3, 4]
+
+
+def test_a_need_far_below_ends_the_counting() -> None:
+    hovering = advised(3.1, 3, hovering=(3.1,)).hovering
+    assert hovering == (3.1, 3.1)
+    assert advised(2.0, 3, hold=3.0, hovering=hovering).hovering == ()
+
+
+def test_the_band_is_the_noise_of_counting() -> None:
+    assert band(1600) == pytest.approx(0.05)
+    assert band(400) == pytest.approx(0.1)
+    assert band(1) == band(0) == 0.25
+    assert band(1e9) == 0.05
+
+
+@given(
+    grow=st.floats(0, 100),
+    more=st.floats(0, 20),
+    current=st.integers(0, 100),
+    requests=st.floats(0, 1e6),
+)
+def test_whatever_is_needed_advice_is_enough_and_stays(
+    grow: float, more: float, current: int, requests: float
+) -> None:
+    width = band(requests)
+    need = Need(grow=grow, hold=grow + more)
+    advice = advise(need, current, width, ())
+    assert advice.replicas * (1 + width) + 1e-6 >= grow
+    if advice.replicas < current:
+        assert advice.replicas * (1 - width) + 1e-6 >= need.hold
+    # The same need again moves nothing: no advice can chase itself.
+    assert advise(need, advice.replicas, width, ()).replicas == advice.replicas
