@@ -100,10 +100,14 @@ class _Pod:
             for series in self.series.get(name, ())
         )
 
-    def is_uncounted(self) -> bool:
-        """Whether requests finish that no counter of requests has."""
-        counted = any(self.series.get(name) for name in (queries.STARTED, queries.COMPLETED))
-        return not counted and any(self.increase(f"{h}_count") > 0 for h in queries.HISTOGRAMS)
+    def finishes_uncounted(self) -> bool:
+        """Whether requests finish while the counters and the gauge of the load say none is there.
+
+        A counter that is missing or stuck would otherwise look like silence.
+        """
+        silent = self.started() == 0 == self.last(queries.IN_FLIGHT)
+        silent = silent and self.increase(queries.COMPLETED) == 0
+        return silent and any(self.increase(f"{name}_count") > 0.5 for name in queries.HISTOGRAMS)
 
     def _good(self, name: str) -> list[Series]:
         return [series for series in self.series.get(name, ()) if series.times_s]
@@ -307,8 +311,11 @@ def _nonsense(pods: list[_Pod]) -> Unknown | None:
         for name in COUNTS_LOAD:
             if pod.is_broken(name):
                 return Unknown("BadSamples", f"{name} of {_shown(_name(pod))} is not a number")
-        if pod.is_uncounted():
-            return Unknown("NoSeries", f"No series {queries.COMPLETED} of {_shown(_name(pod))}")
+        if pod.finishes_uncounted():
+            cause = (
+                f"requests finish at {_shown(_name(pod))} that {queries.COMPLETED} does not count"
+            )
+            return Unknown("BadSamples", cause)
         if pod.started() > MOST_PER_S * max(pod.covered_s, pod.scrape_s, 1.0):
             cause = f"the counters of {_shown(_name(pod))} rose by {pod.started():.3g} requests"
             return Unknown("BadSamples", f"{cause} in {pod.covered_s:.0f} s")

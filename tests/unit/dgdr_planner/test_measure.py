@@ -211,13 +211,16 @@ def test_a_jump_that_nobody_can_serve_is_unknown() -> None:
     assert reason(measured(entries)) == "BadSamples"
 
 
-def test_requests_that_finish_but_are_not_counted_are_not_silence() -> None:
+@pytest.mark.parametrize("stuck", [True, False], ids=["stuck", "missing"])
+def test_requests_that_finish_but_are_not_counted_are_not_silence(stuck: bool) -> None:
     entries = [
         entry
         for entry in frontend(SCRAPES, rate_per_s=6)
         if entry["metric"]["__name__"] != queries.COMPLETED
     ]
-    assert reason(measured(entries)) == "NoSeries"
+    if stuck:
+        entries.append(series(queries.COMPLETED, lambda _: 1e15, times_s=SCRAPES, model=MODEL))
+    assert reason(measured(entries)) == "BadSamples"
 
 
 def test_samples_from_the_future_are_unknown() -> None:
