@@ -144,8 +144,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     groups = {
         "traces": traces(),
         "tuned": synthetic(TUNED, range(1, 2)),
-        "held_out_seeds": synthetic(TUNED, range(101, 102)),
-        "held_out_shapes": synthetic(NEW_SHAPES, range(101, 103)),
+        "held_out_seeds": synthetic(TUNED, range(301, 302)),
+        "held_out_shapes": synthetic(NEW_SHAPES, range(301, 303)),
     }
     report: dict[str, object] = {"bench": "forecast", "quantile": QUANTILE}
     every = []

@@ -16,8 +16,9 @@ from dgdr_planner.core.forecast.demand import Floats
 KEEP = 0.98
 #: Fewest outcomes before a forecaster may take over.
 ENOUGH = 8
-#: Standard errors by which it must be better, and least share of the last value's error.
-CLEARLY, WORTH = 1.7, 0.03
+#: Standard errors by which it must be better, and least share of the last value's error. About ten
+#: compete, so that one in twenty by chance for all of them is 2.6 for each.
+CLEARLY, WORTH = 2.4, 0.03
 #: Recent errors: a half-life of 2 steps. It backs off when it lost this much of the usual error.
 RECENT_KEEP, LOST = 0.7, 1.0
 #: A step that misses the forecast this many times the usual miss is news: the last value speaks.
