@@ -100,7 +100,7 @@ def test_a_period_is_used_once_it_was_seen_twice() -> None:
 
 
 def test_a_jump_is_followed_at_once_whoever_spoke_before() -> None:
-    rate = np.append(counts(np.full(80, 10.0)), 60.0)
+    rate = np.append(counts(np.full(200, 10.0)), 60.0)
     assert said(history(rate[:-1])).model != Model.LAST_VALUE
     after = said(history(rate))
     assert (after.model, after.rate_per_s) == (Model.LAST_VALUE, 60.0)
