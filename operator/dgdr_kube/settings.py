@@ -39,6 +39,12 @@ class HealthServer(Section):
     port: int = Field(default=8080, ge=0, le=65535)
 
 
+class Switch(Section):
+    """Where the ConfigMap is that stops all planners; without a namespace there is none."""
+
+    namespace: str = ""
+
+
 class Prometheus(Section):
     """Where metrics are, unless an SLAPlanner names its own.
 

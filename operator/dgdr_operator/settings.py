@@ -5,7 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from dgdr_kube import settings as shared
-from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError
+from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError, Switch
 
 __all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "load", "parse"]
 
@@ -54,6 +54,7 @@ class Settings(Section):
     prometheus: Prometheus = Prometheus()
     profiling: Profiling = Profiling()
     health: HealthServer = HealthServer()
+    switch: Switch = Switch()
 
 
 def parse(text: str) -> Settings:

@@ -3,15 +3,9 @@
 from pydantic import ConfigDict
 
 from dgdr_kube import settings as shared
-from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError
+from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError, Switch
 
-__all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "load", "parse"]
-
-
-class Switch(Section):
-    """Where the ConfigMap is that stops all planners; without a namespace there is none."""
-
-    namespace: str = ""
+__all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "Switch", "load", "parse"]
 
 
 class Settings(Section):

@@ -262,8 +262,41 @@ def test_rights_of_a_namespaced_install_end_at_its_namespaces(helm: Path) -> Non
         "nodes",
         "customresourcedefinitions",
     }
-    bound = {d["metadata"]["namespace"] for d in documents if d["kind"] == "RoleBinding"}
-    assert bound == {"team-a", "team-b"}
+    bindings = [d for d in documents if d["kind"] == "RoleBinding"]
+    own = [d for d in bindings if d["metadata"]["namespace"] == "dgdr-system"]
+    assert [d["roleRef"]["name"] for d in own] == ["dgdr-operator-planner-switch"]
+    assert {d["metadata"]["namespace"] for d in bindings} == {"team-a", "team-b", "dgdr-system"}
+
+
+def test_the_switch_that_stops_planners_is_all_they_read_beside_it(helm: Path) -> None:
+    switch = named(rendered(helm), "Role", "dgdr-operator-planner-switch")
+    assert switch["metadata"]["namespace"] == "dgdr-system"
+    assert switch["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["dgdr-planner-switch"],
+            "verbs": ["get"],
+        }
+    ]
+
+
+def test_planners_may_write_numbers_and_reports_and_nothing_else(helm: Path) -> None:
+    writes = {
+        (resource, verb)
+        for rule in rules(rendered(helm), "dgdr-operator-planner")
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if verb not in ("get", "list", "watch")
+    }
+    assert writes == {
+        ("slaplanners/status", "patch"),
+        ("gpubudgets/status", "patch"),
+        ("dynamographdeployments", "patch"),
+        ("dynamographdeploymentscalingadapters/scale", "patch"),
+        ("events", "create"),
+        ("events", "patch"),
+    }
 
 
 def test_the_demos_prometheus_scrapes_what_the_chart_says(helm: Path) -> None:

@@ -169,6 +169,8 @@ profiling:
   clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling
 health:
   port: {{ .Values.health.port }}
+switch:
+  namespace: {{ .Release.Namespace }}
 {{- end -}}
 
 {{/*
