@@ -4,6 +4,7 @@ Neither takes part in Auto: they cost 100 ms to seconds a step.
 """
 
 import importlib
+import warnings
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -69,7 +70,10 @@ def _arima(module: ModuleType) -> Optional:
     arima: Callable[..., Any] = module.ARIMA
 
     def forecasts(rate_per_s: Floats, leads: int) -> Floats:
-        fitted = arima(rate_per_s, order=ORDER).fit(method_kwargs={"disp": 0})
+        with warnings.catch_warnings():
+            # Each pass would repeat what the fit thinks of its starting values; its errors judge it.
+            warnings.simplefilter("ignore")
+            fitted = arima(rate_per_s, order=ORDER).fit(method_kwargs={"disp": 0})
         states = fitted.predicted_state.T[1:]
         design = fitted.model.ssm["design"][0]
         transition = fitted.model.ssm["transition"]
