@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 from dgdr_planner.adapters.prometheus_http import (
     MOST_BYTES,
@@ -37,8 +38,10 @@ SHARED_FOR_S = 5.0
 SHARED_SHARE = 0.2
 # Enough for those who asked meanwhile, short enough to be over at the next tick.
 FAILURE_SHARED_FOR_S = 1.0
-# Histories of a thousand planners after a restart, without keeping Prometheus from its work.
+# Histories of a thousand planners after a restart, without keeping a Prometheus from its work.
 HISTORIES_AT_ONCE = 4
+# For so long after a failure nobody waits for a history: planners hold without one.
+FAILURE_KNOWN_FOR_S = 60.0
 
 A = TypeVar("A")
 Question = Callable[[Server], Awaitable[A]]
@@ -66,7 +69,8 @@ class PrometheusMetrics:
         self._clock = clock
         self._told = told
         self._shared: dict[_Asked, asyncio.Task[Snapshot | NoSnapshot]] = {}
-        self._histories = asyncio.Semaphore(HISTORIES_AT_ONCE)
+        self._histories: WeakValueDictionary[Endpoint, asyncio.Semaphore] = WeakValueDictionary()
+        self._failures: dict[Endpoint, NoSnapshot] = {}
 
     async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
         """Return the samples of the window, at most a few seconds old."""
@@ -85,12 +89,15 @@ class PrometheusMetrics:
     ) -> tuple[Sample, ...] | NoSnapshot:
         """Return the last windows of one deployment that Prometheus remembers, dated by our clock.
 
-        Empty where it remembers none.
+        Empty where it remembers none. A Prometheus that has just failed is not asked: what is
+        worth a tick is worth no wait for a time-out.
         """
         most = min(windows, MOST_WINDOWS)
         question = partial(self._past, graph, window_s, most, scrape_s)
-        async with self._histories:
-            return await self._ask(endpoint, question)
+        turns = self._histories.setdefault(endpoint, asyncio.Semaphore(HISTORIES_AT_ONCE))
+        async with turns:
+            known = self._failures.get(endpoint)
+            return await self._ask(endpoint, question) if known is None else known
 
     def held(self) -> int:
         """How many snapshots are kept, or asked for, now."""
@@ -129,9 +136,22 @@ class PrometheusMetrics:
             )
         try:
             async with session(endpoint, context) as connections:
-                return await question(Server(connections, endpoint, self._most_bytes, self._told))
+                server = Server(connections, endpoint, self._most_bytes, self._told)
+                answer = await question(server)
         except Exception as exc:
-            return cause_of(endpoint, exc)
+            return self._failed(endpoint, cause_of(endpoint, exc))
+        self._failures.pop(endpoint, None)
+        return answer
+
+    def _failed(self, endpoint: Endpoint, cause: NoSnapshot) -> NoSnapshot:
+        self._failures[endpoint] = cause
+        loop = asyncio.get_running_loop()
+        loop.call_later(FAILURE_KNOWN_FOR_S, self._forgive, endpoint, cause)
+        return cause
+
+    def _forgive(self, endpoint: Endpoint, cause: NoSnapshot) -> None:
+        if self._failures.get(endpoint) is cause:
+            del self._failures[endpoint]
 
     async def _samples(self, window_s: float, server: Server) -> Snapshot:
         """Ask at one moment, by Prometheus's own clock, for samples and histograms."""

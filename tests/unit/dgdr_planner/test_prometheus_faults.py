@@ -304,6 +304,21 @@ async def test_a_slow_server_delays_nobody_else() -> None:
         await asyncio.gather(*stuck, return_exceptions=True)
 
 
+async def test_nobody_waits_for_the_past_of_a_server_that_does_not_answer() -> None:
+    metrics = PrometheusMetrics()
+    graph = graph_key(NAMESPACE, DYNAMO_NAMESPACE)
+    async with answering(slow) as url:
+        endpoint = Endpoint(url=url, timeout_s=0.3)
+        failed = await metrics.snapshot(endpoint, 60)
+        began = time.monotonic()
+        told = await asyncio.gather(
+            *(metrics.history(endpoint, graph, 60, 10, 5) for _ in range(100))
+        )
+        assert time.monotonic() - began < 0.3
+        assert all(one is failed for one in told)
+    await metrics.close()
+
+
 async def test_a_planner_that_gives_up_leaves_the_others_their_answer() -> None:
     metrics = PrometheusMetrics()
     async with answering(good) as url:
