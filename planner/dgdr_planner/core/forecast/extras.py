@@ -71,7 +71,7 @@ def _arima(module: ModuleType) -> Optional:
 
     def forecasts(rate_per_s: Floats, leads: int) -> Floats:
         with warnings.catch_warnings():
-            # Each pass would repeat what the fit thinks of its starting values; its errors judge it.
+            # Each pass would repeat what the fit thinks of its start; its errors judge it.
             warnings.simplefilter("ignore")
             fitted = arima(rate_per_s, order=ORDER).fit(method_kwargs={"disp": 0})
         states = fitted.predicted_state.T[1:]
