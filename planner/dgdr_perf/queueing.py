@@ -20,7 +20,7 @@ smoothly, so that "how many engines" has one continuous answer.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -30,6 +30,8 @@ from dgdr_perf.curve_fit import Array
 
 # Below it engines never meet a second prompt, and decays leave the range of floating point.
 LEAST_USE = 1e-9
+# A gamma distribution with less variation is a number.
+LEAST_CV2 = 1e-6
 # Of the engines' use: closer to saturation than this a queue counts as saturated.
 SATURATION = 1e-7
 # Cells of the grid on which a split queue is solved, over so many of the longest service times:
@@ -40,7 +42,7 @@ HORIZON = 4.0
 # mixtures of prompts with 4 to 16 engines exceed by up to a fifth; from 0.12 down none does.
 REGULARITY = 0.12
 NEWTON_ROUNDS = 100
-NEWTON_END = 1e-12
+NEWTON_END = 1e-10
 
 
 class Dispatch(StrEnum):
@@ -58,23 +60,22 @@ class Dispatch(StrEnum):
 class ServiceTime:
     """Distribution of the service time: a mixture of classes, each gamma around its mean.
 
-    ``shares`` and ``seconds`` have shape (classes,); ``cv2`` is the squared coefficient of
+    ``shares`` and ``seconds`` have shape (classes,); ``mean_s`` and ``second_s2`` are the first two
+    moments; ``cv2`` is the squared coefficient of
     variation within a class, 0 for equal prompts.
     """
 
     shares: Array
     seconds: Array
     cv2: float = 0.0
+    mean_s: float = field(init=False)
+    second_s2: float = field(init=False)
 
-    @property
-    def mean_s(self) -> float:
-        """First moment."""
-        return float(self.shares @ self.seconds)
-
-    @property
-    def second_s2(self) -> float:
-        """Second moment."""
-        return float(self.shares @ self.seconds**2) * (1.0 + self.cv2)
+    def __post_init__(self) -> None:
+        # Read at every step of every search.
+        second_s2 = float(self.shares @ self.seconds**2) * (1.0 + self.cv2)
+        object.__setattr__(self, "mean_s", float(self.shares @ self.seconds))
+        object.__setattr__(self, "second_s2", second_s2)
 
     @property
     def variation(self) -> float:
@@ -84,7 +85,7 @@ class ServiceTime:
     def log_mgf(self, decay_per_s: float) -> tuple[float, float]:
         """``log E[exp(decay * S)]`` and its derivative, for a decay below ``pole_per_s``."""
         exponents, slopes = decay_per_s * self.seconds, self.seconds
-        if self.cv2 > 0:
+        if self.cv2 > LEAST_CV2:
             left = 1.0 - exponents * self.cv2
             exponents, slopes = -np.log(left) / self.cv2, slopes / left
         top = float(exponents.max())
@@ -95,7 +96,7 @@ class ServiceTime:
     def residual_exceeds(self, times_s: Array) -> Array:
         """Probability that the rest of a service that is met running exceeds each time."""
         times = times_s[:, None]
-        if self.cv2 <= 0:
+        if self.cv2 <= LEAST_CV2:
             longer = np.maximum(self.seconds - times, 0.0)
         else:
             shape, scale = 1.0 / self.cv2, self.seconds * self.cv2
@@ -106,7 +107,7 @@ class ServiceTime:
     @property
     def pole_per_s(self) -> float:
         """Decay from which ``log_mgf`` is infinite."""
-        return math.inf if self.cv2 <= 0 else 1.0 / (self.cv2 * float(self.seconds.max()))
+        return math.inf if self.cv2 <= LEAST_CV2 else 1.0 / (self.cv2 * float(self.seconds.max()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,9 +19,12 @@ from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.workload import Targets, Workload
 
-# Requests besides the own one that a replica is always trusted to hold: keeps the answer finite
-# where the target is at or below the step time of a lone request.
-LEAST_OTHERS = 0.25
+# Requests besides the own one that a replica is always trusted to hold: more replicas than requests
+# in flight would idle. Keeps the answer finite where the target is below a lone request's step.
+LEAST_OTHERS = 1.0
+# Replicas grow by at most this power of the target: 5 % for 1 %. A target within a quarter of a
+# lone request's step needs more; there the answer says that the target is not met.
+STEEPEST = 4.9
 # Margin of the KV cache and the batch against requests that would be preempted or made to wait. At
 # least this percentile, whatever the SLA asks.
 ROOM_SHARE = 0.95
@@ -80,7 +83,7 @@ class Decoding:
 
     def most_others(self, profile: EngineProfile, targets: Targets) -> tuple[float, Binding]:
         """Return how many others a replica may hold on average, and what forbids more."""
-        limits = [(_reached(targets.itl_ms, self.peak_itl_ms), Binding.ITL)]
+        limits = [(_eased(targets.itl_ms, self.peak_itl_ms), Binding.ITL)]
         limits.append((_reached(profile.max_kv_tokens, self.room_tokens), Binding.KV))
         if profile.max_num_seqs is not None:
             limits.append((_reached(profile.max_num_seqs, self.room_batch), Binding.BATCH))
@@ -140,6 +143,12 @@ def fits(profile: EngineProfile, load: Workload, targets: Targets) -> bool:
     if share is None:
         return load.isl + load.osl <= profile.max_kv_tokens
     return float(prompts.shares @ longest) >= share - 1e-9
+
+
+def _eased(target_ms: float, rising_ms: Array) -> float:
+    """Return the same for a target, without chasing one that is hardly above a lone request."""
+    share = np.minimum(target_ms / rising_ms, 1.0) ** STEEPEST
+    return max(_reached(target_ms, rising_ms), float((OTHERS * share).max()))
 
 
 def _reached(limit: float, rising: Array) -> float:

@@ -31,6 +31,8 @@ MOST_LOST = 0.75
 # Late requests are this much more than the approximation says, at most: simulated mixtures of
 # prompts at one to twenty engines.
 CAUTION = 1.08
+# Bisection to a millionth of the time.
+QUANTILE_ROUNDS = 24
 NO_TERMS = PrefillTerms()
 
 
@@ -80,11 +82,20 @@ class Asked:
             return float(self.shares @ self.alone_s) + wait.mean_s
         if math.isinf(wait.mean_s):
             return math.inf
+        if wait.probability <= 0:
+            return self._alone_at(share)
 
         def late(time_s: float) -> float:
             return float(self.shares @ wait.exceeds(time_s - self.alone_s))
 
         return _quantile(late, 1.0 - share, float(self.alone_s.max()))
+
+    def _alone_at(self, share: float) -> float:
+        """Time to first token without any wait that this share of the prompts does not exceed."""
+        order = np.argsort(self.alone_s)
+        reached = np.cumsum(self.shares[order])
+        index = int(np.searchsorted(reached, share - 1e-9))
+        return float(self.alone_s[order][min(index, len(order) - 1)])
 
 
 def size_prefill(
@@ -157,7 +168,7 @@ def _quantile(late: Callable[[float], float], allowed: float, start: float) -> f
     low, high = 0.0, max(start, 1e-6)
     while late(high) > allowed:
         low, high = high, 2.0 * high
-    for _ in range(32):
+    for _ in range(QUANTILE_ROUNDS):
         middle = (low + high) / 2.0
         low, high = (middle, high) if late(middle) > allowed else (low, middle)
     return high
