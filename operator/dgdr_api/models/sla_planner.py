@@ -378,6 +378,16 @@ class SLAPlannerSpec(ApiModel):
     behavior: Behavior | None = Field(default=None, description="How fast replicas change.")
     metrics: MetricsSource | None = Field(default=None, description="Where the load is read.")
 
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        CelRule(
+            expression="!has(self.sizing) || !has(self.sizing.policy) || "
+            "self.sizing.policy != 'Classic' || "
+            "(has(self.roles.prefill) && has(self.roles.decode))",
+            message="Classic sizes prefill and decode together; give both roles, or take Queueing",
+            at=".sizing",
+        ),
+    )
+
     @property
     def interval_s(self) -> float:
         """Seconds between decisions."""

@@ -4,19 +4,22 @@ The same function runs in the controller and wherever decisions are rehearsed: i
 knows no clock, and returns what happened together with what it must remember.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner import SizingPolicy
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Answer
 from dgdr_planner.core import budget
+from dgdr_planner.core.classic_needs import classic_needs
 from dgdr_planner.core.edits import Edit
 from dgdr_planner.core.feedback import LEAST_RATIO
 from dgdr_planner.core.forecast import Demand, Forecast, Forecaster
 from dgdr_planner.core.guards import Guarded, History, Limit, guard
-from dgdr_planner.core.hysteresis import Advice, advise, band
+from dgdr_planner.core.hysteresis import Advice, advise, noise
 from dgdr_planner.core.noted import corrections, noted, with_plan
 from dgdr_planner.core.observation import (
     Idle,
@@ -138,6 +141,7 @@ class _Ready:
     target: TargetSeen
     profile: EngineProfile
     forecast: Forecast
+    classic: Mapping[Role, int] | None = None
 
 
 def _ready(
@@ -162,7 +166,12 @@ def _ready(
     forecast = _forecast(seen, policy, state, forecaster)
     if isinstance(forecast, Unknown):
         return Trouble(forecast.reason, forecast.cause)
-    return _Ready(seen.target, profile, forecast)
+    if policy.sizing is not SizingPolicy.CLASSIC or forecast.planned <= 0:
+        return _Ready(seen.target, profile, forecast)
+    classic = classic_needs(profile, forecast, seen.target, seen.load, policy)
+    if isinstance(classic, Trouble):
+        return classic
+    return _Ready(seen.target, profile, forecast, classic)
 
 
 def _forecast(
@@ -207,7 +216,11 @@ def _draft(
     current = state.costs.replicas.get(role, there.replicas) if state.costs else there.replicas
     ratio = state.ratios.get(role, LEAST_RATIO)
     found = sized(role, ready.profile, ready.forecast, seen.load, policy, ratio)
-    advice = _advice(seen, found, ready.forecast, current, limits.fewest, state.hovering.get(role))
+    hovering = state.hovering.get(role, ())
+    if ready.classic is not None:
+        advice = Advice(ready.classic[role])
+    else:
+        advice = _advice(seen, found, ready.forecast, current, limits.fewest, hovering)
     history = state.histories.get(role, History())
     return _Draft(
         seen=there,
@@ -226,7 +239,7 @@ def _advice(
     forecast: Forecast,
     current: int,
     fewest: int,
-    hovering: tuple[float, ...] | None,
+    hovering: tuple[float, ...],
 ) -> Advice:
     """Return the replicas that the load needs.
 
@@ -237,8 +250,8 @@ def _advice(
         return Advice(fewest)
     if found is None or forecast.planned <= 0:
         return Advice(current)
-    width = band(forecast.planned * seen.load.window_s)
-    advice = advise(found.need, current, width, hovering or ())
+    share = noise(forecast.planned * seen.load.window_s)
+    advice = advise(found.need, current, share, hovering)
     waiting = number(seen.load.rate_per_s) == 0 and advice.replicas < current
     return Advice(current) if waiting else advice
 

@@ -9,11 +9,12 @@ import math
 from dataclasses import dataclass
 
 # No load is steadier than this, whatever the number of requests: lengths vary too.
-LEAST_BAND = 0.05
+LEAST_NOISE = 0.02
 # Beyond it the band would hide real load.
-MOST_BAND = 0.25
-# Standard deviations of the count.
-DEVIATIONS = 2.0
+MOST_NOISE = 0.08
+# Standard deviations by which a single need is above what is there, or below what would be left.
+# Going down has the stabilisation window besides, over which the highest need counts.
+UP, DOWN = 3.0, 2.0
 # Needs inside the band that decide by their mean.
 FEWEST_NEEDS = 3
 MOST_NEEDS = 30
@@ -40,28 +41,30 @@ class Advice:
     hovering: tuple[float, ...] = ()
 
 
-def band(requests: float) -> float:
-    """Return by which share a need is uncertain that was counted from so many requests."""
-    noise = DEVIATIONS / math.sqrt(requests) if requests > 0 else MOST_BAND
-    return min(max(noise, LEAST_BAND), MOST_BAND)
+def noise(requests: float) -> float:
+    """Return the share by which a need varies that was counted from so many requests."""
+    counted = 1.0 / math.sqrt(requests) if requests > 0 else MOST_NOISE
+    return min(max(counted, LEAST_NOISE), MOST_NOISE)
 
 
-def advise(need: Need, current: int, width: float, hovering: tuple[float, ...]) -> Advice:
-    """Return how many replicas to have when ``current`` are there.
+def advise(need: Need, current: int, share: float, hovering: tuple[float, ...]) -> Advice:
+    """Return how many replicas to have when ``current`` are there and needs vary by ``share``.
 
-    Up when the need is above ``current`` by more than the band, or the mean of the needs inside
-    the band is above. Down to where the rest can carry the whole load, each ``N / (N - 1)`` of
-    what it carries now, and still has the band to spare: otherwise noise would bring it back.
+    Up when the need is clearly above ``current``, or the mean of the needs that hover around it is:
+    that of ``k`` needs varies by ``share / sqrt(k)``. Down to where the rest can carry the whole
+    load, each ``N / (N - 1)`` of what it carries now, and still has the noise to spare: otherwise
+    noise would bring it back.
     """
-    if need.grow > current * (1.0 + width) + _ROUNDING:
+    if need.grow > current * (1.0 + UP * share) + _ROUNDING:
         return Advice(_whole(need.grow))
-    fewer = _whole(need.hold / (1.0 - width))
+    fewer = _whole(need.hold / (1.0 - DOWN * share))
     if fewer < current:
         return Advice(fewer)
-    if need.grow < current * (1.0 - width):
+    if need.grow < current * (1.0 - UP * share):
         return Advice(current)
     known = (*hovering, need.grow)[-MOST_NEEDS:]
-    if len(known) >= FEWEST_NEEDS and sum(known) / len(known) > current + _ROUNDING:
+    clear = 1.0 + UP * share / math.sqrt(len(known))
+    if len(known) >= FEWEST_NEEDS and sum(known) / len(known) > current * clear:
         return Advice(current + 1)
     return Advice(current, known)
 

@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgdr_planner.core.hysteresis import Advice, Need, advise, band
+from dgdr_planner.core.hysteresis import DOWN, UP, Advice, Need, advise, noise
 
 
 def advised(
     grow: float, current: int, hold: float | None = None, hovering: tuple[float, ...] = ()
 ) -> Advice:
     need = Need(grow=grow, hold=grow if hold is None else hold)
-    return advise(need, current, 0.05, hovering)
+    return advise(need, current, 0.02, hovering)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def advised(
     [
         pytest.param(3.2, 3.2, 1, 4, id="clearly more"),
         pytest.param(3.1, 3.1, 3, 3, id="more by no more than noise"),
-        pytest.param(3.2, 3.2, 3, 4, id="more by more than noise"),
+        pytest.param(3.2, 3.2, 3, 4, id="more by more than noise, and a new replica is whole"),
         pytest.param(2.0, 2.0, 3, 3, id="two would have nothing to spare"),
         pytest.param(1.8, 1.8, 3, 2, id="two are enough, with a band"),
         pytest.param(1.0, 2.5, 3, 3, id="a peak before a new replica is ready holds"),
@@ -33,7 +33,7 @@ def test_advice(grow: float, hold: float, current: int, replicas: int) -> None:
 def test_needs_inside_the_band_decide_by_their_mean() -> None:
     hovering: tuple[float, ...] = ()
     seen = []
-    for grow in (3.1, 3.0, 3.1):
+    for grow in (3.15, 3.05, 3.15):
         advice = advised(grow, 3, hovering=hovering)
         hovering = advice.hovering
         seen.append(advice.replicas)
@@ -46,11 +46,10 @@ def test_a_need_far_below_ends_the_counting() -> None:
     assert advised(2.0, 3, hold=3.0, hovering=hovering).hovering == ()
 
 
-def test_the_band_is_the_noise_of_counting() -> None:
-    assert band(1600) == pytest.approx(0.05)
-    assert band(400) == pytest.approx(0.1)
-    assert band(1) == band(0) == 0.25
-    assert band(1e9) == 0.05
+def test_the_noise_is_that_of_counting() -> None:
+    assert noise(400) == pytest.approx(0.05)
+    assert noise(1) == noise(0) == 0.08
+    assert noise(1e9) == 0.02
 
 
 @given(
@@ -62,11 +61,11 @@ def test_the_band_is_the_noise_of_counting() -> None:
 def test_whatever_is_needed_advice_is_enough_and_stays(
     grow: float, more: float, current: int, requests: float
 ) -> None:
-    width = band(requests)
+    share = noise(requests)
     need = Need(grow=grow, hold=grow + more)
-    advice = advise(need, current, width, ())
-    assert advice.replicas * (1 + width) + 1e-6 >= grow
+    advice = advise(need, current, share, ())
+    assert advice.replicas * (1 + UP * share) + 1e-6 >= grow
     if advice.replicas < current:
-        assert advice.replicas * (1 - width) + 1e-6 >= need.hold
+        assert advice.replicas * (1 - DOWN * share) + 1e-6 >= need.hold
     # The same need again moves nothing: no advice can chase itself.
-    assert advise(need, advice.replicas, width, ()).replicas == advice.replicas
+    assert advise(need, advice.replicas, share, ()).replicas == advice.replicas

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from dgdr_api.graph import Role
 from dgdr_planner.core.decide import Plan, State, decide
-from dgdr_planner.core.observation import LoadSeen, Observation, Trouble
+from dgdr_planner.core.forecast import Demand, Sample
+from dgdr_planner.core.observation import LoadSeen, Observation, Trouble, Value
 from support.planning import PROFILE, at, load, policy, target, unknown
 
 INTERVAL_S = 60.0
@@ -18,14 +19,18 @@ HOW = policy(
     forecast_model="Auto",
     quantile=0.9,
 )
-# After about half an hour the forecaster knows that the load is steady, and plans for less.
-SETTLED_TICKS = 40
+SETTLED_TICKS = 15
+# What a planner that is started knows from Prometheus.
+PAST_TICKS = 120
 HOUR_TICKS = 60
+FRESH = State()
 
 
-def run(loads: Iterator[LoadSeen], replicas: tuple[int, int] = (1, 1)) -> list[tuple[int, int]]:
+def run(
+    loads: Iterator[LoadSeen], state: State = FRESH, replicas: tuple[int, int] = (1, 1)
+) -> list[tuple[int, int]]:
     """Replicas after each tick; what is asked for is ready at the next one."""
-    state, current, out = State(), replicas, []
+    current, out = replicas, []
     for tick, seen in enumerate(loads):
         what = Observation(target=target(*current), load=seen)
         decision = decide(what, PROFILE, HOW, state, at(tick * INTERVAL_S))
@@ -42,7 +47,17 @@ def noisy(rate_per_s: float, seed: int) -> LoadSeen:
     dice = random.Random(seed)
     spread = (rate_per_s / INTERVAL_S) ** 0.5
     counted = max(dice.gauss(rate_per_s, spread), 0.01)
-    return replace(load(counted, isl=dice.gauss(2048, 20)), window_s=INTERVAL_S)
+    seen = load(counted, isl=dice.gauss(2048, 20))
+    return replace(seen, window_s=INTERVAL_S, ttft_ms=Value(150.0), itl_ms=Value(15.0))
+
+
+def past(rate_per_s: float, dice: random.Random) -> State:
+    """What is known of the two hours before."""
+    windows = [
+        Sample.of(noisy(rate_per_s, dice.getrandbits(32)), at(-INTERVAL_S * back).timestamp())
+        for back in range(PAST_TICKS, 0, -1)
+    ]
+    return State(demand=Demand.restored(windows))
 
 
 def test_a_constant_noisy_load_changes_nothing_once_it_has_settled() -> None:
@@ -51,7 +66,7 @@ def test_a_constant_noisy_load_changes_nothing_once_it_has_settled() -> None:
         dice = random.Random(seed)
         rate_per_s, ticks = dice.uniform(1.0, 25.0), SETTLED_TICKS + HOUR_TICKS
         loads = (noisy(rate_per_s, dice.getrandbits(32)) for _ in range(ticks))
-        after = run(loads)[SETTLED_TICKS - 1 :]
+        after = run(loads, past(rate_per_s, dice))[SETTLED_TICKS - 1 :]
         changes.append(sum(one != two for one, two in pairwise(after)))
     assert changes == [0] * 50
 
