@@ -26,12 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         session = open_session(given.spec, given.profile)
     except OfflineError as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        _say(f"error: {exc}")
         return UNUSABLE
     if given.http is not None:
-        from dgdr_planner.virtual.server import serve  # aiohttp takes longer to load than all else
-
-        return serve(session, *given.http)
+        return _serve(session, *given.http)
     try:
         answer_lines(session, sys.stdin.buffer, sys.stdout)
     except BrokenPipeError:
@@ -40,6 +38,21 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _serve(session: Session, host: str, port: int) -> int:
+    from dgdr_planner.virtual.server import serve  # who pipes need not wait for aiohttp
+
+    try:
+        serve(session, host, port, _say)
+    except OSError as exc:
+        _say(f"error: {host}:{port} cannot be served: {exc.strerror or exc}")
+        return UNUSABLE
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def open_session(spec: Path, profile: Path) -> Session:

@@ -7,7 +7,6 @@
 import asyncio
 import json
 import signal
-import sys
 import time
 from collections.abc import Callable
 
@@ -18,8 +17,6 @@ from dgdr_planner.virtual.handshake import BadAck, Handshake
 from dgdr_planner.virtual.lines import error_line, undigested
 from dgdr_planner.virtual.session import Session
 from dgdr_planner.virtual.window import BadWindow, read_window
-
-UNUSABLE = 2
 
 
 class Ack(BaseModel):
@@ -80,17 +77,16 @@ class Service:
         return web.Response(text="ok\n")
 
 
-def serve(session: Session, host: str, port: int) -> int:
-    """Serve until told to stop; return the exit status."""
-    try:
-        asyncio.run(_serve(session, host, port))
-    except OSError as exc:
-        print(f"error: {host}:{port} cannot be served: {exc.strerror or exc}", file=sys.stderr)
-        return UNUSABLE
-    return 0
+def serve(session: Session, host: str, port: int, say: Callable[[str], None]) -> None:
+    """Serve until told to stop; ``say`` is told where, because port 0 is any free one.
+
+    Raises:
+        OSError: the address cannot be served.
+    """
+    asyncio.run(_serve(session, host, port, say))
 
 
-async def _serve(session: Session, host: str, port: int) -> None:
+async def _serve(session: Session, host: str, port: int, say: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -100,7 +96,7 @@ async def _serve(session: Session, host: str, port: int) -> None:
     try:
         await web.TCPSite(runner, host, port).start()
         bound = runner.addresses[0]
-        print(f"serving on http://{bound[0]}:{bound[1]}", file=sys.stderr, flush=True)
+        say(f"serving on http://{bound[0]}:{bound[1]}")
         await stop.wait()
     finally:
         await runner.cleanup()

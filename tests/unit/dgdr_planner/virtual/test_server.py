@@ -1,14 +1,21 @@
 """Windows and the handshake over HTTP."""
 
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
+import yaml
 from aiohttp.test_utils import TestClient, TestServer
 
+from dgdr_planner.virtual.__main__ import main
 from dgdr_planner.virtual.server import Service
 from dgdr_planner.virtual.session import Session
-from support.planning import POLICY, PROFILE
+from support.planning import DECODE, POLICY, PREFILL, PROFILE, sla_planner
 
 WINDOW: dict[str, Any] = {
     "t_s": 15,
@@ -76,3 +83,33 @@ async def test_what_is_wrong_is_told(
 async def test_it_says_that_it_is_alive(client: TestClient[Any, Any]) -> None:
     response = await client.get("/healthz")
     assert (response.status, await response.text()) == (200, "ok\n")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    (tmp_path / "planner.yaml").write_text(yaml.safe_dump(sla_planner()))
+    (tmp_path / "prefill_raw_data.json").write_text(PREFILL.to_json())
+    (tmp_path / "decode_raw_data.json").write_text(DECODE.to_json())
+    return ["--spec", str(tmp_path / "planner.yaml"), "--profile", str(tmp_path)]
+
+
+def test_a_process_says_where_it_serves_and_ends_when_told(files: list[str]) -> None:
+    command = [sys.executable, "-m", "dgdr_planner.virtual", *files, "--http", "127.0.0.1:0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline().strip()
+        try:
+            with urlopen(f"{said.removeprefix('serving on ')}/healthz") as response:
+                assert response.read() == b"ok\n"
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+def test_an_address_that_is_taken_is_told(
+    files: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert main([*files, "--http", address]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {address} cannot be served: ")
