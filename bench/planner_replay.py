@@ -158,7 +158,7 @@ def foretold(world: World) -> Foretold:
         if load is not None:
             last = (load.rate_per_s * INTERVAL_S, load.isl, load.osl)
         columns.append((0.0 if load is None else last[0], *last[1:]))
-    told = predictions([list(column) for column in zip(*columns, strict=True)])["arima"]
+    told = predictions([list(each) for each in zip(*columns, strict=True)], ["arima"])["arima"]
     return Foretold([Expected(n=n, isl=i, osl=o) for n, i, o in zip(*told, strict=True)])
 
 
@@ -218,7 +218,9 @@ def replayed(asked: Asked) -> tuple[list[dict[str, Any]], Panel | None]:
         peak = statics.at(largest(needs(world)))
         if static is None or peak.controller != static.controller:
             runs.append(replace(peak, start_up_s=start_up_s))
-        found += rows(asked.workload.name, runs, best, hours)
+        fresh = rows(asked.workload.name, runs, best, hours)
+        print(table(fresh), file=sys.stderr, flush=True)
+        found += fresh
         if start_up_s == asked.plot_s:
             title = f"{asked.workload.name}, start-up {start_up_s:.0f} s"
             panel = Panel(title=title, arrival_s=world.requests.arrival_s, runs=runs)

@@ -2,7 +2,7 @@
 
 ``predictions`` makes the environment once in the user's cache (about 700 MB: pandas, Prophet,
 scikit-learn) and asks the installed release's code. Run as a program by that environment's Python
-it reads ``{"counts": [[...], ...]}`` and answers ``{predictor: [[forecast of each window], ...]}``.
+it reads ``{"counts": [[...], ...], "names": [...]}`` and answers ``{predictor: [[forecast of each window], ...]}``.
 """
 
 import fcntl
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -42,10 +43,12 @@ CONFIG = SimpleNamespace(
 )
 
 
-def predictions(counts: list[list[float]]) -> dict[str, list[list[float]]]:
+def predictions(
+    counts: list[list[float]], names: Sequence[str] = PREDICTORS
+) -> dict[str, list[list[float]]]:
     """Return one-step forecasts of upstream's predictors for series of counts per window."""
     python = environment()
-    asked = json.dumps({"counts": counts})
+    asked = json.dumps({"counts": counts, "names": list(names)})
     told = subprocess.run(
         [str(python), str(Path(__file__).resolve())],
         input=asked,
@@ -112,7 +115,7 @@ def main() -> None:
     classes = _predictors()
     answer = {
         name: [_one_step(classes[name](CONFIG), counts) for counts in asked["counts"]]
-        for name in PREDICTORS
+        for name in asked["names"]
     }
     json.dump(answer, sys.stdout)
 
