@@ -2,7 +2,8 @@
 
 ``predictions`` makes the environment once in the user's cache (about 700 MB: pandas, Prophet,
 scikit-learn) and asks the installed release's code. Run as a program by that environment's Python
-it reads ``{"counts": [[...], ...], "names": [...]}`` and answers ``{predictor: [[forecast of each window], ...]}``.
+it reads ``{"counts": [[...], ...], "names": [...]}`` and answers
+``{predictor: [[forecast of each window], ...]}``.
 """
 
 import fcntl
