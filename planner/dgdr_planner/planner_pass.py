@@ -18,6 +18,7 @@ from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.ports import Cluster, Key, Manifest
 from dgdr_planner.core import explain
 from dgdr_planner.core.decide import Decision, Plan, State, decide
+from dgdr_planner.core.edits import Known
 from dgdr_planner.core.events import events_after
 from dgdr_planner.core.failure import failed, short_cause
 from dgdr_planner.core.forecast import Demand
@@ -217,7 +218,11 @@ def written(decision: Decision, done: Done) -> State:
     plan, state = decision.outcome, decision.state
     if isinstance(plan, Trouble) or state.costs is not None:
         return state
-    asked = {one.seen.role: one.replicas for one in plan.roles if one.seen.role in done.roles}
+    asked = {
+        one.seen.role: Known(one.replicas, one.seen.adapter_version is not None)
+        for one in plan.roles
+        if one.seen.role in done.roles
+    }
     return replace(state, known={**state.known, **asked})
 
 

@@ -29,14 +29,25 @@ class Edit:
     until: datetime
 
 
-def edit_of(seen: RoleSeen, known: int | None, before: Edit | None, now: datetime) -> Edit | None:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A number that the planner saw or wrote last, and whether an adapter held it.
+
+    ``adapted`` is None after a restart: then it is taken to be where it is now.
+    """
+
+    replicas: int
+    adapted: bool | None = None
+
+
+def edit_of(seen: RoleSeen, known: Known | None, before: Edit | None, now: datetime) -> Edit | None:
     """Return the edit that holds for a role now; None when the number is ours.
 
     ``known`` is the number that was there when the planner last looked or wrote; None when it
     never did: then whatever is there is what it starts from.
     """
     foreign = seen.writer is not None and seen.writer not in _OURS
-    if known is not None and seen.replicas != known and foreign:
+    if foreign and known is not None and _differs(seen, known):
         until = now + timedelta(seconds=YIELD_S)
         return Edit(replicas=seen.replicas, by=seen.writer or "", until=until)
     if before is not None and before.replicas == seen.replicas and now < before.until:
@@ -44,9 +55,15 @@ def edit_of(seen: RoleSeen, known: int | None, before: Edit | None, now: datetim
     return None
 
 
+def _differs(seen: RoleSeen, known: Known) -> bool:
+    """Whether the number changed where it was: an adapter that comes or goes brings its own."""
+    same_place = known.adapted in (None, seen.adapter_version is not None)
+    return same_place and seen.replicas != known.replicas
+
+
 def edits_of(
     roles: tuple[RoleSeen, ...],
-    known: Mapping[Role, int],
+    known: Mapping[Role, Known],
     before: Mapping[Role, Edit],
     now: datetime,
 ) -> dict[Role, Edit]:

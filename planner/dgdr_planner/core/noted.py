@@ -7,7 +7,7 @@ from datetime import datetime
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.core.attainment import with_window
-from dgdr_planner.core.edits import edits_of
+from dgdr_planner.core.edits import Known, edits_of
 from dgdr_planner.core.feedback import LEAST_RATIO, learned
 from dgdr_planner.core.forecast import Forecast, Sample
 from dgdr_planner.core.observation import LoadSeen, Observation, TargetSeen, number
@@ -33,7 +33,7 @@ def noted(state: State, seen: Observation, policy: Policy, now: datetime) -> Sta
         state,
         starts=with_sight(state.starts, roles, now),
         edits=edits_of(roles, state.known, state.edits, now),
-        known={role.role: role.replicas for role in roles},
+        known={role.role: Known(role.replicas, role.adapter_version is not None) for role in roles},
         costs=_costs(state.costs, seen.target, now) if policy.shadow else None,
     )
 

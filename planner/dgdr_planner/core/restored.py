@@ -4,7 +4,7 @@ from datetime import datetime
 
 from dgdr_api.graph import Role
 from dgdr_api.models import sla_planner as api
-from dgdr_planner.core.edits import Edit
+from dgdr_planner.core.edits import Edit, Known
 from dgdr_planner.core.forecast import Demand, Sample
 from dgdr_planner.core.guards import History
 from dgdr_planner.core.observation import RoleSeen, TargetSeen, Trouble
@@ -28,7 +28,9 @@ def state_of(
         histories={seen.role: _history(seen, recent.get(seen.role), now) for seen in roles},
         demand=_demand(status, policy),
         starts=_starts(status),
-        known={role: told.replicas for role, told in known.items() if told.replicas is not None},
+        known={
+            role: Known(told.replicas) for role, told in known.items() if told.replicas is not None
+        },
         edits={
             seen.role: edit
             for seen in roles

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from dgdr_api.graph import Role
 from dgdr_planner.core.attainment import Window
-from dgdr_planner.core.edits import Edit
+from dgdr_planner.core.edits import Edit, Known
 from dgdr_planner.core.forecast import Demand, Forecast
 from dgdr_planner.core.guards import History
 from dgdr_planner.core.startup import Starts
@@ -36,7 +36,7 @@ class State:
     demand: Demand = field(default_factory=Demand)
     forecast: Forecast | None = None
     starts: Starts = field(default_factory=Starts)
-    known: Mapping[Role, int] = field(default_factory=dict)
+    known: Mapping[Role, Known] = field(default_factory=dict)
     edits: Mapping[Role, Edit] = field(default_factory=dict)
     ratios: Mapping[Role, float] = field(default_factory=dict)
     hovering: Mapping[Role, tuple[float, ...]] = field(default_factory=dict)

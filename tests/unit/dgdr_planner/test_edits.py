@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from dgdr_api.graph import Role
-from dgdr_planner.core.edits import YIELD_S, Edit, edit_of
+from dgdr_planner.core.edits import YIELD_S, Edit, Known, edit_of
 from dgdr_planner.core.observation import RoleSeen
 from support.planning import at, role
 
@@ -27,23 +27,30 @@ def seen(replicas: int, writer: str | None) -> RoleSeen:
     ],
 )
 def test_what_is_no_edit(replicas: int, writer: str | None, known: int | None) -> None:
-    assert edit_of(seen(replicas, writer), known, None, at(0)) is None
+    before = None if known is None else Known(known)
+    assert edit_of(seen(replicas, writer), before, None, at(0)) is None
 
 
 def test_another_hand_is_left_alone_for_half_an_hour_and_no_longer() -> None:
-    edit = edit_of(seen(5, "kubectl"), 3, None, at(0))
+    edit = edit_of(seen(5, "kubectl"), Known(3), None, at(0))
     assert edit == Edit(replicas=5, by="kubectl", until=at(0) + HALF_HOUR)
-    assert edit_of(seen(5, "kubectl"), 5, edit, at(YIELD_S - 1)) == edit
-    assert edit_of(seen(5, "kubectl"), 5, edit, at(YIELD_S)) is None
+    assert edit_of(seen(5, "kubectl"), Known(5), edit, at(YIELD_S - 1)) == edit
+    assert edit_of(seen(5, "kubectl"), Known(5), edit, at(YIELD_S)) is None
 
 
 def test_another_edit_begins_anew() -> None:
-    first = edit_of(seen(5, "kubectl"), 3, None, at(0))
-    second = edit_of(seen(6, "kubectl"), 5, first, at(600))
+    first = edit_of(seen(5, "kubectl"), Known(3), None, at(0))
+    second = edit_of(seen(6, "kubectl"), Known(5), first, at(600))
     assert second is not None
     assert second.until == at(600) + HALF_HOUR
 
 
 def test_a_number_that_is_ours_again_ends_it() -> None:
-    first = edit_of(seen(5, "kubectl"), 3, None, at(0))
-    assert edit_of(seen(3, "dgdr-planner"), 5, first, at(600)) is None
+    first = edit_of(seen(5, "kubectl"), Known(3), None, at(0))
+    assert edit_of(seen(3, "dgdr-planner"), Known(5), first, at(600)) is None
+
+
+def test_a_number_from_another_place_is_no_edit() -> None:
+    there = replace(seen(5, "kubectl"), adapter_version=None)
+    assert edit_of(there, Known(3, adapted=True), None, at(0)) is None
+    assert edit_of(there, Known(3, adapted=False), None, at(0)) is not None
