@@ -15,6 +15,9 @@ MOST_NOISE = 0.08
 # Standard deviations by which a single need is above what is there, or below what would be left.
 # Going down has the stabilisation window besides, over which the highest need counts.
 UP, DOWN = 3.0, 2.0
+# Share by which the mean of many needs has to be above: a forecast's width moves by about as much
+# under a constant load, and less than the quantile that is planned for leaves to spare.
+SUSTAINED = 0.05
 # Needs inside the band that decide by their mean.
 FEWEST_NEEDS = 3
 MOST_NEEDS = 30
@@ -63,7 +66,7 @@ def advise(need: Need, current: int, share: float, hovering: tuple[float, ...]) 
     if need.grow < current * (1.0 - UP * share):
         return Advice(current)
     known = (*hovering, need.grow)[-MOST_NEEDS:]
-    clear = 1.0 + UP * share / math.sqrt(len(known))
+    clear = 1.0 + max(UP * share / math.sqrt(len(known)), SUSTAINED)
     if len(known) >= FEWEST_NEEDS and sum(known) / len(known) > current * clear:
         return Advice(current + 1)
     return Advice(current, known)

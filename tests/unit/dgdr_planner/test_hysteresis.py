@@ -33,11 +33,19 @@ def test_advice(grow: float, hold: float, current: int, replicas: int) -> None:
 def test_needs_inside_the_band_decide_by_their_mean() -> None:
     hovering: tuple[float, ...] = ()
     seen = []
-    for grow in (3.15, 3.05, 3.15):
-        advice = advised(grow, 3, hovering=hovering)
+    for grow in (3.4, 3.5, 3.6):
+        advice = advise(Need(grow=grow, hold=grow), 3, 0.08, hovering)
         hovering = advice.hovering
         seen.append(advice.replicas)
     assert seen == [3, 3, 4]
+
+
+def test_needs_that_hover_a_little_above_never_move_anything() -> None:
+    hovering: tuple[float, ...] = ()
+    for grow in (3.02, 3.12) * 50:
+        advice = advised(grow, 3, hovering=hovering)
+        hovering = advice.hovering
+        assert advice.replicas == 3
 
 
 def test_a_need_far_below_ends_the_counting() -> None:
