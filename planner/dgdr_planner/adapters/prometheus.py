@@ -1,9 +1,11 @@
 """Samples from Prometheus, read once for all planners that ask at the same time."""
 
 import asyncio
+import math
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, TypeVar
 from weakref import WeakValueDictionary
@@ -13,10 +15,9 @@ from dgdr_planner.adapters.prometheus_http import (
     Server,
     Told,
     cause_of,
-    session,
-    tls_context,
     untold,
 )
+from dgdr_planner.adapters.prometheus_session import tls_context
 from dgdr_planner.core import queries
 from dgdr_planner.core.endpoint import Endpoint
 from dgdr_planner.core.forecast import Sample
@@ -40,6 +41,9 @@ SHARED_SHARE = 0.2
 FAILURE_SHARED_FOR_S = 1.0
 # Histories of a thousand planners after a restart, without keeping a Prometheus from its work.
 HISTORIES_AT_ONCE = 4
+# A client blocks its thread until there is an answer. They are each endpoint's own: nobody waits
+# for another one's. Histories leave half of them to snapshots.
+THREADS = 2 * HISTORIES_AT_ONCE
 # For so long after a failure nobody waits for a history: planners hold without one.
 FAILURE_KNOWN_FOR_S = 60.0
 
@@ -70,6 +74,7 @@ class PrometheusMetrics:
         self._told = told
         self._shared: dict[_Asked, asyncio.Task[Snapshot | NoSnapshot]] = {}
         self._histories: WeakValueDictionary[Endpoint, asyncio.Semaphore] = WeakValueDictionary()
+        self._threads: WeakValueDictionary[Endpoint, ThreadPoolExecutor] = WeakValueDictionary()
         self._failures: dict[Endpoint, NoSnapshot] = {}
 
     async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
@@ -128,16 +133,18 @@ class PrometheusMetrics:
     async def _ask(self, endpoint: Endpoint, question: Question[A]) -> A | NoSnapshot:
         """Ask; every way to fail becomes a cause."""
         try:
-            context = await asyncio.to_thread(tls_context, endpoint.credentials)
+            context = await asyncio.to_thread(tls_context, endpoint)
         except (ssl.SSLError, OSError, ValueError) as exc:
             cause = f"CA bundle, certificate or key cannot be used ({type(exc).__name__})"
             return NoSnapshot(
                 "PrometheusCredentialsUnreadable", f"for Prometheus at {endpoint.shown} {cause}"
             )
+        # Threads live as long as somebody asks: the dictionary does not keep them.
+        threads = self._threads.setdefault(endpoint, ThreadPoolExecutor(THREADS, "prometheus"))
         try:
-            async with session(endpoint, context) as connections:
-                server = Server(connections, endpoint, self._most_bytes, self._told)
-                answer = await question(server)
+            answer = await question(
+                Server(endpoint, context, threads, self._most_bytes, self._told)
+            )
         except Exception as exc:
             return self._failed(endpoint, cause_of(endpoint, exc))
         self._failures.pop(endpoint, None)
@@ -157,12 +164,7 @@ class PrometheusMetrics:
         """Ask at one moment, by Prometheus's own clock, for samples and histograms."""
         at_s = await _server_time(server)
         samples, histograms = await asyncio.gather(
-            server.result(
-                "query",
-                "matrix",
-                query=queries.frontend_samples(self._namespaces, window_s),
-                time=f"{at_s:.3f}",
-            ),
+            server.query(queries.frontend_samples(self._namespaces, window_s), at_s),
             self._histograms(window_s, at_s, server),
         )
         return await asyncio.to_thread(read, samples, at_s, window_s, histograms)
@@ -173,7 +175,7 @@ class PrometheusMetrics:
         """Percentiles are worth less than the load: without them there are samples all the same."""
         query = queries.buckets(self._namespaces, window_s)
         try:
-            result = await server.result("query", "vector", query=query, time=f"{at_s:.3f}")
+            result = await server.query(query, at_s)
             return await asyncio.to_thread(read_histograms, result)
         except Exception as exc:
             return cause_of(server.endpoint, exc)
@@ -181,21 +183,17 @@ class PrometheusMetrics:
     async def _past(
         self, graph: GraphKey, window_s: float, windows: int, scrape_s: float, server: Server
     ) -> tuple[Sample, ...]:
-        end_s = await _server_time(server)
-        ahead_s = end_s - self._clock()
-        result = await server.result(
-            "query_range",
-            "matrix",
-            query=queries.past_load(
-                graph.namespace, spellings(graph.dynamo_namespace), window_s, scrape_s
-            ),
-            start=f"{end_s - (windows - 1) * window_s:.3f}",
-            end=f"{end_s:.3f}",
-            step=f"{window_s:g}",
+        now_s = await _server_time(server)
+        ahead_s = now_s - self._clock()
+        query = queries.past_load(
+            graph.namespace, spellings(graph.dynamo_namespace), window_s, scrape_s
         )
+        end_s = math.floor(now_s)
+        start_s = end_s - round((windows - 1) * window_s)
+        result = await server.query_range(query, start_s, end_s, window_s)
         return await asyncio.to_thread(past_windows, result, window_s, ahead_s)
 
 
 async def _server_time(server: Server) -> float:
-    result = await server.result("query", "scalar", query=queries.SERVER_TIME.render())
+    result = await server.query(queries.SERVER_TIME.render())
     return float(result[1])

@@ -30,10 +30,6 @@ class Endpoint:
     timeout_s: float = TIMEOUT_S
     credentials: Credentials = Credentials()
 
-    def api(self, call: str) -> str:
-        """URL of one call of the HTTP API."""
-        return f"{self.url.rstrip('/')}/api/v1/{call}"
-
     @property
     def shown(self) -> str:
         """The URL for users: without anything that could be a credential."""
