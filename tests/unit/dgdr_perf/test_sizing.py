@@ -200,6 +200,7 @@ def test_one_percent_more_needs_hardly_more(
         assert more.replicas <= max(less.replicas + 1, less.replicas * 1.15)
 
 
+@settings(deadline=None)
 @given(
     load=st.floats(0.01, 50),
     cv2=st.floats(0, 2),
