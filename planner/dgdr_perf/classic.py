@@ -7,6 +7,7 @@ rounding can exceed the budget. Not for planning: ``dgdr_perf.sizing`` is.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -60,12 +61,14 @@ class ClassicInput:
 class ClassicProfile:
     """Upstream's interpolations of one profile.
 
-    ``itl_ms`` and ``decode_thpt`` have shape (contexts, KV usages) = (100, 100).
+    ``ttft_ms`` and ``prefill_thpt`` are functions of the prompt length within ``isl``, the
+    shortest and the longest one. ``itl_ms`` and ``decode_thpt`` have shape (contexts, KV usages) =
+    (100, 100).
     """
 
-    isl: Array
-    ttft_ms: Array
-    prefill_thpt: Array
+    isl: tuple[float, float]
+    ttft_ms: Callable[[float], Array]
+    prefill_thpt: Callable[[float], Array]
     itl_ms: Array
     decode_thpt: Array
     most_context: float
@@ -83,12 +86,11 @@ class ClassicProfile:
                 f"prefill has the prompt lengths {prefill.isl}; cubic interpolation needs"
                 f" {FEWEST_PREFILL} different ones; use the Queueing policy"
             )
-        order = np.argsort(prefill.isl)
         most_context = max(decode.context_length)
         return cls(
-            isl=np.asarray(prefill.isl, dtype=np.float64)[order],
-            ttft_ms=np.asarray(prefill.ttft_ms, dtype=np.float64)[order],
-            prefill_thpt=np.asarray(prefill.thpt_per_gpu, dtype=np.float64)[order],
+            isl=(min(prefill.isl), max(prefill.isl)),
+            ttft_ms=interp1d(prefill.isl, prefill.ttft_ms, kind="cubic"),
+            prefill_thpt=interp1d(prefill.isl, prefill.thpt_per_gpu, kind="cubic"),
             itl_ms=_gridded(decode, decode.itl_ms, most_context),
             decode_thpt=_gridded(decode, decode.thpt_per_gpu, most_context),
             most_context=most_context,
@@ -97,11 +99,11 @@ class ClassicProfile:
 
     def ttft_of(self, isl: float) -> float:
         """Time to first token in ms; lengths outside the profile count as its ends."""
-        return self._cubic(self.ttft_ms, isl)
+        return float(self.ttft_ms(self._clamped(isl)))
 
     def prefill_thpt_of(self, isl: float) -> float:
         """Prompt tokens per second per GPU."""
-        return self._cubic(self.prefill_thpt, isl)
+        return float(self.prefill_thpt(self._clamped(isl)))
 
     def itl_of(self, concurrency: float, context_tokens: float) -> float:
         """Time between tokens in ms of the nearest cell."""
@@ -120,9 +122,8 @@ class ClassicProfile:
     def _row(self, context_tokens: float) -> int:
         return _nearest(context_tokens, self.most_context)
 
-    def _cubic(self, values: Array, isl: float) -> float:
-        clamped = min(max(isl, self.isl[0]), self.isl[-1])
-        return float(interp1d(self.isl, values, kind="cubic")(clamped))
+    def _clamped(self, isl: float) -> float:
+        return min(max(isl, self.isl[0]), self.isl[1])
 
 
 def classic_replicas(profile: ClassicProfile, window: ClassicInput) -> ClassicReplicas:
