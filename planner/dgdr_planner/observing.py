@@ -76,11 +76,16 @@ class Observer:
             measure, snapshot, graph, window_s, target.model, target.frontends
         )
 
-    async def history(self, key: Key, planner: SLAPlanner, policy: Policy) -> tuple[Sample, ...]:
-        """Return the load of the past, for a process that has just started."""
+    async def history(
+        self, key: Key, planner: SLAPlanner, policy: Policy
+    ) -> tuple[Sample, ...] | None:
+        """Return the load of the past, for a process that has just started.
+
+        None where it cannot be had now; empty where there is none.
+        """
         endpoint = await self._endpoint(key.namespace, planner)
         if isinstance(endpoint, NoSnapshot):
-            return ()
+            return None
         name = planner.spec.target_ref.name
         found = await self._metrics.history(
             endpoint,
@@ -89,7 +94,7 @@ class Observer:
             min(math.ceil(HISTORY_S / policy.interval_s), MOST_WINDOWS),
             self._scrape_interval_s,
         )
-        return () if isinstance(found, NoSnapshot) else found
+        return None if isinstance(found, NoSnapshot) else found
 
     async def _snapshot(
         self, namespace: str, planner: SLAPlanner, window_s: float

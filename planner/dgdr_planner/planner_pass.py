@@ -16,13 +16,13 @@ from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import SLA_PLANNER
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.ports import Cluster, Key, Manifest
-from dgdr_planner.core import explain
+from dgdr_planner.core import explain, ticks
 from dgdr_planner.core.decide import Decision, Plan, State, decide
 from dgdr_planner.core.edits import Known
 from dgdr_planner.core.events import events_after
 from dgdr_planner.core.failure import failed, short_cause
 from dgdr_planner.core.forecast import Demand
-from dgdr_planner.core.observation import Observation, Trouble
+from dgdr_planner.core.observation import Observation, Trouble, Unknown
 from dgdr_planner.core.policy import Policy
 from dgdr_planner.core.restored import state_of
 from dgdr_planner.core.shared_budget import BudgetSeen
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 # After a conflict the world has just changed; it is settled a moment later.
 RETRY_S = 2.0
+# A history that failed so often, with a Prometheus that answers otherwise, is never to be had.
+HISTORY_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class PlannerPass:
         self._telemetry = telemetry
         self._clock = clock
         self._remembered: dict[Key, _Remembered] = {}
+        self._tries_left: dict[Key, int] = {}
 
     async def __call__(self, key: Key) -> float | None:
         """Run a pass; return the seconds until the next one, None when there is none."""
@@ -115,6 +118,7 @@ class PlannerPass:
     def forget(self, key: Key) -> None:
         """Drop everything about a planner that is gone."""
         self._remembered.pop(key, None)
+        self._tries_left.pop(key, None)
         self._telemetry.forget(key)
 
     async def _run(
@@ -132,15 +136,33 @@ class PlannerPass:
         await self._report(turn, decision, done)
         took_s = time.monotonic() - started
         self._telemetry.count(key, _outcome(decision, done), took_s)
-        return RETRY_S if done.outdated else max(policy.interval_s - took_s, 1.0)
+        return RETRY_S if done.outdated else self._delay_s(planner, policy)
+
+    def _delay_s(self, planner: SLAPlanner, policy: Policy) -> float:
+        source = planner.spec.metrics.prometheus if planner.spec.metrics else None
+        url = source.url if source else ""
+        return ticks.delay_s(self._clock().timestamp(), policy.interval_s, url)
 
     async def _state(self, turn: _Turn) -> State:
         known = self._remembered.get(turn.key)
         if known is not None and known.about == turn.about and known.state.histories:
-            return known.state
+            return await self._with_past(turn, known.state)
+        self._tries_left[turn.key] = HISTORY_TRIES
         state = state_of(turn.planner.status, turn.seen.target, turn.policy, turn.now)
-        past = await self._observer.history(turn.key, turn.planner, turn.policy)
-        return replace(state, demand=Demand.restored(past)) if past else state
+        return await self._with_past(turn, state)
+
+    async def _with_past(self, turn: _Turn, state: State) -> State:
+        """Learn the past once, as soon as Prometheus answers: without an answer, planners hold."""
+        left = self._tries_left.pop(turn.key, 0)
+        if left and isinstance(turn.seen.load.rate_per_s, Unknown):
+            self._tries_left[turn.key] = left
+        elif left:
+            past = await self._observer.history(turn.key, turn.planner, turn.policy)
+            if past is None:
+                self._tries_left[turn.key] = left - 1
+            elif past and len(past) >= len(state.demand):
+                return replace(state, demand=Demand.restored(past))
+        return state
 
     async def _act(self, turn: _Turn, decision: Decision) -> Done:
         if turn.policy.shadow:

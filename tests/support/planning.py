@@ -304,7 +304,8 @@ class FakeMetrics:
 
     def __init__(self) -> None:
         self.rate_per_s: float | None = 0.0
-        self.past: tuple[Sample, ...] = ()
+        self.past: tuple[Sample, ...] | NoSnapshot = ()
+        self.pasts_asked = 0
         self.asked: list[tuple[str, float]] = []
 
     async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
@@ -317,6 +318,7 @@ class FakeMetrics:
     async def history(
         self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
     ) -> tuple[Sample, ...] | NoSnapshot:
+        self.pasts_asked += 1
         return self.past
 
 

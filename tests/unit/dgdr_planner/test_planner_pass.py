@@ -17,8 +17,10 @@ from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
+from dgdr_planner.core.forecast import Demand, Sample
+from dgdr_planner.core.snapshot import NoSnapshot
 from dgdr_planner.observing import Observer
-from dgdr_planner.planner_pass import PlannerPass
+from dgdr_planner.planner_pass import HISTORY_TRIES, PlannerPass
 from dgdr_planner.telemetry import Telemetry
 from support.fake_cluster import FakeCluster, Killed, Write
 from support.planning import (
@@ -34,6 +36,7 @@ from support.planning import (
 )
 
 KEY = Key(NAMESPACE, DGD_NAME)
+DOWN = NoSnapshot("PrometheusUnreachable", "Prometheus cannot be reached")
 
 
 class World:
@@ -72,6 +75,10 @@ class World:
             telemetry=self.telemetry,
             clock=self.clock,
         )
+
+    def demand(self) -> Demand:
+        """What the planner remembers of the load."""
+        return self.run._remembered[KEY].state.demand
 
     def clock(self) -> datetime:
         return at(self.seconds)
@@ -113,7 +120,7 @@ async def test_load_scales_up_and_says_why() -> None:
     delay_s = await world.run(KEY)
     assert world.replicas() == (3, 2)
     assert delay_s is not None
-    assert 1 <= delay_s <= 15
+    assert 1 <= delay_s <= 16
     latest = world.status()["decisions"][0]
     assert latest["reason"] == "ScaledUp"
     assert (latest["prefill"], latest["decode"]) == ({"from": 1, "to": 3}, {"from": 1, "to": 2})
@@ -308,6 +315,38 @@ async def test_restarts_all_the_time_never_shrink_early() -> None:
         world.restart()
         await world.passes()
         assert world.replicas() == (3, 2)
+
+
+def hour() -> tuple[Sample, ...]:
+    ends = (at(-15 * ago).timestamp() for ago in range(240, 0, -1))
+    return tuple(Sample(at_s=end, window_s=15, rate_per_s=2, isl=2048, osl=128) for end in ends)
+
+
+async def test_a_past_that_could_not_be_had_is_asked_for_when_prometheus_answers() -> None:
+    world = World()
+    world.metrics.rate_per_s, world.metrics.past = None, DOWN
+    await world.passes(20)
+    assert world.metrics.pasts_asked == 0
+    world.metrics.rate_per_s = 2.0
+    await world.passes(2)
+    world.metrics.past = hour()
+    await world.passes(3)
+    assert world.metrics.pasts_asked == 3
+    assert len(world.demand()) > 240
+
+
+async def test_a_past_that_is_never_to_be_had_is_not_asked_for_for_ever() -> None:
+    world = World()
+    world.metrics.rate_per_s, world.metrics.past = 2.0, DOWN
+    await world.passes(20)
+    assert world.metrics.pasts_asked == HISTORY_TRIES
+
+
+async def test_a_past_that_is_empty_is_known() -> None:
+    world = World()
+    world.metrics.rate_per_s = 2.0
+    await world.passes(20)
+    assert world.metrics.pasts_asked == 1
 
 
 async def test_a_shadow_reports_and_writes_nothing() -> None:
