@@ -1,6 +1,6 @@
 """Run every benchmark."""
 
-from bench import sizing
+from bench import continuity, poisson_prefill, sizing
 
-for benchmark in (sizing,):
+for benchmark in (sizing, continuity, poisson_prefill):
     benchmark.main()

@@ -5,6 +5,7 @@ from dgdr_api.models.dgd_v1beta1 import ROOT_RULES, DynamoGraphDeployment
 from dgdr_api.models.dgdr_rules import root_rules
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DynamoGraphDeploymentRequest
 from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter
+from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.profiling_policy import ProfilingPolicy
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
@@ -127,6 +128,7 @@ SLA_PLANNER = Crd(
                 Column(name="Mode", path=".spec.mode"),
                 Column(name="Prefill", type="integer", path=_role("prefill", "replicas")),
                 Column(name="Decode", type="integer", path=_role("decode", "replicas")),
+                Column(name="Worker", type="integer", path=_role("worker", "replicas")),
                 Column(name="Ready", path=_condition("Ready", "status")),
                 Column(name="Reason", path=_condition("Ready", "reason")),
                 AGE_COLUMN,
@@ -135,4 +137,22 @@ SLA_PLANNER = Crd(
     ),
 )
 
-CRDS = (DGDR, DGD, DGDSA, WORKER_METADATA, PROFILING_POLICY, SLA_PLANNER)
+GPU_BUDGET = Crd(
+    group=OUR_GROUP,
+    kind="GPUBudget",
+    plural="gpubudgets",
+    versions=(
+        Version(
+            name="v1alpha1",
+            model=GPUBudget,
+            columns=(
+                Column(name="GPUs", type="integer", path=".spec.gpus"),
+                Column(name="Held", type="integer", path=".status.reservedGpus"),
+                Column(name="Feasible", path=_condition("Feasible", "status")),
+                AGE_COLUMN,
+            ),
+        ),
+    ),
+)
+
+CRDS = (DGDR, DGD, DGDSA, WORKER_METADATA, PROFILING_POLICY, SLA_PLANNER, GPU_BUDGET)

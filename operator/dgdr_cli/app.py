@@ -7,26 +7,22 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.errors import NotThere
 from dgdr_cli.found import Source
+from dgdr_cli.planner.commands import explain, plan, what_if
+from dgdr_cli.planner.replaying import replay
 from dgdr_cli.render import render
 from dgdr_cli.view import View, view_of
 
 app = typer.Typer(
     name="kubectl-dgdr",
-    help="Follow a DynamoGraphDeploymentRequest from profiling to scaling.",
+    help="Follow a DynamoGraphDeploymentRequest from profiling to scaling; ask its planner why.",
     no_args_is_help=True,
     add_completion=False,
 )
 
 Name = Annotated[str, typer.Argument(help="Name of the request.")]
-Namespace = Annotated[
-    str | None,
-    typer.Option("--namespace", "-n", help="Its namespace. Default: the context's."),
-]
-Context = Annotated[
-    str | None, typer.Option(help="Context of the kubeconfig. Default: the current one.")
-]
 Interval = Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")]
 Until = Annotated[
     str | None, typer.Option(help="End when this phase is reached, such as Deployed.")
@@ -51,7 +47,7 @@ def status(
     ctx: typer.Context, name: Name, namespace: Namespace = None, context: Context = None
 ) -> None:
     """Show phase, candidates, deployment and the planner's last decisions."""
-    view = look(_source(ctx, context), name, namespace)
+    view = look(source_of(ctx, context), name, namespace)
     Console().print(render(view))
     raise typer.Exit(1 if view.failed else 0)
 
@@ -66,7 +62,7 @@ def watch(
     until: Until = None,
 ) -> None:
     """Show the same, live; ends at --until, at a failure, or when interrupted."""
-    source = _source(ctx, context)
+    source = source_of(ctx, context)
     view = look(source, name, namespace)
     with Live(render(view), auto_refresh=False) as live:
         while not _over(view, until):
@@ -80,11 +76,5 @@ def _over(view: View, until: str | None) -> bool:
     return view.failed or (until is not None and view.phase.lower() == until.lower())
 
 
-def _source(ctx: typer.Context, context: str | None) -> Source:
-    """Connect, or use what the caller of the app handed in (tests do)."""
-    if ctx.obj is not None:
-        handed_in: Source = ctx.obj
-        return handed_in
-    from dgdr_cli.cluster import KubeSource  # loads slowly, and --help needs no cluster
-
-    return KubeSource(context)
+for command in (plan, explain, what_if, replay):
+    app.command()(command)

@@ -15,7 +15,7 @@ from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.names import OutputKey, dgd_name, output_config_map, points_config_map
 from dgdr_api.points import Point
 from dgdr_cli.errors import Unreachable, Unreadable
-from dgdr_cli.found import Found
+from dgdr_cli.found import Found, FoundPlanner
 from dgdr_cli.report import Report
 
 _DGDR = new_class(
@@ -45,6 +45,23 @@ class KubeSource:
         """
         with _readable_errors():
             return self._find(name, namespace or str(self._api.namespace))
+
+    def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
+        """Read a planner and its curves; ``None`` when there is none of that name.
+
+        Raises:
+            Unreachable: the cluster does not answer, or refuses.
+            Unreadable: an object does not have the shape that this program knows.
+        """
+        with _readable_errors():
+            where = namespace or str(self._api.namespace)
+            manifest = self._get(_SLAP, name, where)
+            if manifest is None:
+                return None
+            planner = SLAPlanner.parse(manifest)
+            curves = self._get(ConfigMap, planner.spec.profile.config_map_ref.name, where)
+            data = None if curves is None else curves.get("data") or {}
+            return FoundPlanner(planner=planner, curves=data)
 
     def _find(self, name: str, namespace: str) -> Found | None:
         manifest = self._get(_DGDR, name, namespace)

@@ -1,5 +1,6 @@
 """What the command line reads from a cluster: the input of the view, validated at the door."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,8 +22,19 @@ class Found:
     planner: SLAPlanner | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPlanner:
+    """One SLAPlanner, and the ConfigMap with its curves; ``None`` where that is not there."""
+
+    planner: SLAPlanner
+    curves: Mapping[str, str] | None
+
+
 class Source(Protocol):
-    """Where requests are read."""
+    """Where requests and planners are read."""
 
     def find(self, name: str, namespace: str | None) -> Found | None:
         """Read a request; ``None`` when there is none of that name."""
+
+    def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
+        """Read a planner; ``None`` when there is none of that name."""

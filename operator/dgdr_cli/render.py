@@ -37,7 +37,7 @@ def _head(view: View) -> list[Text]:
     return lines
 
 
-def _table(*columns: tuple[str, str]) -> Table:
+def aligned(*columns: tuple[str, str]) -> Table:
     """Return a table of left and right aligned columns (``<`` and ``>``)."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title, side in columns:
@@ -47,7 +47,7 @@ def _table(*columns: tuple[str, str]) -> Table:
 
 
 def _candidates(candidates: tuple[Candidate, ...]) -> Table:
-    table = _table(
+    table = aligned(
         ("CANDIDATE", "<"),
         ("GPUS", ">"),
         ("TTFT ms", ">"),
@@ -90,7 +90,7 @@ def _picked(row: Candidate) -> Text:
 
 
 def _deployment(deployment: Deployment) -> Table:
-    table = _table(("DEPLOYMENT", "<"), ("STATE", "<"), ("READY REPLICAS", "<"))
+    table = aligned(("DEPLOYMENT", "<"), ("STATE", "<"), ("READY REPLICAS", "<"))
     replicas = ", ".join(
         f"{role.name} {NOT_MEASURED if role.ready is None else role.ready}/{role.wanted}"
         for role in deployment.roles
@@ -100,7 +100,7 @@ def _deployment(deployment: Deployment) -> Table:
 
 
 def _planner(planner: Planner) -> list[RenderableType]:
-    table = _table(("PLANNER", "<"), ("MODE", "<"), ("LOAD", "<"))
+    table = aligned(("PLANNER", "<"), ("MODE", "<"), ("LOAD", "<"))
     table.add_row(planner.name, planner.mode, planner.load)
     parts: list[RenderableType] = [table]
     parts += [Text(trouble, style="yellow") for trouble in planner.troubles]
@@ -110,7 +110,7 @@ def _planner(planner: Planner) -> list[RenderableType]:
 
 
 def _decisions(planner: Planner) -> Table:
-    table = _table(("DECIDED", "<"), ("REASON", "<"), ("REPLICAS", "<"), ("WHY", "<"))
+    table = aligned(("DECIDED", "<"), ("REASON", "<"), ("REPLICAS", "<"), ("WHY", "<"))
     for decision in planner.decisions:
         table.add_row(
             f"{decision.time:%H:%M:%S}", decision.reason, decision.changes, decision.message

@@ -111,11 +111,18 @@ class KubeCluster:
         return await self._call("PATCH", path, query=_managed_by(manager), body=body)
 
     async def patch_status(
-        self, kind: Kind, namespace: str | None, name: str, status: Manifest, manager: str
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        status: Manifest,
+        manager: str,
+        resource_version: str | None = None,
     ) -> Manifest:
-        """Merge-patch the status subresource: absent keys stay, null removes; raises NotFound."""
+        """Merge-patch the status subresource; raises NotFound, Conflict."""
+        body = _expecting({"status": status}, resource_version)
         path = kind.path(namespace, name, "status")
-        return await self._call("PATCH", path, query=_managed_by(manager), body={"status": status})
+        return await self._call("PATCH", path, query=_managed_by(manager), body=body)
 
     async def scale(
         self,

@@ -66,6 +66,7 @@ DGDSA = Kind(
 WORKER_METADATA = Kind(NVIDIA_GROUP, "v1alpha1", "dynamoworkermetadatas", "DynamoWorkerMetadata")
 PROFILING_POLICY = Kind(OUR_GROUP, "v1alpha1", "profilingpolicies", "ProfilingPolicy")
 SLA_PLANNER = Kind(OUR_GROUP, "v1alpha1", "slaplanners", "SLAPlanner")
+GPU_BUDGET = Kind(OUR_GROUP, "v1alpha1", "gpubudgets", "GPUBudget")
 
 _KNOWN = {
     (kind.api_version, kind.kind): kind
@@ -92,6 +93,7 @@ _KNOWN = {
         WORKER_METADATA,
         PROFILING_POLICY,
         SLA_PLANNER,
+        GPU_BUDGET,
     )
 }
 

@@ -89,9 +89,18 @@ class Cluster(Protocol):
         ...
 
     async def patch_status(
-        self, kind: Kind, namespace: str | None, name: str, status: Manifest, manager: str
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        status: Manifest,
+        manager: str,
+        resource_version: str | None = None,
     ) -> Manifest:
-        """Merge-patch the status subresource: absent keys stay, null removes; raises NotFound."""
+        """Merge-patch the status subresource: absent keys stay, null removes.
+
+        Raises NotFound, and Conflict when another version is there.
+        """
         ...
 
     async def scale(

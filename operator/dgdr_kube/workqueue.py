@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -57,6 +57,11 @@ class WorkQueue(Generic[K]):
         elif key not in self._waiting:
             self._waiting.add(key)
             self._ready.put_nowait(key)
+
+    def add_all(self, keys: Iterable[K]) -> None:
+        """Mark several keys."""
+        for key in keys:
+            self.add(key)
 
     def add_after(self, key: K, delay_s: float) -> None:
         """Mark a key later; the earliest of several times wins, and ``add`` wins over all."""

@@ -71,11 +71,15 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A latency as a sum of non-negative terms, calibrated on the points that it was fitted to."""
+    """A latency as a sum of non-negative terms, calibrated on the points that it was fitted to.
+
+    ``trust`` in each point is 1, and less for an outlier.
+    """
 
     coefficients: Array
     calibration: Calibration
     margin_per_doubling: float
+    trust: Array
 
     @classmethod
     def fit(cls, terms: Array, latency_ms: Array, shares: Sequence[float], inputs: int) -> Self:
@@ -90,13 +94,19 @@ class Form:
         calibration = Calibration.fit(terms @ coefficients, latency_ms, weights)
         few = inputs < terms.shape[1]
         margin = MARGIN_PER_DOUBLING_IF_FEW if few else MARGIN_PER_DOUBLING
-        return cls(coefficients, calibration, margin)
+        return cls(coefficients, calibration, margin, trust)
+
+    def plain(self, terms: Array) -> Array:
+        """Latency in ms by the physical form alone."""
+        return np.asarray(terms @ self.coefficients, dtype=np.float64)
+
+    def margin(self, beyond: Array) -> Array:
+        """Factor where the inputs are so many times the largest measured ones."""
+        return 1.0 + self.margin_per_doubling * np.log2(np.maximum(beyond, 1.0))
 
     def __call__(self, terms: Array, beyond: Array) -> Array:
         """Latency in ms; ``beyond`` is how many times the largest measured input it lies at."""
-        doublings = np.log2(np.maximum(beyond, 1.0))
-        margin = 1.0 + self.margin_per_doubling * doublings
-        return np.asarray(self.calibration(terms @ self.coefficients) * margin, dtype=np.float64)
+        return self.calibration(self.plain(terms)) * self.margin(beyond)
 
 
 def _robust(terms: Array, latency_ms: Array, shares: Array) -> tuple[Array, Array]:

@@ -2,7 +2,8 @@
 
 ``itl = a + b * batch + c * kv_tokens``: a step reads the weights once (a), computes one token per
 request (b), and reads every cached token (c). Throughput is not measured apart: by Little's law
-it is ``batch / itl``.
+it is ``batch / itl``. Where engines deviate from the form (attention kernels change with the batch,
+reading and computing overlap), the points correct it around themselves.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,10 @@ from typing import Self
 
 import numpy as np
 
-from dgdr_api.profile_data import DecodeData
+from dgdr_api.points import Source
+from dgdr_api.profile_data import UNKNOWN, DecodeData, Provenance
 from dgdr_perf.curve_fit import Array, Estimate, Form, checked
+from dgdr_perf.monotone_grid import MonotoneGrid
 
 # Where points do not tell: reading the weights is half of a step.
 ASSUMED_SHARES = (0.5, 0.25, 0.25)
@@ -25,13 +28,19 @@ class DecodeSurface:
     """Never falls with batch or context; continuous."""
 
     form: Form
+    grid: MonotoneGrid
     batches: tuple[float, float]
     contexts: tuple[float, float]
     most_kv_tokens: float
+    provenance: Provenance = UNKNOWN
 
     @classmethod
     def fit(
-        cls, batch: Sequence[float], context_tokens: Sequence[float], itl_ms: Sequence[float]
+        cls,
+        batch: Sequence[float],
+        context_tokens: Sequence[float],
+        itl_ms: Sequence[float],
+        provenance: Provenance = UNKNOWN,
     ) -> Self:
         """Fit from one point up, in any order, with repetitions.
 
@@ -43,7 +52,19 @@ class DecodeSurface:
         kv_tokens = batches * contexts
         inputs = len(np.unique(np.stack([batches, contexts], axis=1), axis=0))
         form = Form.fit(_terms(batches, kv_tokens), latency_ms, ASSUMED_SHARES, inputs)
-        return cls(form, _range(batches), _range(contexts), float(kv_tokens.max()))
+        nothing = np.ones(1)
+
+        def predict(batch: Array, context: Array) -> Array:
+            return form(_terms(batch, batch * context), nothing)
+
+        return cls(
+            form=form,
+            grid=MonotoneGrid.fit(batches, contexts, latency_ms, form.trust, predict),
+            batches=_range(batches),
+            contexts=_range(contexts),
+            most_kv_tokens=float(kv_tokens.max()),
+            provenance=provenance,
+        )
 
     @classmethod
     def of(cls, data: DecodeData) -> Self:
@@ -53,19 +74,53 @@ class DecodeSurface:
             usage * data.max_kv_tokens / context
             for usage, context in zip(data.kv_usage, contexts, strict=True)
         ]
-        return cls.fit(batch, contexts, data.itl_ms)
+        return cls.fit(batch, contexts, data.itl_ms, data.provenance)
+
+    @property
+    def source(self) -> Source | None:
+        """Whether all points were measured; None is unknown."""
+        return self.provenance.source
 
     def itl_ms(self, batch: float, context_tokens: float) -> Estimate:
         """Time between tokens at this batch and mean context."""
         value = self.itl_of_batches(np.array([batch]), context_tokens)[0]
-        in_range = _within(batch, self.batches) and _within(context_tokens, self.contexts)
-        return Estimate(value_ms=float(value), in_range=in_range)
+        return Estimate(value_ms=float(value), in_range=self.covers(batch, context_tokens))
+
+    def covers(self, batch: float, context_tokens: float) -> bool:
+        """Whether batch, context and their product lie between measured ones."""
+        return (
+            _within(batch, self.batches)
+            and _within(context_tokens, self.contexts)
+            and batch * context_tokens <= self.most_kv_tokens * (1 + TOLERANCE)
+        )
 
     def itl_of_batches(self, batches: Array, context_tokens: float) -> Array:
         """Time between tokens in ms at each batch, all at the same mean context."""
-        kv_tokens = batches * context_tokens
-        beyond = np.maximum(batches / self.batches[1], kv_tokens / self.most_kv_tokens)
-        return self.form(_terms(batches, kv_tokens), beyond)
+        beyond = np.maximum(
+            batches / self.batches[1], batches * context_tokens / self.most_kv_tokens
+        )
+        value = self.grid(batches, context_tokens) * self.form.margin(beyond)
+        return value * self._below(batches, context_tokens) * self._above(batches, context_tokens)
+
+    def _below(self, batches: Array, context_tokens: float) -> Array:
+        """Factor below the measured range: as little less as the form grants anywhere."""
+        batch, context = self.batches[0], self.contexts[0]
+        shorter = min(context_tokens, context)
+        smaller = np.minimum(batches, batch)
+        by_context = self._plain(np.array([batch]), shorter) / self._plain(
+            np.array([batch]), context
+        )
+        return by_context * self._plain(smaller, context) / self._plain(np.array([batch]), context)
+
+    def _above(self, batches: Array, context_tokens: float) -> Array:
+        """Factor above the measured range: the growth of the form from its edge."""
+        batch = np.maximum(batches, self.batches[0])
+        context = max(context_tokens, self.contexts[0])
+        edge = self._plain(np.minimum(batch, self.batches[1]), min(context, self.contexts[1]))
+        return self._plain(batch, context) / edge
+
+    def _plain(self, batches: Array, context_tokens: float) -> Array:
+        return self.form.plain(_terms(batches, batches * context_tokens))
 
 
 def _terms(batches: Array, kv_tokens: Array) -> Array:

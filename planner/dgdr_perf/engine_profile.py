@@ -1,6 +1,6 @@
 """What is known of one engine: both curves, and what its KV cache holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from dgdr_api.profile_data import DecodeData, PrefillData
@@ -10,11 +10,18 @@ from dgdr_perf.prefill_curve import PrefillCurve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineProfile:
-    """Performance of one prefill and one decode replica, whatever GPUs each has."""
+    """Performance of one prefill and one decode replica, whatever GPUs each has.
+
+    Everything here is per engine; ``dgdr_perf.capacity`` divides by GPUs. ``max_num_seqs`` is how
+    many requests a decode engine runs at once at most; None is unknown and limits nothing.
+    ``data`` is what the curves were fitted to, for those who interpolate it in another way.
+    """
 
     prefill: PrefillCurve
     decode: DecodeSurface
     max_kv_tokens: int
+    max_num_seqs: int | None = None
+    data: tuple[PrefillData, DecodeData] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, prefill: PrefillData, decode: DecodeData) -> Self:
@@ -27,6 +34,8 @@ class EngineProfile:
             prefill=PrefillCurve.of(prefill),
             decode=DecodeSurface.of(decode),
             max_kv_tokens=decode.max_kv_tokens,
+            max_num_seqs=decode.max_num_seqs,
+            data=(prefill, decode),
         )
 
     @classmethod

@@ -1,7 +1,8 @@
 """Upstream's NPZ layout of profile data; bytes in, bytes out.
 
 Dtypes as upstream's profiler writes them: ``prefill_isl`` and ``max_kv_tokens`` int64, all others
-float64; every array has one dimension.
+float64; every array has one dimension. What upstream does not know (provenance, the most requests
+at once) is in arrays of its own, and only where it is known.
 """
 
 import io
@@ -10,7 +11,16 @@ import zipfile
 import numpy as np
 
 from dgdr_api import profile_data as key
-from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError
+from dgdr_api.profile_data import (
+    DecodeData,
+    PrefillData,
+    ProfileDataError,
+    Provenance,
+    sources_of,
+)
+
+FINGERPRINT = f"{key.PROVENANCE}_fingerprint"
+SOURCES = f"{key.PROVENANCE}_sources"
 
 
 def write_prefill(data: PrefillData) -> bytes:
@@ -20,6 +30,7 @@ def write_prefill(data: PrefillData) -> bytes:
             key.PREFILL_ISL: np.asarray(np.rint(data.isl), dtype=np.int64),
             key.PREFILL_TTFT: np.asarray(data.ttft_ms, dtype=np.float64),
             key.PREFILL_THPT_PER_GPU: np.asarray(data.thpt_per_gpu, dtype=np.float64),
+            **_provenance_arrays(data.provenance),
         }
     )
 
@@ -33,6 +44,8 @@ def write_decode(data: DecodeData) -> bytes:
             key.ITL: np.asarray(data.itl_ms, dtype=np.float64),
             key.DECODE_THPT_PER_GPU: np.asarray(data.thpt_per_gpu, dtype=np.float64),
             key.MAX_KV_TOKENS: np.asarray([data.max_kv_tokens], dtype=np.int64),
+            **_counts(key.MAX_NUM_SEQS, data.max_num_seqs),
+            **_provenance_arrays(data.provenance),
         }
     )
 
@@ -48,6 +61,7 @@ def read_prefill(content: bytes) -> PrefillData:
         isl=_column(arrays, key.PREFILL_ISL),
         ttft_ms=_column(arrays, key.PREFILL_TTFT),
         thpt_per_gpu=_column(arrays, key.PREFILL_THPT_PER_GPU),
+        provenance=_provenance(arrays),
     )
 
 
@@ -58,15 +72,43 @@ def read_decode(content: bytes) -> DecodeData:
         ProfileDataError: names the array that is missing or wrong.
     """
     arrays = _read(content)
-    tokens = _column(arrays, key.MAX_KV_TOKENS)
-    if len(tokens) != 1 or not np.isfinite(tokens[0]):
-        raise ProfileDataError(f"{key.MAX_KV_TOKENS} holds {tokens}; it must be one number")
     return DecodeData(
         kv_usage=_column(arrays, key.KV_USAGE),
         context_length=_column(arrays, key.CONTEXT_LENGTH),
         itl_ms=_column(arrays, key.ITL),
         thpt_per_gpu=_column(arrays, key.DECODE_THPT_PER_GPU),
-        max_kv_tokens=int(tokens[0]),
+        max_kv_tokens=_count(arrays, key.MAX_KV_TOKENS),
+        max_num_seqs=_count(arrays, key.MAX_NUM_SEQS) if key.MAX_NUM_SEQS in arrays else None,
+        provenance=_provenance(arrays),
+    )
+
+
+def _counts(name: str, value: int | None) -> dict[str, np.ndarray]:
+    return {} if value is None else {name: np.asarray([value], dtype=np.int64)}
+
+
+def _count(arrays: dict[str, np.ndarray], name: str) -> int:
+    values = _column(arrays, name)
+    if len(values) != 1 or not np.isfinite(values[0]):
+        raise ProfileDataError(f"{name} holds {values}; it must be one number")
+    return int(values[0])
+
+
+def _provenance_arrays(provenance: Provenance) -> dict[str, np.ndarray]:
+    arrays = {}
+    if provenance.fingerprint is not None:
+        arrays[FINGERPRINT] = np.asarray([provenance.fingerprint], dtype=np.str_)
+    if provenance.sources is not None:
+        arrays[SOURCES] = np.asarray([str(source) for source in provenance.sources])
+    return arrays
+
+
+def _provenance(arrays: dict[str, np.ndarray]) -> Provenance:
+    fingerprint = arrays.get(FINGERPRINT)
+    sources = arrays.get(SOURCES)
+    return Provenance(
+        fingerprint=None if fingerprint is None else str(np.ravel(fingerprint)[0]),
+        sources=None if sources is None else sources_of(str(name) for name in np.ravel(sources)),
     )
 
 

@@ -10,7 +10,8 @@ from typing import Self
 
 import numpy as np
 
-from dgdr_api.profile_data import PrefillData
+from dgdr_api.points import Source
+from dgdr_api.profile_data import UNKNOWN, PrefillData, Provenance
 from dgdr_perf.curve_fit import Array, Estimate, Form, checked
 
 # Where points do not tell: half fixed, half linear; attention matters for long prompts only.
@@ -24,9 +25,12 @@ class PrefillCurve:
     form: Form
     shortest_isl: float
     longest_isl: float
+    provenance: Provenance = UNKNOWN
 
     @classmethod
-    def fit(cls, isl: Sequence[float], ttft_ms: Sequence[float]) -> Self:
+    def fit(
+        cls, isl: Sequence[float], ttft_ms: Sequence[float], provenance: Provenance = UNKNOWN
+    ) -> Self:
         """Fit from one point up, in any order, with repetitions.
 
         Raises:
@@ -34,19 +38,31 @@ class PrefillCurve:
         """
         lengths, latency_ms = checked({"isl": isl, "ttft_ms": ttft_ms}, "prefill")
         form = Form.fit(_terms(lengths), latency_ms, ASSUMED_SHARES, len(np.unique(lengths)))
-        return cls(form, float(lengths.min()), float(lengths.max()))
+        return cls(form, float(lengths.min()), float(lengths.max()), provenance)
 
     @classmethod
     def of(cls, data: PrefillData) -> Self:
         """Fit to stored profile data."""
-        return cls.fit(data.isl, data.ttft_ms)
+        return cls.fit(data.isl, data.ttft_ms, data.provenance)
+
+    @property
+    def source(self) -> Source | None:
+        """Whether all points were measured; None is unknown."""
+        return self.provenance.source
 
     def ttft_ms(self, isl: float) -> Estimate:
         """Time to first token when nothing else runs."""
-        lengths = np.array([isl])
-        value = self.form(_terms(lengths), lengths / self.longest_isl)[0]
-        in_range = self.shortest_isl <= isl <= self.longest_isl
-        return Estimate(value_ms=float(value), in_range=bool(in_range))
+        lengths = np.array([float(isl)])
+        value = self.ttft_of_lengths(lengths)[0]
+        return Estimate(value_ms=float(value), in_range=self.covers(lengths))
+
+    def ttft_of_lengths(self, isl: Array) -> Array:
+        """Time to first token in ms for each prompt length; shape as ``isl``."""
+        return self.form(_terms(isl), isl / self.longest_isl)
+
+    def covers(self, isl: Array) -> bool:
+        """Whether all these lengths lie between measured ones."""
+        return bool((isl >= self.shortest_isl).all() and (isl <= self.longest_isl).all())
 
 
 def _terms(isl: Array) -> Array:

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import kopf
 
@@ -14,17 +15,24 @@ from dgdr_kube.ports import Key
 from dgdr_kube.serving import Health, application, start
 from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner import handlers
+from dgdr_planner.adapters.budgets import ClusterBudgets
+from dgdr_planner.adapters.endpoints import PrometheusEndpoints
+from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
+from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
+from dgdr_planner.observing import Observer
 from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.settings import Settings, SettingsError, load
 from dgdr_planner.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
-# Passes wait for Prometheus and the API server most of their time.
-WORKERS = 16
+# Passes wait for Prometheus and the API server most of their time, and a Prometheus that does not
+# answer must not delay planners of another one: there is a worker for each of a thousand planners.
+# What they do at once is bounded by the connections to the API server and by the threads.
+WORKERS = 1024
 BEAT_S = 15.0
 
 
@@ -34,7 +42,7 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     # A line for each event and each request hides the one line a pass that matters.
-    for noisy in ("kopf", "urllib3", "aiohttp"):
+    for noisy in ("kopf", "aiohttp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         settings = load()
@@ -52,12 +60,13 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     queue: WorkQueue[Key] = WorkQueue(WORKERS, name="planner")
-    async with _passes(settings) as (run_pass, telemetry):
+    async with _passes(settings) as (run_pass, telemetry, planners):
         health = Health()
+        health.watch(queue.name, queue.longest_pass_s)
         web = await start(application(health, telemetry.registry), settings.health.port)
         loops = {
             asyncio.create_task(queue.run(run_pass), name="queue"),
-            asyncio.create_task(_watch(settings, queue, stop), name="watch"),
+            asyncio.create_task(_watch(settings, queue, planners, stop), name="watch"),
             asyncio.create_task(_beat(health), name="beat"),
             asyncio.create_task(stop.wait(), name="stop"),
         }
@@ -74,31 +83,42 @@ async def serve(settings: Settings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _passes(settings: Settings) -> AsyncIterator[tuple[PlannerPass, Telemetry]]:
+async def _passes(
+    settings: Settings,
+) -> AsyncIterator[tuple[PlannerPass, Telemetry, PlannerIndex]]:
     cluster = await KubeCluster.connect(user_agent="dgdr-planner")
-    metrics = PrometheusMetrics(settings.namespaces)
-    telemetry = Telemetry()
+    telemetry, planners, targets = Telemetry(), PlannerIndex(cluster), ClusterTargets(cluster)
+    metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
+    budgets = ClusterBudgets(cluster, planners, lambda: datetime.now(UTC))
+    observer = Observer(
+        metrics=metrics,
+        targets=targets,
+        planners=planners,
+        budgets=budgets,
+        switch=ConfigMapSwitch(cluster, settings.switch.namespace),
+        endpoints=PrometheusEndpoints(cluster, settings.prometheus),
+        scrape_interval_s=settings.prometheus.scrape_interval_seconds,
+    )
+    run_pass = PlannerPass(
+        cluster=cluster,
+        observer=observer,
+        profiles=ConfigMapProfiles(cluster),
+        targets=targets,
+        budgets=budgets,
+        telemetry=telemetry,
+    )
     try:
-        yield (
-            PlannerPass(
-                cluster=cluster,
-                metrics=metrics,
-                profiles=ConfigMapProfiles(cluster),
-                targets=ClusterTargets(cluster),
-                telemetry=telemetry,
-                prometheus_url=settings.prometheus.url,
-                scrape_interval_s=settings.prometheus.scrape_interval_seconds,
-            ),
-            telemetry,
-        )
+        yield run_pass, telemetry, planners
     finally:
-        metrics.close()
+        await metrics.close()
         await cluster.close()
 
 
-async def _watch(settings: Settings, queue: WorkQueue[Key], stop: asyncio.Event) -> None:
+async def _watch(
+    settings: Settings, queue: WorkQueue[Key], planners: PlannerIndex, stop: asyncio.Event
+) -> None:
     await kopf.operator(
-        registry=handlers.registry(queue),
+        registry=handlers.registry(queue, planners),
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
         stop_flag=stop,

@@ -9,10 +9,11 @@ from typing import Any
 
 import kopf
 
-from dgdr_kube.kinds import DGD, SLA_PLANNER
+from dgdr_kube.kinds import DGD, GPU_BUDGET, SLA_PLANNER
 from dgdr_kube.kopf_settings import configure, login
 from dgdr_kube.ports import Key
 from dgdr_kube.workqueue import WorkQueue
+from dgdr_planner.adapters.planners import PlannerIndex
 
 PREFIX = "planner.dgdr.dev"
 
@@ -35,32 +36,10 @@ class Generations:
         return before != now
 
 
-class TargetIndex:
-    """Which planners scale which deployment, as far as the watch has told."""
-
-    def __init__(self) -> None:
-        self._targets: dict[Key, str] = {}
-
-    def note(self, planner: Key, target: str | None) -> None:
-        """Remember, or with None forget, what a planner scales."""
-        if target is None:
-            self._targets.pop(planner, None)
-        else:
-            self._targets[planner] = target
-
-    def planners_of(self, namespace: str, dgd: str) -> list[Key]:
-        """Return the planners of a deployment."""
-        return [
-            planner
-            for planner, target in self._targets.items()
-            if planner.namespace == namespace and target == dgd
-        ]
-
-
-def registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
-    """Return the handlers that feed this queue."""
+def registry(queue: WorkQueue[Key], planners: PlannerIndex) -> kopf.OperatorRegistry:
+    """Return the handlers that feed this queue and this index."""
     handlers = kopf.OperatorRegistry()
-    generations, targets = Generations(), TargetIndex()
+    generations = Generations()
 
     @kopf.on.startup(registry=handlers)
     def start(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -73,19 +52,35 @@ def registry(queue: WorkQueue[Key]) -> kopf.OperatorRegistry:
     @kopf.on.event(SLA_PLANNER.group, SLA_PLANNER.version, SLA_PLANNER.plural, registry=handlers)
     async def planner_changed(event: kopf.RawEvent, **_: Any) -> None:
         kind, body = event["type"], event["object"]
-        key = _key(body)
-        target = body.get("spec", {}).get("targetRef", {}).get("name")
-        targets.note(key, None if kind == "DELETED" else target)
         if generations.changed(kind, body["metadata"]):
-            queue.add(key)
+            queue.add_all(concerned(planners, kind, body))
 
     @kopf.on.event(DGD.group, DGD.version, DGD.plural, registry=handlers)
     async def target_changed(event: kopf.RawEvent, **_: Any) -> None:
         if generations.changed(event["type"], event["object"]["metadata"]):
-            for planner in targets.planners_of(*_key(event["object"])):
-                queue.add(planner)
+            queue.add_all(planners.planners_of(*_key(event["object"])))
+
+    @kopf.on.event(GPU_BUDGET.group, GPU_BUDGET.version, GPU_BUDGET.plural, registry=handlers)
+    async def budget_changed(event: kopf.RawEvent, **_: Any) -> None:
+        if generations.changed(event["type"], event["object"]["metadata"]):
+            queue.add_all(planners.takers_of(*_key(event["object"])))
 
     return handlers
+
+
+def concerned(planners: PlannerIndex, kind: str | None, body: Mapping[str, Any]) -> list[Key]:
+    """Note a planner's change; return it, and the planners beside it on the same deployment.
+
+    Those wait for the oldest of them: when it goes, or turns to another target, one of them owns.
+    """
+    key = _key(body)
+    beside = set(planners.rivals_of(key))
+    if kind == "DELETED":
+        planners.forget(key)
+    else:
+        planners.note(body)
+        beside |= {key, *planners.rivals_of(key)}
+    return sorted(beside)
 
 
 def _key(body: Mapping[str, Any]) -> Key:

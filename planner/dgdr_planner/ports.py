@@ -3,18 +3,43 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner import PrometheusSource
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.core.decide import RolePlan
+from dgdr_planner.core.endpoint import Endpoint
+from dgdr_planner.core.forecast import Sample
 from dgdr_planner.core.observation import TargetSeen, Trouble
-from dgdr_planner.core.snapshot import NoSnapshot, Snapshot
+from dgdr_planner.core.planners import PlannerSeen
+from dgdr_planner.core.shared_budget import BudgetSeen, Claim
+from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, Snapshot
 from dgdr_planner.core.status import Done
 
 
 class Metrics(Protocol):
     """Samples of all frontends that one Prometheus scrapes."""
 
-    async def snapshot(self, url: str, window_s: float) -> Snapshot | NoSnapshot:
+    async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
         """Return the samples of the window; planners that ask at the same time share one."""
+        ...
+
+    async def history(
+        self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
+    ) -> tuple[Sample, ...] | NoSnapshot:
+        """Return the last windows of one deployment, oldest first, dated by our clock.
+
+        For a process that has just started. Windows that nobody knows are left out.
+        """
+        ...
+
+
+class Endpoints(Protocol):
+    """Where Prometheus is, and what it is asked with."""
+
+    async def endpoint(
+        self, namespace: str, source: PrometheusSource | None
+    ) -> Endpoint | NoSnapshot:
+        """Return a planner's own Prometheus, otherwise the installation's."""
         ...
 
 
@@ -29,10 +54,40 @@ class Profiles(Protocol):
 class Targets(Protocol):
     """The deployments that are scaled."""
 
-    async def observe(self, namespace: str, name: str) -> TargetSeen | Trouble:
-        """Return the replicas of both roles."""
+    async def observe(
+        self, namespace: str, name: str, roles: tuple[Role, ...], *, with_pods: bool = False
+    ) -> TargetSeen | Trouble:
+        """Return the replicas of these roles; pods that stop are seen ``with_pods`` only."""
         ...
 
     async def scale(self, target: TargetSeen, changes: Sequence[RolePlan]) -> Done:
         """Write the numbers, provided that nobody changed them since they were observed."""
+        ...
+
+
+class Planners(Protocol):
+    """All SLAPlanners of a namespace."""
+
+    async def beside(self, namespace: str) -> tuple[PlannerSeen, ...]:
+        """Return them, complete."""
+        ...
+
+
+class Budgets(Protocol):
+    """GPUBudgets that planners share."""
+
+    async def observe(self, namespace: str, name: str, planner: str) -> BudgetSeen | Trouble:
+        """Return the budget as a planner sees it."""
+        ...
+
+    async def claim(self, namespace: str, seen: BudgetSeen, claim: Claim, target: str) -> bool:
+        """Write a claim; False when somebody wrote since the budget was seen."""
+        ...
+
+
+class Switch(Protocol):
+    """Stops all planners of the installation."""
+
+    async def thrown(self) -> Trouble | None:
+        """Return why no planner may change anything; None when they may."""
         ...

@@ -1,72 +1,30 @@
-"""The planner's part of the installation's configuration file, validated once, at the start."""
+"""The planner's part of the installation's configuration file."""
 
-import os
-from pathlib import Path
+from pydantic import ConfigDict
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from dgdr_kube import settings as shared
+from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError, Switch
 
-CONFIG_ENV = "DGDR_CONFIG"
-CONFIG_PATH = "/etc/dgdr/config.yaml"
+__all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "Switch", "load", "parse"]
 
 
-class SettingsError(Exception):
-    """The configuration cannot be used; the text says what to change."""
-
-
-class _Section(BaseModel):
-    # The operator reads the same file; what it alone needs is none of our business.
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore"
-    )
-
-
-class Prometheus(_Section):
-    """Where metrics are, unless an SLAPlanner names its own."""
-
-    url: str = ""
-    scrape_interval_seconds: float = Field(default=5.0, gt=0)
-
-
-class HealthServer(_Section):
-    """Health and metrics over HTTP."""
-
-    port: int = Field(default=8080, ge=0, le=65535)
-
-
-class Settings(_Section):
+class Settings(Section):
     """What an installation can set."""
+
+    # The operator reads the same file; what it alone needs is none of our business.
+    model_config = ConfigDict(extra="ignore")
 
     namespaces: tuple[str, ...] = ()
     prometheus: Prometheus = Prometheus()
     health: HealthServer = HealthServer()
+    switch: Switch = Switch()
 
 
 def parse(text: str) -> Settings:
-    """Read settings from YAML.
-
-    Raises:
-        SettingsError: names the field, its value and what was expected.
-    """
-    try:
-        return Settings.model_validate(yaml.safe_load(text) or {})
-    except yaml.YAMLError as exc:
-        raise SettingsError(f"the configuration is not YAML: {exc}") from exc
-    except ValidationError as exc:
-        problems = "; ".join(
-            f"{'.'.join(map(str, error['loc']))}: {error['msg']} (got {error['input']!r})"
-            for error in exc.errors()
-        )
-        raise SettingsError(f"the configuration is invalid: {problems}") from exc
+    """Read settings from YAML; raises SettingsError."""
+    return shared.parse(Settings, text)
 
 
 def load() -> Settings:
     """Read the file that the chart mounts, or the one that DGDR_CONFIG names."""
-    path = Path(os.environ.get(CONFIG_ENV) or CONFIG_PATH)
-    try:
-        return parse(path.read_text())
-    except OSError as exc:
-        raise SettingsError(
-            f"cannot read the configuration {path}: {exc.strerror}; set {CONFIG_ENV} to its path"
-        ) from exc
+    return shared.load(Settings)

@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/dgdr-operator"
 GOLDEN = Path(__file__).with_name("golden")
 CASES = ("default", "namespaced", "nats")
-CRDS = "# Source: dgdr-operator/templates/crds.yaml"
+# Compared with their sources below; a golden of them would be a third copy.
+ELSEWHERE = tuple(
+    f"# Source: dgdr-operator/templates/{name}.yaml" for name in ("crds", "rules", "dashboard")
+)
 
 Manifest = dict[str, Any]
 
@@ -65,16 +68,16 @@ def named(documents: list[Manifest], kind: str, name: str) -> Manifest:
     return found
 
 
-def without_crds(text: str) -> str:
-    """Drop the CRDs: they are generated, and compared with their source below."""
-    return "---\n".join(part for part in text.split("---\n") if not part.startswith(CRDS))
+def reviewed(text: str) -> str:
+    """Drop what is generated, or compared with its source."""
+    return "---\n".join(part for part in text.split("---\n") if not part.startswith(ELSEWHERE))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_chart_renders_as_reviewed(helm: Path, case: str) -> None:
     ran = template(helm, *values_of(case))
     assert ran.returncode == 0, ran.stderr
-    text, golden = without_crds(ran.stdout), GOLDEN / f"chart-{case}.yaml"
+    text, golden = reviewed(ran.stdout), GOLDEN / f"chart-{case}.yaml"
     if os.environ.get("DGDR_WRITE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text()
@@ -121,6 +124,10 @@ def test_whole_numbers_of_a_schema_stay_whole(helm: Path) -> None:
         pytest.param("dataPlane.eventPlane=nats", "/dataPlane/natsUrl", id="NATS without a URL"),
         pytest.param("dataPlane.discovery=etcd", "/dataPlane/etcdEndpoints", id="etcd without one"),
         pytest.param("prometheus.url=prometheus:9090", "/prometheus/url", id="no URL"),
+        pytest.param("prometheus.url=http://a:b@p", "/prometheus/url", id="a URL with a password"),
+        pytest.param("prometheus.url=http://p/?a=b", "/prometheus/url", id="a URL with a query"),
+        pytest.param("prometheus.parameters.query=x", "'query'", id="a query of one's own"),
+        pytest.param("prometheus.timeoutSeconds=0", "/prometheus/timeoutSeconds", id="no time"),
         pytest.param("health.port=80", "/health/port", id="a port for root only"),
         pytest.param("images.pullPolicy=Sometimes", "/images/pullPolicy", id="an unknown policy"),
         pytest.param("namespaces={Team_A}", "/namespaces/0", id="no namespace's name"),
@@ -167,10 +174,12 @@ def test_programs_run_with_the_least_that_a_pod_can_have(helm: Path) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_both_programs_understand_the_settings(helm: Path, case: str) -> None:
     from dgdr_operator import settings
+    from dgdr_planner import settings as planner_settings
 
     documents = rendered(helm, *values_of(case))
     (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
     assert settings.parse(config["data"]["config.yaml"]).mode == "standalone"
+    assert planner_settings.parse(config["data"]["config.yaml"]).prometheus.url
 
 
 def rules(documents: list[Manifest], role: str) -> list[Manifest]:
@@ -187,6 +196,48 @@ def test_no_right_is_a_wildcard_and_no_secret_can_be_read(helm: Path, role: str)
         assert "secrets" not in rule["resources"]
         assert "escalate" not in rule["verbs"]
         assert "impersonate" not in rule["verbs"]
+
+
+def test_tenants_secrets_can_be_read_by_their_names_only(helm: Path) -> None:
+    documents = rendered(helm, "--set", "prometheus.tenantSecrets={dgdr-prometheus}")
+    held = [
+        rule for rule in rules(documents, "dgdr-operator-planner") if "secrets" in rule["resources"]
+    ]
+    assert held == [
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["dgdr-prometheus"],
+            "verbs": ["get"],
+        }
+    ]
+
+
+def test_the_planner_alone_gets_the_credentials_of_prometheus(helm: Path) -> None:
+    from dgdr_planner import settings
+
+    documents = rendered(helm, "--set", "prometheus.credentialsSecret=prometheus-token")
+    mounting = [pod for pod in pods(documents) if "prometheus-token" in json.dumps(pod)]
+    assert [pod["containers"][0]["name"] for pod in mounting] == ["planner"]
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    folder = settings.parse(config["data"]["config.yaml"]).prometheus.credentials_directory
+    mounts = {m["name"]: m["mountPath"] for m in mounting[0]["containers"][0]["volumeMounts"]}
+    assert mounts["prometheus"] == folder
+
+
+def test_both_kinds_of_prometheus_get_the_same_rules(helm: Path) -> None:
+    documents = rendered(helm, "--set", "metrics.rules.prometheusRule=true")
+    source = yaml.safe_load((CHART / "monitoring/rules.yaml").read_text())
+    plain = named(documents, "ConfigMap", "dgdr-operator-rules")["data"]["dgdr-rules.yaml"]
+    assert yaml.safe_load(plain) == source
+    assert named(documents, "PrometheusRule", "dgdr-operator")["spec"] == source
+
+
+def test_the_dashboard_is_the_one_that_is_tested(helm: Path) -> None:
+    found = named(rendered(helm), "ConfigMap", "dgdr-operator-dashboard")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    source = json.loads((CHART / "monitoring/dashboard.json").read_text())
+    assert json.loads(found["data"]["dgdr-planner.json"]) == source
 
 
 def test_the_operator_holds_what_it_grants_to_dynamo(helm: Path) -> None:
@@ -211,8 +262,41 @@ def test_rights_of_a_namespaced_install_end_at_its_namespaces(helm: Path) -> Non
         "nodes",
         "customresourcedefinitions",
     }
-    bound = {d["metadata"]["namespace"] for d in documents if d["kind"] == "RoleBinding"}
-    assert bound == {"team-a", "team-b"}
+    bindings = [d for d in documents if d["kind"] == "RoleBinding"]
+    own = [d for d in bindings if d["metadata"]["namespace"] == "dgdr-system"]
+    assert [d["roleRef"]["name"] for d in own] == ["dgdr-operator-planner-switch"]
+    assert {d["metadata"]["namespace"] for d in bindings} == {"team-a", "team-b", "dgdr-system"}
+
+
+def test_the_switch_that_stops_planners_is_all_they_read_beside_it(helm: Path) -> None:
+    switch = named(rendered(helm), "Role", "dgdr-operator-planner-switch")
+    assert switch["metadata"]["namespace"] == "dgdr-system"
+    assert switch["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["dgdr-planner-switch"],
+            "verbs": ["get"],
+        }
+    ]
+
+
+def test_planners_may_write_numbers_and_reports_and_nothing_else(helm: Path) -> None:
+    writes = {
+        (resource, verb)
+        for rule in rules(rendered(helm), "dgdr-operator-planner")
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if verb not in ("get", "list", "watch")
+    }
+    assert writes == {
+        ("slaplanners/status", "patch"),
+        ("gpubudgets/status", "patch"),
+        ("dynamographdeployments", "patch"),
+        ("dynamographdeploymentscalingadapters/scale", "patch"),
+        ("events", "create"),
+        ("events", "patch"),
+    }
 
 
 def test_the_demos_prometheus_scrapes_what_the_chart_says(helm: Path) -> None:

@@ -48,6 +48,7 @@ class Stage:
             "namespaces": [NAMESPACE],
             "prometheus": {"url": self.prometheus.url, "scrapeIntervalSeconds": 1},
             "health": {"port": 0},
+            "switch": {"namespace": NAMESPACE},
         }
         config = self.folder / "config.yaml"
         config.write_text(yaml.safe_dump(settings))
@@ -86,6 +87,9 @@ class Stage:
         prefill = self.get("dgdsa", f"{DGD_NAME}-prefill")
         decode = self.get("dgdsa", f"{DGD_NAME}-decode")
         return prefill["spec"]["replicas"], decode["spec"]["replicas"]
+
+    def replicas_of_prefill(self) -> int:
+        return int(self.get("dgdsa", f"{DGD_NAME}-prefill")["spec"]["replicas"])
 
     def condition(self, type_: str) -> tuple[str, str]:
         for held in self.planner().get("status", {}).get("conditions", []):
@@ -199,6 +203,37 @@ def test_a_suspended_planner_stands_still_and_goes_on(stage: Stage) -> None:
     stage.until("prefill has 3", lambda: stage.replicas()[0] == 3)
 
 
+def test_a_shared_budget_holds_and_shows_who_has_what(stage: Stage) -> None:
+    members = [{"planner": DGD_NAME, "minGpus": 4}]
+    stage.apply(
+        sla_planner(interval="5s", behavior=QUICK, budget={"ref": "team"}),
+        {
+            "apiVersion": "dgdr.dev/v1alpha1",
+            "kind": "GPUBudget",
+            "metadata": {"name": "team", "namespace": NAMESPACE},
+            "spec": {"gpus": 20, "members": members},
+        },
+    )
+
+    def held() -> int:
+        status = stage.get("gpubudget", "team").get("status") or {}
+        return int(sum(one["reservedGpus"] for one in status.get("holdings", [])))
+
+    stage.until("it says what it holds", lambda: held() > 0)
+    assert held() == 2 * sum(stage.replicas()) <= 20
+    stage.until("it is feasible", lambda: stage.condition("BudgetFeasible")[0] == "True")
+    stage.apply(sla_planner(interval="5s", behavior=QUICK))
+
+
+def test_one_switch_stops_all_planners(stage: Stage) -> None:
+    stage.cluster.kubectl(
+        "create", "configmap", "dgdr-planner-switch", "-n", NAMESPACE, "--from-literal=stop=true"
+    )
+    stage.until("it stops", lambda: stage.condition("Ready") == ("False", "Stopped"))
+    stage.cluster.kubectl("delete", "configmap", "dgdr-planner-switch", "-n", NAMESPACE)
+    stage.until("it goes on", lambda: stage.condition("Ready") == ("True", "Planning"))
+
+
 def test_an_adapter_that_is_gone_makes_the_deployment_the_place_to_write(stage: Stage) -> None:
     stage.cluster.kubectl("delete", "dgdsa", f"{DGD_NAME}-decode", "-n", NAMESPACE)
     stage.until("decode has 2 in the deployment", lambda: _replicas_of(stage, "decode") == 2)
@@ -206,6 +241,14 @@ def test_an_adapter_that_is_gone_makes_the_deployment_the_place_to_write(stage: 
     owned = json.dumps([e["fieldsV1"] for e in entries if e["manager"] == "dgdr-planner"])
     assert "f:replicas" in owned
     assert "f:podTemplate" not in owned
+
+
+def test_a_number_that_a_person_sets_is_left_alone(stage: Stage) -> None:
+    stage.cluster.kubectl("scale", "dgdsa", f"{DGD_NAME}-prefill", "-n", NAMESPACE, "--replicas=5")
+    edited = ("True", "HandEdited")
+    stage.until("it yields", lambda: stage.condition("ScalingLimited") == edited)
+    with pytest.raises(AssertionError, match="not within 12 s"):
+        until(lambda: stage.replicas_of_prefill() != 5, 12, "a change")
 
 
 def test_sigterm_ends_it_in_good_order(stage: Stage) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
+from dgdr_planner.core.endpoint import Endpoint
 from dgdr_planner.core.measure import measure
 from dgdr_planner.core.observation import Idle, LoadSeen, Unknown, Value, number
-from dgdr_planner.core.snapshot import graph_key
+from dgdr_planner.core.snapshot import NoSnapshot, graph_key
 from support.live_metrics import Frontend, LivePrometheus, prometheus, served
 
 pytestmark = pytest.mark.integration
@@ -28,10 +29,12 @@ class Scene:
     second: Frontend
     other: Frontend
     prometheus: LivePrometheus
-    metrics: PrometheusMetrics
 
     async def load(self, dynamo_namespace: str = "demo-q-dgd", frontends: int = 2) -> LoadSeen:
-        snapshot = await self.metrics.snapshot(self.prometheus.url, WINDOW_S)
+        # A new question each time: these tests look faster than planners do.
+        metrics = PrometheusMetrics()
+        snapshot = await metrics.snapshot(Endpoint(url=self.prometheus.url), WINDOW_S)
+        await metrics.close()
         graph = graph_key("demo", dynamo_namespace)
         return measure(snapshot, graph, WINDOW_S, "model", frontends)
 
@@ -76,9 +79,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         }
         folder: Path = tmp_path_factory.mktemp("prometheus")
         with prometheus(folder, targets, SCRAPE_S) as server:
-            metrics = PrometheusMetrics(shared_for_s=0.0, timeout_s=5.0)
-            yield Scene(first, second, other, server, metrics)
-            metrics.close()
+            yield Scene(first, second, other, server)
 
 
 async def test_a_silent_graph_is_idle_and_a_strange_one_is_unknown(scene: Scene) -> None:
@@ -108,6 +109,28 @@ async def test_load_is_read_from_its_first_requests_on(scene: Scene) -> None:
     assert number(seen.ttft_ms) == pytest.approx(250, rel=0.01)
     assert number(seen.itl_ms) == pytest.approx(19, rel=0.01)
     assert seen.frontends == 2
+    assert number(seen.quantiles["ttft_p50"]) == pytest.approx(125, rel=0.01)
+    assert number(seen.quantiles["itl_p99"]) == pytest.approx(19 * 1.97, rel=0.01)
+
+
+async def test_the_past_is_restored_by_a_range_query(scene: Scene) -> None:
+    await scene.load_when(10, Value)
+    await asyncio.sleep(2 * WINDOW_S)
+    metrics = PrometheusMetrics()
+    graph = graph_key("demo", "demo-q-dgd")
+    endpoint = Endpoint(url=scene.prometheus.url)
+    past = await metrics.history(endpoint, graph, WINDOW_S, 100, SCRAPE_S)
+    strange = await metrics.history(endpoint, graph_key("demo", "demo-x"), WINDOW_S, 100, SCRAPE_S)
+    await metrics.close()
+    assert strange == ()
+    assert not isinstance(past, NoSnapshot)
+    newest = past[-1]
+    assert abs(newest.at_s - time.time()) < WINDOW_S
+    assert newest.rate_per_s == pytest.approx(33.3, rel=0.25)
+    assert newest.isl == pytest.approx(2128, rel=0.1)
+    assert newest.osl == pytest.approx(128, rel=0.05)
+    assert len(past) >= 2
+    assert past[-1].at_s - past[-2].at_s == pytest.approx(WINDOW_S)
 
 
 async def test_the_end_of_the_load_is_idleness(scene: Scene) -> None:

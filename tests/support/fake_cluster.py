@@ -22,6 +22,7 @@ from dgdr_kube.kinds import (
     DGD,
     DGDR,
     DGDSA,
+    GPU_BUDGET,
     JOB,
     NODE,
     POD,
@@ -35,7 +36,9 @@ from dgdr_kube.ports import Event, Manifest, Manifests
 from .field_sets import Path, leaves, merge_patched, merged, value_at, without
 
 Address = tuple[Kind, str | None, str]
-WITH_STATUS = frozenset({DGDR, DGD, DGDSA, SLA_PLANNER, DEPLOYMENT, JOB, POD, PVC, NODE, CRD})
+WITH_STATUS = frozenset(
+    {DGDR, DGD, DGDSA, SLA_PLANNER, GPU_BUDGET, DEPLOYMENT, JOB, POD, PVC, NODE, CRD}
+)
 # Set by the server or naming the object: nobody owns them.
 _UNOWNED = {
     "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "selfLink",
@@ -186,10 +189,17 @@ class FakeCluster:
         return copy.deepcopy(stored.manifest)
 
     async def patch_status(
-        self, kind: Kind, namespace: str | None, name: str, status: Manifest, manager: str
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        status: Manifest,
+        manager: str,
+        resource_version: str | None = None,
     ) -> Manifest:
         self._check("patch_status", kind)
         stored = self._must(kind, namespace, name)
+        _check_version(stored.manifest, resource_version)
         changes = {"status": copy.deepcopy(status)}
         self._update(stored, merge_patched(stored.manifest, changes), manager, "patch_status")
         return copy.deepcopy(stored.manifest)

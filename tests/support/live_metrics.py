@@ -5,10 +5,11 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -16,6 +17,14 @@ import yaml
 
 from dgdr_planner.core import queries
 from hack.cluster.tools import PROMETHEUS, ensure
+
+
+class Page(Protocol):
+    """Something that Prometheus scrapes."""
+
+    def page(self) -> str:
+        """The page as it is now."""
+        ...
 
 
 @dataclass
@@ -36,6 +45,7 @@ class Frontend:
     clock: float = field(default_factory=time.monotonic)
     started: float = 0.0
     done: float = 0.0
+    mangled: Callable[[str], str] = lambda page: page
 
     def page(self) -> str:
         """The page that Prometheus scrapes."""
@@ -50,7 +60,20 @@ class Frontend:
             for name, mean in self._means().items():
                 lines.append(f'{name}_sum{{model="{self.model}"}} {self.done * mean}')
                 lines.append(f'{name}_count{{model="{self.model}"}} {self.done}')
-        return "\n".join(lines) + "\n"
+                lines += self._buckets(name, mean)
+        return self.mangled("\n".join(lines) + "\n")
+
+    def restart(self) -> None:
+        """Be a new process: what was inside is lost."""
+        self.started = self.done = 0.0
+
+    def _buckets(self, name: str, mean: float) -> list[str]:
+        """Half of the requests up to half the mean, all up to twice the mean."""
+        bounds = {f"{mean / 2:g}": self.done / 2, f"{2 * mean:g}": self.done, "+Inf": self.done}
+        return [
+            f'{name}_bucket{{model="{self.model}",le="{bound}"}} {observed}'
+            for bound, observed in bounds.items()
+        ]
 
     def _means(self) -> dict[str, float]:
         return {
@@ -72,8 +95,8 @@ class Frontend:
 
 
 @contextlib.contextmanager
-def served(frontend: Frontend, host: str = "127.0.0.1") -> Iterator[str]:
-    """Serve a frontend's page; gives its address."""
+def served(frontend: Page, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve a page of metrics; gives its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -82,12 +105,13 @@ def served(frontend: Frontend, host: str = "127.0.0.1") -> Iterator[str]:
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(page)))
             self.end_headers()
-            self.wfile.write(page)
+            with contextlib.suppress(ConnectionError):  # whoever asked has given up
+                self.wfile.write(page)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer((host, 0), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -140,23 +164,36 @@ class LivePrometheus:
 
 @contextlib.contextmanager
 def prometheus(
-    folder: Path, targets: dict[str, dict[str, str]], scrape_interval_s: float
+    folder: Path,
+    targets: dict[str, dict[str, str]],
+    scrape_interval_s: float,
+    jobs: Sequence[dict[str, Any]] = (),
+    rule_files: Sequence[str] = (),
 ) -> Iterator[LivePrometheus]:
-    """Scrape these addresses, each with its labels, as the chart's relabelling gives them."""
+    """Scrape these addresses, each with its labels, as the chart's relabelling gives them.
+
+    ``jobs`` are further ``scrape_configs``.
+    """
     interval = f"{round(scrape_interval_s * 1000)}ms"
     config = {
-        "global": {"scrape_interval": interval, "scrape_timeout": interval},
+        "global": {
+            "scrape_interval": interval,
+            "scrape_timeout": interval,
+            "evaluation_interval": interval,
+        },
+        "rule_files": list(rule_files),
         "scrape_configs": [
             {
                 "job_name": "dynamo",
                 "static_configs": [
                     {"targets": [address], "labels": labels} for address, labels in targets.items()
                 ],
-            }
+            },
+            *jobs,
         ],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
-    server = LivePrometheus(folder, _free_port())
+    server = LivePrometheus(folder, free_port())
     try:
         server.start()
         yield server
@@ -172,7 +209,7 @@ def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.2)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]

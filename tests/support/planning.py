@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner import PrometheusSource
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Percentile, Targets
 from dgdr_planner.core import queries
+from dgdr_planner.core.endpoint import Endpoint
+from dgdr_planner.core.forecast import Demand, Forecast, Sample
 from dgdr_planner.core.observation import (
     Idle,
     LoadSeen,
@@ -17,10 +20,11 @@ from dgdr_planner.core.observation import (
     Observation,
     RoleSeen,
     TargetSeen,
+    Unknown,
     Value,
 )
 from dgdr_planner.core.policy import Limits, Policy
-from dgdr_planner.core.snapshot import NoSnapshot, Snapshot, read
+from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, Snapshot, read
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAMESPACE = "demo"
@@ -54,7 +58,27 @@ POLICY = Policy(
     interval_s=15,
     stabilization_s=60,
     max_step_down=8,
+    forecast_model="LastValue",
+    quantile=0.5,
 )
+
+
+class Exactly:
+    """Forecasts what was last seen, no more and no less: for tests of all that comes after."""
+
+    def forecast(
+        self, demand: Demand, horizon_s: float, quantile: float, model: str
+    ) -> Forecast | Unknown:
+        rows = demand.recent
+        known = [(isl, osl) for _, _, _, isl, osl in rows.tolist() if isl == isl]
+        rate = float(rows[-1][2])
+        if rate > 0 and not known:
+            return Unknown("NothingFinished", "no request has finished")
+        isl, osl = known[-1] if known else (None, None)
+        return Forecast(rate_per_s=rate, isl=isl, osl=osl, horizon_s=horizon_s)
+
+
+EXACTLY = Exactly()
 
 
 def at(seconds: float) -> datetime:
@@ -72,12 +96,21 @@ def role(which: Role, replicas: int, ready: int | None = None) -> RoleSeen:
     )
 
 
-def target(prefill: int = 1, decode: int = 1) -> TargetSeen:
+def target(prefill: int = 1, decode: int = 1, **changes: Any) -> TargetSeen:
+    """A deployment; keywords change both roles."""
+    return _target(*(replace(one, **changes) for one in _roles(prefill, decode)))
+
+
+def _roles(prefill: int, decode: int) -> tuple[RoleSeen, RoleSeen]:
+    return role(Role.PREFILL, prefill), role(Role.DECODE, decode)
+
+
+def _target(*roles: RoleSeen) -> TargetSeen:
     return TargetSeen(
         namespace=NAMESPACE,
         name=DGD_NAME,
         model=MODEL,
-        roles=(role(Role.PREFILL, prefill), role(Role.DECODE, decode)),
+        roles=roles,
         frontends=1,
     )
 
@@ -191,6 +224,7 @@ def sla_planner(**spec: Any) -> dict[str, Any]:
             "profile": {"configMapRef": {"name": "curves"}},
             "roles": {"prefill": {"min": 1, "max": 8}, "decode": {"min": 1, "max": 8}},
             "interval": "15s",
+            "forecast": {"model": "LastValue", "quantile": 0.5},
             "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60, "maxStep": 8}},
             **spec,
         },
@@ -270,11 +304,32 @@ class FakeMetrics:
 
     def __init__(self) -> None:
         self.rate_per_s: float | None = 0.0
+        self.past: tuple[Sample, ...] | NoSnapshot = ()
+        self.pasts_asked = 0
         self.asked: list[tuple[str, float]] = []
 
-    async def snapshot(self, url: str, window_s: float) -> Snapshot | NoSnapshot:
-        self.asked.append((url, window_s))
+    async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
+        self.asked.append((endpoint.url, window_s))
         if self.rate_per_s is None:
             return NoSnapshot("PrometheusUnreachable", "Prometheus cannot be reached")
         scrapes = tuple(1000.0 - window_s + 3 + 5 * step for step in range(int(window_s / 5)))
         return read(frontend(scrapes, rate_per_s=self.rate_per_s), at_s=1000.0, window_s=window_s)
+
+    async def history(
+        self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
+    ) -> tuple[Sample, ...] | NoSnapshot:
+        self.pasts_asked += 1
+        return self.past
+
+
+class FakeEndpoints:
+    """The installation's Prometheus, unless a planner names its own; '' is none."""
+
+    def __init__(self, url: str = "http://prometheus:9090") -> None:
+        self.url = url
+
+    async def endpoint(
+        self, namespace: str, source: PrometheusSource | None
+    ) -> Endpoint | NoSnapshot:
+        url = source.url if source else self.url
+        return Endpoint(url=url) if url else NoSnapshot("PrometheusMissing", "none is named")

@@ -111,7 +111,15 @@ spec:
           volumeMounts:
             - {name: config, mountPath: /etc/dgdr, readOnly: true}
             - {name: tmp, mountPath: /tmp}
+            {{- if and (eq .component "planner") .root.Values.prometheus.credentialsSecret }}
+            - {name: prometheus, mountPath: /etc/dgdr-prometheus, readOnly: true}
+            {{- end }}
       volumes:
+        {{- if and (eq .component "planner") .root.Values.prometheus.credentialsSecret }}
+        # Optional: without it planners say so in a condition, instead of not being there.
+        - name: prometheus
+          secret: {secretName: {{ .root.Values.prometheus.credentialsSecret }}, optional: true}
+        {{- end }}
         - name: config
           configMap: {name: {{ include "dgdr-operator.fullname" .root }}}
         - name: tmp
@@ -153,10 +161,16 @@ dataPlane:
 prometheus:
   url: {{ .Values.prometheus.url | quote }}
   scrapeIntervalSeconds: {{ .Values.prometheus.scrapeIntervalSeconds }}
+  timeoutSeconds: {{ .Values.prometheus.timeoutSeconds }}
+  parameters: {{ toJson .Values.prometheus.parameters }}
+  tokenFile: {{ .Values.prometheus.tokenFile | quote }}
+  credentialsDirectory: {{ ternary "/etc/dgdr-prometheus" "" (ne .Values.prometheus.credentialsSecret "") | quote }}
 profiling:
   clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling
 health:
   port: {{ .Values.health.port }}
+switch:
+  namespace: {{ .Release.Namespace }}
 {{- end -}}
 
 {{/*

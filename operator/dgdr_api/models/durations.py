@@ -41,12 +41,21 @@ Duration = Annotated[
 """A length of time; ``duration_s`` reads it."""
 
 
-def duration_of_at_least(shortest: str, message: str) -> dict[str, JsonValue]:
-    """Return the schema extension of a duration that has a lower limit."""
-    return extension(
-        DURATION_RULE,
+def duration_of_at_least(
+    shortest: str, message: str, longest: str | None = None
+) -> dict[str, JsonValue]:
+    """Return the schema extension of a duration that has a lower limit, and perhaps an upper."""
+    written = f"!({DURATION_RULE.expression})"
+    rules = [
         CelRule(
-            expression=f"!({DURATION_RULE.expression}) || duration(self) >= duration('{shortest}')",
-            message=message,
-        ),
-    )
+            expression=f"{written} || duration(self) >= duration('{shortest}')", message=message
+        )
+    ]
+    if longest is not None:
+        rules.append(
+            CelRule(
+                expression=f"{written} || duration(self) <= duration('{longest}')",
+                message=f"is longer than {longest}",
+            )
+        )
+    return extension(DURATION_RULE, *rules)

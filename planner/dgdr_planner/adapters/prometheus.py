@@ -1,108 +1,199 @@
 """Samples from Prometheus, read once for all planners that ask at the same time."""
 
 import asyncio
-import logging
+import math
+import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from functools import partial
+from typing import NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
-import requests
-from prometheus_api_client import PrometheusConnect
-from prometheus_api_client.exceptions import PrometheusApiClientException
-from urllib3.util.retry import Retry
-
+from dgdr_planner.adapters.prometheus_http import (
+    MOST_BYTES,
+    Server,
+    Told,
+    cause_of,
+    untold,
+)
+from dgdr_planner.adapters.prometheus_session import tls_context
 from dgdr_planner.core import queries
-from dgdr_planner.core.snapshot import NoSnapshot, Snapshot, read
+from dgdr_planner.core.endpoint import Endpoint
+from dgdr_planner.core.forecast import Sample
+from dgdr_planner.core.history import MOST_WINDOWS, past_windows
+from dgdr_planner.core.snapshot import (
+    GraphKey,
+    Histograms,
+    NoSnapshot,
+    Snapshot,
+    read,
+    read_histograms,
+    spellings,
+)
 
-log = logging.getLogger(__name__)
-
-TIMEOUT_S = 10.0
 # Planners whose turn comes within this time look at the same samples; scrapes are no closer.
 SHARED_FOR_S = 5.0
-# Slow servers keep threads busy until they time out; other servers must not wait for that.
-THREADS = 16
+# Of a window, so that no planner sees the same samples at two ticks: windows are an interval long
+# at least, and four scrapes.
+SHARED_SHARE = 0.2
+# Enough for those who asked meanwhile, short enough to be over at the next tick.
+FAILURE_SHARED_FOR_S = 1.0
+# Histories of a thousand planners after a restart, without keeping a Prometheus from its work.
+HISTORIES_AT_ONCE = 4
+# A client blocks its thread until there is an answer. They are each endpoint's own: nobody waits
+# for another one's. Histories leave half of them to snapshots.
+THREADS = 2 * HISTORIES_AT_ONCE
+# For so long after a failure nobody waits for a history: planners hold without one.
+FAILURE_KNOWN_FOR_S = 60.0
 
-_Shared = tuple[float, asyncio.Task[Snapshot | NoSnapshot]]
+A = TypeVar("A")
+Question = Callable[[Server], Awaitable[A]]
+
+
+class _Asked(NamedTuple):
+    endpoint: Endpoint
+    window_s: float
 
 
 class PrometheusMetrics:
-    """Implements ``ports.Metrics``; the client library blocks, so it runs in threads."""
+    """Implements ``ports.Metrics``."""
 
     def __init__(
         self,
         namespaces: Sequence[str] = (),
-        timeout_s: float = TIMEOUT_S,
         shared_for_s: float = SHARED_FOR_S,
-        clock: Callable[[], float] = time.monotonic,
+        most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.time,
+        told: Told = untold,
     ) -> None:
         self._namespaces = tuple(namespaces)
-        self._timeout_s = timeout_s
         self._shared_for_s = shared_for_s
+        self._most_bytes = most_bytes
         self._clock = clock
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="prometheus")
-        self._shared: dict[tuple[str, float], _Shared] = {}
+        self._told = told
+        self._shared: dict[_Asked, asyncio.Task[Snapshot | NoSnapshot]] = {}
+        self._histories: WeakValueDictionary[Endpoint, asyncio.Semaphore] = WeakValueDictionary()
+        self._threads: WeakValueDictionary[Endpoint, ThreadPoolExecutor] = WeakValueDictionary()
+        self._failures: dict[Endpoint, NoSnapshot] = {}
 
-    async def snapshot(self, url: str, window_s: float) -> Snapshot | NoSnapshot:
+    async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
         """Return the samples of the window, at most a few seconds old."""
-        key = (url, window_s)
-        known = self._shared.get(key)
-        if known is None or (self._clock() - known[0] > self._shared_for_s and known[1].done()):
-            known = (self._clock(), asyncio.create_task(self._ask(url, window_s)))
-            self._shared[key] = known
+        asked = _Asked(endpoint, window_s)
+        task = self._shared.get(asked)
+        if task is None:
+            began_s = asyncio.get_running_loop().time()
+            task = asyncio.create_task(self._ask(endpoint, partial(self._samples, window_s)))
+            self._shared[asked] = task
+            task.add_done_callback(partial(self._keep, asked, began_s))
         # Shielded: a planner that gives up must not take the answer away from the others.
-        return await asyncio.shield(known[1])
+        return await asyncio.shield(task)
 
-    def close(self) -> None:
-        """Let go of the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    async def history(
+        self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
+    ) -> tuple[Sample, ...] | NoSnapshot:
+        """Return the last windows of one deployment that Prometheus remembers, dated by our clock.
 
-    async def _ask(self, url: str, window_s: float) -> Snapshot | NoSnapshot:
+        Empty where it remembers none. A Prometheus that has just failed is not asked: what is
+        worth a tick is worth no wait for a time-out.
+        """
+        most = min(windows, MOST_WINDOWS)
+        question = partial(self._past, graph, window_s, most, scrape_s)
+        turns = self._histories.setdefault(endpoint, asyncio.Semaphore(HISTORIES_AT_ONCE))
+        async with turns:
+            known = self._failures.get(endpoint)
+            return await self._ask(endpoint, question) if known is None else known
+
+    def held(self) -> int:
+        """How many snapshots are kept, or asked for, now."""
+        return len(self._shared)
+
+    async def close(self) -> None:
+        """End the questions that are still open."""
+        tasks = tuple(self._shared.values())
+        self._shared.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _keep(self, asked: _Asked, began_s: float, task: "asyncio.Task[object]") -> None:
+        """Keep samples while they are fresh, and a failure for a moment, counted from its end."""
         loop = asyncio.get_running_loop()
-        asked = loop.run_in_executor(self._threads, self._fetch, url, window_s)
-        try:
-            # The client's own timeout is between two bytes, not for the whole answer.
-            async with asyncio.timeout(2 * self._timeout_s):
-                return await asked
-        except TimeoutError:
-            cause = f"Prometheus at {_shown(url)} did not answer within {2 * self._timeout_s:g} s"
-            return NoSnapshot("PrometheusTimeout", cause)
+        good = not task.cancelled() and task.exception() is None
+        if good and isinstance(task.result(), Snapshot):
+            until_s = began_s + min(self._shared_for_s, SHARED_SHARE * asked.window_s)
+        else:
+            until_s = loop.time() + FAILURE_SHARED_FOR_S
+        loop.call_at(until_s, self._forget, asked, task)
 
-    def _fetch(self, url: str, window_s: float) -> Snapshot | NoSnapshot:
-        """Ask in this thread; every way to fail becomes a cause."""
-        try:
-            return self._query(url, window_s)
-        except requests.Timeout:
-            cause = f"did not answer within {self._timeout_s:g} s"
-            return NoSnapshot("PrometheusTimeout", f"Prometheus at {_shown(url)} {cause}")
-        except PrometheusApiClientException as exc:
-            cause = f"refused the query: {str(exc)[:200]}"
-            return NoSnapshot("PrometheusRefused", f"Prometheus at {_shown(url)} {cause}")
-        except (ValueError, KeyError, TypeError, IndexError) as exc:
-            # Also requests' error for an answer that is no JSON, such as a login page.
-            cause = f"answered something that is no query result ({type(exc).__name__})"
-            return NoSnapshot("PrometheusAnswerUnreadable", f"Prometheus at {_shown(url)} {cause}")
-        except (requests.RequestException, OSError) as exc:
-            cause = f"cannot be reached ({type(exc).__name__})"
-            return NoSnapshot("PrometheusUnreachable", f"Prometheus at {_shown(url)} {cause}")
+    def _forget(self, asked: _Asked, task: "asyncio.Task[object]") -> None:
+        if self._shared.get(asked) is task:
+            del self._shared[asked]
 
-    def _query(self, url: str, window_s: float) -> Snapshot:
-        with requests.Session() as session:
-            client = PrometheusConnect(
-                url=url.rstrip("/"),
-                session=session,
-                # read=False: a slow answer is then a time-out, not a lost connection.
-                retry=Retry(total=0, read=False),
-                timeout=self._timeout_s,
+    async def _ask(self, endpoint: Endpoint, question: Question[A]) -> A | NoSnapshot:
+        """Ask; every way to fail becomes a cause."""
+        try:
+            context = await asyncio.to_thread(tls_context, endpoint)
+        except (ssl.SSLError, OSError, ValueError) as exc:
+            cause = f"CA bundle, certificate or key cannot be used ({type(exc).__name__})"
+            return NoSnapshot(
+                "PrometheusCredentialsUnreadable", f"for Prometheus at {endpoint.shown} {cause}"
             )
-            # The clock first: samples that arrive in between are then not from the future by much.
-            clock: Any = client.custom_query(queries.SERVER_TIME.render())
-            result = client.custom_query(queries.frontend_samples(self._namespaces, window_s))
-            return read(result, at_s=float(clock[1]), window_s=window_s)
+        # Threads live as long as somebody asks: the dictionary does not keep them.
+        threads = self._threads.setdefault(endpoint, ThreadPoolExecutor(THREADS, "prometheus"))
+        try:
+            answer = await question(
+                Server(endpoint, context, threads, self._most_bytes, self._told)
+            )
+        except Exception as exc:
+            return self._failed(endpoint, cause_of(endpoint, exc))
+        self._failures.pop(endpoint, None)
+        return answer
+
+    def _failed(self, endpoint: Endpoint, cause: NoSnapshot) -> NoSnapshot:
+        self._failures[endpoint] = cause
+        loop = asyncio.get_running_loop()
+        loop.call_later(FAILURE_KNOWN_FOR_S, self._forgive, endpoint, cause)
+        return cause
+
+    def _forgive(self, endpoint: Endpoint, cause: NoSnapshot) -> None:
+        if self._failures.get(endpoint) is cause:
+            del self._failures[endpoint]
+
+    async def _samples(self, window_s: float, server: Server) -> Snapshot:
+        """Ask at one moment, by Prometheus's own clock, for samples and histograms."""
+        at_s = await _server_time(server)
+        samples, histograms = await asyncio.gather(
+            server.query(queries.frontend_samples(self._namespaces, window_s), at_s),
+            self._histograms(window_s, at_s, server),
+        )
+        return await asyncio.to_thread(read, samples, at_s, window_s, histograms)
+
+    async def _histograms(
+        self, window_s: float, at_s: float, server: Server
+    ) -> Histograms | NoSnapshot:
+        """Percentiles are worth less than the load: without them there are samples all the same."""
+        query = queries.buckets(self._namespaces, window_s)
+        try:
+            result = await server.query(query, at_s)
+            return await asyncio.to_thread(read_histograms, result)
+        except Exception as exc:
+            return cause_of(server.endpoint, exc)
+
+    async def _past(
+        self, graph: GraphKey, window_s: float, windows: int, scrape_s: float, server: Server
+    ) -> tuple[Sample, ...]:
+        now_s = await _server_time(server)
+        ahead_s = now_s - self._clock()
+        query = queries.past_load(
+            graph.namespace, spellings(graph.dynamo_namespace), window_s, scrape_s
+        )
+        end_s = math.floor(now_s)
+        start_s = end_s - round((windows - 1) * window_s)
+        result = await server.query_range(query, start_s, end_s, window_s)
+        return await asyncio.to_thread(past_windows, result, window_s, ahead_s)
 
 
-def _shown(url: str) -> str:
-    """Return a URL without credentials."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+async def _server_time(server: Server) -> float:
+    result = await server.query(queries.SERVER_TIME.render())
+    return float(result[1])

@@ -5,14 +5,14 @@ import logging
 from collections.abc import Sequence
 
 from dgdr_api.graph import Role
-from dgdr_api.names import FieldManager, component_name
+from dgdr_api.names import FieldManager, Label, component_name
 from dgdr_kube.errors import ClusterError, Conflict, NotFound
-from dgdr_kube.kinds import DGD, DGDSA
+from dgdr_kube.kinds import DGD, DGDSA, POD
 from dgdr_kube.ports import Cluster
 from dgdr_planner.core.decide import RolePlan
 from dgdr_planner.core.observation import TargetSeen, Trouble
 from dgdr_planner.core.status import Done
-from dgdr_planner.core.target import adapter_names, target_of, with_replicas
+from dgdr_planner.core.target import adapter_names, replicas_of, target_of, with_replicas
 
 log = logging.getLogger(__name__)
 
@@ -23,21 +23,26 @@ class ClusterTargets:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def observe(self, namespace: str, name: str) -> TargetSeen | Trouble:
-        """Return the replicas of both roles."""
+    async def observe(
+        self, namespace: str, name: str, roles: tuple[Role, ...], *, with_pods: bool = False
+    ) -> TargetSeen | Trouble:
+        """Return the replicas of these roles."""
         dgd = await self._cluster.get(DGD, namespace, name)
         if dgd is None:
             text = f"there is no DynamoGraphDeployment {name} in namespace {namespace}"
             return Trouble("TargetNotFound", text)
-        names = adapter_names(dgd)
+        names = adapter_names(dgd, roles)
         found = await asyncio.gather(*(self._cluster.get(DGDSA, namespace, n) for n in names))
         adapters = {name: one for name, one in zip(names, found, strict=True) if one is not None}
-        return target_of(dgd, adapters)
+        pods = None
+        if with_pods:
+            pods = await self._cluster.list(POD, namespace, {Label.GRAPH: name})
+        return target_of(dgd, adapters, roles, pods)
 
     async def scale(self, target: TargetSeen, changes: Sequence[RolePlan]) -> Done:
         """Write the adapters' scale subresource; the deployment itself where there is none."""
         # More first: capacity that is missing hurts, capacity that is left over only costs.
-        ordered = sorted(changes, key=lambda change: change.seen.replicas - change.replicas)
+        ordered = sorted(changes, key=lambda change: change.current - change.replicas)
         written: set[Role] = set()
         rest: list[RolePlan] = []
         try:
@@ -85,6 +90,9 @@ class ClusterTargets:
         if dgd is None:
             raise NotFound(f"DynamoGraphDeployment {target.name} is gone")
         replicas = {change.seen.component: change.replicas for change in changes}
+        expected = {change.seen.component: change.seen.replicas for change in changes}
+        if replicas_of(dgd, expected) != expected:
+            raise Conflict(f"somebody else changed the replicas of {target.name}")
         components = with_replicas(dgd, replicas)
         await self._cluster.patch(
             DGD,

@@ -5,51 +5,84 @@ knows no clock, and returns what happened together with what it must remember.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner import SizingPolicy
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.sizing import Answer, Workload, size_decode, size_prefill
-from dgdr_planner.core.forecast import Forecast, last_value
-from dgdr_planner.core.guards import History, Limit, guard
-from dgdr_planner.core.observation import Idle, Observation, RoleSeen, TargetSeen, Trouble, Unknown
-from dgdr_planner.core.policy import SCALED_ROLES, Policy
+from dgdr_perf.sizing import Answer
+from dgdr_planner.core import budget
+from dgdr_planner.core.classic_needs import classic_needs
+from dgdr_planner.core.edits import Edit
+from dgdr_planner.core.feedback import LEAST_RATIO
+from dgdr_planner.core.forecast import Demand, Forecast, Forecaster
+from dgdr_planner.core.guards import Guarded, History, Limit, guard
+from dgdr_planner.core.hysteresis import Advice, advise, noise
+from dgdr_planner.core.noted import corrections, noted, with_plan
+from dgdr_planner.core.observation import (
+    Idle,
+    Observation,
+    RoleSeen,
+    TargetSeen,
+    Trouble,
+    Unknown,
+    number,
+)
+from dgdr_planner.core.policy import Policy
+from dgdr_planner.core.shared_budget import Claim
+from dgdr_planner.core.sized import Sized, sized
+from dgdr_planner.core.state import State
+
+__all__ = ["Decision", "Plan", "RolePlan", "State", "decide"]
+
+_FORECASTER = Forecaster()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What one decision leaves for the next."""
+class Forecasts(Protocol):
+    """What looks ahead; see ``core.forecast.Forecaster``."""
 
-    histories: Mapping[Role, History] = field(default_factory=dict)
-    forecast: Forecast | None = None
+    def forecast(
+        self, demand: Demand, horizon_s: float, quantile: float, model: str
+    ) -> Forecast | Unknown:
+        """Return the load that starts to be served in ``horizon_s`` seconds."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolePlan:
     """One role: what is there, what the load needs, what to ask for.
 
-    ``answer`` is None where the lengths of requests were never seen, so that nothing was sized.
+    ``answer`` and ``need``, the replicas before rounding, are None where the lengths of requests
+    were never seen, so that nothing was sized. ``current`` is where the decision starts from: in
+    Shadow what it would have asked for before. ``edit`` is a number of somebody else's that is
+    left alone.
     """
 
     seen: RoleSeen
+    current: int
     answer: Answer | None
+    need: float | None
     needed: int
     replicas: int
     limit: Limit | None
+    ratio: float = LEAST_RATIO
+    edit: Edit | None = None
 
     @property
     def changes(self) -> bool:
         """Whether the number should change."""
-        return self.replicas != self.seen.replicas
+        return self.replicas != self.current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Replicas for the forecast load."""
+    """Replicas for the forecast load; ``share_gpus`` is None where nobody counts GPUs."""
 
     forecast: Forecast
     roles: tuple[RolePlan, ...]
+    share_gpus: int | None = None
 
     @property
     def changed(self) -> tuple[RolePlan, ...]:
@@ -59,10 +92,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to do now: a plan, or a reason to leave everything as it is."""
+    """What to do now: a plan, or a reason to leave everything as it is.
+
+    ``claim`` has to be in the shared budget before any replicas are written; None without one.
+    """
 
     outcome: Plan | Trouble
     state: State
+    claim: Claim | None = None
 
 
 def decide(
@@ -71,43 +108,32 @@ def decide(
     policy: Policy,
     state: State,
     now: datetime,
+    *,
+    forecaster: Forecasts = _FORECASTER,
 ) -> Decision:
     """Choose the replicas of all roles; what is not known changes nothing."""
-    ready = _ready(seen, profile, policy, state)
+    state = noted(state, seen, policy, now)
+    ready = _ready(seen, profile, policy, state, forecaster)
     if isinstance(ready, Trouble):
-        return Decision(outcome=ready, state=state)
-    plans = {}
-    histories = {}
-    for role in SCALED_ROLES:
-        there = ready.target.role(role)
-        answer = _answer(role, ready.profile, ready.forecast, policy)
-        limits = policy.limits[role]
-        needed = _needed(seen, answer, ready.forecast, there.replicas, limits.fewest)
-        history = state.histories.get(role, History())
-        guarded = guard(needed, there.replicas, limits, policy, history, now)
-        histories[role] = guarded.history
-        plans[role] = RolePlan(
-            seen=there,
-            answer=answer,
-            needed=needed,
-            replicas=guarded.replicas,
-            limit=guarded.limit,
-        )
-    plan = Plan(forecast=ready.forecast, roles=tuple(plans.values()))
-    return Decision(outcome=plan, state=State(histories=histories, forecast=ready.forecast))
-
-
-def _needed(
-    seen: Observation, answer: Answer | None, forecast: Forecast, current: int, fewest: int
-) -> int:
-    """Return the replicas that the load needs.
-
-    Only confirmed idleness needs none. Long answers may be in flight while nothing arrives: they
-    hold the replicas that serve them.
-    """
-    if isinstance(seen.load.rate_per_s, Idle):
-        return fewest
-    return answer.replicas if answer and forecast.rate_per_s > 0 else current
+        return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
+    ratios = corrections(state, seen.load, ready.profile, ready.forecast, policy, now)
+    state = replace(state, forecast=ready.forecast, ratios=ratios)
+    drafts = tuple(
+        _draft(ready.target.role(role), seen, ready, policy, state, now) for role in policy.roles
+    )
+    state = replace(
+        state,
+        histories={draft.role: draft.guarded.history for draft in drafts},
+        hovering={draft.role: draft.hovering for draft in drafts},
+    )
+    gpus = _budgeted(drafts, seen, policy, state)
+    if gpus.infeasible is not None:
+        outcome: Plan | Trouble = Trouble("BudgetInfeasible", gpus.infeasible)
+        return Decision(outcome=outcome, state=state, claim=gpus.claim)
+    roles = tuple(_planned(draft, gpus, state, policy) for draft in drafts)
+    state = with_plan(state, {role.seen.role: role.replicas for role in roles})
+    outcome = Plan(forecast=ready.forecast, roles=roles, share_gpus=gpus.share)
+    return Decision(outcome=outcome, state=state, claim=gpus.claim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,28 +141,177 @@ class _Ready:
     target: TargetSeen
     profile: EngineProfile
     forecast: Forecast
+    classic: Mapping[Role, int] | None = None
 
 
 def _ready(
-    seen: Observation, profile: EngineProfile | Trouble, policy: Policy, state: State
+    seen: Observation,
+    profile: EngineProfile | Trouble,
+    policy: Policy,
+    state: State,
+    forecaster: Forecasts,
 ) -> _Ready | Trouble:
+    if seen.hold is not None:
+        return seen.hold
     if policy.suspended:
         return Trouble("Suspended", "spec.suspend is true: replicas stay as they are")
     if isinstance(seen.target, Trouble):
         return seen.target
     if isinstance(profile, Trouble):
         return profile
-    forecast = last_value(seen.load, state.forecast)
+    if isinstance(seen.budget, Trouble):
+        return seen.budget
+    if isinstance(seen.load.rate_per_s, Unknown):
+        return Trouble(seen.load.rate_per_s.reason, seen.load.rate_per_s.cause)
+    forecast = _forecast(seen, policy, state, forecaster)
     if isinstance(forecast, Unknown):
         return Trouble(forecast.reason, forecast.cause)
-    return _Ready(seen.target, profile, forecast)
+    if policy.sizing is not SizingPolicy.CLASSIC or forecast.planned <= 0:
+        return _Ready(seen.target, profile, forecast)
+    classic = classic_needs(profile, forecast, seen.target, seen.load, policy)
+    if isinstance(classic, Trouble):
+        return classic
+    return _Ready(seen.target, profile, forecast, classic)
 
 
-def _answer(
-    role: Role, profile: EngineProfile, forecast: Forecast, policy: Policy
-) -> Answer | None:
-    if forecast.isl is None or forecast.osl is None:
+def _forecast(
+    seen: Observation, policy: Policy, state: State, forecaster: Forecasts
+) -> Forecast | Unknown:
+    """Look ahead by the time to start a replica and to decide once more.
+
+    While the target is idle nothing is planned for, whatever may come: quiet shrinks. And nobody
+    has to know how long requests are of which there is none.
+    """
+    horizon_s = state.starts.seconds + policy.interval_s
+    found = forecaster.forecast(state.demand, horizon_s, policy.quantile, policy.forecast_model)
+    rate = seen.load.rate_per_s
+    if isinstance(found, Unknown):
+        return found if number(rate) else Forecast(rate_per_s=0.0, horizon_s=horizon_s)
+    if isinstance(rate, Idle):
+        return replace(found, planned_rate_per_s=0.0, hold_rate_per_s=0.0)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """One role before GPUs are counted."""
+
+    seen: RoleSeen
+    current: int
+    sized: Sized | None
+    needed: int
+    guarded: Guarded
+    hovering: tuple[float, ...]
+    fewest: int
+
+    @property
+    def role(self) -> Role:
+        return self.seen.role
+
+
+def _draft(
+    there: RoleSeen, seen: Observation, ready: _Ready, policy: Policy, state: State, now: datetime
+) -> _Draft:
+    role, limits = there.role, policy.limits[there.role]
+    current = state.costs.replicas.get(role, there.replicas) if state.costs else there.replicas
+    ratio = state.ratios.get(role, LEAST_RATIO)
+    found = sized(role, ready.profile, ready.forecast, seen.load, policy, ratio)
+    hovering = state.hovering.get(role, ())
+    if ready.classic is not None:
+        advice = Advice(ready.classic[role])
+    else:
+        advice = _advice(seen, found, ready.forecast, current, limits.fewest, hovering)
+    history = state.histories.get(role, History())
+    return _Draft(
+        seen=there,
+        current=current,
+        sized=found,
+        needed=advice.replicas,
+        guarded=guard(advice.replicas, current, limits, policy, history, now),
+        hovering=advice.hovering,
+        fewest=limits.fewest,
+    )
+
+
+def _advice(
+    seen: Observation,
+    found: Sized | None,
+    forecast: Forecast,
+    current: int,
+    fewest: int,
+    hovering: tuple[float, ...],
+) -> Advice:
+    """Return the replicas that the load needs.
+
+    Only confirmed idleness needs none. Long answers may be in flight while nothing arrives: they
+    hold the replicas that serve them.
+    """
+    if isinstance(seen.load.rate_per_s, Idle):
+        return Advice(fewest)
+    if found is None or forecast.planned <= 0:
+        return Advice(current)
+    share = noise(forecast.planned * seen.load.window_s)
+    advice = advise(found.need, current, share, hovering)
+    waiting = number(seen.load.rate_per_s) == 0 and advice.replicas < current
+    return Advice(current) if waiting else advice
+
+
+def _budgeted(
+    drafts: tuple[_Draft, ...], seen: Observation, policy: Policy, state: State
+) -> budget.GpuPlan:
+    demands = tuple(_demand(draft, state, policy) for draft in drafts)
+    if policy.budget_gpus is not None:
+        return budget.plan_own(demands, policy.budget_gpus)
+    if seen.budget is not None and not isinstance(seen.budget, Trouble):
+        return budget.plan_shared(demands, seen.budget)
+    return budget.unlimited(demands)
+
+
+def _demand(draft: _Draft, state: State, policy: Policy) -> budget.RoleDemand:
+    asked = draft.guarded.replicas
+    return budget.RoleDemand(
+        role=draft.role,
+        gpus_each=draft.seen.gpus_per_replica,
+        replicas=draft.current,
+        held=draft.seen.held + draft.current - draft.seen.replicas,
+        fewest=draft.fewest,
+        asked=asked,
+        need=draft.sized.need.grow if draft.sized else float(asked),
+        rate_per_s=state.forecast.planned if state.forecast else 0.0,
+        fixed=not policy.shadow and draft.role in state.edits,
+    )
+
+
+def _planned(draft: _Draft, gpus: budget.GpuPlan, state: State, policy: Policy) -> RolePlan:
+    edit = None if policy.shadow else state.edits.get(draft.role)
+    return RolePlan(
+        seen=draft.seen,
+        current=draft.current,
+        answer=draft.sized.answer if draft.sized else None,
+        need=draft.sized.need.grow if draft.sized else None,
+        needed=draft.needed,
+        replicas=gpus.replicas[draft.role],
+        limit=_limit(draft, gpus, edit),
+        ratio=state.ratios.get(draft.role, LEAST_RATIO),
+        edit=edit,
+    )
+
+
+def _limit(draft: _Draft, gpus: budget.GpuPlan, edit: Edit | None) -> Limit | None:
+    """Return what counts most: what a person did, then GPUs, then what the policy says."""
+    if edit is not None:
+        return Limit.EDITED
+    if draft.role in gpus.short:
+        return Limit.BUDGET
+    return Limit.RELEASE if draft.role in gpus.waiting else draft.guarded.limit
+
+
+def _standing(seen: Observation, policy: Policy) -> Claim | None:
+    """Return what others must know of a planner that cannot change anything now."""
+    if not isinstance(seen.target, TargetSeen) or policy.budget_ref is None:
         return None
-    load = Workload(rate_per_s=forecast.rate_per_s, isl=forecast.isl, osl=forecast.osl)
-    size = size_prefill if role is Role.PREFILL else size_decode
-    return size(profile, load, policy.targets)
+    held = sum(role.held * role.gpus_per_replica for role in seen.target.roles)
+    fewest = sum(
+        policy.limits[role.role].fewest * role.gpus_per_replica for role in seen.target.roles
+    )
+    return budget.standing_claim(held, fewest)

@@ -6,23 +6,25 @@ from dgdr_api.conditions import find
 from dgdr_api.models.base import Condition, ConditionStatus
 from dgdr_api.models.sla_planner import DecisionRecord, SLAPlannerStatus
 from dgdr_kube.ports import Event, ObjectRef, Severity
-from dgdr_planner.core.verdicts import ConditionType, Reason
+from dgdr_planner.core.verdicts import BUDGET_TROUBLES, ConditionType, Reason
 
 REPORTER = "dgdr-planner"
 _SHOWN = (
     ConditionType.METRICS_AVAILABLE,
     ConditionType.PROFILE_VALID,
     ConditionType.SLA_REACHABLE,
+    ConditionType.BUDGET_FEASIBLE,
     ConditionType.READY,
 )
 # Ready repeats these; one Event is enough.
-_TOLD_ELSEWHERE = frozenset({Reason.METRICS_UNAVAILABLE, Reason.PROFILE_INVALID})
+_TOLD_ELSEWHERE = frozenset({Reason.METRICS_UNAVAILABLE, Reason.PROFILE_INVALID, *BUDGET_TROUBLES})
 
 
 def events_after(about: ObjectRef, old: SLAPlannerStatus, new: SLAPlannerStatus) -> Iterator[Event]:
     """Return the Events of a pass: a decision, and conditions that flipped."""
     if new.decisions[:1] != old.decisions[:1]:
         yield _decided(about, new.decisions[0])
+    yield from _edits(about, old, new)
     yield from _flips(about, old.conditions, new.conditions)
 
 
@@ -34,6 +36,26 @@ def _decided(about: ObjectRef, decision: DecisionRecord) -> Event:
         action="Scale",
         reporter=REPORTER,
     )
+
+
+def _edits(about: ObjectRef, old: SLAPlannerStatus, new: SLAPlannerStatus) -> Iterator[Event]:
+    """Say when a number of somebody else's begins, and ends, to be left alone."""
+    before = {role.role: role.yields_until for role in old.roles}
+    for role in new.roles:
+        until = before.get(role.role)
+        if role.yields_until is not None and role.yields_until != until:
+            limited = find(new.conditions, ConditionType.SCALING_LIMITED)
+            told = limited.message if limited else f"{role.role} was set by somebody else"
+            yield _warning(about, Reason.HAND_EDITED, told)
+        elif role.yields_until is None and until is not None:
+            told = f"{role.role} follows the load again"
+            yield Event(
+                about=about,
+                reason="OwnedAgain",
+                message=told,
+                action="Plan",
+                reporter=REPORTER,
+            )
 
 
 def _flips(about: ObjectRef, old: Iterable[Condition], new: Iterable[Condition]) -> Iterator[Event]:

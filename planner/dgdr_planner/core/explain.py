@@ -11,14 +11,14 @@ from dgdr_planner.core.policy import Policy
 def change(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
     """Say what happens to one role, and why."""
     verb = "Would scale" if policy.shadow else "Scaled"
-    what = f"{verb} {role.seen.role} from {role.seen.replicas} to {role.replicas}"
+    what = f"{verb} {role.seen.role} from {role.current} to {role.replicas}"
     return f"{what}: {why(role, forecast, policy)}"
 
 
 def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
     """Say which load needs how many replicas for which target."""
     tail = _limited(role, policy)
-    if forecast.rate_per_s == 0 or role.answer is None:
+    if forecast.planned == 0 or role.answer is None:
         return f"no requests{tail}"
     answer = role.answer
     return (
@@ -30,7 +30,7 @@ def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
 
 def load(role: Role, forecast: Forecast) -> str:
     """Describe the part of the load that a role carries."""
-    return f"{forecast.rate_per_s:.1f} requests/s of {_lengths(role, forecast)}"
+    return f"{forecast.planned:.1f} requests/s of {_lengths(role, forecast)}"
 
 
 def unreachable(role: RolePlan, forecast: Forecast, targets: Targets) -> str | None:
@@ -66,7 +66,40 @@ def extrapolated(plan: Plan) -> str | None:
     return f"{' and '.join(beyond)}: the load lies outside of what was measured; extrapolated"
 
 
-_SHORT = {Limit.MAXIMUM: "spec.roles allows", Limit.STEP_UP: "one step goes to"}
+def edited(plan: Plan) -> str | None:
+    """Say which numbers of somebody else's are left alone; None when none are."""
+    told = [
+        f"{role.seen.role} was set to {role.edit.replicas} by {role.edit.by or 'somebody else'},"
+        f" left alone until {role.edit.until:%Y-%m-%dT%H:%M:%SZ}"
+        for role in plan.roles
+        if role.edit is not None
+    ]
+    return "; ".join(told) or None
+
+
+def in_motion(plan: Plan) -> str | None:
+    """Say which replicas start, stop or are still to be asked for; None when all are settled."""
+    told = [
+        f"{role.seen.role}: {role.replicas} wanted, {role.seen.ready} ready,"
+        f" {role.seen.terminating} stopping"
+        for role in plan.roles
+        if role.changes or role.seen.pending or role.seen.terminating
+    ]
+    told += [
+        f"{role.seen.role} waits for GPUs that are not free yet"
+        for role in plan.roles
+        if role.limit is Limit.RELEASE
+    ]
+    return "; ".join(told) or None
+
+
+_SHORT = {
+    Limit.MAXIMUM: "spec.roles allows",
+    Limit.STEP_UP: "one step goes to",
+    Limit.STABILIZING_UP: "until it has done so for long enough it keeps",
+    Limit.BUDGET: "the budget allows",
+    Limit.RELEASE: "until GPUs are free it has",
+}
 
 
 def _lengths(role: Role, forecast: Forecast) -> str:
@@ -95,10 +128,18 @@ def _limited(role: RolePlan, policy: Policy) -> str:
         case Limit.MAXIMUM | Limit.MINIMUM:
             return f"; spec.roles allows {role.replicas}"
         case Limit.STEP_UP | Limit.STEP_DOWN:
-            return f"; at most {abs(role.replicas - role.seen.replicas)} at once"
+            return f"; at most {abs(role.replicas - role.current)} at once"
         case Limit.STABILIZING:
             return f"; the highest need of the last {policy.stabilization_s:.0f} s counts"
-        case None if role.replicas < role.seen.replicas:
+        case Limit.STABILIZING_UP:
+            return f"; the lowest need of the last {policy.stabilization_up_s:.0f} s counts"
+        case Limit.BUDGET:
+            return f"; the budget allows {role.replicas}"
+        case Limit.RELEASE:
+            return "; more wait for GPUs that are not free yet"
+        case Limit.EDITED:
+            return "; somebody else set the number"
+        case None if role.replicas < role.current:
             return f" for {policy.stabilization_s:.0f} s"
         case None:
             return ""

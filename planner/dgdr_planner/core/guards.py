@@ -23,6 +23,13 @@ class Limit(StrEnum):
     STEP_UP = "StepUp"
     STEP_DOWN = "StepDown"
     STABILIZING = "Stabilizing"
+    STABILIZING_UP = "StabilizingUp"
+    BUDGET = "Budget"
+    """The GPUs of the budget."""
+    RELEASE = "Release"
+    """GPUs that are not free yet: their pods stop."""
+    EDITED = "Edited"
+    """Somebody else set the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +45,12 @@ class History:
     """Recommendations that still count, none of them older and lower than a later one.
 
     ``below_since`` says since when all of them were lower than the replicas that were there.
+    ``rising`` are the same for going up: none of them is older and higher than a later one.
     """
 
     recent: tuple[Recommendation, ...] = ()
     below_since: datetime | None = None
+    rising: tuple[Recommendation, ...] = ()
 
     @classmethod
     def restored(cls, replicas: int, below_since: datetime | None, now: datetime) -> "History":
@@ -58,6 +67,10 @@ class History:
     def highest(self) -> int:
         """Return the highest recommendation that still counts."""
         return max(entry.replicas for entry in self.recent)
+
+    def lowest(self) -> int:
+        """Return the lowest recommendation that still counts for going up."""
+        return min(entry.replicas for entry in self.rising)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +91,7 @@ def guard(
     base = limits.clamp(current)
     gap_s = TOLERATED_INTERVALS * policy.interval_s
     kept = _noted(history, wanted, base, now, policy.stabilization_s, gap_s)
+    kept = replace(kept, rising=_rising(history, wanted, base, now, policy.stabilization_up_s))
     replicas, limit = _stepped(wanted, base, kept, policy)
     if limit is None and wanted != needed:
         limit = Limit.MAXIMUM if wanted < needed else Limit.MINIMUM
@@ -86,8 +100,11 @@ def guard(
 
 def _stepped(wanted: int, base: int, history: History, policy: Policy) -> tuple[int, Limit | None]:
     if wanted > base:
-        most = wanted if policy.max_step_up is None else base + policy.max_step_up
-        return (wanted, None) if wanted <= most else (most, Limit.STEP_UP)
+        steady = max(history.lowest(), base)
+        most = steady if policy.max_step_up is None else base + policy.max_step_up
+        if steady > most:
+            return most, Limit.STEP_UP
+        return steady, Limit.STABILIZING_UP if steady < wanted else None
     floor = min(history.highest(), base)
     if wanted < floor == base:
         return base, Limit.STABILIZING
@@ -111,3 +128,16 @@ def _noted(
     kept = tuple(one for one in old if one.until > horizon and one.replicas > wanted)
     since = (below_since or now) if wanted < base else None
     return History(recent=(*kept, Recommendation(now, wanted)), below_since=since)
+
+
+def _rising(
+    history: History, wanted: int, base: int, now: datetime, window_s: float
+) -> tuple[Recommendation, ...]:
+    """Return the recommendations of the window for going up, each of them when it was made.
+
+    Before the first one nothing more than what is there is known to have been needed.
+    """
+    horizon = now - timedelta(seconds=window_s)
+    old = history.rising or (Recommendation(now, base),) if window_s > 0 else ()
+    kept = tuple(one for one in old if one.until > horizon and one.replicas < wanted)
+    return (*kept, Recommendation(now, wanted))

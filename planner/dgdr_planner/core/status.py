@@ -1,6 +1,7 @@
 """What the status says after a decision, and when that is worth a write."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,29 +10,27 @@ from dgdr_api.graph import Role
 from dgdr_api.models import sla_planner as api
 from dgdr_api.models.sla_planner import MAX_DECISIONS, SLAPlannerStatus
 from dgdr_planner.core import explain
-from dgdr_planner.core.decide import Decision, Plan, RolePlan, State
+from dgdr_planner.core.attainment import attained
+from dgdr_planner.core.decide import Decision, Plan, RolePlan
 from dgdr_planner.core.forecast import Forecast
-from dgdr_planner.core.guards import History
 from dgdr_planner.core.observation import (
     Idle,
     LoadSeen,
     Metric,
     Observation,
-    TargetSeen,
     Trouble,
     Unknown,
     Value,
     number,
 )
 from dgdr_planner.core.policy import Policy
+from dgdr_planner.core.state import State
 from dgdr_planner.core.verdicts import verdicts
 
 # Live numbers are metrics; the status is written when something happens, and now and then.
 REFRESH_S = 300.0
 # Noise around a threshold moves ``belowSince`` to and fro; a restart needs it to the minute only.
 BELOW_SINCE_REFRESH_S = 60.0
-# An idle planner writes every REFRESH_S, plus a pass; older than that it was not running.
-RECENT_S = 1.5 * REFRESH_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +43,6 @@ class Done:
     roles: frozenset[Role] = frozenset()
     trouble: Trouble | None = None
     outdated: bool = False
-
-
-def state_of(status: SLAPlannerStatus, target: TargetSeen | Trouble, now: datetime) -> State:
-    """Return what a planner that has just started may assume."""
-    told = status.forecast
-    forecast = Forecast(rate_per_s=0.0, isl=told.isl, osl=told.osl) if told else None
-    if isinstance(target, Trouble):
-        return State(forecast=forecast)
-    known = {role.role: role for role in status.roles} if _is_recent(status, now) else {}
-    histories = {}
-    for seen in target.roles:
-        before = known.get(seen.role)
-        # Only a statement about the number that is there now says anything about its future.
-        same = before is not None and before.replicas == seen.replicas
-        since = before.below_since if before and same else None
-        histories[seen.role] = History.restored(seen.replicas, since, now)
-    return State(histories=histories, forecast=forecast)
 
 
 def status_after(
@@ -80,13 +62,20 @@ def status_after(
         )
         conditions = with_condition(conditions, fresh, now)
     plan = decision.outcome if isinstance(decision.outcome, Plan) else None
-    record = _record(plan, policy, done, old.decisions, now) if plan else None
+    record = _record(plan, policy, done, now) if plan else None
+    starts = decision.state.starts
+    measured = starts.measured_s is not None
     decisions = (record, *old.decisions)[:MAX_DECISIONS] if record else old.decisions
     return SLAPlannerStatus(
         observed_generation=generation,
         observed=_observed(seen.load, now),
-        forecast=_forecast(plan.forecast) if plan else old.forecast,
-        roles=_roles(plan, done, decision.state.histories) if plan else old.roles,
+        forecast=_forecast(plan.forecast, policy) if plan else old.forecast,
+        capacity=_capacity(plan) if plan else old.capacity,
+        startup_seconds=round(starts.seconds),
+        startup_source=api.StartupSource.MEASURED if measured else api.StartupSource.ASSUMED,
+        attainment=_attainment(decision.state),
+        shadow=_shadow(decision.state),
+        roles=_roles(plan, policy, done, decision.state) if plan else old.roles,
         decisions=decisions,
         conditions=conditions,
     )
@@ -105,17 +94,11 @@ def must_write(old: SLAPlannerStatus, new: SLAPlannerStatus, now: datetime) -> b
 
 def reason_for(changes: Iterable[RolePlan], policy: Policy) -> str:
     """Name a decision."""
-    steps = [role.replicas - role.seen.replicas for role in changes]
+    steps = [role.replicas - role.current for role in changes]
     up, down = max(steps) > 0, min(steps) < 0
     word = "Rescale" if up and down else "ScaleUp" if up else "ScaleDown"
     done = {"Rescale": "Rescaled", "ScaleUp": "ScaledUp", "ScaleDown": "ScaledDown"}
     return f"Would{word}" if policy.shadow else done[word]
-
-
-def _is_recent(status: SLAPlannerStatus, now: datetime) -> bool:
-    """Whether a planner wrote this status not long ago, rather than before a long absence."""
-    told = status.observed.time if status.observed else None
-    return told is not None and (now - told).total_seconds() <= RECENT_S
 
 
 def _essence(status: SLAPlannerStatus) -> object:
@@ -123,7 +106,10 @@ def _essence(status: SLAPlannerStatus) -> object:
         status.observed_generation,
         status.decisions,
         [(c.type, c.status, c.reason) for c in status.conditions],
-        [(role.role, role.replicas, role.ready_replicas) for role in status.roles],
+        [
+            (role.role, role.replicas, role.ready_replicas, role.yields_until)
+            for role in status.roles
+        ],
     )
 
 
@@ -131,42 +117,82 @@ def _below(status: SLAPlannerStatus) -> list[bool]:
     return [role.below_since is not None for role in status.roles]
 
 
-def _record(
-    plan: Plan, policy: Policy, done: Done, known: tuple[api.DecisionRecord, ...], now: datetime
-) -> api.DecisionRecord | None:
+def _record(plan: Plan, policy: Policy, done: Done, now: datetime) -> api.DecisionRecord | None:
     changes = [role for role in plan.changed if role.seen.role in done.roles]
     if not changes:
         return None
     steps = {role.seen.role: _change(role) for role in changes}
-    prefill, decode = steps.get(Role.PREFILL), steps.get(Role.DECODE)
-    # A shadow decides the same again and again; only another number is news.
-    if policy.shadow and known and (known[0].prefill, known[0].decode) == (prefill, decode):
-        return None
     return api.DecisionRecord(
         time=now,
         reason=reason_for(changes, policy),
         message="; ".join(explain.change(role, plan.forecast, policy) for role in changes),
-        prefill=prefill,
-        decode=decode,
+        prefill=steps.get(Role.PREFILL),
+        decode=steps.get(Role.DECODE),
+        worker=steps.get(Role.WORKER),
     )
 
 
 def _change(role: RolePlan) -> api.Change:
-    return api.Change.model_validate({"from": role.seen.replicas, "to": role.replicas})
+    return api.Change.model_validate({"from": role.current, "to": role.replicas})
 
 
-def _roles(plan: Plan, done: Done, histories: Mapping[Role, History]) -> tuple[api.RoleStatus, ...]:
+def _roles(plan: Plan, policy: Policy, done: Done, state: State) -> tuple[api.RoleStatus, ...]:
+    written = frozenset() if policy.shadow else done.roles
     return tuple(
         api.RoleStatus(
             role=role.seen.role,
             component=role.seen.component,
-            replicas=role.replicas if role.seen.role in done.roles else role.seen.replicas,
+            replicas=role.replicas if role.seen.role in written else role.seen.replicas,
             ready_replicas=role.seen.ready,
+            terminating_replicas=role.seen.terminating or None,
             desired_replicas=role.needed,
             gpus_per_replica=role.seen.gpus_per_replica,
-            below_since=histories[role.seen.role].below_since,
+            below_since=state.histories[role.seen.role].below_since,
+            yields_until=role.edit.until if role.edit else None,
         )
         for role in plan.roles
+    )
+
+
+def _capacity(plan: Plan) -> tuple[api.Capacity, ...]:
+    return tuple(
+        api.Capacity(
+            role=role.seen.role,
+            needed=None if role.need is None else round(role.need, 2),
+            latency_ms=_finite(role.answer.latency_ms),
+            binding=role.answer.binding,
+            in_range=role.answer.in_range,
+            correction=round(role.ratio, 2),
+        )
+        for role in plan.roles
+        if role.answer is not None
+    )
+
+
+def _finite(latency_ms: float) -> float | None:
+    return round(latency_ms, 1) if math.isfinite(latency_ms) else None
+
+
+def _attainment(state: State) -> api.Attainment | None:
+    found = attained(state.windows)
+    if found is None:
+        return None
+    return api.Attainment(
+        ttft=None if found.ttft is None else round(found.ttft, 4),
+        itl=None if found.itl is None else round(found.itl, 4),
+        requests=round(found.requests),
+        since=found.since,
+    )
+
+
+def _shadow(state: State) -> api.Shadow | None:
+    costs = state.costs
+    if costs is None:
+        return None
+    return api.Shadow(
+        since=costs.since,
+        gpu_hours=round(costs.planned, 3),
+        actual_gpu_hours=round(costs.held, 3),
     )
 
 
@@ -198,9 +224,13 @@ def _rounded(metric: Metric, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def _forecast(forecast: Forecast) -> api.Forecast:
+def _forecast(forecast: Forecast, policy: Policy) -> api.Forecast:
     return api.Forecast(
         requests_per_second=round(forecast.rate_per_s, 2),
         isl=None if forecast.isl is None else round(forecast.isl),
         osl=None if forecast.osl is None else round(forecast.osl),
+        planned_requests_per_second=round(forecast.planned, 2),
+        model=forecast.model,
+        quantile=policy.quantile,
+        horizon_seconds=round(forecast.horizon_s),
     )

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from dgdr_planner.core import explain
 from dgdr_planner.core.decide import Decision, Plan
+from dgdr_planner.core.guards import Limit
 from dgdr_planner.core.observation import Idle, Observation, Trouble, Unknown, Value
 from dgdr_planner.core.policy import Policy
 
@@ -14,9 +15,12 @@ class ConditionType(StrEnum):
     """Conditions of an SLAPlanner."""
 
     READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
     METRICS_AVAILABLE = "MetricsAvailable"
     PROFILE_VALID = "ProfileValid"
     SLA_REACHABLE = "SLAReachable"
+    BUDGET_FEASIBLE = "BudgetFeasible"
     SCALING_LIMITED = "ScalingLimited"
 
 
@@ -33,12 +37,31 @@ class Reason(StrEnum):
     PROFILE_USED = "ProfileUsed"
     REACHABLE = "Reachable"
     UNREACHABLE = "Unreachable"
+    PASS_FAILED = "PassFailed"
     NO_TRAFFIC = "NoTraffic"
     WITHIN_LIMITS = "WithinLimits"
     LIMITED = "LimitedByPolicy"
+    LIMITED_BY_BUDGET = "LimitedByBudget"
+    HAND_EDITED = "HandEdited"
+    SETTLED = "Settled"
+    SCALING = "Scaling"
+    PROGRESSING = "Progressing"
+    NO_BUDGET = "NoBudget"
+    WITHIN_BUDGET = "WithinBudget"
+    OVER_BUDGET = "OverBudget"
+    BUDGET_TROUBLE = "BudgetInfeasible"
 
 
 PROFILE_TROUBLES = frozenset({"ProfileNotFound", "ProfileUnreadable"})
+BUDGET_TROUBLES = frozenset(
+    {Reason.BUDGET_TROUBLE, "BudgetNotFound", "BudgetUnreadable", "NotAMember"}
+)
+# What waits for a user's change, not for time.
+_STALLED = (
+    PROFILE_TROUBLES
+    | BUDGET_TROUBLES
+    | {"RolesMissing", "RolesAmbiguous", "TargetUnreadable", "OwnershipConflict"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +80,17 @@ def verdicts(
     """Return the conditions that a pass has something to say about; the others stay."""
     outcome = decision.outcome
     yield _ready(seen, outcome, policy, failure)
+    yield _stalled(outcome)
     if not isinstance(seen.target, Trouble):
         yield _metrics(seen)
     if isinstance(outcome, Plan):
         yield _profile_used(outcome)
         yield _reachable(outcome, policy)
         yield _limited(outcome)
+        yield _reconciling(outcome)
+        yield _within_budget(outcome)
+    elif outcome.reason in BUDGET_TROUBLES:
+        yield Verdict(ConditionType.BUDGET_FEASIBLE, False, outcome.reason, outcome.message)
     elif outcome.reason in PROFILE_TROUBLES:
         yield Verdict(ConditionType.PROFILE_VALID, False, outcome.reason, outcome.message)
 
@@ -121,7 +149,35 @@ def _reachable(plan: Plan, policy: Policy) -> Verdict:
 
 def _limited(plan: Plan) -> Verdict:
     kind = ConditionType.SCALING_LIMITED
-    text = explain.limited(plan)
-    if text:
-        return Verdict(kind, True, Reason.LIMITED, text)
+    if text := explain.edited(plan):
+        return Verdict(kind, True, Reason.HAND_EDITED, text)
+    if text := explain.limited(plan):
+        by_gpus = any(role.limit in (Limit.BUDGET, Limit.RELEASE) for role in plan.roles)
+        reason = Reason.LIMITED_BY_BUDGET if by_gpus else Reason.LIMITED
+        return Verdict(kind, True, reason, text)
     return Verdict(kind, False, Reason.WITHIN_LIMITS, "replicas follow the load")
+
+
+def _reconciling(plan: Plan) -> Verdict:
+    kind = ConditionType.RECONCILING
+    if text := explain.in_motion(plan):
+        return Verdict(kind, True, Reason.SCALING, text)
+    return Verdict(kind, False, Reason.SETTLED, "all replicas are ready")
+
+
+def _stalled(outcome: Plan | Trouble) -> Verdict:
+    kind = ConditionType.STALLED
+    if isinstance(outcome, Trouble) and outcome.reason in _STALLED:
+        return Verdict(kind, True, outcome.reason, f"until somebody acts: {outcome.message}")
+    return Verdict(kind, False, Reason.PROGRESSING, "nobody has to act")
+
+
+def _within_budget(plan: Plan) -> Verdict:
+    kind = ConditionType.BUDGET_FEASIBLE
+    if plan.share_gpus is None:
+        return Verdict(kind, True, Reason.NO_BUDGET, "spec.budget is not set")
+    held = sum(role.seen.held * role.seen.gpus_per_replica for role in plan.roles)
+    text = f"holds {held} GPUs, its share is {plan.share_gpus}"
+    if held > plan.share_gpus:
+        return Verdict(kind, False, Reason.OVER_BUDGET, text)
+    return Verdict(kind, True, Reason.WITHIN_BUDGET, text)

@@ -1,9 +1,12 @@
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError
+from dgdr_api.points import Source
+from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError, Provenance
 
 PREFILL = PrefillData(isl=(128.0, 512.0), ttft_ms=(10.0, 30.5), thpt_per_gpu=(12800.0, 16786.9))
 DECODE = DecodeData(
@@ -35,6 +38,28 @@ def test_curves_survive() -> None:
     assert DecodeData.from_json(DECODE.to_json()) == DECODE
 
 
+def test_what_upstream_does_not_know_survives_beside_its_keys() -> None:
+    lab = Provenance(fingerprint="3f2a", sources=(Source.MEASURED, Source.ESTIMATED))
+    known = replace(DECODE, provenance=lab, max_num_seqs=256)
+    assert DecodeData.from_json(known.to_json()) == known
+    assert list(json.loads(known.to_json()))[-2:] == ["max_num_seqs", "provenance"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "source"),
+    [
+        (None, None),
+        (("measured", "measured"), "measured"),
+        (("measured", "estimated"), "estimated"),
+    ],
+)
+def test_one_estimated_point_makes_a_curve_estimated(
+    sources: tuple[str, ...] | None, source: str | None
+) -> None:
+    known = None if sources is None else tuple(Source(name) for name in sources)
+    assert Provenance(sources=known).source == source
+
+
 def test_the_capacity_may_stand_in_an_array_as_in_the_npz() -> None:
     data = json.loads(DECODE.to_json()) | {"max_kv_tokens": [262144]}
     assert DecodeData.from_json(json.dumps(data)) == DECODE
@@ -46,16 +71,26 @@ def test_the_capacity_may_stand_in_an_array_as_in_the_npz() -> None:
         ({"z_itl": None}, "z_itl is missing or no array"),
         ({"z_itl": ["fast", "slow"]}, "z_itl holds something that is no number"),
         ({"z_itl": [1.0]}, "arrays differ in length"),
-        ({"z_itl": [1.0, float("nan")]}, "z_itl holds nan"),
-        ({"z_itl": [1.0, -1.0]}, "z_itl holds -1.0"),
+        ({"z_itl": [1.0, float("nan")]}, "z_itl[1] holds nan"),
+        ({"z_itl": [1.0, -1.0]}, "z_itl[1] holds -1.0"),
         ({"max_kv_tokens": 0}, "max_kv_tokens is 0"),
         ({"max_kv_tokens": "many"}, "max_kv_tokens is 'many', not a number"),
         ({"max_kv_tokens": None}, "max_kv_tokens is None, not a number"),
+        ({"max_kv_tokens": float("inf")}, "max_kv_tokens is inf, not a number"),
+        ({"max_num_seqs": 0}, "max_num_seqs is 0; it must be at least 1"),
+        ({"provenance": "lab"}, "provenance is a str, not an object"),
+        ({"provenance": {"fingerprint": 7}}, "provenance.fingerprint is 7, not a text"),
+        ({"provenance": {"sources": "measured"}}, "provenance.sources is 'measured', not a list"),
+        (
+            {"provenance": {"sources": ["measured", "guessed"]}},
+            "provenance.sources[1] is 'guessed'; it must be measured or estimated",
+        ),
+        ({"provenance": {"sources": ["measured"]}}, "'provenance.sources': 1"),
     ],
 )
 def test_data_that_are_no_curve_are_refused(change: dict[str, Any], text: str) -> None:
     data = json.loads(DECODE.to_json()) | change
-    with pytest.raises(ProfileDataError, match=text.replace("(", r"\(")):
+    with pytest.raises(ProfileDataError, match=re.escape(text)):
         DecodeData.from_json(json.dumps(data))
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgdr_planner.core import queries
+from dgdr_planner.core.histogram import Histogram
 from dgdr_planner.core.measure import measure
 from dgdr_planner.core.observation import Idle, LoadSeen, Unknown, Value, number
 from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, graph_key, read
@@ -164,6 +165,159 @@ def test_samples_that_are_no_numbers_do_not_count(bad: str) -> None:
     load = measured(entries)
     assert number(load.rate_per_s) == pytest.approx(6)
     assert number(load.isl) == pytest.approx(2048)
+
+
+@pytest.mark.parametrize("bad", ["NaN", "+Inf", "-5", "1e300"])
+def test_the_time_before_a_counter_was_a_number_is_not_covered(bad: str) -> None:
+    entries = frontend(SCRAPES, rate_per_s=6)
+    (counter,) = (e for e in entries if e["metric"]["__name__"] == queries.COMPLETED)
+    counter["values"][0][1] = bad
+    assert number(measured(entries).rate_per_s) == pytest.approx(6)
+    counter["values"][1][1] = counter["values"][2][1] = bad
+    assert reason(measured(entries)) == "TooFewSamples"
+
+
+@pytest.mark.parametrize("bad", ["NaN", "+Inf", "-5", "1e300"])
+@pytest.mark.parametrize("where", [-1, None], ids=["last", "all"])
+def test_a_counter_that_is_no_number_at_the_end_is_unknown(bad: str, where: int | None) -> None:
+    entries = frontend(SCRAPES, rate_per_s=6)
+    (counter,) = (e for e in entries if e["metric"]["__name__"] == queries.COMPLETED)
+    for sample in counter["values"] if where is None else [counter["values"][where]]:
+        sample[1] = bad
+    assert reason(measured(entries)) == "BadSamples"
+
+
+def test_a_counter_that_is_no_number_once_in_between_loses_nothing() -> None:
+    entries = frontend(SCRAPES, rate_per_s=6)
+    for entry in entries:
+        entry["values"][1][1] = "NaN"
+    assert number(measured(entries).rate_per_s) == pytest.approx(6)
+
+
+def test_a_length_that_is_no_number_leaves_the_rate() -> None:
+    entries = frontend(SCRAPES, rate_per_s=6)
+    for entry in entries:
+        if entry["metric"]["__name__"] == f"{queries.ISL}_sum":
+            entry["values"][-1][1] = "NaN"
+    load = measured(entries)
+    assert number(load.rate_per_s) == pytest.approx(6)
+    assert load.isl == Unknown("BadSamples", f"{queries.ISL} is not a number")
+
+
+def test_a_jump_that_nobody_can_serve_is_unknown() -> None:
+    entries = frontend(SCRAPES, rate_per_s=6)
+    (counter,) = (e for e in entries if e["metric"]["__name__"] == queries.COMPLETED)
+    counter["values"][2][1] = "1e12"
+    assert reason(measured(entries)) == "BadSamples"
+
+
+@pytest.mark.parametrize("stuck", [True, False], ids=["stuck", "missing"])
+def test_requests_that_finish_but_are_not_counted_are_not_silence(stuck: bool) -> None:
+    entries = [
+        entry
+        for entry in frontend(SCRAPES, rate_per_s=6)
+        if entry["metric"]["__name__"] != queries.COMPLETED
+    ]
+    if stuck:
+        entries.append(series(queries.COMPLETED, lambda _: 1e15, times_s=SCRAPES, model=MODEL))
+    assert reason(measured(entries)) == "BadSamples"
+
+
+def test_samples_from_the_future_are_unknown() -> None:
+    ahead = measured(frontend(tuple(t + 600 for t in SCRAPES), rate_per_s=6))
+    assert reason(ahead) == "SamplesAhead"
+
+
+def test_what_was_inside_a_frontend_that_restarted_had_arrived() -> None:
+    inside = {983.0: 50.0, 988.0: 60.0, 993.0: 0.0, 998.0: 5.0}
+    ended = {983.0: 5000.0, 988.0: 5040.0, 993.0: 40.0, 998.0: 90.0}
+    entries = [
+        series(queries.ALIVE, lambda _: 0.0, times_s=SCRAPES),
+        series(queries.IN_FLIGHT, inside, times_s=SCRAPES, model=MODEL),
+        series(queries.COMPLETED, ended, times_s=SCRAPES, model=MODEL),
+    ]
+    # 40 ended and 10 more inside; after the restart 90 ended and 5 inside.
+    assert number(measured(entries).rate_per_s) == pytest.approx((40 + 10 + 90 + 5) / 15)
+
+
+def relabelled(entries: list[dict[str, Any]], **labels: str) -> list[dict[str, Any]]:
+    """The series as another target attaches its labels: the exporter's own move aside."""
+
+    def own(metric: dict[str, str]) -> dict[str, str]:
+        return {f"exported_{key}" if key in labels else key: v for key, v in metric.items()}
+
+    return [{**entry, "metric": own(entry["metric"]) | labels} for entry in entries]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"job": "podmonitor", "endpoint": "http", "container": "main"},
+        {"prometheus_replica": "prometheus-1"},
+        {"instance": "10.0.0.9:8000", "region": "somewhere", "team": "x"},
+        {"model": "injected", "status": "injected"},
+    ],
+)
+def test_a_pod_that_is_scraped_twice_counts_once_whatever_the_labels(
+    labels: dict[str, str],
+) -> None:
+    once = frontend(SCRAPES, rate_per_s=6)
+    for entry in once:
+        if entry["metric"]["__name__"] == queries.COMPLETED:
+            entry["metric"]["endpoint"] = "chat_completions"
+    again = relabelled(frontend(tuple(t - 2.5 for t in SCRAPES), rate_per_s=6), **labels)
+    load = measured([*once, *again])
+    assert number(load.rate_per_s) == pytest.approx(6)
+    assert load.frontends == 1
+
+
+def test_what_an_exporter_tells_apart_is_added_up() -> None:
+    entries = frontend(SCRAPES, rate_per_s=6)
+    (counter,) = (e for e in entries if e["metric"]["__name__"] == queries.COMPLETED)
+    other = {**counter, "metric": counter["metric"] | {"status": "error", "endpoint": "chat"}}
+    assert number(measured([*entries, other]).rate_per_s) == pytest.approx(12)
+
+
+def test_names_that_others_chose_cannot_forge_a_message() -> None:
+    entries = frontend(SCRAPES, dynamo_namespace="a\nReady: all is well" + "x" * 500)
+    load = measured(entries)
+    assert isinstance(load.rate_per_s, Unknown)
+    assert "\n" not in load.rate_per_s.cause
+    assert len(load.rate_per_s.cause) < 300
+
+
+def test_waiting_and_finished_requests_are_told() -> None:
+    entries = frontend(SCRAPES, rate_per_s=6, in_flight=lambda _: 12.0)
+    assert isinstance(measured(entries).queued, Unknown)
+    waiting = series(queries.QUEUED, lambda _: 4.0, times_s=SCRAPES, model=MODEL)
+    load = measured([*entries, waiting])
+    assert load.queued == Value(4.0)
+    assert number(load.completed_per_s) == pytest.approx(6)
+    assert load.requests == pytest.approx(90)
+
+
+def test_percentiles_come_from_buckets() -> None:
+    held = Histogram.of([(0.1, 90.0), (0.2, 99.0), (0.4, 100.0), (math.inf, 100.0)])
+    lengths = Histogram.of([(1000.0, 50.0), (2000.0, 100.0), (math.inf, 100.0)])
+    assert held is not None
+    assert lengths is not None
+    snapshot = read(
+        frontend(SCRAPES, rate_per_s=6, isl=1200),
+        at_s=NOW_S,
+        window_s=WINDOW_S,
+        histograms={GRAPH: {queries.TTFT: held, queries.ISL: lengths}},
+    )
+    load = measure(snapshot, GRAPH, WINDOW_S, MODEL)
+    assert number(load.quantiles["ttft_p90"]) == pytest.approx(100)
+    assert number(load.quantiles["ttft_p95"]) == pytest.approx(100 + 100 * 5 / 9)
+    assert isinstance(load.quantiles["itl_p95"], Unknown)
+    assert load.ttft_histogram_ms is not None
+    assert load.ttft_histogram_ms.share_within(200) == pytest.approx(0.99)
+    assert load.isl_quantiles == ((0.0, 0.0), (0.5, 1200.0), (1.0, 2400.0))
+
+
+def test_percentiles_of_an_idle_deployment_are_idle() -> None:
+    assert set(measured(frontend(SCRAPES)).quantiles.values()) == {Idle()}
 
 
 def test_dynamos_two_spellings_of_a_namespace_are_one() -> None:

@@ -3,8 +3,12 @@ import pytest
 from dgdr_planner.core.queries import (
     FRONTEND_SAMPLES,
     METRICS,
+    Duration,
+    Name,
     Template,
+    buckets,
     frontend_samples,
+    past_load,
     window_s,
 )
 
@@ -12,7 +16,7 @@ from dgdr_planner.core.queries import (
 def test_parameters_are_declared() -> None:
     assert FRONTEND_SAMPLES.parameters == {"metrics", "namespaces", "window"}
     with pytest.raises(TypeError, match="takes"):
-        FRONTEND_SAMPLES.render(metrics=["a"], window=20)
+        FRONTEND_SAMPLES.render(metrics=["a"], window=Duration(20))
 
 
 def test_one_query_asks_for_all_frontends() -> None:
@@ -35,11 +39,33 @@ def test_namespaces_are_listed() -> None:
         ("back\\slash", "back\\\\slash"),
         ("line\nbreak", "line\\nbreak"),
         (["a.b", "c|d"], "a\\\\.b|c\\\\|d"),
-        (0.5, "500ms"),
+        (Duration(0.5), "500ms"),
+        (0.7, "0.7"),
+        (Name("up"), "up"),
+        ((Name("a"), Name("b")), "a,b"),
     ],
 )
 def test_values_cannot_leave_their_quotes(value: str, text: str) -> None:
     assert Template("one", 'up{{x="{value}"}}').render(value=value) == f'up{{x="{text}"}}'
+
+
+@pytest.mark.parametrize("text", ["", "a b", 'a{x="1"}', "a-b", "1a"])
+def test_what_is_no_name_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="no name"):
+        Name(text)
+
+
+def test_one_query_asks_for_all_buckets() -> None:
+    query = buckets([], 60)
+    assert query.count("_bucket{") == 3
+    assert query.count('namespace=~".*",dynamo_namespace!=""}[60000ms]') == 3
+    assert query.count("sum by (namespace,dynamo_namespace,le)") == 3
+
+
+def test_a_history_is_of_one_deployment_only() -> None:
+    query = past_load("team", ["team-q", "team_q"], 60, 5)
+    assert query.count('namespace="team",dynamo_namespace=~') == query.count("[60000ms]")
+    assert ">= 8)" in query
 
 
 @pytest.mark.parametrize(

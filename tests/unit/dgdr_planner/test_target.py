@@ -7,15 +7,17 @@ from dgdr_planner.core.observation import TargetSeen, Trouble
 from dgdr_planner.core.target import adapter_names, target_of, with_replicas
 from support.planning import DGD_NAME, NAMESPACE, adapter, graph_deployment, worker
 
+BOTH = (Role.PREFILL, Role.DECODE)
+
 
 def seen(dgd: dict[str, Any], *adapters: dict[str, Any]) -> TargetSeen:
-    found = target_of(dgd, {one["metadata"]["name"]: one for one in adapters})
+    found = target_of(dgd, {one["metadata"]["name"]: one for one in adapters}, BOTH)
     assert isinstance(found, TargetSeen)
     return found
 
 
 def trouble(dgd: dict[str, Any]) -> Trouble:
-    found = target_of(dgd, {})
+    found = target_of(dgd, {}, BOTH)
     assert isinstance(found, Trouble)
     return found
 
@@ -37,7 +39,7 @@ def test_the_adapters_number_is_what_is_wanted() -> None:
 
 
 def test_adapters_are_named_after_graph_and_component() -> None:
-    assert adapter_names(graph_deployment()) == ("q-dgd-prefill", "q-dgd-decode")
+    assert adapter_names(graph_deployment(), BOTH) == ("q-dgd-prefill", "q-dgd-decode")
 
 
 def test_nothing_reported_is_nothing_ready() -> None:
@@ -84,7 +86,7 @@ def test_a_deployment_without_the_roles_is_told_what_it_has() -> None:
     dgd["spec"]["components"] = [worker("worker", 1)]
     assert trouble(dgd) == Trouble(
         "RolesMissing",
-        "DynamoGraphDeployment q-dgd needs one component of type prefill and one of type decode"
+        "DynamoGraphDeployment q-dgd needs components, one of type prefill and one of type decode,"
         " to be scaled; it has worker (worker)",
     )
 

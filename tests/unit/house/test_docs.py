@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
 from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter
+from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.profiling_policy import ProfilingPolicy
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
@@ -46,6 +47,7 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
         ("dgdr", DynamoGraphDeploymentRequest),
         ("dgdsa", DynamoGraphDeploymentScalingAdapter),
         ("dynamoworkermetadata", DynamoWorkerMetadata),
+        ("gpubudget", GPUBudget),
         ("profilingpolicy", ProfilingPolicy),
         ("slaplanner", SLAPlanner),
     ],
@@ -69,6 +71,7 @@ def fields_of(annotation: Any) -> Iterator[str]:
 
 def test_there_is_a_page_for_each_kind_and_no_other() -> None:
     pages = {path.stem for path in (ROOT / "docs/kinds").glob("*.md")}
-    singular = {"dgdr", "dgd", "dgdsa", "profilingpolicy", "slaplanner", "dynamoworkermetadata"}
+    singular = {"dgdr", "dgd", "dgdsa", "dynamoworkermetadata"}
+    singular |= {"gpubudget", "profilingpolicy", "slaplanner"}
     assert pages == singular
     assert len(list((ROOT / "crds").glob("*.yaml"))) == len(pages)

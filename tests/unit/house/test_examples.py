@@ -8,6 +8,7 @@ import yaml
 from dgdr_api.models.base import Resource
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
+from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.profiling_policy import ProfilingPolicy
 from dgdr_api.models.sla_planner import SLAPlanner
 
@@ -15,6 +16,7 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 KINDS: dict[str, type[Resource]] = {
     "DynamoGraphDeployment": DynamoGraphDeployment,
     "DynamoGraphDeploymentRequest": DynamoGraphDeploymentRequest,
+    "GPUBudget": GPUBudget,
     "ProfilingPolicy": ProfilingPolicy,
     "SLAPlanner": SLAPlanner,
 }

@@ -7,11 +7,32 @@ from dgdr_planner.core.observation import Idle, LoadSeen, Unknown, Value, first_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Load to plan for. Lengths are None as long as no request ever finished."""
+    """Load to plan for. Lengths are None as long as no request ever finished.
+
+    ``rate_per_s`` is the expected load of the window in which replicas that are ordered now
+    start to serve; ``planned_rate_per_s`` is the quantile of it that is planned for, and
+    ``hold_rate_per_s`` the same quantile of the highest window from now until then, never less:
+    replicas that are there already must not fall below it. None: nothing but a last value is
+    known, see ``planned`` and ``held``. ``model`` names the forecaster that spoke.
+    """
 
     rate_per_s: float
     isl: float | None = None
     osl: float | None = None
+    planned_rate_per_s: float | None = None
+    hold_rate_per_s: float | None = None
+    model: str = "LastValue"
+    horizon_s: float = 0.0
+
+    @property
+    def planned(self) -> float:
+        """Rate per second to grow to."""
+        return self.rate_per_s if self.planned_rate_per_s is None else self.planned_rate_per_s
+
+    @property
+    def held(self) -> float:
+        """Rate per second not to shrink below; never less than the planned one."""
+        return self.planned if self.hold_rate_per_s is None else self.hold_rate_per_s
 
 
 def last_value(load: LoadSeen, before: Forecast | None) -> Forecast | Unknown:

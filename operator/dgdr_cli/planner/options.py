@@ -1,0 +1,50 @@
+"""Options that the planner's commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dgdr_api.models.sla_planner import Percentile, QueueKind
+
+PlannerName = Annotated[str, typer.Argument(help="Name of the SLAPlanner.")]
+MaybeName = Annotated[
+    str | None,
+    typer.Argument(help="Name of an SLAPlanner in the cluster. Without it: from files only."),
+]
+Spec = Annotated[
+    Path | None, typer.Option(help="An SLAPlanner manifest, instead of one in the cluster.")
+]
+Profile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with curves: selected_*_interpolation/raw_data.npz, or *_raw_data.json."
+    ),
+]
+TtftMs = Annotated[float | None, typer.Option(help="Target of the time to first token, in ms.")]
+ItlMs = Annotated[float | None, typer.Option(help="Target of the time between tokens, in ms.")]
+WhichPercentile = Annotated[
+    Percentile | None, typer.Option(help="Requests that the targets speak about.")
+]
+Queue = Annotated[QueueKind | None, typer.Option(help="How prompts find their engine.")]
+BudgetGpus = Annotated[int | None, typer.Option(min=1, help="GPUs that all roles may hold.")]
+Rate = Annotated[float | None, typer.Option(min=0, help="Requests per second.")]
+Isl = Annotated[float | None, typer.Option(min=1, help="Mean prompt length in tokens.")]
+Osl = Annotated[float | None, typer.Option(min=1, help="Mean answer length in tokens.")]
+PrefillGpus = Annotated[int | None, typer.Option(min=0, help="GPUs of one prefill replica.")]
+DecodeGpus = Annotated[int | None, typer.Option(min=0, help="GPUs of one decode replica.")]
+WorkerGpus = Annotated[int | None, typer.Option(min=0, help="GPUs of one aggregated worker.")]
+Aggregated = Annotated[
+    bool, typer.Option("--aggregated", help="Workers that do both, prefill and decode.")
+]
+
+
+class Output(StrEnum):
+    """For whom the answer is."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="For a person or a program.")]

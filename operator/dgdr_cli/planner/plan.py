@@ -1,0 +1,166 @@
+"""Replicas for a steady load: what the controller settles on, and what that costs.
+
+The curves, the limits and the budget are those of the controller. What it adds in time (forecast,
+patience going down, feedback) has no place in the answer to "how many for this load".
+"""
+
+import math
+from dataclasses import dataclass
+
+from dgdr_api.graph import Role
+from dgdr_api.points import Source
+from dgdr_cli.planner.case import Case
+from dgdr_perf.sizing import Answer, Binding, Targets
+from dgdr_planner.core import budget
+from dgdr_planner.core.sized import size
+
+HOURS_PER_DAY = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """TTFT or ITL, at the percentile of the targets; None is no end: the queue only grows."""
+
+    name: str
+    target_ms: float
+    expected_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleCount:
+    """One role. ``replicas`` is what limits and budget leave of ``needed``.
+
+    ``latencies`` are expected with ``needed`` replicas, ``alone_ms`` is that of a request without
+    any other; ``limit`` names what keeps the role from them. ``source`` None: nobody knows whether
+    the curve was measured.
+    """
+
+    role: Role
+    replicas: int
+    needed: int
+    exact: float
+    limit: str | None
+    gpus_each: int
+    latencies: tuple[Latency, ...]
+    alone_ms: float | None
+    binding: Binding
+    reachable: bool
+    in_range: bool
+    source: Source | None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether limits or budget leave fewer than the targets need."""
+        return self.replicas < self.needed
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all its replicas."""
+        return self.replicas * self.gpus_each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """The answer. ``infeasible`` says why the budget cannot hold even the fewest replicas."""
+
+    roles: tuple[RoleCount, ...]
+    infeasible: str | None = None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all roles; as many GPU-hours pass in an hour."""
+        return sum(role.gpus for role in self.roles)
+
+    @property
+    def gpu_hours_per_day(self) -> int:
+        """GPU-hours of a day of this load."""
+        return self.gpus * HOURS_PER_DAY
+
+    @property
+    def reachable(self) -> bool:
+        """Whether enough replicas meet the targets."""
+        return all(role.reachable for role in self.roles)
+
+    @property
+    def in_range(self) -> bool:
+        """Whether every number was read within the profile."""
+        return all(role.in_range for role in self.roles)
+
+
+def plan(case: Case) -> Planned:
+    """Answer a case."""
+    answers = {
+        role: size(role, case.profile, case.load, case.policy.targets, case.policy)
+        for role in case.policy.roles
+    }
+    asked = {
+        role: case.policy.limits[role].clamp(answer.replicas) for role, answer in answers.items()
+    }
+    gpus = _budgeted(case, answers, asked)
+    return Planned(
+        roles=tuple(
+            _role(case, role, answer, asked[role], gpus.replicas[role])
+            for role, answer in answers.items()
+        ),
+        infeasible=gpus.infeasible,
+    )
+
+
+def _budgeted(case: Case, answers: dict[Role, Answer], asked: dict[Role, int]) -> budget.GpuPlan:
+    demands = tuple(
+        budget.RoleDemand(
+            role=role,
+            gpus_each=case.gpus_of(role),
+            replicas=0,
+            held=0,
+            fewest=case.policy.limits[role].fewest,
+            asked=asked[role],
+            need=max(answer.replicas_exact, float(asked[role])),
+            rate_per_s=case.load.rate_per_s,
+        )
+        for role, answer in answers.items()
+    )
+    if case.policy.budget_gpus is None:
+        return budget.unlimited(demands)
+    return budget.plan_own(demands, case.policy.budget_gpus)
+
+
+def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> RoleCount:
+    return RoleCount(
+        role=role,
+        replicas=replicas,
+        needed=answer.replicas,
+        exact=answer.replicas_exact,
+        limit=_limit(answer.replicas, asked, replicas),
+        gpus_each=case.gpus_of(role),
+        latencies=_latencies(role, answer, case.policy.targets),
+        alone_ms=_finite(answer.alone_ms),
+        binding=answer.binding,
+        reachable=answer.reachable,
+        in_range=answer.in_range,
+        source=answer.source,
+    )
+
+
+def _latencies(role: Role, answer: Answer, targets: Targets) -> tuple[Latency, ...]:
+    """Return the latencies that the role answers for; an aggregated worker has both."""
+    ttft_ms = answer.latency_ms if role is Role.PREFILL else answer.ttft_ms
+    itl_ms = answer.latency_ms if role is Role.DECODE else answer.itl_ms
+    told = (("TTFT", targets.ttft_ms, ttft_ms), ("ITL", targets.itl_ms, itl_ms))
+    return tuple(
+        Latency(name=name, target_ms=target_ms, expected_ms=_finite(expected_ms))
+        for name, target_ms, expected_ms in told
+        if expected_ms is not None
+    )
+
+
+def _limit(needed: int, asked: int, replicas: int) -> str | None:
+    if replicas < asked:
+        return "budget"
+    if asked != needed:
+        return "max" if asked < needed else "min"
+    return None
+
+
+def _finite(latency_ms: float) -> float | None:
+    return latency_ms if math.isfinite(latency_ms) else None

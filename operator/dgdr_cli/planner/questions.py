@@ -1,0 +1,173 @@
+"""From what a user typed to a case: reads files and the cluster, and says what is missing.
+
+Everything that a user can cure becomes a ``CliError`` here, in one line.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
+from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError
+from dgdr_cli.errors import CliError, NotThere
+from dgdr_cli.found import FoundPlanner, Source
+from dgdr_cli.planner.case import (
+    Case,
+    CaseError,
+    Overrides,
+    case_of,
+    case_without_planner,
+    changed,
+)
+from dgdr_cli.planner.rehearsals import Against, Rehearsal
+from dgdr_perf.classic import ClassicError, ClassicProfile
+from dgdr_perf.curve_fit import ProfileError
+from dgdr_perf.engine_profile import EngineProfile
+from dgdr_perf.simulator.arrivals import Requests, RequestsError
+from dgdr_perf.simulator.engine import MAX_BATCH, Engine
+from dgdr_perf.simulator.options import Options
+from dgdr_perf.sizing import WorkloadError
+from dgdr_planner.core.policy import Policy
+from dgdr_planner.offline import OfflineError, read_planner, read_profile, read_profile_data
+from dgdr_planner.replay.rehearsal import World
+from dgdr_planner.replay.traces import TraceError
+
+CURABLE = (
+    OfflineError,
+    CaseError,
+    WorkloadError,
+    ProfileDataError,
+    ProfileError,
+    ClassicError,
+    TraceError,
+    RequestsError,
+)
+
+
+@contextmanager
+def curable() -> Iterator[None]:
+    """Turn what a user can cure into one line."""
+    try:
+        yield
+    except CURABLE as exc:
+        raise CliError(str(exc)) from exc
+
+
+def found_planner(source: Source, name: str, namespace: str | None) -> FoundPlanner:
+    """Read a planner.
+
+    Raises:
+        NotThere: the namespace has none of that name.
+    """
+    found = source.find_planner(name, namespace)
+    if found is None:
+        where = f"namespace {namespace}" if namespace else "the context's namespace"
+        raise NotThere(f"no SLAPlanner {name} in {where}; `kubectl get slap -A` lists all")
+    return found
+
+
+def case_of_found(found: FoundPlanner, folder: Path | None, given: Overrides) -> Case:
+    """Return the case of a planner in a cluster.
+
+    Raises:
+        CliError: there are no curves, or no load.
+    """
+    with curable():
+        profile = read_profile(folder) if folder else _curves(found)
+        return case_of(found.planner, profile, given)
+
+
+def case_of_files(
+    spec: Path | None, folder: Path | None, roles: tuple[Role, ...], given: Overrides
+) -> Case:
+    """Return the case of files and options alone.
+
+    Raises:
+        CliError: a file cannot be used, or something is missing.
+    """
+    with curable():
+        if folder is None:
+            raise CaseError("no curves: give --profile, a folder, or the NAME of a planner")
+        profile = read_profile(folder)
+        if spec is None:
+            return case_without_planner(profile, roles, given)
+        return case_of(_without_status(read_planner(spec)), profile, given)
+
+
+def _without_status(planner: SLAPlanner) -> SLAPlanner:
+    """A manifest's status, if it has one, is not of now."""
+    return SLAPlanner(metadata=planner.metadata, spec=planner.spec)
+
+
+def _curves(found: FoundPlanner) -> EngineProfile:
+    name = found.planner.spec.profile.config_map_ref.name
+    if found.curves is None:
+        raise CaseError(f"there is no ConfigMap {name} with curves; give --profile, a folder")
+    missing = [key for key in (PREFILL_JSON_KEY, DECODE_JSON_KEY) if key not in found.curves]
+    if missing:
+        raise CaseError(f"ConfigMap {name} has no {' and no '.join(missing)}; give --profile")
+    return EngineProfile.from_json(found.curves[PREFILL_JSON_KEY], found.curves[DECODE_JSON_KEY])
+
+
+def now_and_then(found: FoundPlanner, folder: Path | None, given: Overrides) -> tuple[Case, Case]:
+    """Return what a planner is asked now, and with what the user gives instead.
+
+    Raises:
+        CliError: there are no curves, or no load.
+    """
+    with curable():
+        profile = _curves(found)
+        try:
+            now = case_of(found.planner, profile, Overrides())
+        except CaseError:
+            load = Overrides(rate_per_s=given.rate_per_s, isl=given.isl, osl=given.osl)
+            now = case_of(found.planner, profile, load)
+        then = changed(now, given)
+        return now, then if folder is None else replace(then, profile=read_profile(folder))
+
+
+def rehearsal_of(
+    spec: Path,
+    folder: Path,
+    requests: Requests,
+    against: tuple[Against, ...],
+    gpus: Mapping[str, int | None],
+    seed: int,
+) -> Rehearsal:
+    """Return what is rehearsed, from files.
+
+    Raises:
+        OfflineError: a file cannot be used.
+    """
+    policy = replace(Policy.of(read_planner(spec).spec), shadow=False, suspended=False)
+    data = read_profile_data(folder)
+    profile = EngineProfile.of(*data)
+    world = World(
+        requests=requests,
+        engine=Engine.of(profile, profile.max_num_seqs or MAX_BATCH),
+        profile=profile,
+        targets=policy.targets,
+        gpus={role: _or_one(gpus[role.value]) for role in policy.roles},
+        initial=dict.fromkeys(policy.roles, 1),
+        options=Options(interval_s=policy.interval_s, dispatch=policy.dispatch),
+        seed=seed,
+    )
+    classic = _classic(policy, *data) if Against.CLASSIC in against else None
+    return Rehearsal(world=world, policy=policy, against=against, classic=classic)
+
+
+def _classic(policy: Policy, prefill: PrefillData, decode: DecodeData) -> ClassicProfile | None:
+    """Return upstream's curves; None where upstream's planner would not start."""
+    if set(policy.roles) != {Role.PREFILL, Role.DECODE}:
+        return None
+    try:
+        return ClassicProfile.of(prefill, decode)
+    except ProfileError:
+        return None
+
+
+def _or_one(gpus: int | None) -> int:
+    return 1 if gpus is None else gpus

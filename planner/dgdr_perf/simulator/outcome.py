@@ -1,0 +1,74 @@
+"""What a simulated run came to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgdr_api.graph import Role
+from dgdr_perf.simulator.arrivals import Array, Requests
+
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A role was told to have another number of replicas."""
+
+    at_s: float
+    role: Role
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Replicas of one role over time: from ``at_s[k]`` on they are the k-th of each array."""
+
+    at_s: Array
+    ready: NDArray[np.int64]
+    pending: NDArray[np.int64]
+    terminating: NDArray[np.int64]
+
+    def at(self, times_s: Array) -> NDArray[np.int64]:
+        """Return the replicas that are billed at these times, in any state."""
+        place = np.searchsorted(self.at_s, times_s, side="right") - 1
+        everything = self.ready + self.pending + self.terminating
+        return np.asarray(everything[place], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Arrays have one entry per request, in order of arrival.
+
+    Times are NaN for a request that failed, and ``itl_ms`` for one with a single token.
+    ``alone_*`` are the latencies that it would have had without any other; infinite where its
+    tokens do not fit into the KV cache at all.
+    """
+
+    requests: Requests
+    ttft_ms: Array
+    itl_ms: Array
+    finish_s: Array
+    failed: Flags
+    alone_ttft_ms: Array
+    alone_itl_ms: Array
+    timelines: Mapping[Role, Timeline]
+    replica_s: Mapping[Role, float]
+    actions: tuple[Action, ...]
+    duration_s: float
+
+    def within(self, ttft_ms: float, itl_ms: float) -> Flags:
+        """Say which requests met both targets; one without a second token has no ITL."""
+        late = np.nan_to_num(self.itl_ms, nan=0.0) > itl_ms
+        return np.asarray((self.ttft_ms <= ttft_ms) & ~late & ~self.failed, dtype=np.bool_)
+
+    def hopeless(self, ttft_ms: float, itl_ms: float) -> Flags:
+        """Say which requests miss a target even on an engine of their own."""
+        late = np.nan_to_num(self.alone_itl_ms, nan=0.0) > itl_ms
+        return np.asarray((self.alone_ttft_ms > ttft_ms) | late, dtype=np.bool_)
+
+    def gpu_hours(self, gpus: Mapping[Role, int]) -> float:
+        """Return what all replicas cost from creation until gone, within the duration."""
+        return sum(gpus[role] * used_s for role, used_s in self.replica_s.items()) / 3600.0

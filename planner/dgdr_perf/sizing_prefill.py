@@ -1,0 +1,174 @@
+"""How many prefill replicas a load needs.
+
+An engine serves one prompt at a time for the time of the prefill curve, so replicas are the
+servers of a queue (``queueing``): the fewest for which the mean, or the asked percentile, of wait
+plus service plus fixed terms stays within the TTFT target. Batching several prompts in one step
+saves only the fixed part of the curve and is not counted on.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, rounded_up
+from dgdr_perf.curve_fit import Array
+from dgdr_perf.engine_profile import EngineProfile
+from dgdr_perf.queueing import Dispatch, ServiceTime, Wait, wait_at
+from dgdr_perf.workload import Percentile, PrefillTerms, Targets, Workload
+
+# A mean wait below a twentieth of the target is not worth another replica: keeps the answer
+# finite where the target is at or below the service time itself.
+LEAST_SLACK = 0.05
+# Prompts whose own prefill takes this share of the target begin to count as late whatever is
+# done, so that the answer does not jump when a target passes the length of many prompts.
+ALMOST_LATE = 0.95
+# Of the late requests that a percentile allows, the most that such prompts may use up; a quarter
+# is kept for waiting. Otherwise the others would be promised ever more for a target that is lost.
+MOST_LOST = 0.75
+# Late requests are this much more than the approximation says, at most: simulated mixtures of
+# prompts at one to twenty engines.
+CAUTION = 1.08
+# Bisection to a millionth of the time.
+QUANTILE_ROUNDS = 24
+NO_TERMS = PrefillTerms()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A TTFT target over the classes of prompts.
+
+    ``alone_s`` has shape (classes,): time to first token without any wait. ``lost`` is the share
+    of each class that counts as late however many replicas there are.
+    """
+
+    shares: Array
+    alone_s: Array
+    target_s: float
+    percentile: Percentile
+    lost: Array
+
+    @classmethod
+    def of(cls, shares: Array, alone_s: Array, targets: Targets) -> "Asked":
+        """Make the target of a workload."""
+        target_s = targets.ttft_ms / 1000.0
+        share = targets.percentile.share
+        if share is None or len(shares) == 1:
+            lost = np.zeros_like(shares)
+        else:
+            ramp = (alone_s / target_s - ALMOST_LATE) / (1.0 - ALMOST_LATE)
+            lost = np.clip(ramp, 0.0, 1.0)
+            total = float(shares @ lost)
+            lost = lost * min(1.0, MOST_LOST * (1.0 - share) / total) if total > 0 else lost
+        return cls(shares, alone_s, target_s, targets.percentile, lost)
+
+    def excess(self, wait: Wait) -> float:
+        """How far a wait is from what is allowed: above 0 is too long; -1 is none at all."""
+        share = self.percentile.share
+        if share is None:
+            alone_s = float(self.shares @ self.alone_s)
+            slack_s = max(self.target_s - alone_s, LEAST_SLACK * self.target_s)
+            return wait.mean_s / slack_s - 1.0
+        waits = wait.exceeds(np.maximum(self.target_s - self.alone_s, 0.0))
+        late = float(self.shares @ (self.lost + (1.0 - self.lost) * CAUTION * waits))
+        return late / (1.0 - share) - 1.0
+
+    def latency_s(self, wait: Wait) -> float:
+        """Time to first token at the percentile of the target."""
+        share = self.percentile.share
+        if share is None:
+            return float(self.shares @ self.alone_s) + wait.mean_s
+        if math.isinf(wait.mean_s):
+            return math.inf
+        if wait.probability <= 0:
+            return self._alone_at(share)
+
+        def late(time_s: float) -> float:
+            return float(self.shares @ wait.exceeds(time_s - self.alone_s))
+
+        return _quantile(late, 1.0 - share, float(self.alone_s.max()))
+
+    def _alone_at(self, share: float) -> float:
+        """Time to first token without any wait that this share of the prompts does not exceed."""
+        order = np.argsort(self.alone_s)
+        reached = np.cumsum(self.shares[order])
+        index = int(np.searchsorted(reached, share - 1e-9))
+        return float(self.alone_s[order][min(index, len(order) - 1)])
+
+
+def size_prefill(
+    profile: EngineProfile,
+    load: Workload,
+    targets: Targets,
+    dispatch: Dispatch = Dispatch.ROUND_ROBIN,
+    terms: PrefillTerms = NO_TERMS,
+) -> Answer:
+    """Choose the fewest prefill replicas that keep TTFT within its target."""
+    prompts = load.prompts()
+    served_ms = profile.prefill.ttft_of_lengths(prompts.isl)
+    service = service_time(load, prompts.shares, served_ms / 1000.0)
+    asked = Asked.of(prompts.shares, (served_ms + terms.of(prompts.isl)) / 1000.0, targets)
+    busy = load.rate_per_s * service.mean_s
+
+    def wait(engines: float) -> Wait:
+        return wait_at(dispatch, load.rate_per_s, engines, service, asked.target_s)
+
+    exact = fewest(lambda engines: asked.excess(wait(engines)), busy)
+    replicas = rounded_up(exact)
+    latency_ms = 1000.0 * asked.latency_s(wait(replicas))
+    return Answer(
+        replicas=replicas,
+        replicas_exact=exact,
+        busy=busy,
+        latency_ms=latency_ms,
+        alone_ms=1000.0 * asked.latency_s(wait(math.inf)),
+        in_range=profile.prefill.covers(prompts.isl),
+        reachable=latency_ms <= targets.ttft_ms * SAME and exact <= MOST_REPLICAS,
+        binding=_binding(exact, busy),
+        source=profile.prefill.source,
+    )
+
+
+def service_time(load: Workload, shares: Array, seconds: Array) -> ServiceTime:
+    """Service times of the classes; without an observed distribution spread by ``service_cv2``."""
+    known = load.isl_quantiles is not None
+    return ServiceTime(shares, seconds, 0.0 if known else load.service_cv2)
+
+
+def fewest(excess: Callable[[float], float], busy: float) -> float:
+    """Smallest real number of engines above ``busy`` at which a falling excess is not above 0."""
+    if busy <= 0:
+        return 0.0
+    if busy >= MOST_REPLICAS:
+        return busy
+    step = max(0.25 * busy, 1e-3)
+    high = busy + step
+    while excess(high) > 0:
+        step *= 2.0
+        high = busy + step
+        if high > 2 * MOST_REPLICAS:
+            return high
+    # Near saturation the excess is infinite for a mean; any positive number shows the side.
+    return float(brentq(lambda engines: min(excess(engines), 10.0), busy, high, rtol=1e-8))
+
+
+def _binding(exact: float, busy: float) -> Binding:
+    replicas = rounded_up(exact)
+    if replicas >= MOST_REPLICAS:
+        return Binding.LIMIT
+    if replicas == 1:
+        return Binding.FLOOR
+    return Binding.TTFT if replicas > math.floor(busy) + 1 else Binding.THROUGHPUT
+
+
+def _quantile(late: Callable[[float], float], allowed: float, start: float) -> float:
+    """Smallest time at which a falling share of late requests is within what is allowed."""
+    low, high = 0.0, max(start, 1e-6)
+    while late(high) > allowed:
+        low, high = high, 2.0 * high
+    for _ in range(QUANTILE_ROUNDS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if late(middle) > allowed else (low, middle)
+    return high

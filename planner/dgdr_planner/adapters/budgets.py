@@ -1,0 +1,84 @@
+"""GPUBudgets in a cluster: read them, and write a claim before anything is scaled."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from dgdr_api.models.gpu_budget import GPUBudget, Holding
+from dgdr_api.names import FieldManager, Label
+from dgdr_api.pods import GPU
+from dgdr_kube.errors import Conflict, NotFound
+from dgdr_kube.kinds import GPU_BUDGET, POD
+from dgdr_kube.manifests import merge_patch
+from dgdr_kube.ports import Cluster, Manifest
+from dgdr_planner.core.budget_status import budget_seen, is_news, left_behind, status_with
+from dgdr_planner.core.observation import Trouble
+from dgdr_planner.core.planners import members_of
+from dgdr_planner.core.shared_budget import BudgetSeen, Claim
+from dgdr_planner.ports import Planners
+
+
+class ClusterBudgets:
+    """Implements ``ports.Budgets``."""
+
+    def __init__(self, cluster: Cluster, planners: Planners, clock: Callable[[], datetime]) -> None:
+        self._cluster = cluster
+        self._planners = planners
+        self._clock = clock
+
+    async def observe(self, namespace: str, name: str, planner: str) -> BudgetSeen | Trouble:
+        """Return the budget as a planner sees it."""
+        budget = await self._read(namespace, name)
+        if isinstance(budget, Trouble):
+            return budget
+        running = members_of(name, await self._planners.beside(namespace))
+        gone = left_behind(budget, running)
+        left = {one.planner: await self._held(namespace, one) for one in gone}
+        return budget_seen(budget, planner, running, left)
+
+    async def claim(self, namespace: str, seen: BudgetSeen, claim: Claim, target: str) -> bool:
+        """Write a claim; False when somebody wrote since the budget was seen."""
+        manifest = await self._cluster.get(GPU_BUDGET, namespace, seen.name)
+        if manifest is None or manifest["metadata"].get("resourceVersion") != seen.version:
+            return False
+        budget = GPUBudget.parse(manifest)
+        if not is_news(budget, seen.me.name, claim):
+            return True
+        status = status_with(budget, seen, claim, target, self._clock())
+        patch = merge_patch(manifest.get("status") or {}, status.to_json())
+        try:
+            await self._cluster.patch_status(
+                GPU_BUDGET, namespace, seen.name, patch, FieldManager.PLANNER, seen.version
+            )
+        except (Conflict, NotFound):
+            return False
+        return True
+
+    async def _read(self, namespace: str, name: str) -> GPUBudget | Trouble:
+        manifest = await self._cluster.get(GPU_BUDGET, namespace, name)
+        if manifest is None:
+            text = f"there is no GPUBudget {name} in namespace {namespace}"
+            return Trouble("BudgetNotFound", text)
+        try:
+            return GPUBudget.parse(manifest)
+        except ValidationError as exc:
+            # The API server refuses what the CRD forbids, so this is a CRD of another version.
+            text = f"GPUBudget {name} cannot be read: {exc.errors()[0]['msg']}"
+            return Trouble("BudgetUnreadable", text)
+
+    async def _held(self, namespace: str, one: Holding) -> int:
+        """GPUs that the pods of a planner's deployment still hold."""
+        if one.target is None:
+            return one.reserved_gpus
+        pods = await self._cluster.list(POD, namespace, {Label.GRAPH: one.target})
+        return sum(_gpus(pod) for pod in pods)
+
+
+def _gpus(pod: Manifest) -> int:
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    resources = (one.get("resources") or {} for one in pod["spec"].get("containers") or ())
+    return sum(
+        int((one.get("limits") or one.get("requests") or {}).get(GPU, 0)) for one in resources
+    )

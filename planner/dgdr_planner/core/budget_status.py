@@ -1,0 +1,148 @@
+"""A GPUBudget's manifest as its members see it, and what they write into its status."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from dgdr_api.conditions import condition, with_condition
+from dgdr_api.models import gpu_budget as api
+from dgdr_api.models.base import Condition
+from dgdr_planner.core.observation import Trouble
+from dgdr_planner.core.shared_budget import BudgetSeen, Claim, Member, Step
+
+FEASIBLE = "Feasible"
+# A gain that moved by less is no news: it would be a write at every pass.
+NEWS = 0.1
+
+
+def budget_seen(
+    budget: api.GPUBudget, planner: str, running: frozenset[str], left: Mapping[str, int]
+) -> BudgetSeen | Trouble:
+    """Return a budget as ``planner`` sees it.
+
+    ``running`` are the planners that take from it; ``left`` are the GPUs that the pods of planners
+    which do so no longer still hold, by planner.
+    """
+    name, spec, status = budget.metadata.name, budget.spec, budget.status
+    if spec.member(planner) is None:
+        text = f"GPUBudget {name} has no member {planner}; add it to spec.members"
+        return Trouble("NotAMember", text)
+    members = {
+        one.planner: Member(
+            name=one.planner,
+            priority=one.rank,
+            min_gpus=one.guaranteed,
+            claim=_claim(status.holding(one.planner)),
+        )
+        for one in spec.members
+    }
+    strangers = {
+        gone: Member(name=gone, claim=Claim(reserved_gpus=gpus, fixed=True))
+        for gone, gpus in left.items()
+    }
+    for gone, stranger in strangers.items():
+        known = members.get(gone)
+        members[gone] = stranger if known is None else replace(known, claim=stranger.claim)
+    others = tuple(one for one in members.values() if one.name != planner)
+    return BudgetSeen(
+        name=name,
+        gpus=spec.gpus,
+        me=members[planner],
+        others=others,
+        unheard=tuple(one.name for one in others if one.claim is None and one.name in running),
+        version=budget.metadata.resource_version or "",
+    )
+
+
+def left_behind(budget: api.GPUBudget, running: frozenset[str]) -> tuple[api.Holding, ...]:
+    """Return the holdings of planners that take from the budget no longer."""
+    return tuple(one for one in budget.status.holdings if one.planner not in running)
+
+
+def status_with(
+    budget: api.GPUBudget, seen: BudgetSeen, claim: Claim, target: str, now: datetime
+) -> api.GPUBudgetStatus:
+    """Return the status with a planner's claim; what nobody holds any more is dropped."""
+    old = budget.status
+    kept = {one.name: one.claim for one in seen.others if one.claim is not None}
+    mine = _holding(seen.me.name, target, claim, now)
+    holdings = [_refreshed(one, kept[one.planner]) for one in old.holdings if _is_kept(one, kept)]
+    holdings = sorted([*holdings, mine], key=lambda one: one.planner)
+    told = seen.with_claim(claim)
+    generation = budget.metadata.generation
+    return api.GPUBudgetStatus(
+        observed_generation=generation,
+        reserved_gpus=sum(one.reserved_gpus for one in holdings),
+        holdings=tuple(holdings),
+        conditions=_conditions(old.conditions, told, generation, now),
+    )
+
+
+def is_news(old: api.GPUBudget, planner: str, claim: Claim) -> bool:
+    """Whether a claim says something that the others need to know."""
+    before = _claim(old.status.holding(planner))
+    if before is None or old.status.observed_generation != old.metadata.generation:
+        return True
+    same = replace(before, steps=()) == replace(claim, steps=())
+    return not same or not _alike(before.steps, claim.steps)
+
+
+def _alike(before: tuple[Step, ...], after: tuple[Step, ...]) -> bool:
+    return len(before) == len(after) and all(
+        one.gpus == two.gpus and abs(one.gain - two.gain) <= NEWS * max(one.gain, two.gain)
+        for one, two in zip(before, after, strict=True)
+    )
+
+
+def _claim(told: api.Holding | None) -> Claim | None:
+    if told is None:
+        return None
+    return Claim(
+        reserved_gpus=told.reserved_gpus,
+        floor_gpus=told.floor_gpus,
+        fixed=bool(told.fixed),
+        steps=tuple(Step(step.gpus, step.gain) for step in told.steps),
+    )
+
+
+def _holding(planner: str, target: str, claim: Claim, now: datetime) -> api.Holding:
+    return api.Holding(
+        planner=planner,
+        target=target,
+        reserved_gpus=claim.reserved_gpus,
+        floor_gpus=claim.floor_gpus,
+        fixed=claim.fixed or None,
+        steps=tuple(
+            api.Step(gpus=step.gpus, gain=float(f"{step.gain:.4g}")) for step in claim.steps
+        ),
+        time=now,
+    )
+
+
+def _is_kept(one: api.Holding, kept: Mapping[str, Claim]) -> bool:
+    """Whether a holding of somebody else is still one: planners that are gone hold until freed."""
+    claim = kept.get(one.planner)
+    return claim is not None and (claim.reserved_gpus > 0 or not claim.fixed or bool(one.fixed))
+
+
+def _refreshed(one: api.Holding, claim: Claim) -> api.Holding:
+    """Return a holding with what its pods were seen to hold; only a planner itself says more."""
+    return one.model_copy(
+        update={"reserved_gpus": claim.reserved_gpus, "fixed": claim.fixed or None}
+    )
+
+
+def _conditions(
+    old: Iterable[Condition], seen: BudgetSeen, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    reserved = sum(one.reserved_gpus for one in (seen.me, *seen.others))
+    if seen.guaranteed_gpus > seen.gpus:
+        text = f"guarantees add up to {seen.guaranteed_gpus} of {seen.gpus} GPUs"
+        verdict = (False, "GuaranteesExceedBudget", f"{text}; no member is scaled")
+    elif reserved > seen.gpus:
+        verdict = (False, "OverBudget", f"{reserved} of {seen.gpus} GPUs are held")
+    else:
+        verdict = (True, "WithinBudget", f"{reserved} of {seen.gpus} GPUs are held")
+    status, reason, message = verdict
+    fresh = condition(FEASIBLE, status, reason, message, now, generation)
+    return with_condition(old, fresh, now)

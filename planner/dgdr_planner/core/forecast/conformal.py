@@ -1,0 +1,130 @@
+"""How much above the forecast to plan: a quantile of what was missed before, kept honest on-line.
+
+Split conformal prediction (V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a Random
+World, 2005): of n past scores, the ceil((n + 1) q)-th smallest is not exceeded with probability q.
+Its level is corrected after each outcome (adaptive conformal inference, I. Gibbs and E. Candes,
+NeurIPS 2021), because demand is not exchangeable.
+
+A score is (seen - forecast) / scale. Four kinds compete by pinball loss on the past: a scale of one
+(additive), the root of the forecast (counting noise), the forecast (multiplicative), and no
+forecast at all, which is the quantile of what was seen: bursts that nobody can foresee.
+A short history is pooled with ``PRIOR`` quantiles of a normal error of plausible size.
+"""
+
+import math
+from bisect import bisect_left, insort
+from enum import Enum
+from functools import lru_cache
+from statistics import NormalDist
+
+import numpy as np
+
+from dgdr_planner.core.forecast.demand import Floats
+
+#: Scores that a quantile is taken of, and those that its level is corrected by.
+KEPT = 100
+LOOKED_AT = 160
+#: Pseudo-scores of a history of none; each real score displaces one.
+PRIOR = 20
+#: Relative error of one step that is assumed before any was seen: the middle of what the last
+#: value misses on public traces (0.07 to 0.29).
+USUAL_ERROR = 0.15
+#: Step of the correction of the level after each outcome.
+RATE = 0.02
+#: The level stays between these shares of misses.
+LEAST_MISS, MOST_MISS = 0.005, 0.5
+#: Scores from which the kind is chosen; with fewer it is counting noise.
+ENOUGH = 12
+
+
+class Kind(Enum):
+    """What a score is relative to; the value is the power of the forecast that scales it."""
+
+    ADDITIVE = 0.0
+    COUNTING = 0.5
+    MULTIPLICATIVE = 1.0
+    UNFORESEEN = None
+
+
+@lru_cache(maxsize=PRIOR)
+def _assumed(count: int) -> tuple[float, ...]:
+    """Return the middles of ``count`` equally likely parts of a normal distribution."""
+    return tuple(NormalDist().inv_cdf((k + 0.5) / count) for k in range(count))
+
+
+def upper(
+    seen: Floats, forecast: Floats, now: float, quantile: float, lead: int, step_s: float
+) -> float:
+    """Return the rate that the demand stays below with probability ``quantile``.
+
+    ``seen`` and ``forecast``, shape (n,), are outcomes and what was said of them ``lead`` steps
+    before, oldest first, without gaps; ``now`` is what is said now, and the least that is planned.
+    """
+    seen, said = seen[-LOOKED_AT:], np.append(forecast[-LOOKED_AT:], now)
+    kind = _best(seen, said, quantile, step_s)
+    base, scale = _base(said, kind, step_s)
+    scores = (seen - base[:-1]) / scale[:-1]
+    prior = _prior_sigma(said, lead, step_s) / scale
+    width = _width(scores.tolist(), prior.tolist(), quantile, lead)
+    return max(float(base[-1] + width * scale[-1]), now)
+
+
+def _base(said: Floats, kind: Kind, step_s: float) -> tuple[Floats, Floats]:
+    """Return what a score counts from, and what a score of one means.
+
+    A forecast below half of the usual one scales as that half: what follows on silence, relative
+    to silence, would say nothing about what follows on load.
+    """
+    if kind.value is None:
+        return np.zeros_like(said), np.ones_like(said)
+    least = max(0.5 * float(said.mean()), 1.0 / step_s)
+    return said, np.asarray(np.maximum(said, least) ** kind.value)
+
+
+def _best(seen: Floats, said: Floats, quantile: float, step_s: float) -> Kind:
+    """Return the kind whose one constant quantile loses least on the past."""
+    if seen.size < ENOUGH:
+        return Kind.COUNTING
+    return min(Kind, key=lambda kind: _loss(seen, *_base(said, kind, step_s), quantile))
+
+
+def _loss(seen: Floats, base: Floats, scale: Floats, quantile: float) -> float:
+    scores = (seen - base[:-1]) / scale[:-1]
+    rest = (scores - np.quantile(scores, quantile)) * scale[:-1]
+    return float(np.mean(np.maximum(quantile * rest, (quantile - 1.0) * rest)))
+
+
+def _prior_sigma(forecast: Floats, lead: int, step_s: float) -> Floats:
+    """Return the error that is assumed unseen: counting noise, and a drift that grows by lead."""
+    rate = np.maximum(forecast, 1.0 / step_s)
+    return np.asarray(np.sqrt(rate / step_s + lead * (USUAL_ERROR * rate) ** 2))
+
+
+def _width(scores: list[float], prior: list[float], quantile: float, lead: int) -> float:
+    """Return the score to plan for; ``prior`` has one assumed error more than there are scores.
+
+    The scores of the last ``KEPT`` outcomes lie sorted; each outcome moves the share of misses
+    that is aimed at.
+    """
+    aim = miss = 1.0 - quantile
+    known: list[float] = []
+    widths: list[float] = []
+    for index in range(len(scores) + lead):
+        outcome = index - lead
+        if outcome >= 0:
+            score = scores[outcome]
+            insort(known, score)
+            if outcome >= KEPT:
+                del known[bisect_left(known, scores[outcome - KEPT])]
+            miss += RATE * (aim - (score > widths[outcome]))
+            miss = LEAST_MISS if miss < LEAST_MISS else MOST_MISS if miss > MOST_MISS else miss
+        count = len(known)
+        pooled = known if count >= PRIOR else _pooled(known, prior[min(index, len(prior) - 1)])
+        rank = math.ceil((len(pooled) + 1) * (1.0 - miss))
+        widths.append(pooled[rank - 1] if rank <= len(pooled) else pooled[-1])
+    return widths[-1]
+
+
+def _pooled(known: list[float], sigma: float) -> list[float]:
+    """Return the scores with assumed ones in place of those that are still missing."""
+    return sorted([*known, *(sigma * z for z in _assumed(PRIOR - len(known)))])

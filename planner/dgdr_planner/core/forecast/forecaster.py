@@ -1,0 +1,160 @@
+"""From a history to the load that the next replicas are ordered for."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from dgdr_planner.core.forecast.conformal import upper
+from dgdr_planner.core.forecast.demand import Demand, Floats
+from dgdr_planner.core.forecast.grid import Grid, on_grid
+from dgdr_planner.core.forecast.kalman import kalman
+from dgdr_planner.core.forecast.lengths import expected_length
+from dgdr_planner.core.forecast.remembered import remembered_season
+from dgdr_planner.core.forecast.seasonal import holt_winters, periods
+from dgdr_planner.core.forecast.selection import Candidate, Chosen, select
+from dgdr_planner.core.forecast.trend import (
+    MEANS,
+    TRENDS,
+    damped_trend,
+    last_values,
+    means,
+    medians,
+)
+from dgdr_planner.core.forecast.value import Forecast
+from dgdr_planner.core.observation import Unknown
+
+#: Share of a step by which a start may be late: a start-up of 62 s is one of a minute.
+LATE = 0.2
+#: Steps that are looked ahead at most: a start-up of 2 hours at a step of a minute.
+MOST_LEADS = 120
+
+
+class Model(StrEnum):
+    """Who may speak. Auto: whoever was clearly better than the last value lately."""
+
+    AUTO = "Auto"
+    LAST_VALUE = "LastValue"
+    DAMPED_TREND = "DampedTrend"
+    HOLT_WINTERS = "HoltWinters"
+    KALMAN = "Kalman"
+    MEAN = "Mean"
+    MEDIAN = "Median"
+    ARIMA = "ARIMA"
+    PROPHET = "Prophet"
+
+
+OPTIONAL = (Model.ARIMA, Model.PROPHET)
+
+#: Forecasts of each built-in model: of shape (n, leads), one for each of its settings.
+BUILT_IN: Mapping[Model, Callable[[Grid, int], list[Floats]]] = {
+    Model.LAST_VALUE: lambda grid, leads: [],
+    Model.MEAN: lambda grid, leads: [
+        means(grid.rate_per_s, np.ones(grid.size), leads, keep) for keep in MEANS
+    ],
+    Model.MEDIAN: lambda grid, leads: [medians(grid.rate_per_s, leads)],
+    Model.DAMPED_TREND: lambda grid, leads: [
+        damped_trend(grid.rate_per_s, leads, keep, damping) for keep, damping in TRENDS
+    ],
+    Model.KALMAN: lambda grid, leads: [kalman(grid.rate_per_s, leads, grid.step_s)],
+    Model.HOLT_WINTERS: lambda grid, leads: [
+        *(holt_winters(grid.rate_per_s, leads, period) for period in periods(grid.rate_per_s)),
+        *remembered_season(grid.older, grid.at_s, grid.rate_per_s, leads),
+    ],
+}
+
+#: An optional model: (rates of shape (n,) without gaps, leads) -> paths of shape (n, leads).
+Optional = Callable[[Floats, int], Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecaster:
+    """Forecasts from a history alone, the same each time.
+
+    ``optional`` holds the models that need libraries of their own, see ``extras``.
+    """
+
+    optional: Mapping[str, Optional] = field(default_factory=dict)
+
+    def forecast(
+        self, demand: Demand, horizon_s: float, quantile: float, model: str = Model.AUTO
+    ) -> Forecast | Unknown:
+        """Return the load of the step that begins in ``horizon_s`` seconds.
+
+        ``horizon_s`` is start-up plus decision time, without the interval: the step that is
+        forecast reaches from there to one interval later. What was not seen in the newest window is
+        Unknown: history says what is usual, not what is now.
+        """
+        _check(horizon_s, quantile)
+        wanted = _model(model)
+        newest = demand.newest
+        if newest is None or not math.isfinite(newest[2]):
+            return Unknown("NoRecentLoad", "the load of the newest window is not known")
+        grid = on_grid(demand)
+        lead = min(math.ceil(horizon_s / grid.step_s - LATE) + 1, MOST_LEADS)
+        chosen = select(grid.rate_per_s, self._candidates(grid, lead, wanted))
+        isl = expected_length(grid.isl, grid.requests, lead)
+        osl = expected_length(grid.osl, grid.requests, lead)
+        planned, held = _quantiles(grid, chosen, quantile)
+        if planned > 0 and (isl is None or osl is None):
+            return Unknown("NothingFinished", "requests arrive, but none has finished yet")
+        return Forecast(
+            rate_per_s=float(chosen.paths[-1, -1]),
+            isl=isl,
+            osl=osl,
+            planned_rate_per_s=planned,
+            hold_rate_per_s=held,
+            model=chosen.model,
+            horizon_s=horizon_s,
+        )
+
+    def _candidates(self, grid: Grid, leads: int, model: Model) -> list[Candidate]:
+        """Return who may speak; the last value comes first, and alone while others cannot."""
+        last = Candidate(model=Model.LAST_VALUE, paths=last_values(grid.rate_per_s, leads))
+        if model in self.optional:
+            paths = self.optional[model](grid.rate_per_s, leads)
+            return [last, Candidate(model=model, paths=paths)]
+        if model in OPTIONAL:
+            raise ValueError(
+                f"model is {model}, which was not loaded: use load_forecaster({model})"
+            )
+        built = BUILT_IN if model is Model.AUTO else {model: BUILT_IN[model]}
+        others = [
+            Candidate(model=name, paths=paths)
+            for name, forecasts in built.items()
+            for paths in forecasts(grid, leads)
+        ]
+        return [last, *others]
+
+
+def _check(horizon_s: float, quantile: float) -> None:
+    if not (math.isfinite(horizon_s) and horizon_s >= 0):
+        raise ValueError(f"horizon_s is {horizon_s}: give start-up plus decision seconds, >= 0")
+    if not 0.5 <= quantile < 1.0:
+        raise ValueError(f"quantile is {quantile}: give a share in [0.5, 1), as 0.9")
+
+
+def _model(name: str) -> Model:
+    try:
+        return Model(name)
+    except ValueError:
+        raise ValueError(f"model is {name!r}: choose one of {', '.join(Model)}") from None
+
+
+def _quantiles(grid: Grid, chosen: Chosen, quantile: float) -> tuple[float, float]:
+    """Return the quantile of the farthest step, and that of the highest step until then."""
+    leads = chosen.paths.shape[1]
+    planned = _quantile(grid, chosen.paths, quantile, leads)
+    highest = int(np.argmax(chosen.paths[-1])) + 1
+    if chosen.paths[-1, highest - 1] <= chosen.paths[-1, -1]:
+        return planned, planned
+    return planned, max(planned, _quantile(grid, chosen.paths, quantile, highest))
+
+
+def _quantile(grid: Grid, paths: Floats, quantile: float, lead: int) -> float:
+    seen, said = grid.rate_per_s[lead:], paths[:-lead, lead - 1]
+    whole = np.isfinite(seen) & np.isfinite(said)
+    now = float(paths[-1, lead - 1])
+    return upper(seen[whole], said[whole], now, quantile, lead, grid.step_s)

@@ -1,0 +1,28 @@
+"""Input and output lengths of the requests to come: means weighted by requests.
+
+A window of three requests says little about lengths, one of three thousand a lot: every mean
+weighs each window by its requests, which also keeps one odd window from moving the plan.
+"""
+
+import math
+
+import numpy as np
+
+from dgdr_planner.core.forecast.demand import Floats
+from dgdr_planner.core.forecast.discounted import filled
+from dgdr_planner.core.forecast.selection import Candidate, select
+from dgdr_planner.core.forecast.trend import MEANS, means
+
+
+def expected_length(lengths: Floats, requests: Floats, lead: int) -> float | None:
+    """Return the mean length of a request ``lead`` steps ahead; None where none was ever known.
+
+    Both arrays have shape (n,); NaN: unknown.
+    """
+    if not np.isfinite(lengths).any():
+        return None
+    last = Candidate(model="LastValue", paths=np.repeat(filled(lengths)[:, None], lead, axis=1))
+    weights = np.maximum(requests, 1.0)
+    others = [Candidate(model="Mean", paths=means(lengths, weights, lead, keep)) for keep in MEANS]
+    value = float(select(lengths, [last, *others], weights=requests).paths[-1, -1])
+    return value if math.isfinite(value) else None

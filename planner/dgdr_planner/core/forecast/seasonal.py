@@ -1,0 +1,115 @@
+"""Periods told from the data, and Holt-Winters smoothing with them."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from dgdr_planner.core.forecast.demand import Floats
+
+SHORTEST = 4
+#: Share of a series' variance that must come back after a period.
+LEAST_CORRELATION = 0.35
+#: Of two periods whose correlations differ less than this, the shorter one is taken.
+ALIKE = 0.9
+LEVEL_GAIN, SEASON_GAIN = 0.3, 0.3
+
+
+def periods(series: Floats) -> tuple[int, ...]:
+    """Return up to two periods in steps: the shortest good one, and the best if that is another.
+
+    A period is a peak of the autocorrelation behind its first fall below half the peak's height,
+    seen at least twice. The best one matters where the true period is no whole number of steps:
+    40 steps are three periods of 13 1/3.
+    """
+    correlation = autocorrelation(series)
+    found = _peaks(correlation)
+    if not found:
+        return ()
+    best = max(found, key=lambda lag: correlation[lag])
+    shortest = min(lag for lag in found if correlation[lag] >= ALIKE * correlation[best])
+    clearly = correlation[best] > correlation[shortest] + 0.005
+    return (shortest, best) if clearly else (shortest,)
+
+
+def autocorrelation(series: Floats) -> Floats:
+    """Return correlations of shape (n // 2 + 1,) of the series without its straight line.
+
+    Pairs with a gap do not count (products by Fourier transform, normalised by known pairs).
+    """
+    size = series.size
+    known = np.isfinite(series)
+    if known.sum() < 2 * SHORTEST:
+        return np.zeros(size // 2 + 1)
+    step = np.arange(size, dtype=np.float64)
+    slope, offset = np.polyfit(step[known], series[known], 1)
+    rest = np.where(known, series - (slope * step + offset), 0.0)
+    length = 1 << (2 * size - 1).bit_length()
+    both = np.array([rest, rest**2, known.astype(np.float64)])
+    moved, squared, told = np.fft.rfft(both, length, axis=1)
+    products, before, after, pairs = np.fft.irfft(
+        np.array(
+            [
+                moved * moved.conj(),
+                told * squared.conj(),
+                squared * told.conj(),
+                told * told.conj(),
+            ]
+        ),
+        length,
+        axis=1,
+    )[:, : size // 2 + 1]
+    floor = 1e-9 * float(np.sum(rest**2)) + 1e-12
+    norm = np.sqrt(np.maximum(before, floor) * np.maximum(after, floor))
+    return np.where(pairs > 2.5, products / norm, 0.0)
+
+
+def _peaks(correlation: Floats) -> list[int]:
+    inner = correlation[1:-1]
+    is_peak = (inner >= correlation[:-2]) & (inner >= correlation[2:])
+    lags = np.flatnonzero(is_peak & (inner > LEAST_CORRELATION)) + 1
+    lowest = np.minimum.accumulate(correlation)
+    size = 2 * (correlation.size - 1)
+    clear = 2.5 / math.sqrt(max(size, 1))
+    return [
+        int(lag)
+        for lag in lags
+        if lag >= SHORTEST
+        and lowest[lag] < 0.5 * correlation[lag]
+        and correlation[lag] - lowest[lag] > clear
+    ]
+
+
+def holt_winters(rate_per_s: Floats, leads: int, period: int) -> Floats:
+    """Return forecasts of shape (n, leads) of level plus season (P. R. Winters, 1960).
+
+    Additive, so that zero is a value like others, and without a trend of its own: over the
+    minutes of a start-up the season is the trend. NaN within the first period, which only fills
+    the season.
+    """
+    paths = np.full((rate_per_s.size, leads), np.nan)
+    first = rate_per_s[:period]
+    if rate_per_s.size <= period or not np.isfinite(first).any():
+        return paths
+    level = float(np.nanmean(first))
+    season = np.nan_to_num(first - level).tolist()
+    levels = _smooth(rate_per_s[period:].tolist(), level, season, period)
+    step = np.arange(period, rate_per_s.size)[:, None]
+    lead = np.arange(1, leads + 1)[None, :]
+    last_cycle = step + lead - period * -(-lead // period)
+    paths[period:] = np.maximum(np.array(levels)[:, None] + np.array(season)[last_cycle], 0.0)
+    return paths
+
+
+def _smooth(seen: Sequence[float], level: float, season: list[float], period: int) -> list[float]:
+    """Return the level after each step, and append to ``season`` what each step made of its own."""
+    levels = []
+    for index, value in enumerate(seen):
+        own = season[index]
+        if value == value:
+            error = value - level - own
+            level += LEVEL_GAIN * error
+            own += SEASON_GAIN * (1.0 - LEVEL_GAIN) * error
+        levels.append(level)
+        season.append(own)
+    return levels

@@ -1,0 +1,100 @@
+"""The explanation of a status: what is unknown reads unknown."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dgdr_cli.planner.explained import ago, explained
+from support.planner_status import STATUS, planner
+
+NOON = datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC)
+
+
+def test_the_facts_are_sentences_with_numbers() -> None:
+    told = explained(planner(), NOON)
+    assert told.title == "demo/q-dgd"
+    assert told.targets == "mean TTFT <= 300 ms, mean ITL <= 25 ms"
+    assert told.observed == (
+        "18.40 requests/s, ISL 2048, OSL 128, TTFT 240 ms, ITL 19.2 ms, 30 s ago"
+    )
+    assert told.planned_for.startswith("22.50 requests/s, ISL 2048, OSL 128 (quantile 0.9")
+    assert "by HoltWinters, 97 s ahead" in told.planned_for
+    assert told.startup == "82 s, measured here"
+    assert told.attainment == "TTFT 98.2 %, ITL 100.0 % of 66240 requests of the last hour"
+
+
+def test_roles_say_what_is_there_what_is_needed_and_why() -> None:
+    prefill, decode = explained(planner(), NOON).roles
+    assert (prefill.replicas, prefill.needed, prefill.limits) == ("5/6 ready", "6 (5.60)", "1-8")
+    assert (prefill.expected, prefill.bound_by, prefill.profile) == (
+        "TTFT 281 ms",
+        "ttft",
+        "inside",
+    )
+    assert prefill.remark == "engines 1.18 x slower than profiled"
+    assert (decode.replicas, decode.profile) == ("4/4 ready +1 stopping", "beyond")
+    assert (decode.gpus, decode.remark) == ("10", "fewer would do since 11:58 UTC")
+
+
+def test_troubles_come_first_then_what_nobody_knows() -> None:
+    told = explained(planner(), NOON).verdicts
+    assert [verdict.type for verdict in told] == ["ScalingLimited", "SLAReachable", "Ready"]
+    assert [verdict.trouble for verdict in told] == [True, False, False]
+
+
+def test_a_planner_without_a_status_knows_nothing() -> None:
+    told = explained(planner({}), NOON)
+    assert told.observed == "no look yet"
+    assert told.planned_for == "nothing was planned yet"
+    assert told.startup == "unknown"
+    assert told.attainment == "unknown: no request was counted"
+    assert (told.roles, told.verdicts, told.decisions, told.shadow) == ((), (), (), None)
+
+
+@pytest.mark.parametrize(
+    ("observed", "said"),
+    [
+        ({"knowledge": "Idle"}, "idle: fresh samples say that nothing was asked"),
+        ({"knowledge": "Unknown"}, "unknown: no fresh samples"),
+        (
+            {"knowledge": "Value", "requestsPerSecond": 2.0},
+            "2.00 requests/s, ISL unknown, OSL unknown, TTFT unknown, ITL unknown",
+        ),
+    ],
+)
+def test_unknown_is_never_zero(observed: dict[str, Any], said: str) -> None:
+    assert explained(planner({"observed": observed}), NOON).observed == said
+
+
+def test_a_role_of_which_little_is_known_says_so() -> None:
+    (role,) = explained(planner({"roles": [{"role": "decode"}]}), NOON).roles
+    assert (role.replicas, role.needed) == ("?/? ready", "?")
+    assert (role.expected, role.bound_by, role.profile, role.gpus) == ("unknown",) * 4
+
+
+def test_a_shadow_says_what_active_would_have_cost() -> None:
+    shadow = {"since": "2026-01-01T10:00:00Z", "gpuHours": 12.5, "actualGpuHours": 16.0}
+    told = explained(planner(STATUS | {"shadow": shadow}, mode="Shadow"), NOON)
+    assert told.mode.startswith("Shadow: decides, writes nothing")
+    assert told.shadow == (
+        "Active would have taken 12.50 GPU-hours instead of 16.00 since 2026-01-01 10:00 UTC"
+    )
+
+
+def test_a_suspended_planner_says_so() -> None:
+    assert explained(planner(suspend=True), NOON).mode == "suspended"
+
+
+def test_a_number_that_is_left_alone_is_remarked() -> None:
+    roles = [{"role": "decode", "replicas": 3, "yieldsUntil": "2026-01-01T12:25:00Z"}]
+    (role,) = explained(planner({"roles": roles}), NOON).roles
+    assert role.remark == "set by hand, left alone until 12:25 UTC"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "0 s ago"), (90, "90 s ago"), (150, "2 min ago"), (7200, "2 h ago"), (3e5, "3 d ago")],
+)
+def test_ages_have_one_unit(seconds: float, said: str) -> None:
+    assert ago(NOON - timedelta(seconds=seconds), NOON) == said

@@ -1,0 +1,28 @@
+import random
+
+from support.budget_world import Tally, World, own_budget
+
+DECISIONS = 100_000
+PER_WORLD = 250
+
+
+def test_whatever_comes_the_budget_and_the_guarantees_hold() -> None:
+    tally, seed = Tally(), 0
+    while tally.decisions < DECISIONS:
+        dice = random.Random(seed)
+        shared = World.of(dice).run(PER_WORLD) if seed % 5 else own_budget(dice, PER_WORLD)
+        tally.add(shared)
+        seed += 1
+    assert (tally.over_budget, tally.below_guarantee, tally.below_fewest) == (0, 0, 0)
+    # It would prove nothing if nobody was ever killed, raced, or given a GPU.
+    assert min(tally.kills, tally.conflicts, tally.grown) > 2000
+
+
+def test_planners_that_forget_pods_that_stop_are_caught() -> None:
+    tally = Tally()
+    for seed in range(20):
+        world = World.of(random.Random(seed))
+        for planner in world.planners:
+            planner.careless = True
+        tally.add(world.run(PER_WORLD))
+    assert tally.over_budget > 0
