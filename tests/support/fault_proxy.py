@@ -55,7 +55,9 @@ class FaultProxy:
         self.asked.append(request.query.get("query", ""))
         if self.fault is not None:
             return await self.fault(self, request)
-        return web.json_response(await self.passed(request))
+        async with self.session.get(f"{self.upstream}{request.rel_url}") as answer:
+            body = await answer.read()
+            return web.Response(body=body, status=answer.status, content_type=answer.content_type)
 
 
 @asynccontextmanager
@@ -89,7 +91,7 @@ async def empty(proxy: FaultProxy, request: web.Request) -> web.StreamResponse:
 
 
 async def slow(proxy: FaultProxy, request: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(30)
+    await asyncio.sleep(3600)
     return web.json_response(await proxy.passed(request))
 
 

@@ -32,7 +32,8 @@ class Frontend:
     """Counts requests as time passes; ``rate_per_s`` may change at any moment.
 
     Like Dynamo's 1.0.2 it shows no series of a model's requests before the first one, and counts
-    a request when it ends, ``duration_s`` after it began.
+    a request when it ends, ``duration_s`` after it began. ``pages_s`` are the times at which it
+    was scraped.
     """
 
     model: str = "model"
@@ -46,10 +47,12 @@ class Frontend:
     started: float = 0.0
     done: float = 0.0
     mangled: Callable[[str], str] = lambda page: page
+    pages_s: list[float] = field(default_factory=list)
 
     def page(self) -> str:
         """The page that Prometheus scrapes."""
         self._advance()
+        self.pages_s.append(self.clock)
         lines = [f"{queries.ALIVE} 0", f'{queries.MODEL_KNOWN}{{model="{self.model}"}} 32768']
         if self.started:
             inside = self.started - self.done

@@ -57,9 +57,10 @@ class LivePlanners:
     ticks: dict[str, list[Tick]] = field(default_factory=dict)
 
     def add(self, namespace: str, url: str, prefill: int, decode: int, **source: Any) -> None:
-        """A planner that shrinks at once, so that every mistake shows."""
+        """A planner that shrinks at once, so that every mistake shows, and never grows."""
         planner = sla_planner(
             interval=f"{self.interval_s:g}s",
+            roles={"prefill": {"min": 1, "max": prefill}, "decode": {"min": 1, "max": decode}},
             behavior={"scaleDown": {"stabilizationWindowSeconds": 0, "maxStep": 8}},
             metrics={"prometheus": {"url": url, **source}},
         )

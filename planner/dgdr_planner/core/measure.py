@@ -101,13 +101,16 @@ class _Pod:
         )
 
     def finishes_uncounted(self) -> bool:
-        """Whether requests finish while the counters and the gauge of the load say none is there.
+        """Whether requests finish while the counters of the load do not move.
 
         A counter that is missing or stuck would otherwise look like silence.
         """
-        silent = self.started() == 0 == self.last(queries.IN_FLIGHT)
-        silent = silent and self.increase(queries.COMPLETED) == 0
-        return silent and any(self.increase(f"{name}_count") > 0.5 for name in queries.HISTOGRAMS)
+        if self.increase(queries.STARTED) or self.increase(queries.COMPLETED):
+            return False
+        # A request that is inside may show its first tokens; only its end has a duration.
+        inside = self.last(queries.IN_FLIGHT)
+        shown = (queries.DURATION,) if inside else queries.HISTOGRAMS
+        return any(self.increase(f"{name}_count") > 0.5 for name in shown)
 
     def _good(self, name: str) -> list[Series]:
         return [series for series in self.series.get(name, ()) if series.times_s]

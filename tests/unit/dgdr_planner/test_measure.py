@@ -211,11 +211,17 @@ def test_a_jump_that_nobody_can_serve_is_unknown() -> None:
     assert reason(measured(entries)) == "BadSamples"
 
 
+@pytest.mark.parametrize("inside", [(0.0, 0.0), (18.0, 18.0), (18.0, 18.3)], ids=str)
 @pytest.mark.parametrize("stuck", [True, False], ids=["stuck", "missing"])
-def test_requests_that_finish_but_are_not_counted_are_not_silence(stuck: bool) -> None:
+def test_requests_that_finish_but_are_not_counted_are_not_silence(
+    stuck: bool, inside: tuple[float, float]
+) -> None:
+    first, later = inside
     entries = [
         entry
-        for entry in frontend(SCRAPES, rate_per_s=6)
+        for entry in frontend(
+            SCRAPES, rate_per_s=6, in_flight=lambda at_s: first if at_s == SCRAPES[0] else later
+        )
         if entry["metric"]["__name__"] != queries.COMPLETED
     ]
     if stuck:
