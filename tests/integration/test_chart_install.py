@@ -28,6 +28,7 @@ CRD_NAMES = {
     "dynamographdeployments.nvidia.com",
     "dynamographdeploymentscalingadapters.nvidia.com",
     "dynamoworkermetadatas.nvidia.com",
+    "gpubudgets.dgdr.dev",
     "profilingpolicies.dgdr.dev",
     "slaplanners.dgdr.dev",
 }

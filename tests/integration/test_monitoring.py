@@ -29,6 +29,7 @@ pytestmark = pytest.mark.integration
 
 MONITORING = ROOT / "helm/dgdr-operator/monitoring"
 SCRAPE_S = 1.0
+PATIENCE_S = 60.0
 HEALTHY, SICK = Key(NAMESPACE, "healthy"), Key(NAMESPACE, "sick")
 POLICY = policy(targets=Targets(ttft_ms=300, itl_ms=25, percentile=Percentile.P95))
 BAD = {
@@ -155,12 +156,16 @@ def test_every_recorded_name_has_values(server: LivePrometheus, rule: dict[str, 
 def test_every_alert_is_about_the_sick_and_nobody_else(
     server: LivePrometheus, rule: dict[str, Any]
 ) -> None:
-    found = values(server, rule["expr"])
     if rule["alert"] == "DGDRPlannerDown":
-        assert found == {}
+        assert values(server, rule["expr"]) == {}
         assert list(values(server, rule["expr"].replace("dgdr_", "no_"))) == [""]
     else:
-        assert {name.split()[0] for name in found} == {"sick"}
+        # A busy machine misses scrapes; an increase needs two of them.
+        until(
+            lambda: {name.split()[0] for name in values(server, rule["expr"])} == {"sick"},
+            PATIENCE_S,
+            rule["alert"],
+        )
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
     assert {"summary", "description"} <= set(rule["annotations"])
 
@@ -175,7 +180,7 @@ def test_every_expression_of_the_dashboard_shows_something(
         .replace("$__rate_interval", "1m")
     )
     assert "$" not in asked
-    assert values(server, asked), panel
+    until(lambda: bool(values(server, asked)), PATIENCE_S, panel)
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,7 @@ async def test_everything_that_a_planner_names_is_read() -> None:
         url=URL,
         parameters=(("dedup", "true"), ("tenant", "a")),
         timeout_s=3.0,
-        credentials=Credentials(
-            token="t0ken", ca_pem="CA", certificate_pem="CERT", key_pem="KEY"
-        ),
+        credentials=Credentials(token="t0ken", ca_pem="CA", certificate_pem="CERT", key_pem="KEY"),
     )
 
 
