@@ -8,7 +8,7 @@ reading and computing overlap), the points correct it around themselves.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -22,10 +22,12 @@ ASSUMED_SHARES = (0.5, 0.25, 0.25)
 # Measured batches and contexts are means of what the load tool reached, so never round numbers.
 TOLERANCE = 0.02
 
+Batches = TypeVar("Batches", float, Array)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DecodeSurface:
-    """Never falls with batch or context; continuous."""
+    """Never falls with batch or context; continuous. Equal is the same one only."""
 
     form: Form
     grid: MonotoneGrid
@@ -105,12 +107,9 @@ class DecodeSurface:
     def _below(self, batches: Array, context_tokens: float) -> Array:
         """Factor below the measured range: as little less as the form grants anywhere."""
         batch, context = self.batches[0], self.contexts[0]
-        shorter = min(context_tokens, context)
-        smaller = np.minimum(batches, batch)
-        by_context = self._plain(np.array([batch]), shorter) / self._plain(
-            np.array([batch]), context
-        )
-        return by_context * self._plain(smaller, context) / self._plain(np.array([batch]), context)
+        corner_ms = self._plain(batch, context)
+        by_context = self._plain(batch, min(context_tokens, context)) / corner_ms
+        return by_context * self._plain(np.minimum(batches, batch), context) / corner_ms
 
     def _above(self, batches: Array, context_tokens: float) -> Array:
         """Factor above the measured range: the growth of the form from its edge."""
@@ -119,8 +118,10 @@ class DecodeSurface:
         edge = self._plain(np.minimum(batch, self.batches[1]), min(context, self.contexts[1]))
         return self._plain(batch, context) / edge
 
-    def _plain(self, batches: Array, context_tokens: float) -> Array:
-        return self.form.plain(_terms(batches, batches * context_tokens))
+    def _plain(self, batches: Batches, context_tokens: float) -> Batches:
+        """The physical form alone; written out, because it is read many times for one answer."""
+        fixed, per_request, per_token = map(float, self.form.coefficients)
+        return fixed + (per_request + per_token * context_tokens) * batches
 
 
 def _terms(batches: Array, kv_tokens: Array) -> Array:

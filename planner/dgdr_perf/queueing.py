@@ -61,7 +61,7 @@ class ServiceTime:
     """Distribution of the service time: a mixture of classes, each gamma around its mean.
 
     ``shares`` and ``seconds`` have shape (classes,); ``mean_s`` and ``second_s2`` are the first two
-    moments; ``cv2`` is the squared coefficient of
+    moments, ``longest_s`` the mean of the longest class; ``cv2`` is the squared coefficient of
     variation within a class, 0 for equal prompts.
     """
 
@@ -70,12 +70,14 @@ class ServiceTime:
     cv2: float = 0.0
     mean_s: float = field(init=False)
     second_s2: float = field(init=False)
+    longest_s: float = field(init=False)
 
     def __post_init__(self) -> None:
         # Read at every step of every search.
         second_s2 = float(self.shares @ self.seconds**2) * (1.0 + self.cv2)
         object.__setattr__(self, "mean_s", float(self.shares @ self.seconds))
         object.__setattr__(self, "second_s2", second_s2)
+        object.__setattr__(self, "longest_s", float(self.seconds.max()))
 
     @property
     def variation(self) -> float:
@@ -84,14 +86,24 @@ class ServiceTime:
 
     def log_mgf(self, decay_per_s: float) -> tuple[float, float]:
         """``log E[exp(decay * S)]`` and its derivative, for a decay below ``pole_per_s``."""
+        top, slope = self._log_mgf_of_longest(decay_per_s)
+        if len(self.seconds) == 1:
+            return top, slope
         exponents, slopes = decay_per_s * self.seconds, self.seconds
         if self.cv2 > LEAST_CV2:
             left = 1.0 - exponents * self.cv2
             exponents, slopes = -np.log(left) / self.cv2, slopes / left
-        top = float(exponents.max())
         weights = self.shares * np.exp(exponents - top)
-        mass = float(weights.sum())
+        mass = float(np.add.reduce(weights))
         return top + math.log(mass), float(weights @ slopes) / mass
+
+    def _log_mgf_of_longest(self, decay_per_s: float) -> tuple[float, float]:
+        """The same for prompts of the longest class alone, which has the largest."""
+        exponent = decay_per_s * self.longest_s
+        if self.cv2 <= LEAST_CV2:
+            return exponent, self.longest_s
+        left = 1.0 - exponent * self.cv2
+        return -math.log(left) / self.cv2, self.longest_s / left
 
     def residual_exceeds(self, times_s: Array) -> Array:
         """Probability that the rest of a service that is met running exceeds each time."""
@@ -107,7 +119,7 @@ class ServiceTime:
     @property
     def pole_per_s(self) -> float:
         """Decay from which ``log_mgf`` is infinite."""
-        return math.inf if self.cv2 <= LEAST_CV2 else 1.0 / (self.cv2 * float(self.seconds.max()))
+        return math.inf if self.cv2 <= LEAST_CV2 else 1.0 / (self.cv2 * self.longest_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +188,7 @@ def _split(rate_per_s: float, service: ServiceTime, horizon_s: float) -> Wait:
     On a grid that is the power series ``(1 - use) / (1 - use * residual(z))``.
     """
     use = rate_per_s * service.mean_s
-    step_s = min(horizon_s, HORIZON * float(service.seconds.max())) / CELLS
+    step_s = min(horizon_s, HORIZON * service.longest_s) / CELLS
     edges_s: Array = step_s * (np.arange(CELLS + 1, dtype=np.float64) + 0.5)
     residual = -np.diff(service.residual_exceeds(edges_s), prepend=1.0)[:-1]
     series = -use * residual

@@ -9,15 +9,18 @@ steps cost the same, wider where each request makes them longer. A replica is fu
 KV cache or exceed the batch that the engine runs at once.
 """
 
+import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 
 from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, rounded_up
 from dgdr_perf.curve_fit import Array
+from dgdr_perf.decode_surface import DecodeSurface
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.workload import Targets, Workload
+from dgdr_perf.workload import Percentile, Targets, Workload
 
 # Requests besides the own one that a replica is always trusted to hold: more replicas than requests
 # in flight would idle. Keeps the answer finite where the target is below a lone request's step.
@@ -28,6 +31,9 @@ STEEPEST = 4.9
 # Margin of the KV cache and the batch against requests that would be preempted or made to wait. At
 # least this percentile, whatever the SLA asks.
 ROOM_SHARE = 0.95
+ROOM_DEVIATIONS = NormalDist().inv_cdf(ROOM_SHARE)
+# Evaluated replicas that are kept: those of the decisions that are under way, 1 MiB.
+REMEMBERED = 32
 # Mean numbers of other requests at which decode is evaluated: fixed, so that answers for different
 # loads are comparable.
 OTHERS: Array = np.concatenate([[0.0], np.geomspace(0.01, 1e5, 600)])
@@ -60,35 +66,29 @@ class Decoding:
         ``busy_s`` is the time that the engine spends on one request apart from its steps, and that
         all others wait for: 0 unless it prefills too.
         """
-        context, surface = load.context_tokens, profile.decode
-        step_ms = surface.itl_of_batches(OTHERS + 1.0, context)
-        variance = OTHERS * step_ms / step_ms[0]
-        spread = targets.percentile.deviations
-        room = max(spread, NormalDist().inv_cdf(ROOM_SHARE))
-        served_per_s = OTHERS / (max(load.osl, 1.0) * step_ms / 1000.0 + OTHERS * busy_s)
-        # A batch so large that it serves less than a smaller one gets no credit for its size.
-        served_per_s = np.maximum.accumulate(served_per_s)
-        slowed = 1.0 / (1.0 - served_per_s * busy_s)
-        peak = OTHERS + 1.0 + spread * np.sqrt(variance)
-        kv_spread = room * np.sqrt(variance * (1.0 + load.context_cv2))
-        return cls(
-            step_ms=step_ms,
-            itl_ms=step_ms * slowed,
-            peak=peak,
-            peak_itl_ms=surface.itl_of_batches(peak, context) * slowed,
-            room_tokens=(OTHERS + 1.0 + kv_spread) * context,
-            room_batch=OTHERS + 1.0 + room * np.sqrt(variance),
-            served_per_s=served_per_s,
+        return _evaluated(
+            profile.decode,
+            load.context_tokens,
+            load.context_cv2,
+            load.osl,
+            targets.percentile,
+            busy_s,
         )
 
-    def most_others(self, profile: EngineProfile, targets: Targets) -> tuple[float, Binding]:
-        """Return how many others a replica may hold on average, and what forbids more."""
-        limits = [(_eased(targets.itl_ms, self.peak_itl_ms), Binding.ITL)]
-        limits.append((_reached(profile.max_kv_tokens, self.room_tokens), Binding.KV))
+    def most_per_s(self, profile: EngineProfile, targets: Targets) -> tuple[float, Binding]:
+        """Return the most requests per second that a replica may serve, and what forbids more."""
+        kv = self.rate_at(_reached(profile.max_kv_tokens, self.room_tokens))
+        limits = [(self._within(targets.itl_ms), Binding.ITL), (kv, Binding.KV)]
         if profile.max_num_seqs is not None:
-            limits.append((_reached(profile.max_num_seqs, self.room_batch), Binding.BATCH))
+            batch = self.rate_at(_reached(profile.max_num_seqs, self.room_batch))
+            limits.append((batch, Binding.BATCH))
         most, binding = min(limits, key=lambda limit: limit[0])
-        return max(most, LEAST_OTHERS), binding
+        return max(most, self.rate_at(LEAST_OTHERS)), binding
+
+    def _within(self, target_ms: float) -> float:
+        """Requests per second within a target, which is not chased hardly above a lone request."""
+        eased = self.served_per_s * np.minimum(target_ms / self.peak_itl_ms, 1.0) ** STEEPEST
+        return max(self.rate_at(_reached(target_ms, self.peak_itl_ms)), float(eased.max()))
 
     def rate_at(self, others: float) -> float:
         """Requests per second that a replica serves while it holds so many others."""
@@ -96,12 +96,44 @@ class Decoding:
 
     def others_at(self, rate_per_s: float) -> float:
         """Mean number of others while a replica serves this rate."""
-        rates, first = np.unique(self.served_per_s, return_index=True)
-        return float(np.interp(rate_per_s, rates, OTHERS[first]))
+        grows = np.diff(self.served_per_s, prepend=-1.0) > 0
+        return float(np.interp(rate_per_s, self.served_per_s[grows], OTHERS[grows]))
 
     def at(self, quantity: Array, rate_per_s: float) -> float:
         """Read one of the arrays while a replica serves this rate."""
         return float(np.interp(self.others_at(rate_per_s), OTHERS, quantity))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _evaluated(
+    surface: DecodeSurface,
+    context: float,
+    context_cv2: float,
+    osl: float,
+    percentile: Percentile,
+    busy_s: float,
+) -> Decoding:
+    """Evaluate a replica once for all rates and targets that one decision asks about."""
+    step_ms = surface.itl_of_batches(OTHERS + 1.0, context)
+    deviation = np.sqrt(OTHERS * step_ms / step_ms[0])
+    spread = percentile.deviations
+    room = max(spread, ROOM_DEVIATIONS)
+    served_per_s = OTHERS / (max(osl, 1.0) * step_ms / 1000.0 + OTHERS * busy_s)
+    # A batch so large that it serves less than a smaller one gets no credit for its size.
+    served_per_s = np.maximum.accumulate(served_per_s)
+    slowed = 1.0 / (1.0 - served_per_s * busy_s)
+    peak = OTHERS + 1.0 + spread * deviation
+    peak_ms = surface.itl_of_batches(peak, context) if spread else step_ms
+    kv_spread = room * math.sqrt(1.0 + context_cv2) * deviation
+    return Decoding(
+        step_ms=step_ms,
+        itl_ms=step_ms * slowed,
+        peak=peak,
+        peak_itl_ms=peak_ms * slowed,
+        room_tokens=(OTHERS + 1.0 + kv_spread) * context,
+        room_batch=OTHERS + 1.0 + room * deviation,
+        served_per_s=served_per_s,
+    )
 
 
 def size_decode(profile: EngineProfile, load: Workload, targets: Targets) -> Answer:
@@ -113,8 +145,8 @@ def decode_answer(
     profile: EngineProfile, load: Workload, targets: Targets, decoding: Decoding
 ) -> Answer:
     """Answer for a replica that was evaluated."""
-    most, binding = decoding.most_others(profile, targets)
-    exact = load.rate_per_s / decoding.rate_at(most)
+    most_per_s, binding = decoding.most_per_s(profile, targets)
+    exact = load.rate_per_s / most_per_s
     replicas = rounded_up(exact)
     each_per_s = load.rate_per_s / replicas
     latency_ms = decoding.at(decoding.peak_itl_ms, each_per_s)
@@ -143,12 +175,6 @@ def fits(profile: EngineProfile, load: Workload, targets: Targets) -> bool:
     if share is None:
         return load.isl + load.osl <= profile.max_kv_tokens
     return float(prompts.shares @ longest) >= share - 1e-9
-
-
-def _eased(target_ms: float, rising_ms: Array) -> float:
-    """Return the same for a target, without chasing one that is hardly above a lone request."""
-    share = np.minimum(target_ms / rising_ms, 1.0) ** STEEPEST
-    return max(_reached(target_ms, rising_ms), float((OTHERS * share).max()))
 
 
 def _reached(limit: float, rising: Array) -> float:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -10,6 +11,8 @@ from dgdr_perf.curve_fit import Array
 
 # Between two quantiles lengths are spread evenly; this many classes stand for each such piece.
 CLASSES_PER_PIECE = 3
+# Distributions whose classes are kept: those of the decisions that are under way.
+REMEMBERED = 64
 
 
 class WorkloadError(ValueError):
@@ -33,7 +36,7 @@ class Percentile(StrEnum):
     @property
     def deviations(self) -> float:
         """Standard deviations above the mean, for a sum of many independent parts."""
-        return 0.0 if self.share is None else NormalDist().inv_cdf(self.share)
+        return _deviations(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,12 @@ class PrefillTerms:
         return self.fixed_ms + self.transfer_ms_per_token * isl
 
 
+@lru_cache
+def _deviations(percentile: Percentile) -> float:
+    share = percentile.share
+    return 0.0 if share is None else NormalDist().inv_cdf(share)
+
+
 def _check(points: tuple[tuple[float, float], ...]) -> None:
     if not points:
         raise WorkloadError("isl_quantiles is empty; leave it out when nothing was observed")
@@ -143,8 +152,12 @@ def _check(points: tuple[tuple[float, float], ...]) -> None:
         raise WorkloadError(f"isl_quantiles are {points}; they must ascend in share and length")
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _pieces(points: tuple[tuple[float, float], ...]) -> tuple[Array, Array]:
-    """Cut the distribution into classes; beyond the last quantile nothing is longer than it."""
+    """Cut the distribution into classes; beyond the last quantile nothing is longer than it.
+
+    One decision asks for the same classes a dozen times; the arrays are read-only.
+    """
     levels = np.array([0.0, *(share for share, _ in points), 1.0])
     lengths = np.array([points[0][1], *(isl for _, isl in points), points[-1][1]])
     middles = (np.arange(CLASSES_PER_PIECE) + 0.5) / CLASSES_PER_PIECE
@@ -152,4 +165,7 @@ def _pieces(points: tuple[tuple[float, float], ...]) -> tuple[Array, Array]:
     shares = np.repeat(widths / CLASSES_PER_PIECE, CLASSES_PER_PIECE)
     spread = lengths[:-1, None] + np.diff(lengths)[:, None] * middles
     kept = shares > 0
-    return shares[kept], spread.ravel()[kept]
+    classes = shares[kept], spread.ravel()[kept]
+    for one in classes:
+        one.setflags(write=False)
+    return classes
