@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dgdr_planner.core.forecast.conformal import LOOKED_AT, upper
 from dgdr_planner.core.forecast.demand import Floats
@@ -122,7 +123,7 @@ def _proven(rate_per_s: Floats, forecasts: Floats, lead: int) -> int | None:
     return choice if math.isfinite(share[choice]) else None
 
 
-def _scales(told: Floats, known: Floats) -> list[Floats]:
+def _scales(told: Floats, known: NDArray[np.bool_]) -> list[Floats]:
     mean = told.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     base = np.maximum(np.maximum(told, 0.5 * mean[:, None]), 1e-9)
     return [base**power for power in POWERS]
