@@ -30,6 +30,8 @@ from dgdr_perf.sizing import (
 
 STEP = 1.01
 LARGEST = 0.05
+# Of the need: replicas are evaluated at 600 batches and read between them.
+EVEN = 1e-4
 LOAD = Workload(rate_per_s=45.0, isl=3000.0, osl=300.0)
 TARGETS = Targets(ttft_ms=500.0, itl_ms=20.0)
 # (from, to), from the easiest demand to the hardest; 10.1 asks for ISL 50 to 16,000, ITL 8 to 50.
@@ -64,7 +66,7 @@ class Sweep:
             jump_share=round(float(shares[steps > 1].max(initial=0.0)), 4),
             broken=int(((steps > 1) & (shares > LARGEST)).sum()),
             rounded=int(((jumps > 1) & (jump_shares > LARGEST)).sum()),
-            falling=int((np.diff(need) < -1e-6 * need[:-1]).sum() + (np.diff(whole) < 0).sum()),
+            falling=int((np.diff(need) < -EVEN * need[:-1]).sum() + (np.diff(whole) < 0).sum()),
             bad=int((~np.isfinite(need)).sum() + (need < 0).sum() + (whole < 1).sum()),
         )
 

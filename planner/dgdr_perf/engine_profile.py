@@ -10,9 +10,9 @@ from dgdr_perf.prefill_curve import PrefillCurve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineProfile:
-    """Performance of one prefill and one decode replica, whatever GPUs each has.
+    """Performance of one prefill and one decode replica.
 
-    Everything here is per engine; ``dgdr_perf.capacity`` divides by GPUs. ``max_num_seqs`` is how
+    Everything here is per engine, whatever GPUs it has. ``max_num_seqs`` is how
     many requests a decode engine runs at once at most; None is unknown and limits nothing.
     ``data`` is what the curves were fitted to, for those who interpolate it in another way.
     """

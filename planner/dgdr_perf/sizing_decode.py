@@ -46,7 +46,8 @@ class Decoding:
     ``step_ms`` is the mean time of a step, ``itl_ms`` that between tokens. ``peak`` and
     ``peak_itl_ms`` are batch and time between tokens at the percentile of the targets;
     ``room_tokens`` and ``room_batch`` KV tokens and batch at ``ROOM_SHARE`` or that percentile,
-    whichever is more; ``served_per_s`` requests per second.
+    whichever is more; ``served_per_s`` requests per second. ``rates_per_s`` are those of them that
+    are more than with fewer ``others``, which has their shape.
     """
 
     step_ms: Array
@@ -56,6 +57,8 @@ class Decoding:
     room_tokens: Array
     room_batch: Array
     served_per_s: Array
+    rates_per_s: Array
+    others: Array
 
     @classmethod
     def of(
@@ -96,8 +99,7 @@ class Decoding:
 
     def others_at(self, rate_per_s: float) -> float:
         """Mean number of others while a replica serves this rate."""
-        grows = np.diff(self.served_per_s, prepend=-1.0) > 0
-        return float(np.interp(rate_per_s, self.served_per_s[grows], OTHERS[grows]))
+        return float(np.interp(rate_per_s, self.rates_per_s, self.others))
 
     def at(self, quantity: Array, rate_per_s: float) -> float:
         """Read one of the arrays while a replica serves this rate."""
@@ -121,6 +123,7 @@ def _evaluated(
     served_per_s = OTHERS / (max(osl, 1.0) * step_ms / 1000.0 + OTHERS * busy_s)
     # A batch so large that it serves less than a smaller one gets no credit for its size.
     served_per_s = np.maximum.accumulate(served_per_s)
+    grows = np.diff(served_per_s, prepend=-1.0) > 0
     slowed = 1.0 / (1.0 - served_per_s * busy_s)
     peak = OTHERS + 1.0 + spread * deviation
     peak_ms = surface.itl_of_batches(peak, context) if spread else step_ms
@@ -133,6 +136,8 @@ def _evaluated(
         room_tokens=(OTHERS + 1.0 + kv_spread) * context,
         room_batch=OTHERS + 1.0 + room * deviation,
         served_per_s=served_per_s,
+        rates_per_s=served_per_s[grows],
+        others=OTHERS[grows],
     )
 
 

@@ -41,9 +41,13 @@ def unreachable(role: RolePlan, forecast: Forecast, targets: Targets) -> str | N
     target, request = _target(role.seen.role, targets), _lengths(role.seen.role, forecast)
     if answer.binding is Binding.LIMIT:
         return f"{target} would need more replicas than any cluster has"
-    if answer.alone_ms <= _limit_ms(role.seen.role, targets):
+    alone = f"a request of {request} alone takes {answer.alone_ms:.0f} ms"
+    if answer.alone_ms > _limit_ms(role.seen.role, targets):
+        return f"{target} cannot be met: {alone}"
+    if answer.binding in (Binding.KV, Binding.FLOOR):
         return f"a request of {request} does not fit into the KV cache of one replica"
-    return f"{target} cannot be met: a request of {request} alone takes {answer.alone_ms:.0f} ms"
+    chased = f"{answer.replicas} replicas would have {answer.latency_ms:.0f} ms"
+    return f"{target} leaves too little room for others: {alone}, and {chased}"
 
 
 def limited(plan: Plan) -> str | None:

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgdr_perf.curve_fit import ProfileError
@@ -106,6 +106,7 @@ latencies = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(points=latencies, isl=st.floats(1, 200_000), more=st.floats(1.0, 1.5))
 def test_prefill_never_falls_and_never_jumps(
     points: list[tuple[float, float]], isl: float, more: float
@@ -126,6 +127,7 @@ cells = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(
     points=cells,
     batch=st.floats(1, 2000),

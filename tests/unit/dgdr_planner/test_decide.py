@@ -161,6 +161,19 @@ def test_an_unreachable_target_is_said() -> None:
     )
 
 
+def test_a_target_that_leaves_no_room_is_said() -> None:
+    outcome = plan(decided(load(20)))
+    alone = next(role for role in outcome.roles if role.seen.role is Role.DECODE).answer
+    assert alone is not None
+    close = replace(POLICY, targets=replace(POLICY.targets, itl_ms=alone.alone_ms * 1.0001))
+    outcome = plan(decided(load(20), how=close))
+    decode = next(role for role in outcome.roles if role.seen.role is Role.DECODE)
+    told = explain.unreachable(decode, outcome.forecast, close.targets)
+    assert told is not None
+    assert "leaves too little room for others" in told
+    assert "KV cache" not in told
+
+
 def test_a_request_that_fits_nowhere_is_said() -> None:
     patient = replace(POLICY, targets=replace(POLICY.targets, itl_ms=1e6))
     outcome = plan(decided(load(1, isl=1_000_000), how=patient))
