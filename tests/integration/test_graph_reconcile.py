@@ -90,6 +90,13 @@ class World:
             if m["metadata"]["name"] != "default"
         }
 
+    async def rolled_out(self) -> None:
+        """Wait for the Deployment controller's last word: it comes after the pods are ready."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        while not all(map(is_rolled_out, await self.api.list(DEPLOYMENT, self.namespace))):
+            assert asyncio.get_running_loop().time() < deadline, "Deployments still roll out"
+            await asyncio.sleep(0.2)
+
     async def scale(self, component: str, replicas: int) -> None:
         await self.api.scale(DGDSA, self.namespace, f"g-{component}", replicas, "kubectl")
 
@@ -114,6 +121,13 @@ def is_successful(graph: Manifest) -> bool:
     return current and status.get("state") == "successful"
 
 
+def is_rolled_out(deployment: Manifest) -> bool:
+    status = deployment.get("status") or {}
+    current = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    reasons = {c["type"]: c["reason"] for c in status.get("conditions", [])}
+    return current and reasons.get("Progressing") == "NewReplicaSetAvailable"
+
+
 def workers() -> tuple[dict[str, Any], ...]:
     prefill = entry("prefill", "prefill", main={"command": ["x"]}, scalingAdapter={}, replicas=1)
     return frontend(), prefill, decode_worker(scalingAdapter={}, replicas=1)
@@ -130,6 +144,8 @@ def replicas(graph: Manifest) -> dict[str, int]:
 async def test_a_settled_graph_is_not_written_again(world: World) -> None:
     await world.create(*workers())
     await world.until("successful", is_successful)
+    await world.rolled_out()
+    await world.reconcile()
     before = [await world.graph(), await world.children()]
     for _ in range(3):
         await world.reconcile()
