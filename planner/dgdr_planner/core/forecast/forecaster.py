@@ -7,14 +7,14 @@ from enum import StrEnum
 
 import numpy as np
 
-from dgdr_planner.core.forecast.conformal import upper
 from dgdr_planner.core.forecast.demand import Demand, Floats
 from dgdr_planner.core.forecast.grid import Grid, on_grid
 from dgdr_planner.core.forecast.kalman import kalman
 from dgdr_planner.core.forecast.lengths import expected_length
+from dgdr_planner.core.forecast.planned import planned
 from dgdr_planner.core.forecast.remembered import remembered_season
 from dgdr_planner.core.forecast.seasonal import holt_winters, periods
-from dgdr_planner.core.forecast.selection import Candidate, Chosen, select
+from dgdr_planner.core.forecast.selection import Candidate, select
 from dgdr_planner.core.forecast.trend import (
     MEANS,
     TRENDS,
@@ -22,6 +22,7 @@ from dgdr_planner.core.forecast.trend import (
     last_values,
     means,
     medians,
+    rises,
 )
 from dgdr_planner.core.forecast.value import Forecast
 from dgdr_planner.core.observation import Unknown
@@ -94,18 +95,20 @@ class Forecaster:
             return Unknown("NoRecentLoad", "the load of the newest window is not known")
         grid = on_grid(demand)
         lead = min(math.ceil(horizon_s / grid.step_s - LATE) + 1, MOST_LEADS)
-        chosen = select(grid.rate_per_s, self._candidates(grid, lead, wanted))
+        candidates = self._candidates(grid, lead, wanted)
+        chosen = select(grid.rate_per_s, candidates)
         isl = expected_length(grid.isl, grid.requests, lead)
         osl = expected_length(grid.osl, grid.requests, lead)
-        planned, held = _quantiles(grid, chosen, quantile)
-        if planned > 0 and (isl is None or osl is None):
+        rise = rises(grid.rate_per_s, lead, grid.step_s)
+        plan = planned(grid.rate_per_s, candidates, rise, quantile, grid.step_s)
+        if plan.grow > 0 and (isl is None or osl is None):
             return Unknown("NothingFinished", "requests arrive, but none has finished yet")
         return Forecast(
-            rate_per_s=float(chosen.paths[-1, -1]),
+            rate_per_s=min(float(chosen.paths[-1, -1]), plan.grow),
             isl=isl,
             osl=osl,
-            planned_rate_per_s=planned,
-            hold_rate_per_s=held,
+            planned_rate_per_s=plan.grow,
+            hold_rate_per_s=plan.hold,
             model=chosen.model,
             horizon_s=horizon_s,
         )
@@ -141,20 +144,3 @@ def _model(name: str) -> Model:
         return Model(name)
     except ValueError:
         raise ValueError(f"model is {name!r}: choose one of {', '.join(Model)}") from None
-
-
-def _quantiles(grid: Grid, chosen: Chosen, quantile: float) -> tuple[float, float]:
-    """Return the quantile of the farthest step, and that of the highest step until then."""
-    leads = chosen.paths.shape[1]
-    planned = _quantile(grid, chosen.paths, quantile, leads)
-    highest = int(np.argmax(chosen.paths[-1])) + 1
-    if chosen.paths[-1, highest - 1] <= chosen.paths[-1, -1]:
-        return planned, planned
-    return planned, max(planned, _quantile(grid, chosen.paths, quantile, highest))
-
-
-def _quantile(grid: Grid, paths: Floats, quantile: float, lead: int) -> float:
-    seen, said = grid.rate_per_s[lead:], paths[:-lead, lead - 1]
-    whole = np.isfinite(seen) & np.isfinite(said)
-    now = float(paths[-1, lead - 1])
-    return upper(seen[whole], said[whole], now, quantile, lead, grid.step_s)

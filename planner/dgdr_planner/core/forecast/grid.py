@@ -7,8 +7,8 @@ import numpy as np
 
 from dgdr_planner.core.forecast.demand import AT, ISL, OSL, RATE, WINDOW, Demand, Floats
 
-#: Steps that are looked back: six hours and forty minutes at one step a minute.
-LOOKED_BACK = 400
+#: Steps that are looked back: four hours at one step a minute.
+LOOKED_BACK = 240
 #: Spacings from which the step is told: a new interval holds after 8 windows.
 SPACINGS = 16
 #: Least spacing as a share of the window.

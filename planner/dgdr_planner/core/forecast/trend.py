@@ -10,6 +10,9 @@ TRENDS = ((0.4, 0.8), (0.65, 0.85), (0.85, 0.9))
 #: Discounts per step of the means.
 MEANS = (0.6, 0.8, 0.95)
 MEDIAN_OF = 9
+#: Standard errors of a count that a step must rise by to be a rise, its damping, and the most that
+#: two windows alone are believed.
+RISE, RISE_DAMPING, RISE_MOST = 3.0, 0.7, 2.0
 
 
 def last_values(rate_per_s: Floats, leads: int) -> Floats:
@@ -67,3 +70,17 @@ def medians(rate_per_s: Floats, leads: int) -> Floats:
         views = np.lib.stride_tricks.sliding_window_view(held, MEDIAN_OF)
         paths[MEDIAN_OF - 1 :] = np.sort(views, axis=1)[:, MEDIAN_OF // 2, None]
     return paths
+
+
+def rises(rate_per_s: Floats, leads: int, step_s: float) -> Floats:
+    """Return forecasts of shape (n, leads): the newest change goes on, damped, where it is clear.
+
+    Two windows are no trend yet, but the first rise of a day cannot wait for the third: a change by
+    more than the noise of counting is believed until the rest of the past says what came of such.
+    """
+    held = filled(rate_per_s)
+    change = np.diff(held, prepend=np.nan)
+    clear = np.abs(change) > RISE * np.sqrt(np.maximum(held, 1.0) / step_s)
+    grown = np.cumsum(RISE_DAMPING ** np.arange(1, leads + 1))
+    paths = held[:, None] + np.where(clear, change, 0.0)[:, None] * grown[None, :]
+    return np.asarray(np.clip(paths, 0.0, RISE_MOST * held[:, None]))

@@ -1,0 +1,161 @@
+"""Which rate to plan for: what was seen, until a forecaster has proved that it needs less.
+
+A static number of replicas for the quantile of what was seen is the plan that nobody has to trust
+(the newsvendor's: K. J. Arrow, T. Harris, J. Marschak, Econometrica 19, 1951). It knows no load
+above those that it saw, so that the newest one, and a rise that is more than counting noise, are
+planned for as well. A forecaster speaks only when planning its quantile would have lost clearly
+less, by pinball loss, on the same past: bursts that nobody can foresee end in a static plan, and a
+season that was learned is followed up and down.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgdr_planner.core.forecast.conformal import LOOKED_AT, upper
+from dgdr_planner.core.forecast.demand import Floats
+from dgdr_planner.core.forecast.selection import Candidate
+
+#: Level at which plans are compared, whatever quantile is planned for: a higher one must not change
+#: who speaks, or it could plan less.
+COMPARED_AT = 0.9
+#: What was seen forgets with a half-life of 35 windows, losses with one of 70.
+SEEN_KEEP, LOSS_KEEP = 0.98, 0.99
+#: Fewest outcomes of a forecaster; standard errors, and share of the loss, that it must save.
+ENOUGH, CLEARLY, WORTH = 5, 1.0, 0.05
+#: Powers of the forecast that errors may grow with: none, as counts do, in proportion.
+POWERS = (0.0, 0.5, 1.0)
+#: No plan is above what was seen by more, unless a forecaster expects it.
+BEYOND = 1.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """Rates per second to grow to, and not to shrink below; ``model`` is None for what was seen."""
+
+    grow: float
+    hold: float
+    model: str | None = None
+
+
+def planned(
+    rate_per_s: Floats,
+    candidates: Sequence[Candidate],
+    rise: Floats,
+    quantile: float,
+    step_s: float,
+) -> Planned:
+    """Return what to plan for at the farthest lead of the candidates.
+
+    ``rate_per_s`` has shape (n,), NaN where unknown but for the newest; ``rise`` is what the newest
+    two windows alone would say, shape (n, leads).
+    """
+    paths = np.stack([*(candidate.paths for candidate in candidates), rise])
+    names = [*(candidate.model for candidate in candidates), "DampedTrend"]
+    choice = _proven(rate_per_s, paths[:, :, -1], paths.shape[2])
+    if choice is None:
+        seen = as_seen(rate_per_s, float(rise[-1, -1]), quantile, step_s)
+        return Planned(grow=seen, hold=seen)
+    path = paths[choice]
+    grow = _bounded(rate_per_s, path, quantile, path.shape[1], step_s)
+    highest = int(np.argmax(path[-1])) + 1
+    hold = (
+        grow if highest == path.shape[1] else _bounded(rate_per_s, path, quantile, highest, step_s)
+    )
+    return Planned(grow=grow, hold=max(grow, hold), model=names[choice])
+
+
+def as_seen(rate_per_s: Floats, risen: float, quantile: float, step_s: float) -> float:
+    """Return the quantile of what was seen, or the newest rate, or its rise where that is clear."""
+    newest = float(rate_per_s[-1])
+    count_error = math.sqrt(newest / step_s)
+    usual = NormalDist().inv_cdf(quantile) * count_error
+    return max(_usual(rate_per_s, quantile), newest + usual, risen)
+
+
+def _usual(rate_per_s: Floats, quantile: float) -> float:
+    """Return the quantile of what was seen; of n windows as of n + 1, the last of them unseen."""
+    seen = rate_per_s[-LOOKED_AT:]
+    age = np.arange(seen.size - 1, -1, -1.0)
+    known = np.isfinite(seen)
+    weights = SEEN_KEEP ** age[known]
+    level = min(quantile * (1.0 + 1.0 / float(weights.sum())), 1.0)
+    return float(weighted_quantiles(seen[known][None], weights[None], level)[0])
+
+
+def _bounded(rate_per_s: Floats, path: Floats, quantile: float, lead: int, step_s: float) -> float:
+    """Return the upper quantile of a forecast, not far above all that was ever seen or is said."""
+    seen, said = rate_per_s[lead:], path[:-lead, lead - 1]
+    whole = np.isfinite(seen) & np.isfinite(said)
+    now = float(path[-1, lead - 1])
+    highest = float(np.nanmax(rate_per_s[-LOOKED_AT:]))
+    return min(
+        upper(seen[whole], said[whole], now, quantile, lead, step_s), max(BEYOND * highest, now)
+    )
+
+
+def _proven(rate_per_s: Floats, forecasts: Floats, lead: int) -> int | None:
+    """Return who lost clearly less than what was seen, and least; None where nobody did.
+
+    ``forecasts`` has shape (candidates, n). Each is planned with the one width that would have been
+    best for it, as is what was seen, in each of the scales that errors may have.
+    """
+    seen = rate_per_s[lead:][-LOOKED_AT:]
+    if seen.size < ENOUGH:
+        return None
+    said = forecasts[:, :-lead][:, -LOOKED_AT:]
+    known = np.isfinite(said) & np.isfinite(seen)
+    weights = np.where(known, LOSS_KEEP ** np.arange(seen.size - 1, -1, -1.0), 0.0)
+    told, seen = np.where(known, said, 0.0), np.nan_to_num(seen)
+    usual = _losses(seen, np.zeros_like(told), np.ones_like(told), weights)
+    shares = [
+        _shares(usual, _losses(seen, told, scale, weights), weights, lead)
+        for scale in _scales(told, known)
+    ]
+    share = np.min(shares, axis=0)
+    able = (known.sum(axis=1) >= ENOUGH) & np.isfinite(forecasts[:, -1])
+    share = np.where(able, share, np.inf)
+    choice = int(np.argmin(share))
+    return choice if math.isfinite(share[choice]) else None
+
+
+def _scales(told: Floats, known: NDArray[np.bool_]) -> list[Floats]:
+    mean = told.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    base = np.maximum(np.maximum(told, 0.5 * mean[:, None]), 1e-9)
+    return [base**power for power in POWERS]
+
+
+def _losses(seen: Floats, told: Floats, scale: Floats, weights: Floats) -> Floats:
+    """Return pinball losses, shape (candidates, n), of forecasts with their best width."""
+    scores = np.where(weights > 0.0, (seen - told) / scale, np.inf)
+    width = weighted_quantiles(scores, weights, COMPARED_AT)
+    rest = seen - told - np.where(np.isfinite(width), width, 0.0)[:, None] * scale
+    return np.maximum(COMPARED_AT * rest, (COMPARED_AT - 1.0) * rest)
+
+
+def _shares(usual: Floats, own: Floats, weights: Floats, lead: int) -> Floats:
+    """Return each candidate's loss over the usual one; infinite where it is not clearly less.
+
+    Errors at a lead of several steps overlap, so that not each of them is news.
+    """
+    total = np.maximum(weights.sum(axis=1), 1e-12)
+    gain, floor = usual - own, (usual * weights).sum(axis=1) / total
+    mean = (gain * weights).sum(axis=1) / total
+    variance = np.maximum((gain**2 * weights).sum(axis=1) / total - mean**2, 0.0)
+    count = total**2 / np.maximum((weights**2).sum(axis=1), 1e-12) * 2.0 / (lead + 1.0)
+    sure = (mean > CLEARLY * np.sqrt(variance / np.maximum(count, 1e-9))) & (mean > WORTH * floor)
+    return np.where(sure, 1.0 - mean / np.maximum(floor, 1e-12), np.inf)
+
+
+def weighted_quantiles(values: Floats, weights: Floats, level: float) -> Floats:
+    """Return of each row of ``values`` the least one that ``level`` of its weight is not above."""
+    order = np.argsort(values, axis=1)
+    reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    place = (reached < level * reached[:, -1:] - 1e-12).sum(axis=1)
+    place = np.minimum(place, values.shape[1] - 1)
+    rows = np.arange(values.shape[0])
+    return np.asarray(values[rows, order[rows, place]])
