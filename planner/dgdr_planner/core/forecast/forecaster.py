@@ -11,10 +11,10 @@ from dgdr_planner.core.forecast.demand import Demand, Floats
 from dgdr_planner.core.forecast.grid import Grid, on_grid
 from dgdr_planner.core.forecast.kalman import kalman
 from dgdr_planner.core.forecast.lengths import expected_length
-from dgdr_planner.core.forecast.planned import planned
+from dgdr_planner.core.forecast.planned import Planned, followed, planned
 from dgdr_planner.core.forecast.remembered import remembered_season
 from dgdr_planner.core.forecast.seasonal import holt_winters, periods
-from dgdr_planner.core.forecast.selection import Candidate, select
+from dgdr_planner.core.forecast.selection import Candidate, Chosen, select
 from dgdr_planner.core.forecast.trend import (
     MEANS,
     TRENDS,
@@ -99,8 +99,7 @@ class Forecaster:
         chosen = select(grid.rate_per_s, candidates)
         isl = expected_length(grid.isl, grid.requests, lead)
         osl = expected_length(grid.osl, grid.requests, lead)
-        rise = rises(grid.rate_per_s, lead, grid.step_s)
-        plan = planned(grid.rate_per_s, candidates, rise, quantile, grid.step_s)
+        plan = _planned(grid, candidates, chosen, quantile, wanted)
         if plan.grow > 0 and (isl is None or osl is None):
             return Unknown("NothingFinished", "requests arrive, but none has finished yet")
         return Forecast(
@@ -144,3 +143,15 @@ def _model(name: str) -> Model:
         return Model(name)
     except ValueError:
         raise ValueError(f"model is {name!r}: choose one of {', '.join(Model)}") from None
+
+
+def _planned(
+    grid: Grid, candidates: list[Candidate], chosen: Chosen, quantile: float, wanted: Model
+) -> Planned:
+    """Return what to plan for; a model that was asked for by name need not prove itself."""
+    rate_per_s, step_s = grid.rate_per_s, grid.step_s
+    if wanted is not Model.AUTO:
+        who = Candidate(model=chosen.model, paths=chosen.paths)
+        return followed(rate_per_s, who, quantile, step_s)
+    rise = rises(rate_per_s, candidates[0].paths.shape[1], step_s)
+    return planned(rate_per_s, candidates, rise, quantile, step_s)

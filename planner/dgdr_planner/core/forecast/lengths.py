@@ -13,15 +13,21 @@ from dgdr_planner.core.forecast.discounted import filled
 from dgdr_planner.core.forecast.selection import Candidate, select
 from dgdr_planner.core.forecast.trend import MEANS, means
 
+#: Windows with fewer requests than this, and than this share of the usual ones, tell no length.
+FEW, FEW_SHARE = 30.0, 0.25
+
 
 def expected_length(lengths: Floats, requests: Floats, lead: int) -> float | None:
     """Return the mean length of a request ``lead`` steps ahead; None where none was ever known.
 
     Both arrays have shape (n,); NaN: unknown.
     """
-    if not np.isfinite(lengths).any():
+    known = np.isfinite(lengths)
+    if not known.any():
         return None
-    last = Candidate(model="LastValue", paths=np.repeat(filled(lengths)[:, None], lead, axis=1))
+    few = min(FEW, FEW_SHARE * float(requests[known].max()))
+    telling = np.where(known & (requests >= few), lengths, np.nan)
+    last = Candidate(model="LastValue", paths=np.repeat(filled(telling)[:, None], lead, axis=1))
     weights = np.maximum(requests, 1.0)
     others = [Candidate(model="Mean", paths=means(lengths, weights, lead, keep)) for keep in MEANS]
     value = float(select(lengths, [last, *others], weights=requests).paths[-1, -1])
