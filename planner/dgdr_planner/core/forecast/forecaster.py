@@ -49,6 +49,17 @@ class Model(StrEnum):
 
 OPTIONAL = (Model.ARIMA, Model.PROPHET)
 
+#: Newest steps that a model with a loop of its own learns from; it forgets faster than that.
+LATELY = 120
+
+
+def _lately(model: Callable[[Floats, int, float], Floats], grid: Grid, leads: int) -> Floats:
+    """Return what a model says of the newest steps; NaN before."""
+    paths = np.full((grid.size, leads), np.nan)
+    paths[-LATELY:] = model(grid.rate_per_s[-LATELY:], leads, grid.step_s)
+    return paths
+
+
 #: Forecasts of each built-in model: of shape (n, leads), one for each of its settings.
 BUILT_IN: Mapping[Model, Callable[[Grid, int], list[Floats]]] = {
     Model.LAST_VALUE: lambda grid, leads: [],
@@ -59,7 +70,7 @@ BUILT_IN: Mapping[Model, Callable[[Grid, int], list[Floats]]] = {
     Model.DAMPED_TREND: lambda grid, leads: [
         damped_trend(grid.rate_per_s, leads, keep, damping) for keep, damping in TRENDS
     ],
-    Model.KALMAN: lambda grid, leads: [kalman(grid.rate_per_s, leads, grid.step_s)],
+    Model.KALMAN: lambda grid, leads: [_lately(kalman, grid, leads)],
     Model.HOLT_WINTERS: lambda grid, leads: [
         *(holt_winters(grid.rate_per_s, leads, period) for period in periods(grid.rate_per_s)),
         *remembered_season(grid.older, grid.at_s, grid.rate_per_s, leads),

@@ -27,8 +27,8 @@ SEEN_KEEP, LOSS_KEEP = 0.98, 0.97
 NEWS_ABOVE = 0.9
 #: Fewest outcomes of a forecaster; standard errors, and share of the loss, that it must save.
 ENOUGH, CLEARLY, WORTH = 5, 0.5, 0.05
-#: Powers of the forecast that errors may grow with: none, as counts do, in proportion.
-POWERS = (0.0, 0.5, 1.0)
+#: Powers of the forecast that errors may grow with: none, in proportion.
+POWERS = (0.0, 1.0)
 #: No plan is above what was seen by more, unless a forecaster expects it.
 BEYOND = 1.15
 
@@ -141,7 +141,7 @@ def _proven(rate_per_s: Floats, forecasts: Floats, lead: int) -> int | None:
 def _scales(told: Floats, known: NDArray[np.bool_]) -> list[Floats]:
     mean = told.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     base = np.maximum(np.maximum(told, 0.5 * mean[:, None]), 1e-9)
-    return [base**power for power in POWERS]
+    return [np.ones_like(base) if power == 0.0 else base**power for power in POWERS]
 
 
 def _losses(seen: Floats, told: Floats, scale: Floats, weights: Floats) -> Floats:
