@@ -114,7 +114,7 @@ class Forecaster:
         if plan.grow > 0 and (isl is None or osl is None):
             return Unknown("NothingFinished", "requests arrive, but none has finished yet")
         return Forecast(
-            rate_per_s=min(float(chosen.paths[-1, -1]), plan.grow),
+            rate_per_s=float(chosen.paths[-1, -1]),
             isl=isl,
             osl=osl,
             planned_rate_per_s=plan.grow,
