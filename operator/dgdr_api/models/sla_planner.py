@@ -19,8 +19,8 @@ from dgdr_api.models.durations import Duration, duration_of_at_least, duration_s
 
 MAX_DECISIONS = 20
 DEFAULT_INTERVAL = "60s"
-DEFAULT_STABILIZATION_S = 300
-DEFAULT_QUANTILE = 0.9
+DEFAULT_STABILIZATION_S = 120
+DEFAULT_QUANTILE = 0.95
 
 
 class PlannerMode(StrEnum):
@@ -183,7 +183,7 @@ class ForecastPolicy(ApiModel):
         ge=0.5,
         lt=1,
         description="Share of the time in which the load shall be no higher than planned for. "
-        "Default: 0.9.",
+        "Default: 0.95.",
     )
 
 
@@ -208,10 +208,10 @@ class ScaleDown(ApiModel):
         default=None,
         ge=0,
         le=86400,
-        description="Seconds for which fewer replicas must have been enough. Default: 300.",
+        description="Seconds for which fewer replicas must have been enough. Default: 120.",
     )
     max_step: Int32 | None = Field(
-        default=None, ge=1, description="Replicas taken from a role at once. Default: 1."
+        default=None, ge=1, description="Replicas taken from a role at once. Default: no limit."
     )
 
 
@@ -447,10 +447,10 @@ class SLAPlannerSpec(ApiModel):
         return self.budget.ref if self.budget else None
 
     @property
-    def max_step_down(self) -> int:
-        """Replicas taken from a role at once."""
+    def max_step_down(self) -> int | None:
+        """Replicas taken from a role at once; ``None`` is no limit."""
         down = self.behavior.scale_down if self.behavior else None
-        return (down.max_step if down else None) or 1
+        return down.max_step if down else None
 
     @property
     def max_step_up(self) -> int | None:
@@ -506,7 +506,7 @@ class Forecast(LenientModel):
     quantile: float | None = Field(default=None, description="That quantile.")
     model: str | None = Field(default=None, max_length=63, description="What looked ahead.")
     horizon_seconds: Int32 | None = Field(
-        default=None, description="How far ahead: the time to start a replica, and one interval."
+        default=None, description="How far ahead: the time to start a replica."
     )
 
 

@@ -38,6 +38,8 @@ from dgdr_planner.core.state import State
 __all__ = ["Decision", "Plan", "RolePlan", "State", "decide"]
 
 _FORECASTER = Forecaster()
+# Who has seen fewer windows does not know what it would give away.
+_FEWEST_WINDOWS = 10
 
 
 class Forecasts(Protocol):
@@ -177,12 +179,12 @@ def _ready(
 def _forecast(
     seen: Observation, policy: Policy, state: State, forecaster: Forecasts
 ) -> Forecast | Unknown:
-    """Look ahead by the time to start a replica and to decide once more.
+    """Look ahead by the time to start a replica: what is ordered now serves from then on.
 
     While the target is idle nothing is planned for, whatever may come: quiet shrinks. And nobody
     has to know how long requests are of which there is none.
     """
-    horizon_s = state.starts.seconds + policy.interval_s
+    horizon_s = state.starts.seconds
     found = forecaster.forecast(state.demand, horizon_s, policy.quantile, policy.forecast_model)
     rate = seen.load.rate_per_s
     if isinstance(found, Unknown):
@@ -221,6 +223,7 @@ def _draft(
         advice = Advice(ready.classic[role])
     else:
         advice = _advice(seen, found, ready.forecast, current, limits.fewest, hovering)
+        advice = _unhurried(advice, current, seen, state)
     history = state.histories.get(role, History())
     return _Draft(
         seen=there,
@@ -254,6 +257,12 @@ def _advice(
     advice = advise(found.need, current, share, hovering)
     waiting = number(seen.load.rate_per_s) == 0 and advice.replicas < current
     return Advice(current) if waiting else advice
+
+
+def _unhurried(advice: Advice, current: int, seen: Observation, state: State) -> Advice:
+    """Return no less than what is there, until enough windows were seen or the target is idle."""
+    known = len(state.demand) >= _FEWEST_WINDOWS or isinstance(seen.load.rate_per_s, Idle)
+    return advice if known or advice.replicas >= current else Advice(current)
 
 
 def _budgeted(

@@ -108,7 +108,7 @@ def _stepped(wanted: int, base: int, history: History, policy: Policy) -> tuple[
     floor = min(history.highest(), base)
     if wanted < floor == base:
         return base, Limit.STABILIZING
-    least = base - policy.max_step_down
+    least = 0 if policy.max_step_down is None else base - policy.max_step_down
     if floor < least:
         return least, Limit.STEP_DOWN
     return floor, Limit.STABILIZING if wanted < floor else None

@@ -38,7 +38,7 @@ class Policy:
     stabilization_s: float
     stabilization_up_s: float = 0.0
     max_step_up: int | None = None
-    max_step_down: int = 1
+    max_step_down: int | None = None
     sizing: SizingPolicy = SizingPolicy.QUEUEING
     dispatch: Dispatch = Dispatch.ROUND_ROBIN
     forecast_model: str = "Auto"

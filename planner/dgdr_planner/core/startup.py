@@ -13,8 +13,9 @@ from statistics import median
 from dgdr_api.graph import Role
 from dgdr_planner.core.observation import RoleSeen
 
-# Until one start was seen: a model of 8B from a warm cache takes about this long.
-ASSUMED_S = 60.0
+# Until one start was seen: operators report 100 to 110 s for small models. Too long orders a little
+# early; too short is late on the first rise.
+ASSUMED_S = 120.0
 # The median of the last few: one slow image pull is not the rule, and nodes do change.
 REMEMBERED = 5
 # What is not ready by then waits for something else, such as a GPU.

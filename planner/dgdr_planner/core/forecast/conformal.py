@@ -5,9 +5,8 @@ World, 2005): of n past scores, the ceil((n + 1) q)-th smallest is not exceeded 
 Its level is corrected after each outcome (adaptive conformal inference, I. Gibbs and E. Candes,
 NeurIPS 2021), because demand is not exchangeable.
 
-A score is (seen - forecast) / scale. Four kinds compete by pinball loss on the past: a scale of one
-(additive), the root of the forecast (counting noise), the forecast (multiplicative), and no
-forecast at all, which is the quantile of what was seen: bursts that nobody can foresee.
+A score is (seen - forecast) / scale. Three kinds compete by pinball loss on the past: a scale of
+one (additive), the root of the forecast (counting noise) and the forecast (multiplicative).
 A short history is pooled with ``PRIOR`` quantiles of a normal error of plausible size.
 """
 
@@ -25,7 +24,7 @@ from dgdr_planner.core.forecast.demand import Floats
 KEPT = 100
 LOOKED_AT = 160
 #: Pseudo-scores of a history of none; each real score displaces one.
-PRIOR = 20
+PRIOR = 10
 #: Relative error of one step that is assumed before any was seen: the middle of what the last
 #: value misses on public traces (0.07 to 0.29).
 USUAL_ERROR = 0.15
@@ -33,6 +32,9 @@ USUAL_ERROR = 0.15
 RATE = 0.02
 #: The level stays between these shares of misses.
 LEAST_MISS, MOST_MISS = 0.005, 0.5
+#: Level at which plans are compared, whatever quantile is planned for: a higher one must not change
+#: what is planned by, or it could plan less.
+COMPARED_AT = 0.8
 #: Scores from which the kind is chosen; with fewer it is counting noise.
 ENOUGH = 12
 
@@ -43,7 +45,6 @@ class Kind(Enum):
     ADDITIVE = 0.0
     COUNTING = 0.5
     MULTIPLICATIVE = 1.0
-    UNFORESEEN = None
 
 
 @lru_cache(maxsize=PRIOR)
@@ -61,7 +62,7 @@ def upper(
     before, oldest first, without gaps; ``now`` is what is said now, and the least that is planned.
     """
     seen, said = seen[-LOOKED_AT:], np.append(forecast[-LOOKED_AT:], now)
-    kind = _best(seen, said, quantile, step_s)
+    kind = _best(seen, said, step_s)
     base, scale = _base(said, kind, step_s)
     scores = (seen - base[:-1]) / scale[:-1]
     prior = _prior_sigma(said, lead, step_s) / scale
@@ -75,22 +76,21 @@ def _base(said: Floats, kind: Kind, step_s: float) -> tuple[Floats, Floats]:
     A forecast below half of the usual one scales as that half: what follows on silence, relative
     to silence, would say nothing about what follows on load.
     """
-    if kind.value is None:
-        return np.zeros_like(said), np.ones_like(said)
     least = max(0.5 * float(said.mean()), 1.0 / step_s)
     return said, np.asarray(np.maximum(said, least) ** kind.value)
 
 
-def _best(seen: Floats, said: Floats, quantile: float, step_s: float) -> Kind:
+def _best(seen: Floats, said: Floats, step_s: float) -> Kind:
     """Return the kind whose one constant quantile loses least on the past."""
     if seen.size < ENOUGH:
         return Kind.COUNTING
-    return min(Kind, key=lambda kind: _loss(seen, *_base(said, kind, step_s), quantile))
+    return min(Kind, key=lambda kind: _loss(seen, *_base(said, kind, step_s), COMPARED_AT))
 
 
 def _loss(seen: Floats, base: Floats, scale: Floats, quantile: float) -> float:
     scores = (seen - base[:-1]) / scale[:-1]
-    rest = (scores - np.quantile(scores, quantile)) * scale[:-1]
+    rank = math.ceil(quantile * scores.size) - 1
+    rest = (scores - np.partition(scores, rank)[rank]) * scale[:-1]
     return float(np.mean(np.maximum(quantile * rest, (quantile - 1.0) * rest)))
 
 

@@ -11,10 +11,10 @@ from dgdr_planner.core.forecast.demand import Demand, Floats
 from dgdr_planner.core.forecast.grid import Grid, on_grid
 from dgdr_planner.core.forecast.kalman import kalman
 from dgdr_planner.core.forecast.lengths import expected_length
-from dgdr_planner.core.forecast.planned import planned
+from dgdr_planner.core.forecast.planned import Planned, followed, planned
 from dgdr_planner.core.forecast.remembered import remembered_season
 from dgdr_planner.core.forecast.seasonal import holt_winters, periods
-from dgdr_planner.core.forecast.selection import Candidate, select
+from dgdr_planner.core.forecast.selection import Candidate, Chosen, select
 from dgdr_planner.core.forecast.trend import (
     MEANS,
     TRENDS,
@@ -49,6 +49,17 @@ class Model(StrEnum):
 
 OPTIONAL = (Model.ARIMA, Model.PROPHET)
 
+#: Newest steps that a model with a loop of its own learns from; it forgets faster than that.
+LATELY = 120
+
+
+def _lately(model: Callable[[Floats, int, float], Floats], grid: Grid, leads: int) -> Floats:
+    """Return what a model says of the newest steps; NaN before."""
+    paths = np.full((grid.size, leads), np.nan)
+    paths[-LATELY:] = model(grid.rate_per_s[-LATELY:], leads, grid.step_s)
+    return paths
+
+
 #: Forecasts of each built-in model: of shape (n, leads), one for each of its settings.
 BUILT_IN: Mapping[Model, Callable[[Grid, int], list[Floats]]] = {
     Model.LAST_VALUE: lambda grid, leads: [],
@@ -59,7 +70,7 @@ BUILT_IN: Mapping[Model, Callable[[Grid, int], list[Floats]]] = {
     Model.DAMPED_TREND: lambda grid, leads: [
         damped_trend(grid.rate_per_s, leads, keep, damping) for keep, damping in TRENDS
     ],
-    Model.KALMAN: lambda grid, leads: [kalman(grid.rate_per_s, leads, grid.step_s)],
+    Model.KALMAN: lambda grid, leads: [_lately(kalman, grid, leads)],
     Model.HOLT_WINTERS: lambda grid, leads: [
         *(holt_winters(grid.rate_per_s, leads, period) for period in periods(grid.rate_per_s)),
         *remembered_season(grid.older, grid.at_s, grid.rate_per_s, leads),
@@ -99,12 +110,11 @@ class Forecaster:
         chosen = select(grid.rate_per_s, candidates)
         isl = expected_length(grid.isl, grid.requests, lead)
         osl = expected_length(grid.osl, grid.requests, lead)
-        rise = rises(grid.rate_per_s, lead, grid.step_s)
-        plan = planned(grid.rate_per_s, candidates, rise, quantile, grid.step_s)
+        plan = _planned(grid, candidates, chosen, quantile, wanted)
         if plan.grow > 0 and (isl is None or osl is None):
             return Unknown("NothingFinished", "requests arrive, but none has finished yet")
         return Forecast(
-            rate_per_s=min(float(chosen.paths[-1, -1]), plan.grow),
+            rate_per_s=float(chosen.paths[-1, -1]),
             isl=isl,
             osl=osl,
             planned_rate_per_s=plan.grow,
@@ -144,3 +154,15 @@ def _model(name: str) -> Model:
         return Model(name)
     except ValueError:
         raise ValueError(f"model is {name!r}: choose one of {', '.join(Model)}") from None
+
+
+def _planned(
+    grid: Grid, candidates: list[Candidate], chosen: Chosen, quantile: float, wanted: Model
+) -> Planned:
+    """Return what to plan for; a model that was asked for by name need not prove itself."""
+    rate_per_s, step_s = grid.rate_per_s, grid.step_s
+    if wanted is not Model.AUTO:
+        who = Candidate(model=chosen.model, paths=chosen.paths)
+        return followed(rate_per_s, who, quantile, step_s)
+    rise = rises(rate_per_s, candidates[0].paths.shape[1], step_s)
+    return planned(rate_per_s, candidates, rise, quantile, step_s)

@@ -11,7 +11,12 @@ import numpy as np
 from dgdr_planner.core.forecast.demand import Floats
 from dgdr_planner.core.forecast.discounted import filled
 from dgdr_planner.core.forecast.selection import Candidate, select
-from dgdr_planner.core.forecast.trend import MEANS, means
+from dgdr_planner.core.forecast.trend import means
+
+#: Windows with fewer requests than this, and than this share of the usual ones, tell no length.
+FEW, FEW_SHARE = 30.0, 0.25
+#: Steps that are looked back, and the discount of a step in the mean.
+LOOKED_BACK, KEEP = 120, 0.8
 
 
 def expected_length(lengths: Floats, requests: Floats, lead: int) -> float | None:
@@ -21,8 +26,13 @@ def expected_length(lengths: Floats, requests: Floats, lead: int) -> float | Non
     """
     if not np.isfinite(lengths).any():
         return None
-    last = Candidate(model="LastValue", paths=np.repeat(filled(lengths)[:, None], lead, axis=1))
+    if np.isfinite(lengths[-LOOKED_BACK:]).any():
+        lengths, requests = lengths[-LOOKED_BACK:], requests[-LOOKED_BACK:]
+    known = np.isfinite(lengths)
+    few = min(FEW, FEW_SHARE * float(requests[known].max()))
+    telling = np.where(known & (requests >= few), lengths, np.nan)
+    last = Candidate(model="LastValue", paths=np.repeat(filled(telling)[:, None], lead, axis=1))
     weights = np.maximum(requests, 1.0)
-    others = [Candidate(model="Mean", paths=means(lengths, weights, lead, keep)) for keep in MEANS]
-    value = float(select(lengths, [last, *others], weights=requests).paths[-1, -1])
+    mean = Candidate(model="Mean", paths=means(lengths, weights, lead, KEEP))
+    value = float(select(lengths, [last, mean], weights=requests).paths[-1, -1])
     return value if math.isfinite(value) else None

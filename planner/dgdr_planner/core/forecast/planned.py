@@ -16,19 +16,19 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from dgdr_planner.core.forecast.conformal import LOOKED_AT, upper
+from dgdr_planner.core.forecast.conformal import COMPARED_AT, LOOKED_AT, upper
 from dgdr_planner.core.forecast.demand import Floats
 from dgdr_planner.core.forecast.selection import Candidate
+from dgdr_planner.core.forecast.trend import RISE
 
-#: Level at which plans are compared, whatever quantile is planned for: a higher one must not change
-#: who speaks, or it could plan less.
-COMPARED_AT = 0.9
-#: What was seen forgets with a half-life of 35 windows, losses with one of 70.
-SEEN_KEEP, LOSS_KEEP = 0.98, 0.99
+#: What was seen, and what was lost, forget with a half-life of 35 and 23 windows.
+SEEN_KEEP, LOSS_KEEP = 0.98, 0.97
+#: What is clearly above this quantile of the windows before is news.
+NEWS_ABOVE = 0.9
 #: Fewest outcomes of a forecaster; standard errors, and share of the loss, that it must save.
-ENOUGH, CLEARLY, WORTH = 5, 1.0, 0.05
-#: Powers of the forecast that errors may grow with: none, as counts do, in proportion.
-POWERS = (0.0, 0.5, 1.0)
+ENOUGH, CLEARLY, WORTH = 5, 0.5, 0.05
+#: Powers of the forecast that errors may grow with: none, in proportion.
+POWERS = (0.0, 1.0)
 #: No plan is above what was seen by more, unless a forecaster expects it.
 BEYOND = 1.15
 
@@ -60,21 +60,36 @@ def planned(
     if choice is None:
         seen = as_seen(rate_per_s, float(rise[-1, -1]), quantile, step_s)
         return Planned(grow=seen, hold=seen)
-    path = paths[choice]
+    return followed(
+        rate_per_s, Candidate(model=names[choice], paths=paths[choice]), quantile, step_s
+    )
+
+
+def followed(rate_per_s: Floats, who: Candidate, quantile: float, step_s: float) -> Planned:
+    """Return what to plan for when this forecaster is believed, whatever it lost."""
+    path = who.paths
     grow = _bounded(rate_per_s, path, quantile, path.shape[1], step_s)
     highest = int(np.argmax(path[-1])) + 1
     hold = (
         grow if highest == path.shape[1] else _bounded(rate_per_s, path, quantile, highest, step_s)
     )
-    return Planned(grow=grow, hold=max(grow, hold), model=names[choice])
+    return Planned(grow=grow, hold=max(grow, hold), model=who.model)
 
 
 def as_seen(rate_per_s: Floats, risen: float, quantile: float, step_s: float) -> float:
-    """Return the quantile of what was seen, or the newest rate, or its rise where that is clear."""
-    newest = float(rate_per_s[-1])
+    """Return the quantile of what was seen; the newest rate, or its rise, where clearly above it.
+
+    Of a rate that was counted once its own quantile is planned for.
+    """
+    newest, before = float(rate_per_s[-1]), rate_per_s[:-1]
     count_error = math.sqrt(newest / step_s)
-    usual = NormalDist().inv_cdf(quantile) * count_error
-    return max(_usual(rate_per_s, quantile), newest + usual, risen)
+    usual = _usual(rate_per_s, quantile)
+    if np.isfinite(before).any():
+        if newest - RISE * count_error <= _usual(before, NEWS_ABOVE):
+            return usual
+        highest = float(np.nanmax(before))
+        risen = risen if newest > highest else min(risen, BEYOND * highest)
+    return max(usual, newest + NormalDist().inv_cdf(quantile) * count_error, risen)
 
 
 def _usual(rate_per_s: Floats, quantile: float) -> float:
@@ -126,7 +141,7 @@ def _proven(rate_per_s: Floats, forecasts: Floats, lead: int) -> int | None:
 def _scales(told: Floats, known: NDArray[np.bool_]) -> list[Floats]:
     mean = told.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     base = np.maximum(np.maximum(told, 0.5 * mean[:, None]), 1e-9)
-    return [base**power for power in POWERS]
+    return [np.ones_like(base) if power == 0.0 else base**power for power in POWERS]
 
 
 def _losses(seen: Floats, told: Floats, scale: Floats, weights: Floats) -> Floats:

@@ -42,8 +42,10 @@ def autocorrelation(series: Floats) -> Floats:
     if known.sum() < 2 * SHORTEST:
         return np.zeros(size // 2 + 1)
     step = np.arange(size, dtype=np.float64)
-    slope, offset = np.polyfit(step[known], series[known], 1)
-    rest = np.where(known, series - (slope * step + offset), 0.0)
+    value, at = series[known], step[known]
+    at_mean, mean = float(at.mean()), float(value.mean())
+    slope = float((at - at_mean) @ value) / float((at - at_mean) @ (at - at_mean))
+    rest = np.where(known, series - mean - slope * (step - at_mean), 0.0)
     length = 1 << (2 * size - 1).bit_length()
     both = np.array([rest, rest**2, known.astype(np.float64)])
     moved, squared, told = np.fft.rfft(both, length, axis=1)

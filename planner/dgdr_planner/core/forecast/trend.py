@@ -11,7 +11,7 @@ TRENDS = ((0.4, 0.8), (0.65, 0.85), (0.85, 0.9))
 MEANS = (0.6, 0.8, 0.95)
 MEDIAN_OF = 9
 #: Standard errors of a count that a step must rise by to be a rise, its damping, and the most that
-#: two windows alone are believed.
+#: it may add, as a multiple of the window before: what comes out of nothing is a burst.
 RISE, RISE_DAMPING, RISE_MOST = 3.0, 0.7, 2.0
 
 
@@ -82,5 +82,6 @@ def rises(rate_per_s: Floats, leads: int, step_s: float) -> Floats:
     change = np.diff(held, prepend=np.nan)
     clear = np.abs(change) > RISE * np.sqrt(np.maximum(held, 1.0) / step_s)
     grown = np.cumsum(RISE_DAMPING ** np.arange(1, leads + 1))
-    paths = held[:, None] + np.where(clear, change, 0.0)[:, None] * grown[None, :]
-    return np.asarray(np.clip(paths, 0.0, RISE_MOST * held[:, None]))
+    added = np.where(clear, change, 0.0)[:, None] * grown[None, :]
+    most = RISE_MOST * np.nan_to_num(held - change)[:, None]
+    return np.asarray(np.maximum(held[:, None] + np.minimum(added, most), 0.0))

@@ -13,7 +13,8 @@ class Forecast:
     start to serve; ``planned_rate_per_s`` is the quantile of it that is planned for, and
     ``hold_rate_per_s`` the same quantile of the highest window from now until then, never less:
     replicas that are there already must not fall below it. None: nothing but a last value is
-    known, see ``planned`` and ``held``. ``model`` names the forecaster that spoke.
+    known, see ``planned`` and ``held``. ``model`` names the forecaster that spoke. A plan may be
+    below ``rate_per_s`` where that repeats a burst, and bursts have not lasted.
     """
 
     rate_per_s: float

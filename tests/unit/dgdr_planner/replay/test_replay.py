@@ -124,6 +124,8 @@ def test_ours_follows_a_step_up_and_down() -> None:
         interval_s=60,
         stabilization_s=60,
         max_step_down=8,
+        forecast_model="LastValue",
+        quantile=0.5,
     )
     found = rehearse(world(), "ours", Ours(profile=PROFILE, policy=policy, gpus=GPUS))
     ready = found.timelines[Role.PREFILL]
