@@ -10,7 +10,8 @@ from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.models.base import Condition, ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest, Phase
-from dgdr_api.models.sla_planner import DecisionRecord, SLAPlanner
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import DecisionRecord
 from dgdr_cli.candidates import Candidate, candidates_of
 from dgdr_cli.found import Found
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerStatus
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import FieldManager
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import SLA_PLANNER

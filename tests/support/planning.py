@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PrometheusSource
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Percentile, Targets

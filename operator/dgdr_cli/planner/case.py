@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerStatus
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.sizing import MOST_REPLICAS, Percentile, Targets, Workload

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dgdr_api.models.base import Condition, ConditionStatus
-from dgdr_api.models.sla_planner import (
-    Bounds,
+from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerSpec
+from dgdr_api.models.sla_planner_policy import Bounds, Percentile
+from dgdr_api.models.sla_planner_status import (
     Capacity,
     Change,
     DecisionRecord,
     Knowledge,
-    Percentile,
     RoleStatus,
-    SLAPlanner,
-    SLAPlannerSpec,
     StartupSource,
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from dgdr_api.conditions import find
 from dgdr_api.models.base import Condition, ConditionStatus
-from dgdr_api.models.sla_planner import DecisionRecord, SLAPlannerStatus
+from dgdr_api.models.sla_planner_status import DecisionRecord, SLAPlannerStatus
 from dgdr_kube.ports import Event, ObjectRef, Severity
 from dgdr_planner.core.verdicts import BUDGET_TROUBLES, ConditionType, Reason
 

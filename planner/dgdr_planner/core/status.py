@@ -7,8 +7,8 @@ from datetime import datetime
 
 from dgdr_api.conditions import condition, with_condition
 from dgdr_api.graph import Role
-from dgdr_api.models import sla_planner as api
-from dgdr_api.models.sla_planner import MAX_DECISIONS, SLAPlannerStatus
+from dgdr_api.models import sla_planner_status as api
+from dgdr_api.models.sla_planner_status import MAX_DECISIONS, SLAPlannerStatus
 from dgdr_planner.core import explain
 from dgdr_planner.core.attainment import attained
 from dgdr_planner.core.decide import Decision, Plan, RolePlan
