@@ -5,15 +5,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from dgdr_api.models.base import (
-    ApiModel,
-    Resource,
-)
+from dgdr_api.models.base import ApiModel, Resource
 from dgdr_api.models.cel import CelRule
 from dgdr_api.models.durations import Duration, duration_of_at_least, duration_s
-from dgdr_api.models.sla_planner_metrics import (
-    MetricsSource,
-)
+from dgdr_api.models.sla_planner_metrics import MetricsSource
 from dgdr_api.models.sla_planner_policy import (
     Behavior,
     Budget,
@@ -26,9 +21,7 @@ from dgdr_api.models.sla_planner_policy import (
     Sizing,
     SizingPolicy,
 )
-from dgdr_api.models.sla_planner_status import (
-    SLAPlannerStatus,
-)
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 
 DEFAULT_INTERVAL = "60s"
 DEFAULT_STABILIZATION_S = 120

@@ -4,9 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from dgdr_api.models.base import (
-    ApiModel,
-)
+from dgdr_api.models.base import ApiModel
 from dgdr_api.models.cel import CelRule
 from dgdr_api.models.durations import Duration, duration_of_at_least, duration_s
 

@@ -5,10 +5,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from dgdr_api.models.base import (
-    ApiModel,
-    Int32,
-)
+from dgdr_api.models.base import ApiModel, Int32
 from dgdr_api.models.cel import CelRule
 
 

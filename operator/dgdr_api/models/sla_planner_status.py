@@ -5,13 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dgdr_api.models.base import (
-    Conditions,
-    Int32,
-    Int64,
-    LenientModel,
-    Timestamp,
-)
+from dgdr_api.models.base import Conditions, Int32, Int64, LenientModel, Timestamp
 
 MAX_DECISIONS = 20
 
