@@ -14,6 +14,7 @@ from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.sizing import MOST_REPLICAS, Percentile, Targets, Workload
 from dgdr_planner.core.policy import Limits, Policy
+from dgdr_planner.core.shared_budget import BudgetSeen
 
 NO_LIMITS = Limits(fewest=1, most=MOST_REPLICAS)
 
@@ -26,7 +27,8 @@ class CaseError(ValueError):
 class Case:
     """What is asked of the curves. ``replicas`` are those that are there; empty without a cluster.
 
-    ``load_from`` says where the load comes from, for the reader.
+    ``load_from`` says where the load comes from, for the reader; ``shared`` is the budget that it
+    takes from, with what all others hold and want.
     """
 
     profile: EngineProfile
@@ -35,6 +37,7 @@ class Case:
     load_from: str
     gpus_each: Mapping[Role, int] = field(default_factory=dict)
     replicas: Mapping[Role, int] = field(default_factory=dict)
+    shared: BudgetSeen | None = None
 
     def gpus_of(self, role: Role) -> int:
         """GPUs of one replica; 1 where nobody said."""
@@ -61,7 +64,12 @@ class Overrides:
         return any(part is not None for part in (self.rate_per_s, self.isl, self.osl))
 
 
-def case_of(planner: SLAPlanner, profile: EngineProfile, given: Overrides) -> Case:
+def case_of(
+    planner: SLAPlanner,
+    profile: EngineProfile,
+    given: Overrides,
+    shared: BudgetSeen | None = None,
+) -> Case:
     """Return what a planner is asked now, with what the user gives instead.
 
     Raises:
@@ -82,6 +90,7 @@ def case_of(planner: SLAPlanner, profile: EngineProfile, given: Overrides) -> Ca
         replicas={
             Role(name): told.replicas for name, told in roles.items() if told.replicas is not None
         },
+        shared=shared,
     )
     return changed(case, given)
 
@@ -132,7 +141,8 @@ def changed(case: Case, given: Overrides) -> Case:
         osl=load.osl if given.osl is None else given.osl,
     )
     gpus_each = {**case.gpus_each, **given.gpus_each}
-    return replace(case, policy=policy, load=load, gpus_each=gpus_each)
+    shared = None if own else case.shared
+    return replace(case, policy=policy, load=load, gpus_each=gpus_each, shared=shared)
 
 
 def _target(option: str, value: float | None) -> float:

@@ -5,13 +5,14 @@ patience going down, feedback) has no place in the answer to "how many for this 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dgdr_api.graph import Role
 from dgdr_api.points import Source
 from dgdr_cli.planner.case import Case
 from dgdr_perf.sizing import Answer, Binding, Targets
 from dgdr_planner.core import budget
+from dgdr_planner.core.shared_budget import BudgetSeen
 from dgdr_planner.core.sized import size
 
 HOURS_PER_DAY = 24
@@ -61,10 +62,14 @@ class RoleCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """The answer. ``infeasible`` says why the budget cannot hold even the fewest replicas."""
+    """The answer. ``infeasible`` says why the budget cannot hold even the fewest replicas.
+
+    ``share_gpus`` are the GPUs of a shared budget that are its own under this load.
+    """
 
     roles: tuple[RoleCount, ...]
     infeasible: str | None = None
+    share_gpus: int | None = None
 
     @property
     def gpus(self) -> int:
@@ -103,6 +108,7 @@ def plan(case: Case) -> Planned:
             for role, answer in answers.items()
         ),
         infeasible=gpus.infeasible,
+        share_gpus=gpus.share if case.shared else None,
     )
 
 
@@ -120,9 +126,24 @@ def _budgeted(case: Case, answers: dict[Role, Answer], asked: dict[Role, int]) -
         )
         for role, answer in answers.items()
     )
+    if case.shared is not None:
+        return _shared(case, demands, case.shared)
     if case.policy.budget_gpus is None:
         return budget.unlimited(demands)
     return budget.plan_own(demands, case.policy.budget_gpus)
+
+
+def _shared(case: Case, demands: tuple[budget.RoleDemand, ...], seen: BudgetSeen) -> budget.GpuPlan:
+    """Plan for the share that it settles on, once what others have too much is free."""
+    there = tuple(
+        replace(one, replicas=held, held=held)
+        for one in demands
+        for held in (case.replicas.get(one.role, 0),)
+    )
+    told = budget.plan_shared(there, seen)
+    if told.infeasible is not None or told.share is None:
+        return told
+    return budget.plan_own(demands, told.share)
 
 
 def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> RoleCount:
