@@ -18,6 +18,13 @@ class Knowledge(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class IslQuantile(LenientModel):
+    """One point of the distribution of prompt lengths."""
+
+    share: float = Field(description="Share of the requests, from 0 to 1.")
+    isl: float = Field(description="Their longest prompt in tokens.")
+
+
 class Observed(LenientModel):
     """The load and the latencies of the last interval; what is unknown is left out."""
 
@@ -30,6 +37,9 @@ class Observed(LenientModel):
     requests_per_second: float | None = Field(default=None, description="Requests per second.")
     isl: float | None = Field(default=None, description="Mean prompt length in tokens.")
     osl: float | None = Field(default=None, description="Mean answer length in tokens.")
+    isl_quantiles: tuple[IslQuantile, ...] | None = Field(
+        default=None, description="Distribution of the prompt lengths, ascending."
+    )
     ttft_ms: float | None = Field(
         default=None, description="Mean time to first token in milliseconds."
     )

@@ -38,10 +38,15 @@ class Case:
     gpus_each: Mapping[Role, int] = field(default_factory=dict)
     replicas: Mapping[Role, int] = field(default_factory=dict)
     shared: BudgetSeen | None = None
+    slower: Mapping[Role, float] = field(default_factory=dict)
 
     def gpus_of(self, role: Role) -> int:
         """GPUs of one replica; 1 where nobody said."""
         return self.gpus_each.get(role, 1)
+
+    def slower_by(self, role: Role) -> float:
+        """Observed latency over that of the curves, as the planner counts it; else 1."""
+        return self.slower.get(role, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,11 @@ def case_of(
             Role(name): told.replicas for name, told in roles.items() if told.replicas is not None
         },
         shared=shared,
+        slower={
+            Role(told.role): told.correction
+            for told in planner.status.capacity
+            if told.correction is not None
+        },
     )
     return changed(case, given)
 
@@ -171,7 +181,13 @@ def _load(status: SLAPlannerStatus, given: Overrides) -> tuple[Workload, str]:
         raise CaseError(f"the load is not known: give {', '.join(missing)}")
     rate, isl, osl = (value for value in parts.values() if value is not None)
     told_from = "given" if given.loads else "forecast" if told else "observed"
-    return Workload(rate_per_s=rate, isl=isl, osl=osl), told_from
+    spread = seen.isl_quantiles if seen else None
+    return Workload(
+        rate_per_s=rate,
+        isl=isl,
+        osl=osl,
+        isl_quantiles=tuple((one.share, one.isl) for one in spread) if spread else None,
+    ), told_from
 
 
 def _first(*values: float | None) -> float | None:
