@@ -11,7 +11,12 @@ from typing import Any, Self
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import (
+    ConfigException,
+    kube_config,
+    load_incluster_config,
+    load_kube_config,
+)
 
 from dgdr_kube import errors, event_writer
 from dgdr_kube.kinds import Kind, kind_of
@@ -49,6 +54,8 @@ class KubeCluster:
             except ConfigException:
                 await _load_kubeconfig(os.environ.get("KUBECONFIG"), configuration)
         api = ApiClient(configuration)
+        # The client has read them; a process that is killed would leave a private key behind.
+        kube_config._cleanup_temp_files()
         api.user_agent = user_agent
         return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename)
 

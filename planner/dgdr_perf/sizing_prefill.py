@@ -16,7 +16,8 @@ from scipy.optimize import brentq
 from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.queueing import Dispatch, ServiceTime, Wait, wait_at
+from dgdr_perf.queueing import Dispatch, Wait, wait_at
+from dgdr_perf.service_time import ServiceTime
 from dgdr_perf.workload import Percentile, PrefillTerms, Targets, Workload
 
 # A mean wait below a twentieth of the target is not worth another replica: keeps the answer

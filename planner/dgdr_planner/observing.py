@@ -3,7 +3,8 @@
 import asyncio
 import math
 
-from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerStatus
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import dynamo_namespace
 from dgdr_kube.ports import Key
 from dgdr_planner.core import queries

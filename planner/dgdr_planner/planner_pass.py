@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerStatus
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import FieldManager
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import SLA_PLANNER
@@ -203,10 +204,11 @@ class PlannerPass:
         state = written(decision, done)
         new = status_after(old, turn.seen, decision, turn.policy, done, generation, turn.now)
         self._telemetry.show(turn.key, turn.policy, turn.seen, decision, new)
-        write = must_write(there, new, turn.now)
+        told = tuple(events_after(ref(turn.manifest), old, new, turn.policy.interval_s))
+        write = bool(told) or must_write(there, new, turn.now)
         pending = new if write else None
         self._remembered[turn.key] = _Remembered(turn.about, state, pending)
-        for event in events_after(ref(turn.manifest), old, new):
+        for event in told:
             await self._cluster.emit(event)
         if write:
             await self._write(turn.key, turn.manifest, new)
@@ -222,7 +224,7 @@ class PlannerPass:
             return
         with suppress(ClusterError):  # what failed the pass may fail this too; the log has it
             await self._write(key, manifest, new)
-            for event in events_after(ref(manifest), old, new):
+            for event in events_after(ref(manifest), old, new, planner.spec.interval_s):
                 await self._cluster.emit(event)
 
     async def _write(self, key: Key, manifest: Manifest, status: SLAPlannerStatus) -> None:

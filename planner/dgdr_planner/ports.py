@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PrometheusSource
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.core.decide import RolePlan
 from dgdr_planner.core.endpoint import Endpoint

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from dgdr_api.graph import Role
 from dgdr_api.models.base import ConditionStatus
-from dgdr_api.models.sla_planner import SLAPlannerStatus
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import dynamo_namespace
 from dgdr_kube.ports import Key
 from dgdr_planner.core.decide import Decision, Plan, RolePlan

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from dgdr_api.models.sla_planner import PROMETHEUS_URL, PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PROMETHEUS_URL, PrometheusSource
 from dgdr_kube.errors import ClusterError, Rejected
 from dgdr_kube.kinds import CONFIG_MAP, SECRET
 from dgdr_kube.ports import Cluster

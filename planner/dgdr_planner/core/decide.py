@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import SizingPolicy
+from dgdr_api.models.sla_planner_policy import SizingPolicy
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Answer
 from dgdr_planner.core import budget

@@ -192,6 +192,17 @@ async def test_prometheus_down_changes_nothing_and_is_said_once() -> None:
     assert world.events()[-1] == ("Normal", "MetricsAvailable")
 
 
+async def test_series_that_stay_away_are_a_condition_at_once_and_a_warning_later() -> None:
+    world = World()
+    world.metrics.trouble = NoSnapshot("NoSeries", "No series for demo")
+    await world.passes()
+    assert world.condition("MetricsAvailable") == ("False", "NoSeries", "No series for demo")
+    await world.passes(2)
+    assert world.events() == []
+    await world.passes(10)
+    assert world.events() == [("Warning", "NoSeries")]
+
+
 async def test_a_steady_state_is_not_written_but_every_five_minutes() -> None:
     world = World()
     world.metrics.rate_per_s = 0.5
