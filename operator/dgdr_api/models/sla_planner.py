@@ -25,7 +25,8 @@ from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 
 DEFAULT_INTERVAL = "60s"
 DEFAULT_STABILIZATION_S = 120
-DEFAULT_QUANTILE = 0.95
+LEAST_DEFAULT_QUANTILE = 0.9
+PROMISED = {Percentile.P95: 0.95, Percentile.P99: 0.99}
 
 
 class PlannerMode(StrEnum):
@@ -156,7 +157,8 @@ class SLAPlannerSpec(ApiModel):
     @property
     def quantile(self) -> float:
         """Share of the time in which the load shall be no higher than planned for."""
-        return (self.forecast.quantile if self.forecast else None) or DEFAULT_QUANTILE
+        given = self.forecast.quantile if self.forecast else None
+        return given or PROMISED.get(self.percentile, LEAST_DEFAULT_QUANTILE)
 
     @property
     def budget_ref(self) -> str | None:

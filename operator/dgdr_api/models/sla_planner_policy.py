@@ -137,8 +137,9 @@ class ForecastPolicy(ApiModel):
         default=None,
         ge=0.5,
         lt=1,
-        description="Share of the time in which the load shall be no higher than planned for. "
-        "Default: 0.95.",
+        description="Share of the time in which the load shall be no higher than planned for: more "
+        "holds the targets in bursts, less gives GPUs back sooner. Default: what sla.percentile "
+        "promises, 0.95 for p95 and 0.99 for p99; otherwise 0.9.",
     )
 
 

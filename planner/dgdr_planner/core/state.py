@@ -29,7 +29,8 @@ class State:
 
     ``known`` are the replicas that each role had, or was asked to have, at the end of the last
     pass; ``ratios`` how much slower its engines are than their curves; ``carried`` the roles that
-    by their curves carried the last window; ``hovering`` the needs around the number that is there. ``costs`` is counted in Shadow only.
+    by their curves carried the last window; ``hovering`` the needs around the number that is
+    there. ``costs`` is counted in Shadow only.
     """
 
     histories: Mapping[Role, History] = field(default_factory=dict)
