@@ -1,6 +1,5 @@
 """The target in a cluster: read its graph and adapters, write numbers."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -8,7 +7,7 @@ from dgdr_api.graph import Role
 from dgdr_api.names import FieldManager, Label, component_name
 from dgdr_kube.errors import ClusterError, Conflict, NotFound
 from dgdr_kube.kinds import DGD, DGDSA, POD
-from dgdr_kube.ports import Cluster
+from dgdr_kube.ports import WatchedCluster
 from dgdr_planner.core.decide import RolePlan
 from dgdr_planner.core.observation import TargetSeen, Trouble
 from dgdr_planner.core.status import Done
@@ -20,20 +19,27 @@ log = logging.getLogger(__name__)
 class ClusterTargets:
     """Implements ``ports.Targets`` for DynamoGraphDeployments."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WatchedCluster) -> None:
         self._cluster = cluster
 
     async def observe(
-        self, namespace: str, name: str, roles: tuple[Role, ...], *, with_pods: bool = False
+        self,
+        namespace: str,
+        name: str,
+        roles: tuple[Role, ...],
+        *,
+        with_pods: bool = False,
+        certain: bool = False,
     ) -> TargetSeen | Trouble:
-        """Return the replicas of these roles."""
-        dgd = await self._cluster.get(DGD, namespace, name)
+        """Return the replicas of these roles; ``certain`` as they are now, not as watched."""
+        read = self._cluster.get if certain else self._cluster.look
+        dgd = await read(DGD, namespace, name)
         if dgd is None:
             text = f"there is no DynamoGraphDeployment {name} in namespace {namespace}"
             return Trouble("TargetNotFound", text)
         names = adapter_names(dgd, roles)
-        found = await asyncio.gather(*(self._cluster.get(DGDSA, namespace, n) for n in names))
-        adapters = {name: one for name, one in zip(names, found, strict=True) if one is not None}
+        found = [(own, await read(DGDSA, namespace, own)) for own in names]
+        adapters = {own: one for own, one in found if one is not None}
         pods = None
         if with_pods:
             pods = await self._cluster.list(POD, namespace, {Label.GRAPH: name})

@@ -69,7 +69,7 @@ class World:
         self.run = PlannerPass(
             cluster=self.cluster,
             observer=observer,
-            profiles=ConfigMapProfiles(self.cluster),
+            profiles=ConfigMapProfiles(self.cluster, clock=lambda: self.seconds),
             targets=targets,
             budgets=budgets,
             telemetry=self.telemetry,
