@@ -62,7 +62,7 @@ class ServiceTime:
 
     ``shares`` and ``seconds`` have shape (classes,); ``mean_s`` and ``second_s2`` are the first two
     moments, ``longest_s`` the mean of the longest class; ``cv2`` is the squared coefficient of
-    variation within a class, 0 for equal prompts.
+    variation within a class, 0 for equal prompts, ``variation`` that of all.
     """
 
     shares: Array
@@ -71,18 +71,17 @@ class ServiceTime:
     mean_s: float = field(init=False)
     second_s2: float = field(init=False)
     longest_s: float = field(init=False)
+    variation: float = field(init=False)
 
     def __post_init__(self) -> None:
         # Read at every step of every search.
         second_s2 = float(self.shares @ self.seconds**2) * (1.0 + self.cv2)
-        object.__setattr__(self, "mean_s", float(self.shares @ self.seconds))
+        mean_s = float(self.shares @ self.seconds)
+        variation = max(second_s2 / mean_s**2 - 1.0, 0.0)
+        object.__setattr__(self, "mean_s", mean_s)
         object.__setattr__(self, "second_s2", second_s2)
         object.__setattr__(self, "longest_s", float(self.seconds.max()))
-
-    @property
-    def variation(self) -> float:
-        """Squared coefficient of variation."""
-        return max(self.second_s2 / self.mean_s**2 - 1.0, 0.0)
+        object.__setattr__(self, "variation", variation)
 
     def log_mgf(self, decay_per_s: float) -> tuple[float, float]:
         """``log E[exp(decay * S)]`` and its derivative, for a decay below ``pole_per_s``."""
@@ -144,14 +143,16 @@ class Wait:
 
     def exceeds(self, times_s: Array) -> Array:
         """Probability of waiting longer than each time; 1 for negative times."""
-        after = np.maximum(times_s, 0.0)
+        return np.where(times_s < 0, 1.0, self.tail_at(np.maximum(times_s, 0.0)))
+
+    def tail_at(self, after: Array) -> Array:
+        """Probability of waiting longer than each time, none of which is negative."""
         if self.times_s is None or self.tail is None:
             late = np.maximum(self.decay_per_s * after - self.plateau, 0.0)
-            tail = self.probability * np.exp(-late)
-        else:
-            beyond = np.maximum(after - self.times_s[-1], 0.0)
-            tail = np.interp(after, self.times_s, self.tail) * np.exp(-self.decay_per_s * beyond)
-        return np.where(times_s < 0, 1.0, tail)
+            return np.asarray(self.probability * np.exp(-late), dtype=np.float64)
+        beyond = np.maximum(after - self.times_s[-1], 0.0)
+        held = np.interp(after, self.times_s, self.tail)
+        return np.asarray(held * np.exp(-self.decay_per_s * beyond), dtype=np.float64)
 
 
 NO_WAIT = Wait(probability=0.0, mean_s=0.0, decay_per_s=0.0)
