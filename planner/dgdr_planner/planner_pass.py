@@ -9,31 +9,28 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerStatus
+from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_kube.kinds import SLA_PLANNER
 from dgdr_kube.manifests import intent_of, is_going
 from dgdr_kube.ports import Key, Manifest, WatchedCluster
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.core import explain, ticks
 from dgdr_planner.core.decide import Decision, Plan, State, decide
-from dgdr_planner.core.forecast import Demand
-from dgdr_planner.core.observation import Trouble, Unknown
+from dgdr_planner.core.observation import Trouble
 from dgdr_planner.core.policy import Policy
-from dgdr_planner.core.restored import state_of
 from dgdr_planner.core.shared_budget import BudgetSeen
 from dgdr_planner.core.status import Done, must_write, status_after
+from dgdr_planner.memory import Memory
 from dgdr_planner.observing import Observer
 from dgdr_planner.ports import Budgets, Profiles, Targets
 from dgdr_planner.status_writer import StatusWriter
 from dgdr_planner.telemetry import Telemetry
-from dgdr_planner.turn import Read, Remembered, Turn, outcome, written
+from dgdr_planner.turn import Read, Turn, outcome, written
 
 log = logging.getLogger(__name__)
 
 # After a conflict the world has just changed; it is settled a moment later.
 RETRY_S = 2.0
-# A history that failed so often, with a Prometheus that answers otherwise, is never to be had.
-HISTORY_TRIES = 5
 
 
 class PlannerPass:
@@ -62,8 +59,7 @@ class PlannerPass:
         self._clock = clock
         self._statuses = StatusWriter(cluster)
         self._read: dict[Key, Read] = {}
-        self._remembered: dict[Key, Remembered] = {}
-        self._tries_left: dict[Key, int] = {}
+        self._memory = Memory(observer)
 
     async def __call__(self, key: Key) -> float | None:
         """Run a pass; return the seconds until the next one, None when there is none."""
@@ -83,14 +79,15 @@ class PlannerPass:
             return await self._run(key, read, started)
         except Exception as exc:  # the top of a pass: whoever reads the status must learn of it
             self._telemetry.count(key, "failed", time.monotonic() - started)
-            await self._statuses.tell_failure(key, read, self._told(key, read), exc, self._clock())
+            await self._statuses.tell_failure(
+                key, read, self._memory.told(key, read), exc, self._clock()
+            )
             raise
 
     def forget(self, key: Key) -> None:
         """Drop everything about a planner that is gone."""
         self._read.pop(key, None)
-        self._remembered.pop(key, None)
-        self._tries_left.pop(key, None)
+        self._memory.forget(key)
         self._telemetry.forget(key)
 
     def _reading(self, key: Key, manifest: Manifest) -> Read:
@@ -105,7 +102,7 @@ class PlannerPass:
             key.namespace, read.planner.spec.profile.config_map_ref.name
         )
         turn = Turn(key, read, seen, self._clock())
-        state = await self._state(turn)
+        state = await self._memory.state(turn)
         decision = await self._decided(turn, profile, state)
         done = Done()
         if writes(turn, decision):
@@ -143,27 +140,6 @@ class PlannerPass:
         url = source.url if source else ""
         return ticks.delay_s(self._clock().timestamp(), policy.interval_s, url)
 
-    async def _state(self, turn: Turn) -> State:
-        known = self._remembered.get(turn.key)
-        if known is not None and known.about == turn.about and known.state.histories:
-            return await self._with_past(turn, known.state)
-        self._tries_left[turn.key] = HISTORY_TRIES
-        state = state_of(turn.planner.status, turn.seen.target, turn.policy, turn.now)
-        return await self._with_past(turn, state)
-
-    async def _with_past(self, turn: Turn, state: State) -> State:
-        """Learn the past once, as soon as Prometheus answers: without an answer, planners hold."""
-        left = self._tries_left.pop(turn.key, 0)
-        if left and isinstance(turn.seen.load.rate_per_s, Unknown):
-            self._tries_left[turn.key] = left
-        elif left:
-            past = await self._observer.history(turn.key, turn.planner, turn.policy)
-            if past is None:
-                self._tries_left[turn.key] = left - 1
-            elif past and len(past) >= len(state.demand):
-                return replace(state, demand=Demand.restored(past))
-        return state
-
     async def _act(self, turn: Turn, decision: Decision) -> Done:
         if turn.policy.shadow:
             return self._would(turn, decision)
@@ -196,23 +172,17 @@ class PlannerPass:
 
     async def _report(self, turn: Turn, decision: Decision, done: Done) -> None:
         there = turn.planner.status
-        old = self._told(turn.key, turn.read)
+        old = self._memory.told(turn.key, turn.read)
         generation = turn.planner.metadata.generation
         state = written(decision, done)
         new = status_after(old, turn.seen, decision, turn.policy, done, generation, turn.now)
         self._telemetry.show(turn.key, turn.policy, turn.seen, decision, new)
         write = must_write(there, new, turn.now)
-        pending = new if write else None
-        self._remembered[turn.key] = Remembered(turn.about, state, pending)
+        self._memory.keep(turn, state, new if write else None)
         await self._statuses.tell(turn.read.manifest, old, new)
         if write:
             await self._statuses.write(turn.key, turn.read.manifest, new)
-            self._remembered[turn.key] = Remembered(turn.about, state, None)
-
-    def _told(self, key: Key, read: Read) -> SLAPlannerStatus:
-        """What was said last; a status that could not be written counts, or it were forgotten."""
-        known = self._remembered.get(key)
-        return known.unwritten if known and known.unwritten else read.planner.status
+            self._memory.keep(turn, state, None)
 
 
 def writes(turn: Turn, decision: Decision) -> bool:

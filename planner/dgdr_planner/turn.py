@@ -1,9 +1,9 @@
-"""One pass over one SLAPlanner, and what it leaves for the next one."""
+"""One pass over one SLAPlanner: what it goes by, and what came of it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerStatus
+from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_kube.ports import Key, Manifest
 from dgdr_planner.core.decide import Decision, State
 from dgdr_planner.core.edits import Known
@@ -55,15 +55,6 @@ class Turn:
     def about(self) -> tuple[str, str]:
         """The planner's uid and its target: of another one nothing may be remembered."""
         return self.planner.metadata.uid, self.planner.spec.target_ref.name
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What the last pass left: the state, and the status if it could not be written."""
-
-    about: tuple[str, str]
-    state: State
-    unwritten: SLAPlannerStatus | None
 
 
 def written(decision: Decision, done: Done) -> State:

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dgdr_api.graph import Role
 from dgdr_api.names import FieldManager, Label, component_name
 from dgdr_kube.errors import ClusterError, Conflict, NotFound
 from dgdr_kube.kinds import DGD, DGDSA, POD
-from dgdr_kube.ports import WatchedCluster
+from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_planner.core.decide import RolePlan
 from dgdr_planner.core.observation import TargetSeen, Trouble
 from dgdr_planner.core.status import Done
@@ -16,11 +17,24 @@ from dgdr_planner.core.target import adapter_names, replicas_of, target_of, with
 log = logging.getLogger(__name__)
 
 
+Versions = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read of one version of a deployment and its adapters."""
+
+    versions: Versions
+    roles: tuple[Role, ...]
+    found: TargetSeen | Trouble
+
+
 class ClusterTargets:
     """Implements ``ports.Targets`` for DynamoGraphDeployments."""
 
     def __init__(self, cluster: WatchedCluster) -> None:
         self._cluster = cluster
+        self._known: dict[tuple[str, str], _Known] = {}
 
     async def observe(
         self,
@@ -35,6 +49,7 @@ class ClusterTargets:
         read = self._cluster.get if certain else self._cluster.look
         dgd = await read(DGD, namespace, name)
         if dgd is None:
+            self._known.pop((namespace, name), None)
             text = f"there is no DynamoGraphDeployment {name} in namespace {namespace}"
             return Trouble("TargetNotFound", text)
         names = adapter_names(dgd, roles)
@@ -43,7 +58,20 @@ class ClusterTargets:
         pods = None
         if with_pods:
             pods = await self._cluster.list(POD, namespace, {Label.GRAPH: name})
-        return target_of(dgd, adapters, roles, pods)
+            return target_of(dgd, adapters, roles, pods)
+        return self._read(dgd, adapters, roles)
+
+    def _read(
+        self, dgd: Manifest, adapters: dict[str, Manifest], roles: tuple[Role, ...]
+    ) -> TargetSeen | Trouble:
+        """Read a deployment whose pods nobody looked at, once for each version of it."""
+        meta = dgd["metadata"]
+        key, versions = (meta["namespace"], meta["name"]), _versions(dgd, *adapters.values())
+        known = self._known.get(key)
+        if known is None or known.versions != versions or known.roles != roles:
+            known = _Known(versions, roles, target_of(dgd, adapters, roles))
+            self._known[key] = known
+        return known.found
 
     async def scale(self, target: TargetSeen, changes: Sequence[RolePlan]) -> Done:
         """Write the adapters' scale subresource; the deployment itself where there is none."""
@@ -108,3 +136,8 @@ class ClusterTargets:
             FieldManager.PLANNER,
             dgd["metadata"]["resourceVersion"],
         )
+
+
+def _versions(*manifests: Manifest) -> Versions:
+    metas = [manifest["metadata"] for manifest in manifests]
+    return tuple((str(meta.get("uid")), str(meta.get("resourceVersion"))) for meta in metas)
