@@ -77,14 +77,16 @@ class Wait:
 
     def exceeds(self, times_s: Array) -> Array:
         """Probability of waiting longer than each time; 1 for negative times."""
-        after = np.maximum(times_s, 0.0)
+        return np.where(times_s < 0, 1.0, self.tail_at(np.maximum(times_s, 0.0)))
+
+    def tail_at(self, after: Array) -> Array:
+        """Probability of waiting longer than each time, none of which is negative."""
         if self.times_s is None or self.tail is None:
             late = np.maximum(self.decay_per_s * after - self.plateau, 0.0)
-            tail = self.probability * np.exp(-late)
-        else:
-            beyond = np.maximum(after - self.times_s[-1], 0.0)
-            tail = np.interp(after, self.times_s, self.tail) * np.exp(-self.decay_per_s * beyond)
-        return np.where(times_s < 0, 1.0, tail)
+            return np.asarray(self.probability * np.exp(-late), dtype=np.float64)
+        beyond = np.maximum(after - self.times_s[-1], 0.0)
+        held = np.interp(after, self.times_s, self.tail)
+        return np.asarray(held * np.exp(-self.decay_per_s * beyond), dtype=np.float64)
 
 
 NO_WAIT = Wait(probability=0.0, mean_s=0.0, decay_per_s=0.0)

@@ -18,7 +18,7 @@ class ServiceTime:
 
     ``shares`` and ``seconds`` have shape (classes,); ``mean_s`` and ``second_s2`` are the first two
     moments, ``longest_s`` the mean of the longest class; ``cv2`` is the squared coefficient of
-    variation within a class, 0 for equal prompts.
+    variation within a class, 0 for equal prompts, ``variation`` that of all.
     """
 
     shares: Array
@@ -27,18 +27,17 @@ class ServiceTime:
     mean_s: float = field(init=False)
     second_s2: float = field(init=False)
     longest_s: float = field(init=False)
+    variation: float = field(init=False)
 
     def __post_init__(self) -> None:
         # Read at every step of every search.
         second_s2 = float(self.shares @ self.seconds**2) * (1.0 + self.cv2)
-        object.__setattr__(self, "mean_s", float(self.shares @ self.seconds))
+        mean_s = float(self.shares @ self.seconds)
+        variation = max(second_s2 / mean_s**2 - 1.0, 0.0)
+        object.__setattr__(self, "mean_s", mean_s)
         object.__setattr__(self, "second_s2", second_s2)
         object.__setattr__(self, "longest_s", float(self.seconds.max()))
-
-    @property
-    def variation(self) -> float:
-        """Squared coefficient of variation."""
-        return max(self.second_s2 / self.mean_s**2 - 1.0, 0.0)
+        object.__setattr__(self, "variation", variation)
 
     def log_mgf(self, decay_per_s: float) -> tuple[float, float]:
         """``log E[exp(decay * S)]`` and its derivative, for a decay below ``pole_per_s``."""

@@ -27,5 +27,9 @@ def test_as_much_of_the_time_is_planned_for_as_requests_are_promised(
 
 
 def test_a_quantile_that_is_given_counts() -> None:
-    spec = {**SPEC, "sla": {"ttftMs": 200, "percentile": "p99"}, "forecast": {"quantile": 0.8}}
+    spec = {
+        **SPEC,
+        "sla": {"ttftMs": 200, "itlMs": 20, "percentile": "p99"},
+        "forecast": {"quantile": 0.8},
+    }
     assert Policy.of(SLAPlannerSpec.model_validate(spec)).quantile == 0.8
