@@ -100,7 +100,8 @@ def _is_due(
     """Whether a trouble is to be told now: when it is new, or when patience with it ends."""
     if condition.reason not in _USUAL_AT_FIRST or new.observed is None or not new.observed.time:
         return is_new
-    end, before = condition.last_transition_time + patience, old.observed and old.observed.time
+    end = condition.last_transition_time + patience
+    before = old.observed.time if old.observed else None
     if new.observed.time < end:
         return False
     return is_new or before is None or before < end
