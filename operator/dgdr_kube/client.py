@@ -58,7 +58,7 @@ class KubeCluster:
                 await _load_kubeconfig(os.environ.get("KUBECONFIG"), configuration)
         api = ApiClient(configuration)
         # The client has read them; a process that is killed would leave a private key behind.
-        kube_config._cleanup_temp_files()
+        kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
         api.user_agent = user_agent
         return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename)
 

@@ -16,6 +16,8 @@ from support.planning import DGD_NAME, NAMESPACE, sla_planner
 pytestmark = pytest.mark.integration
 
 WIDTH = 100
+# For what must come, but nobody knows when on a busy machine.
+LONGEST_S = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def stage(light_cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) 
     """A planner that has decided about a load."""
     with planner_stage(light_cluster, tmp_path_factory.mktemp("cli")) as on:
         on.frontend.rate_per_s = 9.4
-        on.until("both roles have more", lambda: min(on.replicas()) > 1, 90)
+        on.until("both roles have more", lambda: min(on.replicas()) > 1, LONGEST_S)
         yield on
 
 
@@ -64,7 +66,8 @@ def test_explain_shows_what_the_status_says(stage: Stage) -> None:
         line = next(text for text in screen.splitlines() if text.startswith(f"{role} "))
         assert f"{whole} ({exact:.2f})" in line
     assert f"{status['forecast']['plannedRequestsPerSecond']:.2f} requests/s" in screen
-    assert " ".join(status["decisions"][0]["message"].split()) in " ".join(screen.split())
+    for sentence in status["decisions"][0]["message"].split("; "):
+        assert sentence in " ".join(screen.split())
 
 
 def test_plan_needs_what_the_planner_needs(stage: Stage) -> None:
@@ -100,7 +103,7 @@ def test_a_shared_budget_shows_what_it_denies(stage: Stage) -> None:
         },
         sla_planner(interval="5s", behavior=QUICK, budget={"ref": "team"}),
     )
-    stage.until("it holds its share", lambda: 2 * sum(stage.replicas()) == 8, 90)
+    stage.until("it holds its share", lambda: 2 * sum(stage.replicas()) == 8, LONGEST_S)
     stage.until("it says so", lambda: stage.condition("BudgetFeasible") == ("True", "WithinBudget"))
     budget = stage.get("gpubudget", "team")["status"]
     status, told, screen = asked(stage, "explain", DGD_NAME)
