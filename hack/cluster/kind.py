@@ -132,7 +132,8 @@ def load(name: str, archives: Iterable[Path]) -> dict[str, str]:
 
 
 def _kubectl(binaries: Path, config: Path, *arguments: str) -> str:
-    return _run([str(binaries / "kubectl"), "--kubeconfig", str(config), *arguments])
+    cache = f"--cache-dir={config.parent / 'kubectl-cache'}"
+    return _run([str(binaries / "kubectl"), f"--kubeconfig={config}", cache, *arguments])
 
 
 def _run(command: list[str]) -> str:

@@ -1,6 +1,7 @@
 """kubectl and helm as functions: JSON in, JSON out, and one way to wait."""
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -39,8 +40,16 @@ class Kube:
         self, tool: str, *args: str, stdin: str | None = None, timeout_s: float = 120
     ) -> str:
         command = [str(self.bin_dir / tool), "--kubeconfig", str(self.kubeconfig), *args]
+        # Both tools cache what a cluster serves, otherwise below the user's home.
+        environment = os.environ | {"KUBECACHEDIR": str(self.kubeconfig.parent / "kubectl-cache")}
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
         if done.returncode != 0:
             raise CommandFailed(f"{tool} {' '.join(args)}: {done.stderr.strip() or done.stdout}")

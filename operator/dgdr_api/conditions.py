@@ -46,8 +46,10 @@ def with_condition(
     """
     before = tuple(old)
     known = find(before, new.type)
-    since = now if known is None or known.status is not new.status else known.last_transition_time
-    dated = new.model_validate(new.model_dump() | {"last_transition_time": since})
+    if known is None or known.status is not new.status:
+        dated = new.model_validate(new.model_dump() | {"last_transition_time": now})
+    else:
+        dated = new.model_copy(update={"last_transition_time": known.last_transition_time})
     if known is None:
         return (*before, dated)
     return tuple(dated if entry.type == new.type else entry for entry in before)

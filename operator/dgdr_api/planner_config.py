@@ -14,20 +14,15 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from dgdr_api.graph import Json
 from dgdr_api.models.base import ObjectMeta
 from dgdr_api.models.sla_planner import (
-    Behavior,
-    Bounds,
     ConfigMapRef,
-    MetricsSource,
     PlannerMode,
-    PlannerSla,
     ProfileSource,
-    PrometheusSource,
-    RoleBounds,
-    ScaleUp,
     SLAPlanner,
     SLAPlannerSpec,
     TargetRef,
 )
+from dgdr_api.models.sla_planner_metrics import MetricsSource, PrometheusSource
+from dgdr_api.models.sla_planner_policy import Behavior, Bounds, PlannerSla, RoleBounds, ScaleUp
 from dgdr_api.problem import Problem, from_validation
 
 FIELD = "spec.features.planner"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
+from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.names import OutputKey, dgd_name, output_config_map, points_config_map
 from dgdr_api.points import Point
@@ -27,6 +28,7 @@ _DGD = new_class(
     "DynamoGraphDeployment", version="nvidia.com/v1beta1", plural="dynamographdeployments"
 )
 _SLAP = new_class("SLAPlanner", version="dgdr.dev/v1alpha1", plural="slaplanners")
+_BUDGET = new_class("GPUBudget", version="dgdr.dev/v1alpha1", plural="gpubudgets")
 
 
 class KubeSource:
@@ -47,7 +49,7 @@ class KubeSource:
             return self._find(name, namespace or str(self._api.namespace))
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
-        """Read a planner and its curves; ``None`` when there is none of that name.
+        """Read a planner, its curves and its shared budget; ``None``: there is no such planner.
 
         Raises:
             Unreachable: the cluster does not answer, or refuses.
@@ -61,7 +63,13 @@ class KubeSource:
             planner = SLAPlanner.parse(manifest)
             curves = self._get(ConfigMap, planner.spec.profile.config_map_ref.name, where)
             data = None if curves is None else curves.get("data") or {}
-            return FoundPlanner(planner=planner, curves=data)
+            shared = planner.spec.budget_ref
+            budget = self._get(_BUDGET, shared, where) if shared else None
+            return FoundPlanner(
+                planner=planner,
+                curves=data,
+                budget=GPUBudget.parse(budget) if budget else None,
+            )
 
     def _find(self, name: str, namespace: str) -> Found | None:
         manifest = self._get(_DGDR, name, namespace)

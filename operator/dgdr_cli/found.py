@@ -6,6 +6,7 @@ from typing import Protocol
 
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
+from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.points import Point
 from dgdr_cli.report import Report
@@ -24,10 +25,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPlanner:
-    """One SLAPlanner, and the ConfigMap with its curves; ``None`` where that is not there."""
+    """One SLAPlanner, its curves' ConfigMap and its shared budget; ``None``: not there."""
 
     planner: SLAPlanner
     curves: Mapping[str, str] | None
+    budget: GPUBudget | None = None
 
 
 class Source(Protocol):

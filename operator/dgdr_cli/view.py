@@ -10,8 +10,10 @@ from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.models.base import Condition, ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest, Phase
-from dgdr_api.models.sla_planner import DecisionRecord, SLAPlanner
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import DecisionRecord
 from dgdr_cli.candidates import Candidate, candidates_of
+from dgdr_cli.changes import changes_of
 from dgdr_cli.found import Found
 
 # In the order in which a request passes them.
@@ -194,14 +196,9 @@ def _trouble(condition: Condition) -> str:
 
 
 def _decision(record: DecisionRecord) -> Decision:
-    changes = [
-        f"{role} {change.from_} → {change.to}"
-        for role, change in (("prefill", record.prefill), ("decode", record.decode))
-        if change is not None and change.from_ != change.to
-    ]
     return Decision(
         time=record.time,
         reason=record.reason,
         message=record.message,
-        changes=", ".join(changes) or "none",
+        changes=changes_of(record),
     )

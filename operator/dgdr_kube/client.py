@@ -4,24 +4,29 @@ Generated API classes are not used: they know no custom kinds, and their models 
 turned back into manifests.
 """
 
-import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Self
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import (
+    ConfigException,
+    kube_config,
+    load_incluster_config,
+    load_kube_config,
+)
 
-from dgdr_kube import errors, event_writer
+from dgdr_kube import answers, errors, event_writer, watch_stream
 from dgdr_kube.kinds import Kind, kind_of
-from dgdr_kube.ports import Event, Manifest, Manifests
+from dgdr_kube.ports import Change, Event, Listing, Manifest, Manifests
 
 MERGE_PATCH = "application/merge-patch+json"
 # JSON is YAML: the body is sent as JSON under the only content type that means "apply".
 APPLY_PATCH = "application/apply-patch+yaml"
 _PAGE = 500
-_REFUSALS = (400, 403, 405, 413, 422)
+CONNECTIONS = 100
 
 Query = Sequence[tuple[str, str]]
 
@@ -35,12 +40,15 @@ class KubeCluster:
         self._events = event_writer.EventWriter(self, instance)
 
     @classmethod
-    async def connect(cls, *, user_agent: str, kubeconfig: str | None = None) -> Self:
+    async def connect(
+        cls, *, user_agent: str, kubeconfig: str | None = None, connections: int = CONNECTIONS
+    ) -> Self:
         """Connect as the pod's service account, otherwise as the kubeconfig says.
 
-        A kubeconfig that is named here wins over the account.
+        A kubeconfig that is named here wins over the account. ``connections`` are open at a time
+        at most; 0 is any number.
         """
-        configuration = Configuration()
+        configuration = Configuration(connection_pool_maxsize=connections)
         if kubeconfig is not None:
             await _load_kubeconfig(kubeconfig, configuration)
         else:
@@ -49,6 +57,8 @@ class KubeCluster:
             except ConfigException:
                 await _load_kubeconfig(os.environ.get("KUBECONFIG"), configuration)
         api = ApiClient(configuration)
+        # The client has read them; a process that is killed would leave a private key behind.
+        kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
         api.user_agent = user_agent
         return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename)
 
@@ -68,6 +78,13 @@ class KubeCluster:
     ) -> Manifests:
         """Read all objects of a namespace (None: of all namespaces) that carry these labels."""
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
+        return (await self._listing(kind, namespace, selector)).items
+
+    async def listing(self, kind: Kind, namespace: str | None) -> Listing:
+        """Read a collection (None: of all namespaces) as it is now."""
+        return await self._listing(kind, namespace, "")
+
+    async def _listing(self, kind: Kind, namespace: str | None, selector: str) -> Listing:
         found: Manifests = []
         token = ""
         while True:
@@ -78,9 +95,16 @@ class KubeCluster:
             # Items of built-in kinds come without apiVersion and kind.
             typed = {"apiVersion": kind.api_version, "kind": kind.kind}
             found += [{**typed, **item} for item in answer.get("items") or ()]
-            token = (answer.get("metadata") or {}).get("continue") or ""
+            meta = answer.get("metadata") or {}
+            token = meta.get("continue") or ""
             if not token:
-                return found
+                return Listing(found, str(meta.get("resourceVersion") or ""))
+
+    def watch(
+        self, kind: Kind, namespace: str | None, version: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """Tell what changes after a version; raises Expired where that is too old."""
+        return watch_stream.watch(self._api, kind, namespace, version)
 
     async def create(self, manifest: Manifest, manager: str) -> Manifest:
         """Create; raises AlreadyExists, Rejected."""
@@ -171,9 +195,9 @@ class KubeCluster:
         content: str = MERGE_PATCH,
     ) -> Manifest:
         status, data = await self._send(method, path, query, body, content)
-        answer = _json(data)
+        answer = answers.read_json(data)
         if not 200 <= status < 300:
-            raise _error(status, f"{method} {path}", answer)
+            raise answers.error_of(status, f"{method} {path}", answer)
         return answer
 
     async def _send(
@@ -219,24 +243,3 @@ def _expecting(patch: Manifest, resource_version: str | None) -> Manifest:
         return patch
     meta = {**patch.get("metadata", {}), "resourceVersion": resource_version}
     return {**patch, "metadata": meta}
-
-
-def _json(data: bytes) -> Manifest:
-    try:
-        answer: Any = json.loads(data)
-    except ValueError:
-        return {"message": data[:200].decode(errors="replace")}
-    return answer if isinstance(answer, dict) else {"message": str(answer)[:200]}
-
-
-def _error(status: int, call: str, answer: Manifest) -> errors.ClusterError:
-    message = str(answer.get("message") or call)
-    if status == 404:
-        return errors.NotFound(message)
-    if status == 409:
-        existing = answer.get("reason") == "AlreadyExists"
-        return errors.AlreadyExists(message) if existing else errors.Conflict(message)
-    if status in _REFUSALS:
-        return errors.Rejected(status, message)
-    # 401 too: a token that is just being rotated is accepted again at the next try.
-    return errors.Unreachable(f"{call}: {status}: {message}")

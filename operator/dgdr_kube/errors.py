@@ -17,6 +17,10 @@ class Conflict(ClusterError):
     """The object changed since it was read: read again and decide again."""
 
 
+class Expired(ClusterError):
+    """The version that a watch should go on from is forgotten (410 Gone): list again."""
+
+
 class Rejected(ClusterError):
     """The API server understood and refused; the same request will be refused again.
 

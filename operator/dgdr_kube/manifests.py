@@ -45,6 +45,12 @@ def is_going(manifest: Mapping[str, Any]) -> bool:
     return bool(manifest["metadata"].get("deletionTimestamp"))
 
 
+def intent_of(manifest: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what differs when somebody wants something else of an object, or made another one."""
+    meta = manifest["metadata"]
+    return meta.get("uid"), meta.get("generation"), is_going(manifest)
+
+
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Manifest:
     """Return the JSON merge patch (RFC 7386) that turns ``old`` into ``new``; empty when equal."""
     patch: Manifest = {key: None for key in old if key not in new}

@@ -1,6 +1,7 @@
 """What a controller may ask of a cluster; ``client`` answers it, and tests have a fake."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -126,4 +127,62 @@ class Cluster(Protocol):
 
     async def emit(self, event: Event) -> None:
         """Show an Event; a lost Event is logged, never raised."""
+        ...
+
+
+class WatchedCluster(Cluster, Protocol):
+    """A cluster some kinds of which are watched, so that to look at them costs nothing."""
+
+    async def look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """Return an object as the watch told of it, moments ago, or as ``get`` does.
+
+        Never older than this process's own writes. Shared: nobody may change it. What is written
+        because of it has to carry its version, or to be decided again after a ``get``.
+        """
+        ...
+
+
+class ChangeType(StrEnum):
+    """What a watch tells."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    BOOKMARK = "BOOKMARK"
+    """Nothing but the version up to which everything was told."""
+
+
+class Change(NamedTuple):
+    """One line of a watch; a deleted object is told as it was, with the version of its end."""
+
+    type: ChangeType
+    manifest: Manifest
+
+    @property
+    def version(self) -> str:
+        """Where a watch goes on after this."""
+        return str(self.manifest["metadata"]["resourceVersion"])
+
+
+class Listing(NamedTuple):
+    """All objects of a collection at one version."""
+
+    items: Manifests
+    version: str
+
+
+class Watching(Protocol):
+    """Collections and what becomes of them; raises ``errors.ClusterError`` and nothing else."""
+
+    async def listing(self, kind: Kind, namespace: str | None) -> Listing:
+        """Read a collection (None: of all namespaces) as it is now."""
+        ...
+
+    def watch(
+        self, kind: Kind, namespace: str | None, version: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """Tell what changes after a version; ends now and then, to be asked again.
+
+        Raises Expired where the version is too old: list again.
+        """
         ...

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-from dgdr_api.models.sla_planner import PROMETHEUS_URL
+from dgdr_api.models.sla_planner_metrics import PROMETHEUS_URL
 
 CONFIG_ENV = "DGDR_CONFIG"
 CONFIG_PATH = "/etc/dgdr/config.yaml"

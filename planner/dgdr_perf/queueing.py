@@ -20,18 +20,17 @@ smoothly, so that "how many engines" has one continuous answer.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from scipy.special import gammaincc, gammaln
 
 from dgdr_perf.curve_fit import Array
+from dgdr_perf.service_time import ServiceTime
 
 # Below it engines never meet a second prompt, and decays leave the range of floating point.
 LEAST_USE = 1e-9
-# A gamma distribution with less variation is a number.
-LEAST_CV2 = 1e-6
 # Of the engines' use: closer to saturation than this a queue counts as saturated.
 SATURATION = 1e-7
 # Cells of the grid on which a split queue is solved, over so many of the longest service times:
@@ -56,72 +55,6 @@ class Dispatch(StrEnum):
     """Each engine has its own queue, filled by chance."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceTime:
-    """Distribution of the service time: a mixture of classes, each gamma around its mean.
-
-    ``shares`` and ``seconds`` have shape (classes,); ``mean_s`` and ``second_s2`` are the first two
-    moments, ``longest_s`` the mean of the longest class; ``cv2`` is the squared coefficient of
-    variation within a class, 0 for equal prompts.
-    """
-
-    shares: Array
-    seconds: Array
-    cv2: float = 0.0
-    mean_s: float = field(init=False)
-    second_s2: float = field(init=False)
-    longest_s: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Read at every step of every search.
-        second_s2 = float(self.shares @ self.seconds**2) * (1.0 + self.cv2)
-        object.__setattr__(self, "mean_s", float(self.shares @ self.seconds))
-        object.__setattr__(self, "second_s2", second_s2)
-        object.__setattr__(self, "longest_s", float(self.seconds.max()))
-
-    @property
-    def variation(self) -> float:
-        """Squared coefficient of variation."""
-        return max(self.second_s2 / self.mean_s**2 - 1.0, 0.0)
-
-    def log_mgf(self, decay_per_s: float) -> tuple[float, float]:
-        """``log E[exp(decay * S)]`` and its derivative, for a decay below ``pole_per_s``."""
-        top, slope = self._log_mgf_of_longest(decay_per_s)
-        if len(self.seconds) == 1:
-            return top, slope
-        exponents, slopes = decay_per_s * self.seconds, self.seconds
-        if self.cv2 > LEAST_CV2:
-            left = 1.0 - exponents * self.cv2
-            exponents, slopes = -np.log(left) / self.cv2, slopes / left
-        weights = self.shares * np.exp(exponents - top)
-        mass = float(np.add.reduce(weights))
-        return top + math.log(mass), float(weights @ slopes) / mass
-
-    def _log_mgf_of_longest(self, decay_per_s: float) -> tuple[float, float]:
-        """The same for prompts of the longest class alone, which has the largest."""
-        exponent = decay_per_s * self.longest_s
-        if self.cv2 <= LEAST_CV2:
-            return exponent, self.longest_s
-        left = 1.0 - exponent * self.cv2
-        return -math.log(left) / self.cv2, self.longest_s / left
-
-    def residual_exceeds(self, times_s: Array) -> Array:
-        """Probability that the rest of a service that is met running exceeds each time."""
-        times = times_s[:, None]
-        if self.cv2 <= LEAST_CV2:
-            longer = np.maximum(self.seconds - times, 0.0)
-        else:
-            shape, scale = 1.0 / self.cv2, self.seconds * self.cv2
-            longer = self.seconds * gammaincc(shape + 1.0, times / scale)
-            longer = longer - times * gammaincc(shape, times / scale)
-        return np.asarray(longer @ self.shares / self.mean_s, dtype=np.float64)
-
-    @property
-    def pole_per_s(self) -> float:
-        """Decay from which ``log_mgf`` is infinite."""
-        return math.inf if self.cv2 <= LEAST_CV2 else 1.0 / (self.cv2 * self.longest_s)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """Distribution of the wait for an engine: an atom at zero, a plateau, then exponential.
@@ -144,14 +77,16 @@ class Wait:
 
     def exceeds(self, times_s: Array) -> Array:
         """Probability of waiting longer than each time; 1 for negative times."""
-        after = np.maximum(times_s, 0.0)
+        return np.where(times_s < 0, 1.0, self.tail_at(np.maximum(times_s, 0.0)))
+
+    def tail_at(self, after: Array) -> Array:
+        """Probability of waiting longer than each time, none of which is negative."""
         if self.times_s is None or self.tail is None:
             late = np.maximum(self.decay_per_s * after - self.plateau, 0.0)
-            tail = self.probability * np.exp(-late)
-        else:
-            beyond = np.maximum(after - self.times_s[-1], 0.0)
-            tail = np.interp(after, self.times_s, self.tail) * np.exp(-self.decay_per_s * beyond)
-        return np.where(times_s < 0, 1.0, tail)
+            return np.asarray(self.probability * np.exp(-late), dtype=np.float64)
+        beyond = np.maximum(after - self.times_s[-1], 0.0)
+        held = np.interp(after, self.times_s, self.tail)
+        return np.asarray(held * np.exp(-self.decay_per_s * beyond), dtype=np.float64)
 
 
 NO_WAIT = Wait(probability=0.0, mean_s=0.0, decay_per_s=0.0)

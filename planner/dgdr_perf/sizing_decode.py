@@ -162,7 +162,7 @@ def decode_answer(
         busy=exact,
         latency_ms=latency_ms,
         alone_ms=float(decoding.itl_ms[0]),
-        in_range=profile.decode.itl_ms(seen, load.context_tokens).in_range,
+        in_range=profile.decode.covers(seen, load.context_tokens),
         reachable=latency_ms <= targets.itl_ms * SAME and fits(profile, load, targets),
         binding=Binding.FLOOR if replicas == 1 else binding,
         source=profile.decode.source,

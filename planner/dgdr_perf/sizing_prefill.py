@@ -8,7 +8,7 @@ saves only the fixed part of the curve and is not counted on.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import brentq
@@ -16,7 +16,8 @@ from scipy.optimize import brentq
 from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.queueing import Dispatch, ServiceTime, Wait, wait_at
+from dgdr_perf.queueing import Dispatch, Wait, wait_at
+from dgdr_perf.service_time import ServiceTime
 from dgdr_perf.workload import Percentile, PrefillTerms, Targets, Workload
 
 # A mean wait below a twentieth of the target is not worth another replica: keeps the answer
@@ -42,7 +43,8 @@ class Asked:
     """A TTFT target over the classes of prompts.
 
     ``alone_s`` has shape (classes,): time to first token without any wait. ``lost`` is the share
-    of each class that counts as late however many replicas there are.
+    of each class that counts as late however many replicas there are. ``room_s`` is how long each
+    class may wait, and ``waiting`` the share of it, with caution, that a wait can make late.
     """
 
     shares: Array
@@ -50,6 +52,13 @@ class Asked:
     target_s: float
     percentile: Percentile
     lost: Array
+    room_s: Array = field(init=False)
+    waiting: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Read at every step of every search.
+        object.__setattr__(self, "room_s", np.maximum(self.target_s - self.alone_s, 0.0))
+        object.__setattr__(self, "waiting", (1.0 - self.lost) * CAUTION)
 
     @classmethod
     def of(cls, shares: Array, alone_s: Array, targets: Targets) -> "Asked":
@@ -72,8 +81,7 @@ class Asked:
             alone_s = float(self.shares @ self.alone_s)
             slack_s = max(self.target_s - alone_s, LEAST_SLACK * self.target_s)
             return wait.mean_s / slack_s - 1.0
-        waits = wait.exceeds(np.maximum(self.target_s - self.alone_s, 0.0))
-        late = float(self.shares @ (self.lost + (1.0 - self.lost) * CAUTION * waits))
+        late = float(self.shares @ (self.lost + self.waiting * wait.tail_at(self.room_s)))
         return late / (1.0 - share) - 1.0
 
     def latency_s(self, wait: Wait) -> float:
@@ -146,13 +154,17 @@ def fewest(excess: Callable[[float], float], busy: float) -> float:
         return busy
     step = max(0.25 * busy, 1e-3)
     high = busy + step
-    while excess(high) > 0:
+    while (there := excess(high)) > 0:
         step *= 2.0
         high = busy + step
         if high > 2 * MOST_REPLICAS:
             return high
-    # Near saturation the excess is infinite for a mean; any positive number shows the side.
-    return float(brentq(lambda engines: min(excess(engines), 10.0), busy, high, rtol=1e-8))
+
+    def capped(engines: float) -> float:
+        # Near saturation the excess is infinite for a mean; any positive number shows the side.
+        return min(there if engines == high else excess(engines), 10.0)
+
+    return float(brentq(capped, busy, high, rtol=1e-8))
 
 
 def _binding(exact: float, busy: float) -> Binding:

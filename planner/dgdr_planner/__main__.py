@@ -6,13 +6,16 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import kopf
-
 from dgdr_kube.client import KubeCluster
+from dgdr_kube.following import follow
+from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Key
+from dgdr_kube.remembering import RememberingCluster
 from dgdr_kube.serving import Health, application, start
+from dgdr_kube.store import Store
 from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner import handlers
 from dgdr_planner.adapters.budgets import ClusterBudgets
@@ -42,8 +45,7 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     # A line for each event and each request hides the one line a pass that matters.
-    for noisy in ("kopf", "aiohttp"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("aiohttp").setLevel(logging.WARNING)
     try:
         settings = load()
     except SettingsError as exc:
@@ -59,14 +61,13 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    queue: WorkQueue[Key] = WorkQueue(WORKERS, name="planner")
-    async with _passes(settings) as (run_pass, telemetry, planners):
-        health = Health()
+    async with _planning(settings) as planning:
+        health, queue = Health(), planning.queue
         health.watch(queue.name, queue.longest_pass_s)
-        web = await start(application(health, telemetry.registry), settings.health.port)
+        web = await start(application(health, planning.telemetry.registry), settings.health.port)
         loops = {
-            asyncio.create_task(queue.run(run_pass), name="queue"),
-            asyncio.create_task(_watch(settings, queue, planners, stop), name="watch"),
+            asyncio.create_task(queue.run(planning.run_pass), name="queue"),
+            *_followed(settings, planning),
             asyncio.create_task(_beat(health), name="beat"),
             asyncio.create_task(stop.wait(), name="stop"),
         }
@@ -75,20 +76,34 @@ async def serve(settings: Settings) -> None:
             for task in ended:
                 task.result()
         finally:
-            stop.set()
             for task in loops:
                 task.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await web.cleanup()
 
 
+@dataclass(frozen=True, slots=True)
+class _Planning:
+    """What the loops of the process share. ``source`` is who tells of changes."""
+
+    queue: WorkQueue[Key]
+    source: KubeCluster
+    stores: dict[Kind, Store]
+    run_pass: PlannerPass
+    telemetry: Telemetry
+
+
 @contextlib.asynccontextmanager
-async def _passes(
-    settings: Settings,
-) -> AsyncIterator[tuple[PlannerPass, Telemetry, PlannerIndex]]:
-    cluster = await KubeCluster.connect(user_agent="dgdr-planner")
-    telemetry, planners, targets = Telemetry(), PlannerIndex(cluster), ClusterTargets(cluster)
+async def _planning(settings: Settings) -> AsyncIterator[_Planning]:
+    queue: WorkQueue[Key] = WorkQueue(WORKERS, name="planner")
+    server = await KubeCluster.connect(user_agent="dgdr-planner")
+    # Each watch holds a connection for good: they must not leave none to the passes.
+    source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0)
+    planners, telemetry = PlannerIndex(server), Telemetry()
+    stores = handlers.stores(queue, planners)
+    cluster = RememberingCluster(server, stores)
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
+    targets = ClusterTargets(cluster)
     budgets = ClusterBudgets(cluster, planners, lambda: datetime.now(UTC))
     observer = Observer(
         metrics=metrics,
@@ -108,22 +123,21 @@ async def _passes(
         telemetry=telemetry,
     )
     try:
-        yield run_pass, telemetry, planners
+        yield _Planning(queue, source, stores, run_pass, telemetry)
     finally:
         await metrics.close()
-        await cluster.close()
+        await source.close()
+        await server.close()
 
 
-async def _watch(
-    settings: Settings, queue: WorkQueue[Key], planners: PlannerIndex, stop: asyncio.Event
-) -> None:
-    await kopf.operator(
-        registry=handlers.registry(queue, planners),
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-        stop_flag=stop,
-        standalone=True,
-    )
+def _followed(settings: Settings, planning: _Planning) -> list["asyncio.Task[None]"]:
+    """Follow each kind in all namespaces, or in each of those that the installation names."""
+    scopes: tuple[str | None, ...] = settings.namespaces or (None,)
+    return [
+        asyncio.create_task(follow(planning.source, kind, scope, store), name=kind.plural)
+        for kind, store in planning.stores.items()
+        for scope in scopes
+    ]
 
 
 async def _beat(health: Health) -> None:

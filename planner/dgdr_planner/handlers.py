@@ -1,87 +1,50 @@
-"""kopf as the watcher: an event marks a key, the work queue runs the pass.
+"""What the watches tell marks keys: the work queue runs the passes."""
 
-The handlers are coroutines although they wait for nothing: kopf runs plain functions in threads,
-where the queue must not be touched.
-"""
+from collections.abc import Callable, Iterable
 
-from collections.abc import Mapping
-from typing import Any
-
-import kopf
-
-from dgdr_kube.kinds import DGD, GPU_BUDGET, SLA_PLANNER
-from dgdr_kube.kopf_settings import configure, login
-from dgdr_kube.ports import Key
+from dgdr_kube.kinds import DGD, DGDSA, GPU_BUDGET, SLA_PLANNER, Kind
+from dgdr_kube.manifests import intent_of
+from dgdr_kube.ports import Key, Manifest
+from dgdr_kube.store import Store, key_of
 from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner.adapters.planners import PlannerIndex
 
-PREFIX = "planner.dgdr.dev"
+Seen = Manifest | None
 
 
-class Generations:
-    """Which objects really changed: a status that somebody wrote is no news to plan for."""
+def stores(queue: WorkQueue[Key], planners: PlannerIndex) -> dict[Kind, Store]:
+    """Return a store for each kind that is watched; they feed this queue and this index."""
 
-    def __init__(self) -> None:
-        self._seen: dict[str, tuple[int, bool]] = {}
+    def told(concerned: Callable[[Key, Seen, Seen], Iterable[Key]]) -> Store:
+        def hear(old: Seen, new: Seen) -> None:
+            if is_news(old, new):
+                queue.add_all(concerned(key_of(new or old or {}), old, new))
 
-    def changed(self, event_type: str | None, meta: Mapping[str, Any]) -> bool:
-        """Whether this event brings a new object, another spec, or the end."""
-        uid = str(meta.get("uid"))
-        if event_type == "DELETED":
-            self._seen.pop(uid, None)
-            return True
-        now = (int(meta.get("generation") or 0), bool(meta.get("deletionTimestamp")))
-        before = self._seen.get(uid)
-        self._seen[uid] = now
-        return before != now
+        return Store(hear)
 
-
-def registry(queue: WorkQueue[Key], planners: PlannerIndex) -> kopf.OperatorRegistry:
-    """Return the handlers that feed this queue and this index."""
-    handlers = kopf.OperatorRegistry()
-    generations = Generations()
-
-    @kopf.on.startup(registry=handlers)
-    def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings, prefix=PREFIX, label_selectors={})
-
-    @kopf.on.login(registry=handlers)
-    def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return login(**kwargs)
-
-    @kopf.on.event(SLA_PLANNER.group, SLA_PLANNER.version, SLA_PLANNER.plural, registry=handlers)
-    async def planner_changed(event: kopf.RawEvent, **_: Any) -> None:
-        kind, body = event["type"], event["object"]
-        if generations.changed(kind, body["metadata"]):
-            queue.add_all(concerned(planners, kind, body))
-
-    @kopf.on.event(DGD.group, DGD.version, DGD.plural, registry=handlers)
-    async def target_changed(event: kopf.RawEvent, **_: Any) -> None:
-        if generations.changed(event["type"], event["object"]["metadata"]):
-            queue.add_all(planners.planners_of(*_key(event["object"])))
-
-    @kopf.on.event(GPU_BUDGET.group, GPU_BUDGET.version, GPU_BUDGET.plural, registry=handlers)
-    async def budget_changed(event: kopf.RawEvent, **_: Any) -> None:
-        if generations.changed(event["type"], event["object"]["metadata"]):
-            queue.add_all(planners.takers_of(*_key(event["object"])))
-
-    return handlers
+    return {
+        SLA_PLANNER: told(lambda key, _, new: concerned(planners, key, new)),
+        DGD: told(lambda key, *_: planners.planners_of(*key)),
+        GPU_BUDGET: told(lambda key, *_: planners.takers_of(*key)),
+        # A number that somebody writes is seen at the next tick.
+        DGDSA: Store(),
+    }
 
 
-def concerned(planners: PlannerIndex, kind: str | None, body: Mapping[str, Any]) -> list[Key]:
+def is_news(old: Seen, new: Seen) -> bool:
+    """Whether something began, ends or has another spec: a status is no news to plan for."""
+    return old is None or new is None or intent_of(old) != intent_of(new)
+
+
+def concerned(planners: PlannerIndex, key: Key, new: Seen) -> list[Key]:
     """Note a planner's change; return it, and the planners beside it on the same deployment.
 
     Those wait for the oldest of them: when it goes, or turns to another target, one of them owns.
     """
-    key = _key(body)
     beside = set(planners.rivals_of(key))
-    if kind == "DELETED":
+    if new is None:
         planners.forget(key)
     else:
-        planners.note(body)
+        planners.note(new)
         beside |= {key, *planners.rivals_of(key)}
     return sorted(beside)
-
-
-def _key(body: Mapping[str, Any]) -> Key:
-    return Key(body["metadata"]["namespace"], body["metadata"]["name"])

@@ -2,8 +2,10 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
-from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerStatus
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import dynamo_namespace
 from dgdr_kube.ports import Key
 from dgdr_planner.core import queries
@@ -45,21 +47,41 @@ class Observer:
         self._scrape_interval_s = scrape_interval_s
 
     async def observe(self, key: Key, planner: SLAPlanner, policy: Policy) -> Observation:
-        """Return what is there now."""
+        """Return what is there, as the watches tell; under a shared budget as it is now."""
         name = planner.spec.target_ref.name
         window_s = queries.window_s(policy.interval_s, self._scrape_interval_s)
         # The budget before the target: what was let go in between is then counted twice, not
         # missed, and a claim made in between fails ours.
         budget = await self._budget(key, policy)
         target, snapshot, hold = await asyncio.gather(
-            self._targets.observe(
-                key.namespace, name, policy.roles, with_pods=_needs_pods(policy, planner.status)
-            ),
+            self._target(key, planner, policy, certain=policy.budget_ref is not None),
             self._snapshot(key.namespace, planner, window_s),
             self._hold(key, name, policy),
         )
         load = await self._load(key.namespace, name, target, snapshot, window_s)
         return Observation(target=target, load=load, budget=budget, hold=hold)
+
+    async def again(
+        self, seen: Observation, key: Key, planner: SLAPlanner, policy: Policy
+    ) -> Observation:
+        """Return what may be written by: the same load, all else as it is now."""
+        budget = await self._budget(key, policy)
+        target, hold = await asyncio.gather(
+            self._target(key, planner, policy, certain=True),
+            self._hold(key, planner.spec.target_ref.name, policy),
+        )
+        return replace(seen, target=target, budget=budget, hold=hold)
+
+    async def _target(
+        self, key: Key, planner: SLAPlanner, policy: Policy, *, certain: bool
+    ) -> TargetSeen | Trouble:
+        return await self._targets.observe(
+            key.namespace,
+            planner.spec.target_ref.name,
+            policy.roles,
+            with_pods=_needs_pods(policy, planner.status),
+            certain=certain,
+        )
 
     async def _load(
         self,
@@ -117,7 +139,7 @@ class Observer:
         thrown = await self._switch.thrown()
         if thrown is not None or policy.shadow:
             return thrown
-        owner = owner_of(target, await self._planners.beside(key.namespace))
+        owner = owner_of(target, await self._planners.scaling(key.namespace, target))
         if owner is None or owner.name == key.name:
             return None
         text = f"SLAPlanner {owner.name} is older and scales {target}; delete one of the two"

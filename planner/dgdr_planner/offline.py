@@ -11,7 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from dgdr_api.models.durations import duration_s
-from dgdr_api.models.sla_planner import Bounds, SLAPlanner, SLAPlannerSpec
+from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerSpec
+from dgdr_api.models.sla_planner_policy import Bounds
 from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
 from dgdr_api.problem import from_validation, summary
 from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError

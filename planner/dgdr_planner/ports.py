@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PrometheusSource
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.core.decide import RolePlan
 from dgdr_planner.core.endpoint import Endpoint
@@ -55,9 +55,18 @@ class Targets(Protocol):
     """The deployments that are scaled."""
 
     async def observe(
-        self, namespace: str, name: str, roles: tuple[Role, ...], *, with_pods: bool = False
+        self,
+        namespace: str,
+        name: str,
+        roles: tuple[Role, ...],
+        *,
+        with_pods: bool = False,
+        certain: bool = False,
     ) -> TargetSeen | Trouble:
-        """Return the replicas of these roles; pods that stop are seen ``with_pods`` only."""
+        """Return the replicas of these roles; pods that stop are seen ``with_pods`` only.
+
+        ``certain`` is as they are now, to write by; otherwise as a watch told of them.
+        """
         ...
 
     async def scale(self, target: TargetSeen, changes: Sequence[RolePlan]) -> Done:
@@ -66,10 +75,14 @@ class Targets(Protocol):
 
 
 class Planners(Protocol):
-    """All SLAPlanners of a namespace."""
+    """All SLAPlanners, complete."""
 
-    async def beside(self, namespace: str) -> tuple[PlannerSeen, ...]:
-        """Return them, complete."""
+    async def scaling(self, namespace: str, dgd: str) -> tuple[PlannerSeen, ...]:
+        """Return those of a deployment."""
+        ...
+
+    async def taking(self, namespace: str, budget: str) -> tuple[PlannerSeen, ...]:
+        """Return those that name a budget."""
         ...
 
 

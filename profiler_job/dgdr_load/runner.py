@@ -117,10 +117,11 @@ async def _run(arguments: Sequence[str], folder: Path, limit_s: float) -> str:
 def _environment(home: str) -> Mapping[str, str]:
     """Return the child's environment: a home to write in, and no hub switch.
 
-    AIPerf refuses a tokenizer folder when ``HF_HUB_OFFLINE`` is set.
+    An AIPerf that is ended leaves its mapped files where temporary files go, so they go home too.
+    It refuses a tokenizer folder when ``HF_HUB_OFFLINE`` is set.
     """
     kept = {k: v for k, v in os.environ.items() if k not in ("HF_HUB_OFFLINE", "PYTHONPATH")}
-    return kept | {"HOME": home, "NO_COLOR": "1"}
+    return kept | {"HOME": home, "TMPDIR": home, "NO_COLOR": "1"}
 
 
 async def _stop(child: asyncio.subprocess.Process) -> None:

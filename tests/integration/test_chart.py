@@ -281,6 +281,22 @@ def test_the_switch_that_stops_planners_is_all_they_read_beside_it(helm: Path) -
     ]
 
 
+def test_planners_may_watch_what_they_look_at(helm: Path) -> None:
+    from dgdr_kube.workqueue import WorkQueue
+    from dgdr_planner.adapters.planners import PlannerIndex
+    from dgdr_planner.handlers import stores
+    from support.fake_cluster import FakeCluster
+
+    held = rules(rendered(helm), "dgdr-operator-planner")
+    for kind in stores(WorkQueue(), PlannerIndex(FakeCluster())):
+        assert any(
+            kind.group in rule["apiGroups"]
+            and kind.plural in rule["resources"]
+            and {"get", "list", "watch"} <= set(rule["verbs"])
+            for rule in held
+        ), kind
+
+
 def test_planners_may_write_numbers_and_reports_and_nothing_else(helm: Path) -> None:
     writes = {
         (resource, verb)

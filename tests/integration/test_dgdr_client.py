@@ -1,5 +1,7 @@
 """Our client against a real API server: what the fake cluster only claims."""
 
+import os
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -43,6 +45,17 @@ def deployment(name: str, replicas: int | None) -> Manifest:
         spec["replicas"] = replicas
     meta = {"name": name, "namespace": NS}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+
+
+async def test_no_key_of_a_kubeconfig_stays_in_a_file(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for _ in range(2):
+        client = await KubeCluster.connect(user_agent="dgdr-test", kubeconfig=str(kubeconfig))
+        assert os.listdir(tmp_path) == []
+        assert await client.get(NAMESPACE, None, "default") is not None
+        await client.close()
 
 
 async def test_create_get_list_delete(cluster: KubeCluster) -> None:

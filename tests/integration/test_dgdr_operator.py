@@ -26,7 +26,7 @@ from support.operator_process import (
 
 pytestmark = pytest.mark.integration
 
-NAMESPACES = ["life", "kill", "gone", "invalid"]
+NAMESPACES = ["life", "kill", "gone", "invalid", "quota"]
 KEEP_JOB = {"profilingJob": {"suspend": True, "template": {"spec": {"containers": []}}}}
 
 
@@ -222,6 +222,29 @@ def test_a_deletion_takes_the_run_along_and_leaves_the_deployment(
     until("the run is gone", lambda: there.names("jobs") == [])
     assert there.names("dgd") == ["q-dgd"]
     assert there.names("slaplanners") == ["q-dgd"]
+
+
+def test_a_full_quota_is_waited_for(own_cluster: TestCluster, operator: OperatorProcess) -> None:
+    there = Namespace(own_cluster, "quota")
+    there.kubectl("create", "quota", "team", "--hard=count/jobs.batch=0")
+    until("it counts", lambda: "used" in ((there.get("quota", "team") or {}).get("status") or {}))
+    there.apply(request())
+
+    def blocked() -> bool:
+        conditions = ((there.get("dgdr", "q") or {}).get("status") or {}).get("conditions", [])
+        return any(c["reason"] == "JobBlocked" for c in conditions)
+
+    until("it says so", blocked)
+    dgdr = reaches(there, "Pending")
+    told = condition(dgdr, "Profiling")["message"]
+    assert "exceeded quota: team" in told
+    assert "limited: count/jobs.batch=0" in told
+    assert "raise the quota or free what it counts; it is tried again" in told
+    assert "ProfilingJobFailed" in there.events("q")
+    patch = '-p={"spec":{"hard":{"count/jobs.batch":"1"}}}'
+    there.kubectl("patch", "quota", "team", "--type=merge", patch)
+    reaches(there, "Profiling")
+    assert there.names("jobs") == ["profile-q"]
 
 
 @pytest.mark.parametrize(

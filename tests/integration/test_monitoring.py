@@ -14,7 +14,7 @@ from prometheus_client import generate_latest
 
 from dgdr_api.conditions import condition
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import SLAPlannerStatus
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_kube.ports import Key
 from dgdr_perf.sizing import Percentile, Targets
 from dgdr_planner.core.attainment import Window

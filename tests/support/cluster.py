@@ -39,7 +39,12 @@ class TestCluster:
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl; a failure shows what it said."""
         return _run(
-            [str(self.bin_dir / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments],
+            [
+                str(self.bin_dir / "kubectl"),
+                f"--kubeconfig={self.kubeconfig}",
+                f"--cache-dir={self.kubeconfig.parent / 'kubectl-cache'}",
+                *arguments,
+            ],
             stdin=stdin,
         )
 

@@ -66,7 +66,7 @@ class _Stored:
 
 
 class FakeCluster:
-    """Implements ``dgdr_kube.ports.Cluster``."""
+    """Implements ``dgdr_kube.ports.WatchedCluster``."""
 
     def __init__(self, now: datetime = datetime(2025, 1, 1, tzinfo=UTC)) -> None:
         self.now = now
@@ -131,6 +131,9 @@ class FakeCluster:
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         self._check("get", kind)
         return self.peek(kind, namespace, name)
+
+    async def look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        return await self.get(kind, namespace, name)
 
     async def list(
         self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_cli.found import Found, FoundPlanner
 from support.planning import NAMESPACE, curves_config_map, sla_planner
@@ -103,11 +104,42 @@ def planner(status: dict[str, Any] | None = None, **spec: Any) -> SLAPlanner:
 
 
 def found(
-    status: dict[str, Any] | None = None, *, curves: bool = True, **spec: Any
+    status: dict[str, Any] | None = None,
+    *,
+    curves: bool = True,
+    shared: dict[str, Any] | None = None,
+    **spec: Any,
 ) -> FoundPlanner:
     """The same as a cluster shows it."""
     data = curves_config_map()["data"] if curves else None
-    return FoundPlanner(planner=planner(status, **spec), curves=data)
+    return FoundPlanner(
+        planner=planner(status, **spec),
+        curves=data,
+        budget=GPUBudget.parse(shared) if shared else None,
+    )
+
+
+def gpu_budget(gpus: int = 20) -> dict[str, Any]:
+    """Three members: q-dgd holds 12 and wants 20, r-dgd comes first, s-dgd never said anything."""
+
+    def holding(name: str, reserved: int, wanted: int, gain: float) -> dict[str, Any]:
+        steps = [{"gpus": 2, "gain": gain}] * ((wanted - 4) // 2)
+        return {"planner": name, "reservedGpus": reserved, "floorGpus": 4, "steps": steps}
+
+    return {
+        "apiVersion": "dgdr.dev/v1alpha1",
+        "kind": "GPUBudget",
+        "metadata": {"name": "team", "namespace": NAMESPACE},
+        "spec": {
+            "gpus": gpus,
+            "members": [
+                {"planner": "q-dgd"},
+                {"planner": "r-dgd", "priority": 10},
+                {"planner": "s-dgd", "minGpus": 2},
+            ],
+        },
+        "status": {"holdings": [holding("q-dgd", 12, 20, 0.4), holding("r-dgd", 6, 8, 0.1)]},
+    }
 
 
 @dataclass
@@ -125,4 +157,4 @@ class FakeSource:
         return self.planner
 
 
-__all__ = ["NAMESPACE", "STATUS", "FakeSource", "found", "planner"]
+__all__ = ["NAMESPACE", "STATUS", "FakeSource", "found", "gpu_budget", "planner"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PrometheusSource
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Percentile, Targets
@@ -300,16 +300,22 @@ def adapter(component: str, replicas: int) -> dict[str, Any]:
 
 
 class FakeMetrics:
-    """A Prometheus that shows whatever rate is set; None is one that does not answer."""
+    """A Prometheus that shows whatever rate is set; None is one that does not answer.
+
+    ``trouble`` is answered in its place.
+    """
 
     def __init__(self) -> None:
         self.rate_per_s: float | None = 0.0
+        self.trouble: NoSnapshot | None = None
         self.past: tuple[Sample, ...] | NoSnapshot = ()
         self.pasts_asked = 0
         self.asked: list[tuple[str, float]] = []
 
     async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
         self.asked.append((endpoint.url, window_s))
+        if self.trouble is not None:
+            return self.trouble
         if self.rate_per_s is None:
             return NoSnapshot("PrometheusUnreachable", "Prometheus cannot be reached")
         scrapes = tuple(1000.0 - window_s + 3 + 5 * step for step in range(int(window_s / 5)))

@@ -8,6 +8,7 @@ from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_cli.planner.case import Case
 from dgdr_cli.planner.explained import Explanation
 from dgdr_cli.planner.plan import Planned, RoleCount
+from dgdr_cli.planner.shares import Division
 from dgdr_cli.planner.what_if import WhatIf, differences
 
 
@@ -27,6 +28,9 @@ def plan_object(case: Case, planned: Planned) -> dict[str, Any]:
             "percentile": str(targets.percentile),
         },
         "budget_gpus": case.policy.budget_gpus,
+        "shared_budget": None
+        if case.shared is None
+        else {"name": case.shared.name, "gpus": case.shared.gpus, "share": planned.share_gpus},
         "roles": {str(role.role): _role(role) for role in planned.roles},
         "gpus": planned.gpus,
         "gpu_hours_per_day": planned.gpu_hours_per_day,
@@ -54,6 +58,7 @@ def explanation_object(planner: SLAPlanner, told: Explanation) -> dict[str, Any]
         "mode": told.mode,
         "sla": planner.spec.sla.to_json(),
         "status": planner.status.to_json(),
+        "budget": asdict(told.budget) if isinstance(told.budget, Division) else None,
         "troubles": [asdict(verdict) for verdict in told.verdicts if verdict.trouble],
     }
 
@@ -75,6 +80,7 @@ def _role(role: RoleCount) -> dict[str, Any]:
             one.name.lower(): None if role.is_short else one.expected_ms for one in role.latencies
         },
         "alone_ms": role.alone_ms,
+        "slower_than_profiled": role.slower,
         "binding": str(role.binding),
         "reachable": role.reachable,
         "in_range": role.in_range,

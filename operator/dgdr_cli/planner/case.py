@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerStatus
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.sizing import MOST_REPLICAS, Percentile, Targets, Workload
 from dgdr_planner.core.policy import Limits, Policy
+from dgdr_planner.core.shared_budget import BudgetSeen
 
 NO_LIMITS = Limits(fewest=1, most=MOST_REPLICAS)
 
@@ -25,7 +27,8 @@ class CaseError(ValueError):
 class Case:
     """What is asked of the curves. ``replicas`` are those that are there; empty without a cluster.
 
-    ``load_from`` says where the load comes from, for the reader.
+    ``load_from`` says where the load comes from, for the reader; ``shared`` is the budget that it
+    takes from, with what all others hold and want.
     """
 
     profile: EngineProfile
@@ -34,10 +37,16 @@ class Case:
     load_from: str
     gpus_each: Mapping[Role, int] = field(default_factory=dict)
     replicas: Mapping[Role, int] = field(default_factory=dict)
+    shared: BudgetSeen | None = None
+    slower: Mapping[Role, float] = field(default_factory=dict)
 
     def gpus_of(self, role: Role) -> int:
         """GPUs of one replica; 1 where nobody said."""
         return self.gpus_each.get(role, 1)
+
+    def slower_by(self, role: Role) -> float:
+        """Observed latency over that of the curves, as the planner counts it; else 1."""
+        return self.slower.get(role, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +69,12 @@ class Overrides:
         return any(part is not None for part in (self.rate_per_s, self.isl, self.osl))
 
 
-def case_of(planner: SLAPlanner, profile: EngineProfile, given: Overrides) -> Case:
+def case_of(
+    planner: SLAPlanner,
+    profile: EngineProfile,
+    given: Overrides,
+    shared: BudgetSeen | None = None,
+) -> Case:
     """Return what a planner is asked now, with what the user gives instead.
 
     Raises:
@@ -80,6 +94,12 @@ def case_of(planner: SLAPlanner, profile: EngineProfile, given: Overrides) -> Ca
         },
         replicas={
             Role(name): told.replicas for name, told in roles.items() if told.replicas is not None
+        },
+        shared=shared,
+        slower={
+            Role(told.role): told.correction
+            for told in planner.status.capacity
+            if told.correction is not None
         },
     )
     return changed(case, given)
@@ -131,7 +151,8 @@ def changed(case: Case, given: Overrides) -> Case:
         osl=load.osl if given.osl is None else given.osl,
     )
     gpus_each = {**case.gpus_each, **given.gpus_each}
-    return replace(case, policy=policy, load=load, gpus_each=gpus_each)
+    shared = None if own else case.shared
+    return replace(case, policy=policy, load=load, gpus_each=gpus_each, shared=shared)
 
 
 def _target(option: str, value: float | None) -> float:
@@ -160,7 +181,13 @@ def _load(status: SLAPlannerStatus, given: Overrides) -> tuple[Workload, str]:
         raise CaseError(f"the load is not known: give {', '.join(missing)}")
     rate, isl, osl = (value for value in parts.values() if value is not None)
     told_from = "given" if given.loads else "forecast" if told else "observed"
-    return Workload(rate_per_s=rate, isl=isl, osl=osl), told_from
+    spread = seen.isl_quantiles if seen else None
+    return Workload(
+        rate_per_s=rate,
+        isl=isl,
+        osl=osl,
+        isl_quantiles=tuple((one.share, one.isl) for one in spread) if spread else None,
+    ), told_from
 
 
 def _first(*values: float | None) -> float | None:

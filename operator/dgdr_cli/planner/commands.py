@@ -79,9 +79,10 @@ def explain(
     from dgdr_cli.planner import as_json, questions, screens
     from dgdr_cli.planner.explained import explained
 
-    planner = questions.found_planner(source_of(ctx, context), name, namespace).planner
-    told = explained(planner, datetime.now(UTC))
-    _show(output, screens.explanation_screen(told), as_json.explanation_object(planner, told))
+    found = questions.found_planner(source_of(ctx, context), name, namespace)
+    told = explained(found.planner, datetime.now(UTC), found.budget)
+    answer = as_json.explanation_object(found.planner, told)
+    _show(output, screens.explanation_screen(told), answer)
 
 
 def what_if(

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dgdr_api.models.base import Condition, ConditionStatus
-from dgdr_api.models.sla_planner import (
-    Bounds,
+from dgdr_api.models.gpu_budget import GPUBudget
+from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerSpec
+from dgdr_api.models.sla_planner_policy import Bounds, Percentile
+from dgdr_api.models.sla_planner_status import (
     Capacity,
-    Change,
     DecisionRecord,
     Knowledge,
-    Percentile,
     RoleStatus,
-    SLAPlanner,
-    SLAPlannerSpec,
     StartupSource,
 )
+from dgdr_cli.changes import changes_of
+from dgdr_cli.planner.shares import Division, divided, seen_by
+from dgdr_planner.core.observation import Trouble
 
 UNKNOWN = "unknown"
 SHOWN_DECISIONS = 8
@@ -66,7 +67,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The whole screen."""
+    """The whole screen; ``budget`` is the shared one, or says why it is not known."""
 
     title: str
     mode: str
@@ -76,13 +77,14 @@ class Explanation:
     startup: str
     attainment: str
     shadow: str | None
+    budget: Division | str | None
     roles: tuple[RoleLine, ...]
     verdicts: tuple[Verdict, ...]
     decisions: tuple[Decided, ...]
 
 
-def explained(planner: SLAPlanner, now: datetime) -> Explanation:
-    """Explain a planner's status as of ``now``."""
+def explained(planner: SLAPlanner, now: datetime, budget: GPUBudget | None = None) -> Explanation:
+    """Explain a planner's status as of ``now``, with the shared budget that it takes from."""
     spec, status = planner.spec, planner.status
     return Explanation(
         title=f"{planner.metadata.namespace or 'default'}/{planner.metadata.name}",
@@ -93,6 +95,7 @@ def explained(planner: SLAPlanner, now: datetime) -> Explanation:
         startup=_startup(planner),
         attainment=_attainment(planner),
         shadow=_shadow(planner),
+        budget=_budget(planner, budget),
         roles=tuple(_role(planner, role) for role in status.roles),
         verdicts=_verdicts(status.conditions),
         decisions=tuple(_decided(one, now) for one in status.decisions[:SHOWN_DECISIONS]),
@@ -193,6 +196,16 @@ def _shadow(planner: SLAPlanner) -> str | None:
     )
 
 
+def _budget(planner: SLAPlanner, budget: GPUBudget | None) -> Division | str | None:
+    name = planner.spec.budget_ref
+    if name is None:
+        return None
+    if budget is None:
+        return f"{UNKNOWN}: there is no GPUBudget {name}"
+    seen = seen_by(budget, planner.metadata.name)
+    return f"{UNKNOWN}: {seen.message}" if isinstance(seen, Trouble) else divided(seen)
+
+
 def _role(planner: SLAPlanner, role: RoleStatus) -> RoleLine:
     told = next((one for one in planner.status.capacity if one.role == role.role), None)
     bounds = getattr(planner.spec.roles, role.role, None)
@@ -275,18 +288,12 @@ def _verdict(condition: Condition) -> Verdict:
 
 
 def _decided(record: DecisionRecord, now: datetime) -> Decided:
-    changes = (("prefill", record.prefill), ("decode", record.decode), ("worker", record.worker))
-    told = [_change(role, one) for role, one in changes if one is not None]
     return Decided(
         age=ago(record.time, now),
         reason=record.reason,
-        changes=", ".join(told) or "none",
+        changes=changes_of(record),
         message=record.message,
     )
-
-
-def _change(role: str, change: Change) -> str:
-    return f"{role} {change.from_} → {change.to}"
 
 
 def _number(value: float | None, digits: int, unit: str = "") -> str:

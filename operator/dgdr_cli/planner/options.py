@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dgdr_api.models.sla_planner import Percentile, QueueKind
+from dgdr_api.models.sla_planner_policy import Percentile, QueueKind
 
 PlannerName = Annotated[str, typer.Argument(help="Name of the SLAPlanner.")]
 MaybeName = Annotated[

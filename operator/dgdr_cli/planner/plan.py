@@ -1,18 +1,20 @@
 """Replicas for a steady load: what the controller settles on, and what that costs.
 
-The curves, the limits and the budget are those of the controller. What it adds in time (forecast,
-patience going down, feedback) has no place in the answer to "how many for this load".
+The curves, the limits, the budget and the correction by observed latencies are those of the
+controller. What it adds in time (forecast, patience going down) has no place in the answer to "how
+many for this load".
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dgdr_api.graph import Role
 from dgdr_api.points import Source
 from dgdr_cli.planner.case import Case
 from dgdr_perf.sizing import Answer, Binding, Targets
 from dgdr_planner.core import budget
-from dgdr_planner.core.sized import size
+from dgdr_planner.core.shared_budget import BudgetSeen
+from dgdr_planner.core.sized import corrected, size
 
 HOURS_PER_DAY = 24
 
@@ -31,8 +33,8 @@ class RoleCount:
     """One role. ``replicas`` is what limits and budget leave of ``needed``.
 
     ``latencies`` are expected with ``needed`` replicas, ``alone_ms`` is that of a request without
-    any other; ``limit`` names what keeps the role from them. ``source`` None: nobody knows whether
-    the curve was measured.
+    any other, on paper; ``slower`` is the observed latency over that of the curves. ``limit`` names
+    what keeps the role from them. ``source`` None: nobody knows whether the curve was measured.
     """
 
     role: Role
@@ -47,6 +49,7 @@ class RoleCount:
     reachable: bool
     in_range: bool
     source: Source | None
+    slower: float = 1.0
 
     @property
     def is_short(self) -> bool:
@@ -61,10 +64,14 @@ class RoleCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """The answer. ``infeasible`` says why the budget cannot hold even the fewest replicas."""
+    """The answer. ``infeasible`` says why the budget cannot hold even the fewest replicas.
+
+    ``share_gpus`` are the GPUs of a shared budget that are its own under this load.
+    """
 
     roles: tuple[RoleCount, ...]
     infeasible: str | None = None
+    share_gpus: int | None = None
 
     @property
     def gpus(self) -> int:
@@ -90,7 +97,13 @@ class Planned:
 def plan(case: Case) -> Planned:
     """Answer a case."""
     answers = {
-        role: size(role, case.profile, case.load, case.policy.targets, case.policy)
+        role: size(
+            role,
+            case.profile,
+            case.load,
+            corrected(case.policy.targets, role, case.slower_by(role)),
+            case.policy,
+        )
         for role in case.policy.roles
     }
     asked = {
@@ -103,6 +116,7 @@ def plan(case: Case) -> Planned:
             for role, answer in answers.items()
         ),
         infeasible=gpus.infeasible,
+        share_gpus=gpus.share if case.shared else None,
     )
 
 
@@ -120,9 +134,24 @@ def _budgeted(case: Case, answers: dict[Role, Answer], asked: dict[Role, int]) -
         )
         for role, answer in answers.items()
     )
+    if case.shared is not None:
+        return _shared(case, demands, case.shared)
     if case.policy.budget_gpus is None:
         return budget.unlimited(demands)
     return budget.plan_own(demands, case.policy.budget_gpus)
+
+
+def _shared(case: Case, demands: tuple[budget.RoleDemand, ...], seen: BudgetSeen) -> budget.GpuPlan:
+    """Plan for the share that it settles on, once what others have too much is free."""
+    there = tuple(
+        replace(one, replicas=held, held=held)
+        for one in demands
+        for held in (case.replicas.get(one.role, 0),)
+    )
+    told = budget.plan_shared(there, seen)
+    if told.infeasible is not None or told.share is None:
+        return told
+    return budget.plan_own(demands, told.share)
 
 
 def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> RoleCount:
@@ -133,7 +162,8 @@ def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> 
         exact=answer.replicas_exact,
         limit=_limit(answer.replicas, asked, replicas),
         gpus_each=case.gpus_of(role),
-        latencies=_latencies(role, answer, case.policy.targets),
+        latencies=_latencies(role, answer, case.policy.targets, case.slower_by(role)),
+        slower=case.slower_by(role),
         alone_ms=_finite(answer.alone_ms),
         binding=answer.binding,
         reachable=answer.reachable,
@@ -142,13 +172,13 @@ def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> 
     )
 
 
-def _latencies(role: Role, answer: Answer, targets: Targets) -> tuple[Latency, ...]:
+def _latencies(role: Role, answer: Answer, targets: Targets, slower: float) -> tuple[Latency, ...]:
     """Return the latencies that the role answers for; an aggregated worker has both."""
     ttft_ms = answer.latency_ms if role is Role.PREFILL else answer.ttft_ms
     itl_ms = answer.latency_ms if role is Role.DECODE else answer.itl_ms
     told = (("TTFT", targets.ttft_ms, ttft_ms), ("ITL", targets.itl_ms, itl_ms))
     return tuple(
-        Latency(name=name, target_ms=target_ms, expected_ms=_finite(expected_ms))
+        Latency(name=name, target_ms=target_ms, expected_ms=_finite(slower * expected_ms))
         for name, target_ms, expected_ms in told
         if expected_ms is not None
     )

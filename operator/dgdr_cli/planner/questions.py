@@ -23,6 +23,7 @@ from dgdr_cli.planner.case import (
     changed,
 )
 from dgdr_cli.planner.rehearsals import Against, Rehearsal
+from dgdr_cli.planner.shares import seen_by
 from dgdr_perf.classic import ClassicError, ClassicProfile
 from dgdr_perf.curve_fit import ProfileError
 from dgdr_perf.engine_profile import EngineProfile
@@ -31,6 +32,7 @@ from dgdr_perf.simulator.engine import MAX_BATCH, Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import WorkloadError
 from dgdr_planner.core.policy import Policy
+from dgdr_planner.core.shared_budget import BudgetSeen
 from dgdr_planner.offline import OfflineError, read_planner, read_profile, read_profile_data
 from dgdr_planner.replay.rehearsal import World
 from dgdr_planner.replay.traces import TraceError
@@ -77,7 +79,7 @@ def case_of_found(found: FoundPlanner, folder: Path | None, given: Overrides) ->
     """
     with curable():
         profile = read_profile(folder) if folder else _curves(found)
-        return case_of(found.planner, profile, given)
+        return case_of(found.planner, profile, given, _shared(found))
 
 
 def case_of_files(
@@ -112,6 +114,14 @@ def _curves(found: FoundPlanner) -> EngineProfile:
     return EngineProfile.from_json(found.curves[PREFILL_JSON_KEY], found.curves[DECODE_JSON_KEY])
 
 
+def _shared(found: FoundPlanner) -> BudgetSeen | None:
+    """Return the budget that a planner takes from; None where it has none, or is no member."""
+    if found.budget is None:
+        return None
+    seen = seen_by(found.budget, found.planner.metadata.name)
+    return seen if isinstance(seen, BudgetSeen) else None
+
+
 def now_and_then(found: FoundPlanner, folder: Path | None, given: Overrides) -> tuple[Case, Case]:
     """Return what a planner is asked now, and with what the user gives instead.
 
@@ -121,10 +131,10 @@ def now_and_then(found: FoundPlanner, folder: Path | None, given: Overrides) -> 
     with curable():
         profile = _curves(found)
         try:
-            now = case_of(found.planner, profile, Overrides())
+            now = case_of(found.planner, profile, Overrides(), _shared(found))
         except CaseError:
             load = Overrides(rate_per_s=given.rate_per_s, isl=given.isl, osl=given.osl)
-            now = case_of(found.planner, profile, load)
+            now = case_of(found.planner, profile, load, _shared(found))
         then = changed(now, given)
         return now, then if folder is None else replace(then, profile=read_profile(folder))
 

@@ -8,6 +8,7 @@ from rich.text import Text
 from dgdr_cli.planner.case import Case
 from dgdr_cli.planner.explained import UNKNOWN, Explanation, RoleLine, Verdict
 from dgdr_cli.planner.plan import Latency, Planned, RoleCount
+from dgdr_cli.planner.shares import Division
 from dgdr_cli.planner.what_if import WhatIf, differences
 from dgdr_cli.render import aligned
 
@@ -91,6 +92,8 @@ def explanation_screen(told: Explanation) -> RenderableType:
     ]
     if told.roles:
         parts += [Text(), _roles(told.roles)]
+    if told.budget is not None:
+        parts += [Text(), _division(told.budget)]
     if told.verdicts:
         parts += [Text(), _conditions(told.verdicts)]
     return Group(*parts, Text(), *_ledger(told))
@@ -120,6 +123,28 @@ def _roles(roles: tuple[RoleLine, ...]) -> RenderableType:
         )
     remarks = [Text(f"{role.role}: {role.remark}", style="yellow") for role in roles if role.remark]
     return Group(rows, *remarks)
+
+
+def _division(told: Division | str) -> RenderableType:
+    if isinstance(told, str):
+        return Text(f"Shared budget: {told}", style="yellow")
+    rows = aligned(
+        ("PLANNER", "<"),
+        ("PRIORITY", ">"),
+        ("GUARANTEED", ">"),
+        ("HOLDS", ">"),
+        ("WANTS", ">"),
+        ("SHARE", ">"),
+        ("WHY", "<"),
+    )
+    for one in told.portions:
+        wanted = UNKNOWN if one.wanted is None else str(one.wanted)
+        numbers = (one.priority, one.guaranteed, one.held)
+        why = Text(one.why, style="yellow" if one.denied else "")
+        rows.add_row(one.planner, *map(str, numbers), wanted, str(one.share), why)
+    free = told.gpus - told.held
+    head = f"Shared budget {told.name}: {told.gpus} GPUs, {told.held} held, {free} free"
+    return Group(Text(head, style="bold"), rows)
 
 
 def _conditions(verdicts: tuple[Verdict, ...]) -> Table:
@@ -195,8 +220,16 @@ def _cautions(case: Case, planned: Planned) -> list[Text]:
         said.append(Text(f"Not possible: {planned.infeasible}.", style="red"))
     for role in planned.roles:
         said += [Text(text, style=style) for text, style in _role_cautions(role)]
-    if case.policy.budget_ref is not None:
-        text = f"The shared budget {case.policy.budget_ref} is not counted here."
+    if case.shared is not None:
+        others = sum(one.reserved_gpus for one in case.shared.others)
+        text = (
+            f"Budget {case.shared.name}: {planned.share_gpus} of its {case.shared.gpus} GPUs are"
+            f" this planner's under this load; others hold {others} now."
+        )
+        said.append(Text(text))
+    elif case.policy.budget_ref is not None:
+        text = f"The shared budget {case.policy.budget_ref} is not there, or has no such member"
+        text = f"{text}; it is not counted here."
         said.append(Text(text, style="yellow"))
     return said
 
@@ -211,6 +244,9 @@ def _role_cautions(role: RoleCount) -> list[tuple[str, str]]:
         name = "the budget" if role.limit == "budget" else "spec.roles"
         text = f"{role.role}: {name} allows {role.replicas}, the targets need {role.needed}."
         said.append((text, "red"))
+    if role.slower > 1.0:
+        text = f"{role.role}: counted as {role.slower:.2f} x slower than profiled, as was observed."
+        said.append((text, "yellow"))
     if not role.in_range:
         said.append((f"{role.role}: the load lies beyond what was measured.", "yellow"))
     return said

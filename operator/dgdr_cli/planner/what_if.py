@@ -42,13 +42,20 @@ def differences(now: Case, then: Case) -> tuple[str, ...]:
 
 
 def _settings(case: Case) -> dict[str, str]:
-    targets, load, gpus = case.policy.targets, case.load, case.policy.budget_gpus
+    targets, load = case.policy.targets, case.load
     return {
         "TTFT": f"{targets.ttft_ms:g} ms",
         "ITL": f"{targets.itl_ms:g} ms",
         "percentile": str(targets.percentile),
-        "budget": "none" if gpus is None else f"{gpus} GPUs",
+        "budget": _budget(case),
         "rate": f"{load.rate_per_s:g} requests/s",
         "ISL": f"{load.isl:g}",
         "OSL": f"{load.osl:g}",
     }
+
+
+def _budget(case: Case) -> str:
+    if case.shared is not None:
+        return f"{case.shared.name} ({case.shared.gpus} GPUs, shared)"
+    gpus = case.policy.budget_gpus
+    return "none" if gpus is None else f"{gpus} GPUs"

@@ -12,13 +12,13 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus, Phase
 from dgdr_operator.core.final_config import BadResult, Deployment, read_deployment
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
 from dgdr_operator.core.observation import DgdSeen, JobState, Observation, Origin
+from dgdr_operator.core.refusals import deployment_rejected
 from dgdr_operator.core.steps import (
     DEPLOYMENT_BLOCKED,
     Aspect,
     AwaitDeployment,
     AwaitHardware,
     AwaitJob,
-    AwaitPermission,
     AwaitPredecessor,
     AwaitReferences,
     Deploy,
@@ -30,8 +30,6 @@ from dgdr_operator.core.steps import (
     StartProfiling,
     Step,
 )
-
-FORBIDDEN = 403
 
 
 def next_step(seen: Observation) -> Step:
@@ -288,35 +286,4 @@ def _deployment_deleted(seen: Observation) -> Fail:
         message=f"DGD {name} was deleted. DGDR will not recreate it. Delete this DGDR and create "
         "a new one to redeploy.",
         event="DeploymentDeleted",
-    )
-
-
-def deployment_refused(deployment: Deployment, status: int, message: str, exists: bool) -> Step:
-    """Return the step after the API server refused to deploy a result.
-
-    A full quota (403) empties, and a policy (403 or 400, by whose webhook it is) changes, so a
-    profile that took hours is kept. An object that is invalid stays so.
-    """
-    if status == FORBIDDEN or "admission webhook" in message:
-        return AwaitPermission(message=f"the API server refused: {message}", exists=exists)
-    return deployment_rejected(f"DGD {deployment.name} was refused: {message}")
-
-
-def deployment_rejected(message: str) -> Fail:
-    """Return the step after a refusal of the DGD for good."""
-    return Fail(
-        aspect=Aspect.DEPLOYMENT_READY,
-        reason="DeploymentRejected",
-        message=message,
-        event="DeploymentCreationFailed",
-    )
-
-
-def job_rejected(message: str) -> Fail:
-    """Return the step after the API server refused the Job or what it needs."""
-    return Fail(
-        aspect=Aspect.PROFILING,
-        reason="JobCreationFailed",
-        message=f"profiling job could not be created: {message}",
-        event="ProfilingJobFailed",
     )

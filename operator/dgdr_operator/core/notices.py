@@ -80,6 +80,8 @@ def _about_step(seen: Observation, step: Step, new: DGDRStatus) -> list[Notice]:
         case steps.StartProfiling():
             text = "Profiling job created"
             return [Notice(reason="ProfilingJobCreated", message=text, once="first")]
+        case steps.AwaitJobPermission(message):
+            return [_warning("ProfilingJobFailed", message)]
         case steps.Fail(event=reason, message=message):
             return [_warning(reason, message, "failed")]
         case steps.RecordResult():

@@ -49,6 +49,8 @@ def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
         case steps.AwaitPredecessor(message):
             draft = _valid(draft, seen).with_(phase=phase_of(seen))
             return draft.saying(Aspect.PROFILING, False, "Initializing", message)
+        case steps.AwaitJobPermission(message):
+            return _job_blocked(_valid(draft, seen).with_(phase=phase_of(seen)), message)
         case steps.StartProfiling(hardware):
             return profiling.started(_valid(draft, seen), seen, hardware)
         case steps.AwaitJob():
@@ -89,6 +91,15 @@ def _valid(draft: Draft, seen: Observation) -> Draft:
         ignored = ", ".join(seen.ignored_overrides)
         text += f"; without effect in spec.overrides.profilingJob: {ignored}"
     return draft.saying(Aspect.VALIDATION, True, "ValidationPassed", text)
+
+
+def _job_blocked(draft: Draft, message: str) -> Draft:
+    known = find(draft.status.conditions, Aspect.PROFILING)
+    if known is not None and known.reason != steps.JOB_BLOCKED:
+        # How long to wait follows from how long this has lasted, not what was before.
+        draft = draft.without(Aspect.PROFILING)
+    text = f"{message}; it is tried again"
+    return draft.saying(Aspect.PROFILING, False, steps.JOB_BLOCKED, text)
 
 
 def _failed(draft: Draft, step: steps.Fail) -> Draft:

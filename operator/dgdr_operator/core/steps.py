@@ -8,6 +8,8 @@ from dgdr_operator.core.hardware import HardwareFound
 
 DEPLOYMENT_BLOCKED = "DeploymentBlocked"
 """Reason of DeploymentReady while the DGD cannot be created: it was never there."""
+JOB_BLOCKED = "JobBlocked"
+"""Reason of Profiling while the Job cannot be created."""
 
 
 class Aspect(StrEnum):
@@ -57,6 +59,13 @@ class StartProfiling:
     """Make what the Job needs, then the Job; what is there already is left alone."""
 
     hardware: HardwareFound
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitJobPermission:
+    """The API server refuses the Job, for a reason that can go away; it is tried again."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,7 @@ Step = (
     | AwaitHardware
     | AwaitPredecessor
     | StartProfiling
+    | AwaitJobPermission
     | AwaitJob
     | Fail
     | LateStep

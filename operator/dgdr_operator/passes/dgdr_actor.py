@@ -21,8 +21,8 @@ from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
 from dgdr_operator.core.job import JobImage, render_account, render_job, render_request
 from dgdr_operator.core.leftovers import leftovers
-from dgdr_operator.core.lifecycle import deployment_refused, job_rejected
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
+from dgdr_operator.core.refusals import deployment_refused, job_refused
 from dgdr_operator.core.steps import Deploy, StartProfiling, Step
 from dgdr_operator.settings import Settings
 
@@ -70,7 +70,7 @@ class DgdrActor:
         except AlreadyExists as exc:
             raise Conflict(f"the profiling Job appeared meanwhile: {exc}") from exc
         except Rejected as exc:
-            return job_rejected(exc.message)
+            return job_refused(exc.status, exc.message)
         return step
 
     def _profiling_request(self, seen: Observation, hardware: HardwareFound) -> ProfilingRequest:

@@ -27,7 +27,8 @@ AT_ONCE_S = 0.0
 JOB_S = 15.0
 DEPLOYMENT_S = 10.0
 DEPLOYED_S = 120.0
-# A quota or a policy that refuses a deployment is asked again at least this often.
+# A quota or a policy that refuses a Job or a deployment is asked again at least this often.
+LEAST_BLOCKED_S = 10.0
 BLOCKED_S = 600.0
 # What the spec names may appear at any time, and not all of it is watched.
 REFERENCES_S = 30.0
@@ -104,7 +105,9 @@ def look_again_s(step: Step, status: DGDRStatus, now: datetime) -> float | None:
         case steps.StartProfiling() | steps.AwaitJob():
             return JOB_S
         case steps.AwaitPermission():
-            return _blocked_s(status, now)
+            return _blocked_s(status, Aspect.DEPLOYMENT_READY, now)
+        case steps.AwaitJobPermission():
+            return _blocked_s(status, Aspect.PROFILING, now)
         case steps.Deploy() | steps.AwaitDeployment():
             return DEPLOYMENT_S
         case steps.ReportDeployed():
@@ -115,14 +118,14 @@ def look_again_s(step: Step, status: DGDRStatus, now: datetime) -> float | None:
             assert_never(step)
 
 
-def _blocked_s(status: DGDRStatus, now: datetime) -> float:
+def _blocked_s(status: DGDRStatus, aspect: Aspect, now: datetime) -> float:
     """Return how long to wait after a refusal: as long as it has lasted, which doubles each time.
 
     So the back-off needs no counter, and a new operator goes on with it.
     """
-    known = find(status.conditions, Aspect.DEPLOYMENT_READY)
+    known = find(status.conditions, aspect)
     lasted_s = (now - known.last_transition_time).total_seconds() if known else 0.0
-    return min(max(lasted_s, DEPLOYMENT_S), BLOCKED_S)
+    return min(max(lasted_s, LEAST_BLOCKED_S), BLOCKED_S)
 
 
 def _summary(step: Step, status: DGDRStatus) -> str:

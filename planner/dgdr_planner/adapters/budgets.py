@@ -32,7 +32,7 @@ class ClusterBudgets:
         budget = await self._read(namespace, name)
         if isinstance(budget, Trouble):
             return budget
-        running = members_of(name, await self._planners.beside(namespace))
+        running = members_of(name, await self._planners.taking(namespace, name))
         gone = left_behind(budget, running)
         left = {one.planner: await self._held(namespace, one) for one in gone}
         return budget_seen(budget, planner, running, left)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from dgdr_api.models.sla_planner import PROMETHEUS_URL, PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PROMETHEUS_URL, PrometheusSource
 from dgdr_kube.errors import ClusterError, Rejected
 from dgdr_kube.kinds import CONFIG_MAP, SECRET
 from dgdr_kube.ports import Cluster
@@ -43,6 +43,8 @@ class PrometheusEndpoints:
             cause = "no Prometheus is named, neither by the installation nor by spec.metrics"
             return NoSnapshot("PrometheusMissing", cause)
         try:
+            if source is None and not _has_files(self._installation):
+                return _installed(self._installation)
             if source is None:
                 return await asyncio.to_thread(_installed, self._installation)
             return await self._own(namespace, source)
@@ -95,6 +97,10 @@ class PrometheusEndpoints:
             ) from exc
         encoded = {} if found is None else found.get("data") or {}
         return {key: _decoded(text) for key, text in encoded.items()}
+
+
+def _has_files(settings: Prometheus) -> bool:
+    return bool(settings.credentials_directory or settings.token_file)
 
 
 def _installed(settings: Prometheus) -> Endpoint:

@@ -1,12 +1,16 @@
 """All SLAPlanners of this process: kept up to date by the watch, complete from the first look."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from dgdr_kube.kinds import SLA_PLANNER
 from dgdr_kube.ports import Cluster, Key
 from dgdr_planner.core.planners import PlannerSeen
+
+Group = tuple[str, str]
+"""A namespace, and the name of what planners share in it."""
 
 
 class PlannerIndex:
@@ -19,24 +23,31 @@ class PlannerIndex:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._known: dict[Key, PlannerSeen] = {}
+        self._of_target: dict[Group, set[Key]] = defaultdict(set)
+        self._of_budget: dict[Group, set[Key]] = defaultdict(set)
         self._gone: set[Key] = set()
         self._listed: dict[str, asyncio.Task[None]] = {}
 
     def note(self, manifest: Mapping[str, Any]) -> None:
         """Remember a planner as it is now."""
         meta = manifest["metadata"]
-        key = Key(meta["namespace"], meta["name"])
+        key, seen = Key(meta["namespace"], meta["name"]), PlannerSeen.of(manifest)
         self._gone.discard(key)
-        self._known[key] = PlannerSeen.of(manifest)
+        self._leave(key)
+        self._known[key] = seen
+        self._of_target[key.namespace, seen.target].add(key)
+        if seen.budget is not None:
+            self._of_budget[key.namespace, seen.budget].add(key)
 
     def forget(self, key: Key) -> None:
         """Forget a planner that is gone."""
         self._gone.add(key)
+        self._leave(key)
         self._known.pop(key, None)
 
     def planners_of(self, namespace: str, dgd: str) -> list[Key]:
         """Return the planners of a deployment, as far as the watch has told."""
-        return self._where(namespace, lambda one: one.target == dgd)
+        return sorted(self._of_target.get((namespace, dgd), ()))
 
     def rivals_of(self, key: Key) -> list[Key]:
         """Return the other planners of the deployment that this one scales."""
@@ -47,10 +58,20 @@ class PlannerIndex:
 
     def takers_of(self, namespace: str, budget: str) -> list[Key]:
         """Return the planners that name a budget, as far as the watch has told."""
-        return self._where(namespace, lambda one: one.budget == budget)
+        return sorted(self._of_budget.get((namespace, budget), ()))
 
-    async def beside(self, namespace: str) -> tuple[PlannerSeen, ...]:
-        """Return all planners of a namespace."""
+    async def scaling(self, namespace: str, dgd: str) -> tuple[PlannerSeen, ...]:
+        """Return all planners of a deployment."""
+        await self._complete(namespace)
+        return tuple(self._known[key] for key in self.planners_of(namespace, dgd))
+
+    async def taking(self, namespace: str, budget: str) -> tuple[PlannerSeen, ...]:
+        """Return all planners that name a budget."""
+        await self._complete(namespace)
+        return tuple(self._known[key] for key in self.takers_of(namespace, budget))
+
+    async def _complete(self, namespace: str) -> None:
+        """List a namespace, once."""
         if namespace not in self._listed:
             self._listed[namespace] = asyncio.create_task(self._list(namespace))
         try:
@@ -60,7 +81,6 @@ class PlannerIndex:
             if failed is not None and failed.done():
                 del self._listed[namespace]
             raise
-        return tuple(one for key, one in self._known.items() if key.namespace == namespace)
 
     async def _list(self, namespace: str) -> None:
         for manifest in await self._cluster.list(SLA_PLANNER, namespace):
@@ -69,7 +89,16 @@ class PlannerIndex:
             if key not in self._known and key not in self._gone:
                 self.note(manifest)
 
-    def _where(self, namespace: str, holds: Callable[[PlannerSeen], bool]) -> list[Key]:
-        return [
-            key for key, one in self._known.items() if key.namespace == namespace and holds(one)
-        ]
+    def _leave(self, key: Key) -> None:
+        known = self._known.get(key)
+        if known is not None:
+            _discard(self._of_target, (key.namespace, known.target), key)
+            _discard(self._of_budget, (key.namespace, known.budget or ""), key)
+
+
+def _discard(groups: dict[Group, set[Key]], group: Group, key: Key) -> None:
+    members = groups.get(group)
+    if members is not None:
+        members.discard(key)
+        if not members:
+            del groups[group]

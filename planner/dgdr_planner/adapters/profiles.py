@@ -1,6 +1,12 @@
-"""Measured curves from ConfigMaps, fitted once per version."""
+"""Measured curves from ConfigMaps: looked at now and then, fitted once per version.
+
+Curves are not watched: that would take the right to list everybody's ConfigMaps.
+"""
 
 import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
 from dgdr_api.profile_data import ProfileDataError
@@ -10,29 +16,59 @@ from dgdr_perf.curve_fit import ProfileError
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.core.observation import Trouble
 
+# Curves are measured for hours and hold for months.
+SHARED_FOR_S = 60.0
+# What was wrong is put right by somebody who waits for it; all planners share a tick's look.
+TROUBLE_SHARED_FOR_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    at_s: float
+    version: tuple[str, str]
+    found: EngineProfile | Trouble
+
+    @property
+    def until_s(self) -> float:
+        return self.at_s + (
+            TROUBLE_SHARED_FOR_S if isinstance(self.found, Trouble) else SHARED_FOR_S
+        )
+
 
 class ConfigMapProfiles:
     """Implements ``ports.Profiles``."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
-        self._fitted: dict[tuple[str, str], tuple[str, EngineProfile | Trouble]] = {}
+        self._clock = clock
+        self._looked: dict[tuple[str, str], _Looked] = {}
+        self._looking: dict[tuple[str, str], asyncio.Task[_Looked]] = {}
 
     async def profile(self, namespace: str, config_map: str) -> EngineProfile | Trouble:
         """Return the fitted curves."""
         key = (namespace, config_map)
+        known = self._looked.get(key)
+        if known is not None and self._clock() < known.until_s:
+            return known.found
+        if key not in self._looking:
+            task = asyncio.create_task(self._look(namespace, config_map, known))
+            task.add_done_callback(lambda _: self._looking.pop(key))
+            self._looking[key] = task
+        # Shielded: a planner that gives up must not take the answer away from the others.
+        known = self._looked[key] = await asyncio.shield(self._looking[key])
+        return known.found
+
+    async def _look(self, namespace: str, config_map: str, known: _Looked | None) -> _Looked:
         found = await self._cluster.get(CONFIG_MAP, namespace, config_map)
+        now_s = self._clock()
         if found is None:
-            self._fitted.pop(key, None)
             text = f"there is no ConfigMap {config_map} in namespace {namespace}"
-            return Trouble("ProfileNotFound", text)
-        version = str(found["metadata"].get("resourceVersion"))
-        known = self._fitted.get(key)
-        if known is not None and known[0] == version:
-            return known[1]
-        fitted = await asyncio.to_thread(_fit, found)
-        self._fitted[key] = (version, fitted)
-        return fitted
+            return _Looked(now_s, ("", ""), Trouble("ProfileNotFound", text))
+        meta = found["metadata"]
+        version = (str(meta.get("uid")), str(meta.get("resourceVersion")))
+        if known is not None and known.version == version:
+            return _Looked(now_s, version, known.found)
+        return _Looked(now_s, version, await asyncio.to_thread(_fit, found))
 
 
 def _fit(config_map: Manifest) -> EngineProfile | Trouble:

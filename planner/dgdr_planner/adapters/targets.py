@@ -1,14 +1,14 @@
 """The target in a cluster: read its graph and adapters, write numbers."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dgdr_api.graph import Role
 from dgdr_api.names import FieldManager, Label, component_name
 from dgdr_kube.errors import ClusterError, Conflict, NotFound
 from dgdr_kube.kinds import DGD, DGDSA, POD
-from dgdr_kube.ports import Cluster
+from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_planner.core.decide import RolePlan
 from dgdr_planner.core.observation import TargetSeen, Trouble
 from dgdr_planner.core.status import Done
@@ -17,27 +17,61 @@ from dgdr_planner.core.target import adapter_names, replicas_of, target_of, with
 log = logging.getLogger(__name__)
 
 
+Versions = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read of one version of a deployment and its adapters."""
+
+    versions: Versions
+    roles: tuple[Role, ...]
+    found: TargetSeen | Trouble
+
+
 class ClusterTargets:
     """Implements ``ports.Targets`` for DynamoGraphDeployments."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WatchedCluster) -> None:
         self._cluster = cluster
+        self._known: dict[tuple[str, str], _Known] = {}
 
     async def observe(
-        self, namespace: str, name: str, roles: tuple[Role, ...], *, with_pods: bool = False
+        self,
+        namespace: str,
+        name: str,
+        roles: tuple[Role, ...],
+        *,
+        with_pods: bool = False,
+        certain: bool = False,
     ) -> TargetSeen | Trouble:
-        """Return the replicas of these roles."""
-        dgd = await self._cluster.get(DGD, namespace, name)
+        """Return the replicas of these roles; ``certain`` as they are now, not as watched."""
+        read = self._cluster.get if certain else self._cluster.look
+        dgd = await read(DGD, namespace, name)
         if dgd is None:
+            self._known.pop((namespace, name), None)
             text = f"there is no DynamoGraphDeployment {name} in namespace {namespace}"
             return Trouble("TargetNotFound", text)
         names = adapter_names(dgd, roles)
-        found = await asyncio.gather(*(self._cluster.get(DGDSA, namespace, n) for n in names))
-        adapters = {name: one for name, one in zip(names, found, strict=True) if one is not None}
+        found = [(own, await read(DGDSA, namespace, own)) for own in names]
+        adapters = {own: one for own, one in found if one is not None}
         pods = None
         if with_pods:
             pods = await self._cluster.list(POD, namespace, {Label.GRAPH: name})
-        return target_of(dgd, adapters, roles, pods)
+            return target_of(dgd, adapters, roles, pods)
+        return self._read(dgd, adapters, roles)
+
+    def _read(
+        self, dgd: Manifest, adapters: dict[str, Manifest], roles: tuple[Role, ...]
+    ) -> TargetSeen | Trouble:
+        """Read a deployment whose pods nobody looked at, once for each version of it."""
+        meta = dgd["metadata"]
+        key, versions = (meta["namespace"], meta["name"]), _versions(dgd, *adapters.values())
+        known = self._known.get(key)
+        if known is None or known.versions != versions or known.roles != roles:
+            known = _Known(versions, roles, target_of(dgd, adapters, roles))
+            self._known[key] = known
+        return known.found
 
     async def scale(self, target: TargetSeen, changes: Sequence[RolePlan]) -> Done:
         """Write the adapters' scale subresource; the deployment itself where there is none."""
@@ -102,3 +136,8 @@ class ClusterTargets:
             FieldManager.PLANNER,
             dgd["metadata"]["resourceVersion"],
         )
+
+
+def _versions(*manifests: Manifest) -> Versions:
+    metas = [manifest["metadata"] for manifest in manifests]
+    return tuple((str(meta.get("uid")), str(meta.get("resourceVersion"))) for meta in metas)

@@ -5,6 +5,7 @@ histogram tells; else all or none, by whether the latency that the target speaks
 it. Windows whose latency nobody knows count for nothing.
 """
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,7 +43,9 @@ def with_window(
 
     Looks may come more often than windows end; each counts for the time since the last one.
     """
-    kept = tuple(one for one in windows if now - HOUR < one.at < now)
+    # They ascend, and an hour may hold hundreds of them.
+    first = bisect_right(windows, now - HOUR, key=_at)
+    kept = windows[first : bisect_left(windows, now, key=_at)]
     since_s = (now - kept[-1].at).total_seconds() if kept else load.window_s
     rate_per_s = number(load.rate_per_s) or 0.0
     fresh = Window(
@@ -65,6 +68,10 @@ def attained(windows: tuple[Window, ...]) -> Attained | None:
         requests=sum(one.requests for one in windows),
         since=windows[0].at - timedelta(seconds=windows[0].window_s),
     )
+
+
+def _at(window: Window) -> datetime:
+    return window.at
 
 
 def _met(load: LoadSeen, which: str, target_ms: float, percentile: Percentile) -> float | None:

@@ -10,17 +10,18 @@ from datetime import datetime
 from typing import Protocol
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import SizingPolicy
+from dgdr_api.models.sla_planner_policy import SizingPolicy
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Answer
 from dgdr_planner.core import budget
 from dgdr_planner.core.classic_needs import classic_needs
+from dgdr_planner.core.corrections import corrections
 from dgdr_planner.core.edits import Edit
 from dgdr_planner.core.feedback import LEAST_RATIO
 from dgdr_planner.core.forecast import Demand, Forecast, Forecaster
 from dgdr_planner.core.guards import Guarded, History, Limit, guard
 from dgdr_planner.core.hysteresis import Advice, advise, noise
-from dgdr_planner.core.noted import corrections, noted, with_plan
+from dgdr_planner.core.noted import noted, with_plan
 from dgdr_planner.core.observation import (
     Idle,
     Observation,
@@ -118,8 +119,8 @@ def decide(
     ready = _ready(seen, profile, policy, state, forecaster)
     if isinstance(ready, Trouble):
         return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
-    ratios = corrections(state, seen.load, ready.profile, ready.forecast, policy, now)
-    state = replace(state, forecast=ready.forecast, ratios=ratios)
+    found = corrections(state, seen.load, ready.profile, ready.forecast, policy, now)
+    state = replace(state, forecast=ready.forecast, ratios=found.ratios, carried=found.carried)
     drafts = tuple(
         _draft(ready.target.role(role), seen, ready, policy, state, now) for role in policy.roles
     )

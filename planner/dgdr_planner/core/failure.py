@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from dgdr_api.conditions import condition, with_condition
-from dgdr_api.models.sla_planner import SLAPlannerStatus
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_kube.errors import ClusterError
 from dgdr_planner.core.verdicts import ConditionType, Reason
 

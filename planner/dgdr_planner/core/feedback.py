@@ -4,7 +4,7 @@ The observed latency is compared with the one that the curves expect for the obs
 ratio, at least 1 and at most 2, is averaged over windows; a target is divided by it, so that it
 adds replicas where, and only where, the expected latency times the ratio would miss the target. It
 never takes replicas away: engines that seem faster than measured may just have had easy prompts.
-Windows in which replicas started or stopped say nothing; an overloaded queue has no expectation.
+``corrections`` says which windows teach.
 """
 
 LEAST_RATIO, MOST_RATIO = 1.0, 2.0

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dgdr_planner.core.doubts import MOST_PER_S
 from dgdr_planner.core.forecast import Sample
-from dgdr_planner.core.measure import MOST_PER_S, MOST_TOKENS
+from dgdr_planner.core.measure import MOST_TOKENS
 
 # A range query returns at most 11,000 points of a series; a forecast needs far fewer.
 MOST_WINDOWS = 2000

@@ -5,14 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from dgdr_api.graph import Role
-from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.core.attainment import with_window
 from dgdr_planner.core.edits import Known, edits_of
-from dgdr_planner.core.feedback import LEAST_RATIO, learned
-from dgdr_planner.core.forecast import Forecast, Sample
-from dgdr_planner.core.observation import LoadSeen, Observation, TargetSeen, number
+from dgdr_planner.core.forecast import Sample
+from dgdr_planner.core.observation import Observation, TargetSeen
 from dgdr_planner.core.policy import Policy
-from dgdr_planner.core.sized import expected_ms, observed
 from dgdr_planner.core.startup import with_sight
 from dgdr_planner.core.state import Costs, State
 
@@ -36,42 +33,6 @@ def noted(state: State, seen: Observation, policy: Policy, now: datetime) -> Sta
         known={role.role: Known(role.replicas, role.adapter_version is not None) for role in roles},
         costs=_costs(state.costs, seen.target, now) if policy.shadow else None,
     )
-
-
-def corrections(
-    state: State,
-    load: LoadSeen,
-    profile: EngineProfile,
-    forecast: Forecast,
-    policy: Policy,
-    now: datetime,
-) -> dict[Role, float]:
-    """Return how much slower than its curves each role is, with this window."""
-    return {
-        role: _ratio(role, state, load, profile, forecast, policy, now) for role in policy.roles
-    }
-
-
-def _ratio(
-    role: Role,
-    state: State,
-    load: LoadSeen,
-    profile: EngineProfile,
-    forecast: Forecast,
-    policy: Policy,
-    now: datetime,
-) -> float:
-    known = state.ratios.get(role, LEAST_RATIO)
-    now_load = observed(forecast, load)
-    # An aggregated engine has two latencies and one number: which of them is off is not known.
-    if now_load is None or role is Role.WORKER:
-        return known
-    if not state.starts.is_settled(role, load.window_s, now):
-        return known
-    expected = expected_ms(role, profile, now_load, state.starts.roles[role].replicas, policy)
-    found = number(load.ttft_ms if role is Role.PREFILL else load.itl_ms)
-    requests = load.requests or now_load.rate_per_s * load.window_s
-    return learned(known, found, expected, requests)
 
 
 def _costs(costs: Costs | None, target: TargetSeen, now: datetime) -> Costs:

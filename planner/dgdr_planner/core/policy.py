@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import Bounds, RoleBounds, SizingPolicy, SLAPlannerSpec
+from dgdr_api.models.sla_planner import SLAPlannerSpec
+from dgdr_api.models.sla_planner_policy import Bounds, RoleBounds, SizingPolicy
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.sizing import Percentile, Targets
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from dgdr_api.graph import Role
-from dgdr_api.models import sla_planner as api
+from dgdr_api.models import sla_planner_status as api
 from dgdr_planner.core.edits import Edit, Known
 from dgdr_planner.core.forecast import Demand, Sample
 from dgdr_planner.core.guards import History

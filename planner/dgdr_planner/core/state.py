@@ -28,8 +28,9 @@ class State:
     """What one decision leaves for the next.
 
     ``known`` are the replicas that each role had, or was asked to have, at the end of the last
-    pass; ``ratios`` how much slower its engines are than their curves; ``hovering`` the needs
-    around the number that is there. ``costs`` is counted in Shadow only.
+    pass; ``ratios`` how much slower its engines are than their curves; ``carried`` the roles that
+    by their curves carried the last window; ``hovering`` the needs around the number that is
+    there. ``costs`` is counted in Shadow only.
     """
 
     histories: Mapping[Role, History] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class State:
     known: Mapping[Role, Known] = field(default_factory=dict)
     edits: Mapping[Role, Edit] = field(default_factory=dict)
     ratios: Mapping[Role, float] = field(default_factory=dict)
+    carried: frozenset[Role] = frozenset()
     hovering: Mapping[Role, tuple[float, ...]] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
     costs: Costs | None = None

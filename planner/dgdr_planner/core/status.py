@@ -7,8 +7,8 @@ from datetime import datetime
 
 from dgdr_api.conditions import condition, with_condition
 from dgdr_api.graph import Role
-from dgdr_api.models import sla_planner as api
-from dgdr_api.models.sla_planner import MAX_DECISIONS, SLAPlannerStatus
+from dgdr_api.models import sla_planner_status as api
+from dgdr_api.models.sla_planner_status import MAX_DECISIONS, SLAPlannerStatus
 from dgdr_planner.core import explain
 from dgdr_planner.core.attainment import attained
 from dgdr_planner.core.decide import Decision, Plan, RolePlan
@@ -203,9 +203,18 @@ def _observed(load: LoadSeen, now: datetime) -> api.Observed:
         requests_per_second=_rounded(load.rate_per_s, 2),
         isl=_rounded(load.isl, 0),
         osl=_rounded(load.osl, 0),
+        isl_quantiles=_isl_quantiles(load),
         ttft_ms=_rounded(load.ttft_ms, 1),
         itl_ms=_rounded(load.itl_ms, 2),
         frontends=load.frontends,
+    )
+
+
+def _isl_quantiles(load: LoadSeen) -> tuple[api.IslQuantile, ...] | None:
+    if load.isl_quantiles is None:
+        return None
+    return tuple(
+        api.IslQuantile(share=round(share, 4), isl=round(isl)) for share, isl in load.isl_quantiles
     )
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from dgdr_cli.app import app
 from dgdr_cli.errors import CliError, NotThere
-from support.planner_status import FakeSource, found
+from support.planner_status import STATUS, FakeSource, found
 from support.planning import DECODE, PREFILL, sla_planner
 
 LOAD = ("--rate", "20", "--isl", "2048", "--osl", "128")
@@ -56,6 +56,29 @@ def test_a_plan_of_a_planner_needs_no_options() -> None:
     assert ran.exit_code == 0, ran.output
     assert "22.5 requests/s (forecast)" in ran.output
     assert "(2 each)" in ran.output
+
+
+def test_a_plan_of_a_planner_counts_what_it_has_seen_of_its_engines() -> None:
+    slow = FakeSource(found())
+    on_paper = FakeSource(found({**STATUS, "capacity": []}))
+    told, without = (
+        json.loads(run("plan", "q-dgd", "-o", "json", source=source).output)["roles"]
+        for source in (slow, on_paper)
+    )
+    assert told["prefill"]["slower_than_profiled"] == 1.18
+    assert told["prefill"]["needed_exact"] > without["prefill"]["needed_exact"]
+    assert told["decode"] == without["decode"]
+    assert "1.18 x slower than profiled" in run("plan", "q-dgd", source=slow).output
+
+
+def test_a_plan_of_a_planner_counts_the_spread_of_its_prompts() -> None:
+    spread = [{"share": 0, "isl": 0}, {"share": 0.9, "isl": 1000}, {"share": 1, "isl": 30000}]
+    seen = {**STATUS["observed"], "islQuantiles": spread}
+    told, without = (
+        json.loads(run("plan", "q-dgd", "-o", "json", source=FakeSource(one)).output)["roles"]
+        for one in (found({**STATUS, "observed": seen}), found())
+    )
+    assert told["prefill"]["needed_exact"] > without["prefill"]["needed_exact"]
 
 
 def test_a_plan_that_cannot_meet_its_targets_ends_with_an_error(folder: Path) -> None:

@@ -296,3 +296,15 @@ def test_a_decision_shows_the_roles_that_change() -> None:
     shown = planner_of(planner(decisions=[record]))
     assert shown is not None
     assert shown.decisions[0].changes == "prefill 1 → 3"
+
+
+def test_a_decision_about_aggregated_workers_shows_them() -> None:
+    record = {
+        "time": "2026-01-01T12:00:00Z",
+        "reason": "ScaledUp",
+        "message": "load",
+        "worker": {"from": 2, "to": 5},
+    }
+    shown = planner_of(planner(decisions=[record]))
+    assert shown is not None
+    assert shown.decisions[0].changes == "worker 2 → 5"

@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ async def test_a_failure_carries_the_last_words(tmp_path: Path) -> None:
 async def test_success_without_results_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(LoadFailed, match=r"aiperf\.log"):
         await run(ONE, tmp_path, program(tmp_path, "exit 0"))
+
+
+async def test_what_aiperf_leaves_behind_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    script = 'touch "$TMPDIR/aiperf_mmap_1" && ls "$TMPDIR"; kill -9 $$'
+    with pytest.raises(LoadFailed, match="aiperf_mmap_1"):
+        await run(ONE, tmp_path, program(tmp_path, script))
+    assert list(scratch.iterdir()) == []
 
 
 async def test_aiperf_has_a_home_to_write_in_and_no_hub_switch(

@@ -402,12 +402,56 @@ async def test_the_end_of_a_log_tells_no_token() -> None:
     assert world.condition("Profiling")[2].endswith("Message: TOKEN=[token]")
 
 
-async def test_a_refused_job_fails_with_the_servers_words() -> None:
+QUOTA = 'jobs.batch "profile-q" is forbidden: exceeded quota: team, limited: count/jobs.batch=1'
+CURE = "raise the quota or free what it counts; it is tried again"
+
+
+async def test_a_job_over_the_quota_waits_for_it_and_then_starts() -> None:
     world = World()
-    world.cluster.refuse("create", JOB, Rejected(403, "exceeded quota: jobs"))
+    world.cluster.refuse("create", JOB, Rejected(403, QUOTA))
+    await world.settle()
+    assert world.phase == "Pending"
+    told = f"the API server refused: {QUOTA}; {CURE}"
+    assert world.condition("Profiling") == ("False", "JobBlocked", told)
+    assert world.condition("Succeeded")[2] == told
+    assert "ProfilingJobFailed" in world.events
+    world.cluster.refuse("create", JOB, None)
+    await world.settle()
+    assert world.phase == "Profiling"
+    assert world.events.count("ProfilingJobCreated") == 1
+
+
+async def test_an_edit_counts_while_the_job_is_refused() -> None:
+    world = World()
+    world.cluster.refuse("create", JOB, Rejected(403, QUOTA))
+    await world.settle()
+    await world.edit(model="another/model")
+    world.cluster.refuse("create", JOB, None)
+    await world.settle()
+    assert "another/model" in str(world.cluster.peek(CONFIG_MAP, NS, "profile-q"))
+
+
+async def test_a_job_made_again_waits_for_the_quota_too_and_keeps_its_phase() -> None:
+    world = await profiling()
+    world.cluster.refuse("create", JOB, Rejected(403, QUOTA))
+    await world.cluster.delete(JOB, NS, "profile-q")
+    world.now += timedelta(hours=1)
+    # The wait begins with the refusal, not with the profiling that went well before.
+    assert await world.one_pass() == 10.0
+    assert world.phase == "Profiling"
+    assert world.condition("Profiling")[1] == "JobBlocked"
+    world.cluster.refuse("create", JOB, None)
+    await world.settle()
+    assert world.job is not None
+
+
+async def test_an_invalid_job_fails_with_the_servers_words() -> None:
+    world = World()
+    world.cluster.refuse("create", JOB, Rejected(422, "spec.template: Invalid value"))
     await world.settle()
     assert world.phase == "Failed"
-    assert "exceeded quota: jobs" in world.condition("Profiling")[2]
+    assert world.condition("Profiling")[1] == "JobCreationFailed"
+    assert "spec.template: Invalid value" in world.condition("Profiling")[2]
     assert "ProfilingJobFailed" in world.events
 
 
@@ -613,7 +657,8 @@ async def test_a_deployment_that_may_not_be_made_yet_keeps_its_result(
     assert world.phase == "Deploying"
     assert world.condition("SpecGenerated")[0] == "True"
     assert world.status["profilingResults"]["selectedConfig"]
-    text = f"the API server refused: {refusal.message}; it is tried again"
+    text = f"the API server refused: {refusal.message}"
+    text += f"; {CURE}" if "quota" in refusal.message else "; it is tried again"
     assert world.condition("DeploymentReady") == ("False", reason, text)
     assert "DeploymentCreationFailed" in world.events
     world.cluster.refuse("create", kind, None)
@@ -622,9 +667,10 @@ async def test_a_deployment_that_may_not_be_made_yet_keeps_its_result(
     assert world.events.count("DeploymentCreated") == (reason == "DeploymentBlocked")
 
 
-async def test_a_refusal_is_answered_by_waiting_longer_each_time() -> None:
+@pytest.mark.parametrize("kind", [JOB, DGD])
+async def test_a_refusal_is_answered_by_waiting_longer_each_time(kind: Kind) -> None:
     world = World()
-    world.cluster.refuse("create", DGD, Rejected(403, "exceeded quota: gpus"))
+    world.cluster.refuse("create", kind, Rejected(403, "exceeded quota: gpus"))
     await world.live()
     delays = []
     for _ in range(9):

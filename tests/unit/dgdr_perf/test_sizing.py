@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from dgdr_perf.decode_surface import DecodeSurface
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.prefill_curve import PrefillCurve
-from dgdr_perf.queueing import Dispatch, ServiceTime, wait_at
+from dgdr_perf.queueing import Dispatch, wait_at
+from dgdr_perf.service_time import ServiceTime
 from dgdr_perf.sizing import (
     Answer,
     Binding,

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner import SizingPolicy
+from dgdr_api.models.sla_planner_policy import SizingPolicy
 from dgdr_api.profile_data import PrefillData
 from dgdr_perf.classic import ClassicInput, ClassicProfile, classic_replicas
 from dgdr_planner.core.decide import Plan, State, decide

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dgdr_api.models.sla_planner import PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PrometheusSource
 from dgdr_kube.errors import Rejected, Unreachable
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Manifest

@@ -1,49 +1,86 @@
 from typing import Any
 
-from dgdr_kube.ports import Key
+from dgdr_kube.kinds import DGD, GPU_BUDGET, SLA_PLANNER
+from dgdr_kube.ports import Change, ChangeType, Key, Listing, Manifest
+from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner.adapters.planners import PlannerIndex
-from dgdr_planner.handlers import Generations, concerned
+from dgdr_planner.handlers import concerned, is_news, stores
 from support.fake_cluster import FakeCluster
 
 
-def meta(uid: str = "u", generation: int = 1, **more: Any) -> dict[str, Any]:
-    return {"uid": uid, "generation": generation, **more}
+def about(uid: str = "u", generation: int = 1, **more: Any) -> Manifest:
+    return {"metadata": {"uid": uid, "generation": generation, **more}}
 
 
 def test_only_specs_births_and_ends_are_news() -> None:
-    seen = Generations()
-    assert seen.changed(None, meta())
-    assert not seen.changed("MODIFIED", meta())
-    assert seen.changed("MODIFIED", meta(generation=2))
-    assert seen.changed("MODIFIED", meta(generation=2, deletionTimestamp="2026-01-01T00:00:00Z"))
-    assert seen.changed("DELETED", meta(generation=2))
-    assert seen.changed("ADDED", meta(uid="v"))
+    assert is_news(None, about())
+    assert is_news(about(), None)
+    assert not is_news(about(resourceVersion="1"), about(resourceVersion="2"))
+    assert is_news(about(), about(generation=2))
+    assert is_news(about(), about(deletionTimestamp="2026-01-01T00:00:00Z"))
+    assert is_news(about(), about(uid="v"))
 
 
-def planner(name: str, target: str, **spec: Any) -> dict[str, Any]:
+def planner(name: str, target: str, version: int = 1, **spec: Any) -> Manifest:
     return {
-        "metadata": {"namespace": "a", "name": name},
+        "metadata": {
+            "namespace": "a", "name": name, "resourceVersion": str(version), "generation": version,
+        },
         "spec": {"targetRef": {"name": target}, **spec},
-    }
+    }  # fmt: skip
 
 
 def test_a_target_and_a_budget_know_their_planners() -> None:
     index = PlannerIndex(FakeCluster())
-    concerned(index, "ADDED", planner("one", "q"))
-    concerned(index, "ADDED", planner("two", "q", budget={"ref": "team"}))
-    assert index.planners_of("a", "q") == [Key("a", "one"), Key("a", "two")]
+    one, two = Key("a", "one"), Key("a", "two")
+    concerned(index, one, planner("one", "q"))
+    concerned(index, two, planner("two", "q", budget={"ref": "team"}))
+    assert index.planners_of("a", "q") == [one, two]
     assert index.planners_of("b", "q") == []
-    assert index.takers_of("a", "team") == [Key("a", "two")]
-    concerned(index, "DELETED", planner("one", "q"))
-    concerned(index, "MODIFIED", planner("two", "r"))
+    assert index.takers_of("a", "team") == [two]
+    concerned(index, one, None)
+    concerned(index, two, planner("two", "r"))
     assert index.planners_of("a", "q") == []
+    assert index.takers_of("a", "team") == []
 
 
 def test_a_planner_that_goes_or_turns_away_wakes_those_beside_it() -> None:
     index = PlannerIndex(FakeCluster())
     one, two = Key("a", "one"), Key("a", "two")
-    assert concerned(index, "ADDED", planner("one", "q")) == [one]
-    assert concerned(index, "ADDED", planner("two", "q")) == [one, two]
-    assert concerned(index, "MODIFIED", planner("one", "r")) == [one, two]
-    assert concerned(index, "MODIFIED", planner("one", "q")) == [one, two]
-    assert concerned(index, "DELETED", planner("one", "q")) == [two]
+    assert concerned(index, one, planner("one", "q")) == [one]
+    assert concerned(index, two, planner("two", "q")) == [one, two]
+    assert concerned(index, one, planner("one", "r")) == [one, two]
+    assert concerned(index, one, planner("one", "q")) == [one, two]
+    assert concerned(index, one, None) == [two]
+
+
+def named(name: str, version: int = 1) -> Manifest:
+    meta = {"namespace": "a", "name": name, "resourceVersion": str(version), "generation": version}
+    return {"metadata": meta}
+
+
+async def test_deployments_and_budgets_wake_their_planners_and_statuses_wake_nobody() -> None:
+    queue: WorkQueue[Key] = WorkQueue()
+    served: list[Key] = []
+
+    async def serve(key: Key) -> None:
+        served.append(key)
+
+    async def woken() -> list[Key]:
+        served.clear()
+        await queue.drain(serve)
+        return sorted(served)
+
+    kinds = stores(queue, PlannerIndex(FakeCluster()))
+    one, two = Key("a", "one"), Key("a", "two")
+    planners = [planner("one", "q"), planner("two", "r", budget={"ref": "team"})]
+    kinds[SLA_PLANNER].replace(None, Listing(planners, "5"))
+    assert await woken() == [one, two]
+    kinds[DGD].replace(None, Listing([named("q")], "6"))
+    assert await woken() == [one]
+    told = named("q", 7)
+    told["metadata"]["generation"] = 1
+    kinds[DGD].apply(Change(ChangeType.MODIFIED, told))
+    assert await woken() == []
+    kinds[GPU_BUDGET].apply(Change(ChangeType.ADDED, named("team")))
+    assert await woken() == [two]

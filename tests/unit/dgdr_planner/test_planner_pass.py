@@ -11,7 +11,7 @@ import pytest
 from dgdr_api.graph import Role
 from dgdr_kube.errors import Conflict, Rejected, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDSA, SLA_PLANNER
-from dgdr_kube.ports import Key
+from dgdr_kube.ports import Key, WatchedCluster
 from dgdr_planner.adapters.budgets import ClusterBudgets
 from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
@@ -19,8 +19,9 @@ from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
 from dgdr_planner.core.forecast import Demand, Sample
 from dgdr_planner.core.snapshot import NoSnapshot
+from dgdr_planner.memory import HISTORY_TRIES
 from dgdr_planner.observing import Observer
-from dgdr_planner.planner_pass import HISTORY_TRIES, PlannerPass
+from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.telemetry import Telemetry
 from support.fake_cluster import FakeCluster, Killed, Write
 from support.planning import (
@@ -55,7 +56,8 @@ class World:
     def restart(self) -> None:
         """Be a new process: nothing is remembered."""
         self.planners = PlannerIndex(self.cluster)
-        targets = ClusterTargets(self.cluster)
+        watched = self.watched()
+        targets = ClusterTargets(watched)
         budgets = ClusterBudgets(self.cluster, self.planners, self.clock)
         observer = Observer(
             metrics=self.metrics,
@@ -67,18 +69,22 @@ class World:
             scrape_interval_s=5,
         )
         self.run = PlannerPass(
-            cluster=self.cluster,
+            cluster=watched,
             observer=observer,
-            profiles=ConfigMapProfiles(self.cluster),
+            profiles=ConfigMapProfiles(self.cluster, clock=lambda: self.seconds),
             targets=targets,
             budgets=budgets,
             telemetry=self.telemetry,
             clock=self.clock,
         )
 
+    def watched(self) -> WatchedCluster:
+        """How the planner sees the cluster: at once, unless a world says otherwise."""
+        return self.cluster
+
     def demand(self) -> Demand:
         """What the planner remembers of the load."""
-        return self.run._remembered[KEY].state.demand
+        return self.run._memory._left[KEY].state.demand
 
     def clock(self) -> datetime:
         return at(self.seconds)
@@ -190,6 +196,17 @@ async def test_prometheus_down_changes_nothing_and_is_said_once() -> None:
     assert world.condition("MetricsAvailable")[0] == "True"
     assert world.condition("Ready")[0] == "True"
     assert world.events()[-1] == ("Normal", "MetricsAvailable")
+
+
+async def test_series_that_stay_away_are_a_condition_at_once_and_a_warning_later() -> None:
+    world = World()
+    world.metrics.trouble = NoSnapshot("NoSeries", "No series for demo")
+    await world.passes()
+    assert world.condition("MetricsAvailable") == ("False", "NoSeries", "No series for demo")
+    await world.passes(2)
+    assert world.events() == []
+    await world.passes(10)
+    assert world.events() == [("Warning", "NoSeries")]
 
 
 async def test_a_steady_state_is_not_written_but_every_five_minutes() -> None:

@@ -29,7 +29,7 @@ PRIOR = 10
 #: value misses on public traces (0.07 to 0.29).
 USUAL_ERROR = 0.15
 #: Step of the correction of the level after each outcome.
-RATE = 0.02
+RATE = 0.005
 #: The level stays between these shares of misses.
 LEAST_MISS, MOST_MISS = 0.005, 0.5
 #: Level at which plans are compared, whatever quantile is planned for: a higher one must not change

@@ -1,0 +1,89 @@
+"""One watch request: lines of JSON, each a change, over a connection that stays open."""
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager, closing
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, ApiException
+from kubernetes.aio.config import ConfigException
+
+from dgdr_kube import answers, errors
+from dgdr_kube.kinds import Kind
+from dgdr_kube.ports import Change, ChangeType, Manifest
+
+# The server ends a watch after this; shorter than any quiet period that load balancers allow.
+SERVER_TIMEOUT_S = 300
+# Bookmarks come once a minute; two that are missing are a peer that is gone.
+QUIET_S = 150.0
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=QUIET_S)
+_BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ApiException, ConfigException)
+
+
+@asynccontextmanager
+async def watch(
+    api: ApiClient, kind: Kind, namespace: str | None, version: str
+) -> AsyncIterator[AsyncIterator[Change]]:
+    """Open a watch; see ``ports.Watching``."""
+    call = f"WATCH {kind.path(namespace)}"
+    response = await _open(api, kind.path(namespace), version, call)
+    with closing(response):
+        if response.status != 200:
+            body = answers.read_json(await response.read())
+            raise answers.error_of(response.status, call, body)
+        typed = {"apiVersion": kind.api_version, "kind": kind.kind}
+        yield changes(response.content.iter_any(), typed, call)
+
+
+async def _open(api: ApiClient, path: str, version: str, call: str) -> aiohttp.ClientResponse:
+    query = {
+        "watch": "1",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": version,
+        "timeoutSeconds": str(SERVER_TIMEOUT_S),
+    }
+    try:
+        verb, url, sent, _, _ = await api.param_serialize(
+            "GET",
+            path,
+            query_params=[*query.items()],
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        answer = await api.call_api(verb, url, sent, _request_timeout=_TIMEOUT)
+    except _BROKEN as exc:
+        raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc
+    response: aiohttp.ClientResponse = answer.response
+    return response
+
+
+async def changes(
+    chunks: AsyncIterable[bytes], typed: Manifest, call: str
+) -> AsyncIterator[Change]:
+    """Read changes; ``typed`` is the kind's apiVersion and kind, which its objects may lack.
+
+    Raises Expired, and Unreachable where the stream breaks or says something else than changes.
+    """
+    try:
+        async for line in _lines(chunks):
+            told = json.loads(line)
+            if told["type"] == "ERROR":
+                status = told["object"]
+                raise answers.error_of(int(status.get("code") or 500), call, status)
+            yield Change(ChangeType(told["type"]), {**typed, **told["object"]})
+    except _BROKEN as exc:
+        raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc
+    except (ValueError, KeyError, TypeError) as exc:
+        raise errors.Unreachable(f"{call}: not what a watch tells: {exc}") from exc
+
+
+async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Cut at line ends: an object may be larger than what a stream reader takes as one line."""
+    rest: list[bytes] = []
+    async for chunk in chunks:
+        first, *more = chunk.split(b"\n")
+        rest.append(first)
+        for part in more:
+            if line := b"".join(rest):
+                yield line
+            rest = [part]

@@ -1,0 +1,75 @@
+"""What passes leave for the next ones: a cache. A new process starts from the status."""
+
+from dataclasses import dataclass, replace
+
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
+from dgdr_kube.ports import Key
+from dgdr_planner.core.decide import State
+from dgdr_planner.core.forecast import Demand
+from dgdr_planner.core.observation import Unknown
+from dgdr_planner.core.restored import state_of
+from dgdr_planner.observing import Observer
+from dgdr_planner.turn import Read, Turn
+
+# A history that failed so often, with a Prometheus that answers otherwise, is never to be had.
+HISTORY_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What the last pass left: the state, and the status if it could not be written.
+
+    ``about`` is the planner's uid and its target: of another one nothing may be remembered.
+    """
+
+    about: tuple[str, str]
+    state: State
+    unwritten: SLAPlannerStatus | None
+
+
+class Memory:
+    """What is known of each planner from its last pass."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._left: dict[Key, _Left] = {}
+        self._tries_left: dict[Key, int] = {}
+
+    async def state(self, turn: Turn) -> State:
+        """Return what a pass starts from, with the past as soon as it can be had."""
+        known = self._left.get(turn.key)
+        if known is not None and known.about == turn.about and known.state.histories:
+            return await self._with_past(turn, known.state)
+        self._tries_left[turn.key] = HISTORY_TRIES
+        state = state_of(turn.planner.status, turn.seen.target, turn.policy, turn.now)
+        return await self._with_past(turn, state)
+
+    def told(self, key: Key, read: Read) -> SLAPlannerStatus:
+        """Return what was said last.
+
+        A status that could not be written counts too, or its decisions would be forgotten.
+        """
+        known = self._left.get(key)
+        return known.unwritten if known and known.unwritten else read.planner.status
+
+    def keep(self, turn: Turn, state: State, unwritten: SLAPlannerStatus | None) -> None:
+        """Remember what a pass left; ``unwritten`` is the status that still has to be written."""
+        self._left[turn.key] = _Left(turn.about, state, unwritten)
+
+    def forget(self, key: Key) -> None:
+        """Drop everything about a planner that is gone."""
+        self._left.pop(key, None)
+        self._tries_left.pop(key, None)
+
+    async def _with_past(self, turn: Turn, state: State) -> State:
+        """Learn the past once, as soon as Prometheus answers: without an answer, planners hold."""
+        left = self._tries_left.pop(turn.key, 0)
+        if left and isinstance(turn.seen.load.rate_per_s, Unknown):
+            self._tries_left[turn.key] = left
+        elif left:
+            past = await self._observer.history(turn.key, turn.planner, turn.policy)
+            if past is None:
+                self._tries_left[turn.key] = left - 1
+            elif past and len(past) >= len(state.demand):
+                return replace(state, demand=Demand.restored(past))
+        return state

@@ -1,0 +1,124 @@
+"""``plan``, ``explain`` and ``what-if`` of a planner that really plans: its numbers are theirs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.cluster import TestCluster
+from support.planner_stage import QUICK, Stage, planner_stage
+from support.planning import DGD_NAME, NAMESPACE, sla_planner
+
+pytestmark = pytest.mark.integration
+
+WIDTH = 100
+# For what must come, but nobody knows when on a busy machine.
+LONGEST_S = 240.0
+
+
+@pytest.fixture(scope="module")
+def stage(light_cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A planner that has decided about a load."""
+    with planner_stage(light_cluster, tmp_path_factory.mktemp("cli")) as on:
+        on.frontend.rate_per_s = 9.4
+        on.until("both roles have more", lambda: min(on.replicas()) > 1, LONGEST_S)
+        yield on
+
+
+def cli(stage: Stage, *arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dgdr_cli", *arguments, "-n", NAMESPACE],
+        env=os.environ | {"KUBECONFIG": str(stage.cluster.kubeconfig), "COLUMNS": str(WIDTH)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= WIDTH or "json" in arguments
+    return done.stdout
+
+
+def asked(stage: Stage, *arguments: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Return the status, and the answer for programs and for people that speak about just it."""
+    for _ in range(10):
+        before = stage.planner()
+        told = json.loads(cli(stage, *arguments, "-o", "json"))
+        screen = cli(stage, *arguments)
+        if stage.planner()["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]:
+            return before["status"], told, screen
+    raise AssertionError("the status never stood still for two questions")
+
+
+def needed(status: dict[str, Any]) -> dict[str, tuple[int, float]]:
+    exact = {one["role"]: one["needed"] for one in status["capacity"]}
+    return {one["role"]: (one["desiredReplicas"], exact[one["role"]]) for one in status["roles"]}
+
+
+def test_explain_shows_what_the_status_says(stage: Stage) -> None:
+    status, told, screen = asked(stage, "explain", DGD_NAME)
+    assert told["status"] == status
+    assert told["budget"] is None
+    for role, (whole, exact) in needed(status).items():
+        line = next(text for text in screen.splitlines() if text.startswith(f"{role} "))
+        assert f"{whole} ({exact:.2f})" in line
+    assert f"{status['forecast']['plannedRequestsPerSecond']:.2f} requests/s" in screen
+    for sentence in status["decisions"][0]["message"].split("; "):
+        assert sentence in " ".join(screen.split())
+
+
+def test_plan_needs_what_the_planner_needs(stage: Stage) -> None:
+    status, told, screen = asked(stage, "plan", DGD_NAME)
+    assert told["load"]["rate_per_s"] == status["forecast"]["plannedRequestsPerSecond"]
+    assert told["load"]["source"] == "forecast"
+    for role, (whole, exact) in needed(status).items():
+        assert told["roles"][role]["needed_exact"] == pytest.approx(exact, rel=0.01)
+        assert told["roles"][role]["needed"] == whole
+    assert f"{told['gpus']} GPUs: {24 * told['gpus']} GPU-hours a day" in screen
+
+
+def test_what_if_begins_with_what_is(stage: Stage) -> None:
+    status, told, screen = asked(stage, "what-if", DGD_NAME, "--ttft-ms", "250")
+    assert told["differences"] == ["TTFT 300 ms → 250 ms"]
+    assert told["replicas"] == {one["role"]: one["replicas"] for one in status["roles"]}
+    for role, (whole, _) in needed(status).items():
+        assert told["now"]["roles"][role]["needed"] == whole
+    before, after = (told[side]["roles"]["prefill"]["needed_exact"] for side in ("now", "then"))
+    assert before < after
+    assert f"({before:.2f})" in screen
+    assert f"({after:.2f})" in screen
+
+
+def test_a_shared_budget_shows_what_it_denies(stage: Stage) -> None:
+    members = [{"planner": DGD_NAME}, {"planner": "other", "priority": 10, "minGpus": 6}]
+    stage.apply(
+        {
+            "apiVersion": "dgdr.dev/v1alpha1",
+            "kind": "GPUBudget",
+            "metadata": {"name": "team", "namespace": NAMESPACE},
+            "spec": {"gpus": 14, "members": members},
+        },
+        sla_planner(interval="5s", behavior=QUICK, budget={"ref": "team"}),
+    )
+    stage.until("it holds its share", lambda: 2 * sum(stage.replicas()) == 8, LONGEST_S)
+    stage.until("it says so", lambda: stage.condition("BudgetFeasible") == ("True", "WithinBudget"))
+    budget = stage.get("gpubudget", "team")["status"]
+    status, told, screen = asked(stage, "explain", DGD_NAME)
+    mine, other = told["budget"]["portions"]
+    wanted = sum(2 * one["desiredReplicas"] for one in status["roles"])
+    assert (mine["planner"], mine["share"], mine["held"]) == (
+        DGD_NAME,
+        8,
+        budget["holdings"][0]["reservedGpus"],
+    )
+    assert (mine["wanted"], mine["denied"]) == (wanted, wanted - 8)
+    assert (other["planner"], other["share"], other["wanted"]) == ("other", 6, None)
+    assert "Shared budget team: 14 GPUs" in screen
+    assert f"{wanted - 8} denied" in screen
+    _, compared, screen = asked(stage, "what-if", DGD_NAME, "--budget-gpus", "40")
+    assert compared["now"]["gpus"] == 8
+    assert compared["then"]["gpus"] == wanted
+    assert "budget team (14 GPUs, shared) → 40 GPUs" in screen

@@ -1,0 +1,90 @@
+import pytest
+
+from dgdr_kube.errors import Conflict, Unreachable
+from dgdr_kube.kinds import CONFIG_MAP, DGDSA
+from dgdr_kube.ports import Change, ChangeType, Listing, Manifest
+from dgdr_kube.remembering import RememberingCluster
+from dgdr_kube.store import Store
+from support.fake_cluster import FakeCluster
+from support.planning import NAMESPACE, adapter, curves_config_map
+
+NAME = "q-dgd-prefill"
+
+
+class Watched:
+    """A cluster, and a store whose watch has told of an adapter and is silent since."""
+
+    def __init__(self) -> None:
+        self.server = FakeCluster()
+        self.server.seed(adapter("prefill", 1))
+        self.store = Store()
+        self.cluster = RememberingCluster(self.server, {DGDSA: self.store})
+        self.store.replace(None, Listing([self.there()], self.there_version()))
+        self.reads = 0
+
+    def there(self) -> Manifest:
+        found = self.server.peek(DGDSA, NAMESPACE, NAME)
+        assert found is not None
+        return found
+
+    def there_version(self) -> str:
+        return str(self.there()["metadata"]["resourceVersion"])
+
+    async def replicas(self) -> int | None:
+        found = await self.cluster.look(DGDSA, NAMESPACE, NAME)
+        return found and found["spec"]["replicas"]
+
+
+async def test_to_look_asks_the_server_nothing() -> None:
+    on = Watched()
+    on.server.refuse("get", DGDSA, Unreachable("no route to host"))
+    assert await on.replicas() == 1
+    assert await on.cluster.look(DGDSA, NAMESPACE, "another") is None
+    with pytest.raises(Unreachable):
+        await on.cluster.get(DGDSA, NAMESPACE, NAME)
+
+
+async def test_kinds_that_are_not_watched_are_read() -> None:
+    on = Watched()
+    on.server.seed(curves_config_map())
+    assert await on.cluster.look(CONFIG_MAP, NAMESPACE, "curves") is not None
+
+
+async def test_a_number_that_was_just_written_is_never_seen_as_it_was() -> None:
+    on = Watched()
+    await on.cluster.scale(DGDSA, NAMESPACE, NAME, 3, "me", on.there_version())
+    assert await on.replicas() == 3
+    on.server.refuse("get", DGDSA, Unreachable("no route to host"))
+    with pytest.raises(Unreachable):
+        await on.replicas()
+    on.store.apply(Change(ChangeType.MODIFIED, on.there()))
+    assert await on.replicas() == 3
+
+
+async def test_a_write_that_nobody_answered_may_have_happened() -> None:
+    on = Watched()
+    on.server.refuse("scale", DGDSA, Unreachable("timed out"))
+    with pytest.raises(Unreachable):
+        await on.cluster.scale(DGDSA, NAMESPACE, NAME, 3, "me", on.there_version())
+    on.server.set_status(DGDSA, NAMESPACE, NAME, {"replicas": 1})
+    assert (await on.cluster.look(DGDSA, NAMESPACE, NAME) or {})["status"] == {"replicas": 1}
+
+
+async def test_what_a_stale_look_leads_to_is_refused_by_its_version() -> None:
+    on = Watched()
+    stale = await on.cluster.look(DGDSA, NAMESPACE, NAME)
+    assert stale is not None
+    await on.server.scale(DGDSA, NAMESPACE, NAME, 5, "a person")
+    assert await on.replicas() == 1
+    with pytest.raises(Conflict):
+        await on.cluster.scale(
+            DGDSA, NAMESPACE, NAME, 2, "me", stale["metadata"]["resourceVersion"]
+        )
+    assert on.there()["spec"]["replicas"] == 5
+
+
+async def test_the_answer_of_a_patch_is_remembered() -> None:
+    on = Watched()
+    await on.cluster.patch_status(DGDSA, NAMESPACE, NAME, {"replicas": 1}, "me")
+    on.server.refuse("get", DGDSA, Unreachable("no route to host"))
+    assert (await on.cluster.look(DGDSA, NAMESPACE, NAME) or {})["status"] == {"replicas": 1}

@@ -1,0 +1,144 @@
+"""What a store says while and after its watch is broken, late, or told things twice."""
+
+import asyncio
+from contextlib import suppress
+
+from dgdr_kube.errors import Expired, Unreachable
+from dgdr_kube.following import follow
+from dgdr_kube.kinds import DGD
+from dgdr_kube.ports import Listing, Manifest
+from dgdr_kube.store import UNSURE, Store
+from support.watching import (
+    ScriptedWatching,
+    added,
+    bookmark,
+    deleted,
+    key,
+    modified,
+    thing,
+)
+
+ONE, TWO = key("one"), key("two")
+
+
+async def followed(source: ScriptedWatching, store: Store, scope: str | None = None) -> list[float]:
+    """Follow until the script is over; return how long was waited after failures."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    task = asyncio.create_task(follow(source, DGD, scope, store, sleep))
+    await asyncio.wait_for(source.silent.wait(), 5)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return waits
+
+
+def listing(version: int, *items: Manifest) -> Listing:
+    return Listing(list(items), str(version))
+
+
+async def test_a_list_and_what_changed_since() -> None:
+    store = Store()
+    source = ScriptedWatching(
+        [listing(5, thing("one", 3), thing("two", 4))],
+        [[modified("one", 6, size=2), added("three", 7), deleted("two", 8)]],
+    )
+    assert store.look(ONE) is UNSURE
+    await followed(source, store)
+    assert store.look(ONE) == thing("one", 6, size=2)
+    assert store.look(TWO) is None
+    assert store.look(key("three")) == thing("three", 7)
+
+
+async def test_a_watch_that_ends_goes_on_where_it_was_without_a_list() -> None:
+    source = ScriptedWatching([listing(5)], [[added("one", 6), bookmark(9)], [added("two", 12)]])
+    store = Store()
+    assert await followed(source, store) == []
+    assert source.asked == ["list", "5", "9", "12"]
+    assert store.look(ONE) is not None
+    assert store.look(TWO) is not None
+
+
+async def test_what_a_watch_has_missed_is_found_by_the_next_list() -> None:
+    told: list[tuple[Manifest | None, Manifest | None]] = []
+    store = Store(lambda old, new: told.append((old, new)))
+    before = [thing("one", 2), thing("two", 3)]
+    after = [thing("one", 7, size=2), thing("three", 8)]
+    source = ScriptedWatching([listing(5, *before), listing(9, *after)], [[Expired("too old")]])
+    assert await followed(source, store) == []
+    assert store.look(ONE) == after[0]
+    assert store.look(TWO) is None
+    assert store.look(key("three")) == after[1]
+    assert told[2:] == [(before[1], None), (before[0], after[0]), (None, after[1])]
+
+
+async def test_nothing_is_trusted_while_nobody_tells() -> None:
+    store = Store()
+    down = Unreachable("no route to host")
+    source = ScriptedWatching([listing(5, thing("one", 2)), down, down], [[down]])
+    assert await followed(source, store) == [1.0, 2.0, 4.0]
+    assert store.look(ONE) is UNSURE
+
+
+async def test_each_namespace_is_trusted_by_itself() -> None:
+    store = Store()
+    source = ScriptedWatching([listing(5, thing("one", 2))], [])
+    await followed(source, store, scope="a")
+    assert store.look(ONE) is not None
+    assert store.look(key("one", "b")) is UNSURE
+
+
+def seeded(*things: Manifest) -> Store:
+    store = Store()
+    store.replace(None, listing(10, *things))
+    return store
+
+
+def test_a_list_of_one_namespace_says_nothing_about_others() -> None:
+    store = seeded(thing("one", 2), thing("one", 3, "b"))
+    store.replace("b", listing(11))
+    assert store.look(ONE) is not None
+    assert store.look(key("one", "b")) is None
+
+
+def test_news_that_is_older_than_what_is_known_is_none() -> None:
+    store = seeded(thing("one", 9, size=9))
+    store.apply(modified("one", 8, size=8))
+    assert store.look(ONE) == thing("one", 9, size=9)
+    store.apply(deleted("one", 8))
+    assert store.look(ONE) is not None
+
+
+def test_an_own_write_is_seen_at_once() -> None:
+    store = seeded(thing("one", 2, size=1))
+    store.wrote(ONE, thing("one", 11, size=2))
+    store.apply(modified("one", 10, size=1))
+    assert store.look(ONE) == thing("one", 11, size=2)
+
+
+def test_after_an_own_write_without_a_result_the_server_is_asked_until_the_watch_tells() -> None:
+    store = seeded(thing("one", 9))
+    store.wrote(ONE, None, before="9")
+    assert store.look(ONE) is UNSURE
+    store.replace(None, listing(10, thing("one", 9)))
+    assert store.look(ONE) is UNSURE
+    store.apply(modified("one", 11, size=2))
+    assert store.look(ONE) == thing("one", 11, size=2)
+
+
+def test_a_write_that_the_watch_has_told_of_already_leaves_no_doubt() -> None:
+    store = seeded(thing("one", 11))
+    store.wrote(ONE, None, before="9")
+    assert store.look(ONE) == thing("one", 11)
+
+
+def test_an_object_that_is_gone_does_not_come_back_by_a_late_answer() -> None:
+    store = seeded(thing("one", 9))
+    store.apply(deleted("one", 12))
+    store.wrote(ONE, thing("one", 11))
+    assert store.look(ONE) is None
+    store.apply(added("one", 13, size=3))
+    assert store.look(ONE) == thing("one", 13, size=3)
