@@ -77,7 +77,7 @@ def test_without_prometheus_nothing_changes_and_it_is_said(stage: Stage) -> None
         until(lambda: stage.replicas() != before, 12, "a change")
     stage.prometheus.start()
     fresh = ("True", "FreshSamples")
-    stage.until("metrics are back", lambda: stage.condition("MetricsAvailable") == fresh, 15)
+    stage.until("metrics are back", lambda: stage.condition("MetricsAvailable") == fresh, 45)
     assert stage.replicas() == before
 
 
