@@ -95,9 +95,9 @@ class Forecaster:
     ) -> Forecast | Unknown:
         """Return the load of the step that begins in ``horizon_s`` seconds.
 
-        ``horizon_s`` is start-up plus decision time, without the interval: the step that is
-        forecast reaches from there to one interval later. What was not seen in the newest window is
-        Unknown: history says what is usual, not what is now.
+        ``horizon_s`` is the start-up time, without the interval: the step that is forecast reaches
+        from there to one interval later. What was not seen in the newest window is Unknown: history
+        says what is usual, not what is now.
         """
         _check(horizon_s, quantile)
         wanted = _model(model)
