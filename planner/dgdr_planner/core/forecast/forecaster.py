@@ -120,6 +120,7 @@ class Forecaster:
             planned_rate_per_s=plan.grow,
             hold_rate_per_s=plan.hold,
             model=chosen.model,
+            planned_by=plan.model,
             horizon_s=horizon_s,
         )
 
@@ -144,7 +145,7 @@ class Forecaster:
 
 def _check(horizon_s: float, quantile: float) -> None:
     if not (math.isfinite(horizon_s) and horizon_s >= 0):
-        raise ValueError(f"horizon_s is {horizon_s}: give start-up plus decision seconds, >= 0")
+        raise ValueError(f"horizon_s is {horizon_s}: give the seconds that a start takes, >= 0")
     if not 0.5 <= quantile < 1.0:
         raise ValueError(f"quantile is {quantile}: give a share in [0.5, 1), as 0.9")
 
