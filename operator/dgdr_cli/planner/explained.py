@@ -204,7 +204,7 @@ def _budget(planner: SLAPlanner, budget: GPUBudget | None) -> Division | str | N
     if name is None:
         return None
     if budget is None:
-        return f"{UNKNOWN}: there is no GPUBudget {name}"
+        return f"{UNKNOWN}: there is no GPUBudget {name}, or you may not read it"
     seen = seen_by(budget, planner.metadata.name)
     return f"{UNKNOWN}: {seen.message}" if isinstance(seen, Trouble) else divided(seen)
 

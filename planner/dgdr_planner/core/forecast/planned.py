@@ -81,7 +81,7 @@ def as_seen(rate_per_s: Floats, risen: float, quantile: float, step_s: float) ->
 
     Of a rate that was counted once its own quantile is planned for.
     """
-    newest, before = float(rate_per_s[-1]), rate_per_s[:-1]
+    newest, before = float(rate_per_s[-1]), rate_per_s[-LOOKED_AT:-1]
     count_error = math.sqrt(newest / step_s)
     usual = _usual(rate_per_s, quantile)
     if np.isfinite(before).any():
