@@ -1,4 +1,4 @@
-"""Run every benchmark."""
+"""Run the benchmarks of sizing."""
 
 from bench import continuity, poisson_prefill, sizing
 

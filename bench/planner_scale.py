@@ -3,8 +3,8 @@
 ``python -m bench.planner_scale [--planners N]`` prints one JSON object. Each planner has its own
 deployment, adapters and frontend series. ``tick_s`` is how long the planner process is busy in
 one interval, ``cpu_s`` the CPU time of that, both medians over the intervals;
-``ratio_to_reading`` compares that CPU time with what this process needs to read the same five
-objects of each planner from the same API server: nobody who looks at them can be cheaper.
+``ratio_to_reading`` compares that CPU time with what this process needs to read the five objects
+of each planner from the same API server, as every tick would without watches.
 """
 
 import argparse

@@ -64,12 +64,16 @@ class KubeSource:
             curves = self._get(ConfigMap, planner.spec.profile.config_map_ref.name, where)
             data = None if curves is None else curves.get("data") or {}
             shared = planner.spec.budget_ref
-            budget = self._get(_BUDGET, shared, where) if shared else None
-            return FoundPlanner(
-                planner=planner,
-                curves=data,
-                budget=GPUBudget.parse(budget) if budget else None,
-            )
+            budget = self._budget(shared, where) if shared else None
+            return FoundPlanner(planner=planner, curves=data, budget=budget)
+
+    def _budget(self, name: str, namespace: str) -> GPUBudget | None:
+        """Return a shared budget; None where it is not there, or is not for this user to read."""
+        try:
+            found = self._get(_BUDGET, name, namespace)
+            return GPUBudget.parse(found) if found else None
+        except (kr8s.ServerError, ValidationError):
+            return None
 
     def _find(self, name: str, namespace: str) -> Found | None:
         manifest = self._get(_DGDR, name, namespace)

@@ -1,1 +1,1 @@
-"""What the two controllers share: cluster access, work queue, kopf settings, health and metrics."""
+"""What the two controllers share: cluster access, watches, work queue, health and metrics."""

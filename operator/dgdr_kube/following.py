@@ -16,6 +16,8 @@ from dgdr_kube.workqueue import Backoff
 
 log = logging.getLogger(__name__)
 
+# A watch that ends sooner is not opened again at once.
+SHORTEST_S = 1.0
 # A kind that is not installed, or may not be read, is asked for now and then.
 BACKOFF = Backoff(first_s=1.0, longest_s=30.0, jitter=0.0)
 
@@ -34,26 +36,35 @@ async def follow(
         try:
             listing = await source.listing(kind, scope)
             store.replace(scope, listing)
-            await _watch(source, kind, scope, store, listing.version)
-        except Expired as exc:
-            log.info("%s: listed again: %s", kind.plural, exc)
-            store.lose(scope)
+            await _watch(source, kind, scope, store, listing.version, sleep)
         except ClusterError as exc:
             store.lose(scope)
             # A list that works is no success where the watch after it does not.
             lasted = loop.time() - began_s > BACKOFF.longest_s
             failures = 1 if lasted else failures + 1
+            if isinstance(exc, Expired) and failures == 1:
+                log.info("%s: listed again: %s", kind.plural, exc)
+                continue
             delay_s = BACKOFF.delay_s(failures, 0.5)
             log.warning("%s: not followed: %s; again in %.0f s", kind.plural, exc, delay_s)
             await sleep(delay_s)
 
 
 async def _watch(
-    source: Watching, kind: Kind, scope: str | None, store: Store, version: str
+    source: Watching,
+    kind: Kind,
+    scope: str | None,
+    store: Store,
+    version: str,
+    sleep: Callable[[float], Awaitable[None]],
 ) -> None:
     """Watch from a version on, again after each end that is none of a failure."""
+    loop = asyncio.get_running_loop()
     while True:
+        began_s = loop.time()
         async with source.watch(kind, scope, version) as changes:
             async for change in changes:
                 store.apply(change)
                 version = change.version
+        if loop.time() - began_s < SHORTEST_S:
+            await sleep(SHORTEST_S)

@@ -32,7 +32,11 @@ class RememberingCluster:
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Read one object; None when it is not there."""
-        return await self.cluster.get(kind, namespace, name)
+        found = await self.cluster.get(kind, namespace, name)
+        store = self.stores.get(kind)
+        if store is not None and namespace is not None and found is not None:
+            store.read(Key(namespace, name), found)
+        return found
 
     async def list(
         self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None

@@ -82,6 +82,11 @@ class Store:
         elif version_of(known) <= (since := int(before or version_of(known))):
             self._written[key] = max(since, self._written.get(key, 0))
 
+    def read(self, key: Key, manifest: Manifest) -> None:
+        """Take over what was read, where the watch has told of the object before."""
+        if key in self._objects:
+            self._put(key, manifest)
+
     def _put(self, key: Key, manifest: Manifest) -> None:
         known, version = self._objects.get(key), version_of(manifest)
         if known is not None and version <= version_of(known):

@@ -12,9 +12,9 @@ from dgdr_kube import answers, errors
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Change, ChangeType, Manifest
 
-# The server ends a watch after this; shorter than any quiet period that load balancers allow.
-SERVER_TIMEOUT_S = 300
-# Bookmarks come once a minute; two that are missing are a peer that is gone.
+# The server ends a watch after this, whether it had something to tell or not.
+SERVER_TIMEOUT_S = 120
+# Longer than any watch lasts: who is quiet for so long is gone.
 QUIET_S = 150.0
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=QUIET_S)
 _BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ApiException, ConfigException)

@@ -50,7 +50,8 @@ class Memory:
         A status that could not be written counts too, or its decisions would be forgotten.
         """
         known = self._left.get(key)
-        return known.unwritten if known and known.unwritten else read.planner.status
+        mine = known is not None and known.about == read.about
+        return known.unwritten if known and mine and known.unwritten else read.planner.status
 
     def keep(self, turn: Turn, state: State, unwritten: SLAPlannerStatus | None) -> None:
         """Remember what a pass left; ``unwritten`` is the status that still has to be written."""
@@ -70,6 +71,6 @@ class Memory:
             past = await self._observer.history(turn.key, turn.planner, turn.policy)
             if past is None:
                 self._tries_left[turn.key] = left - 1
-            elif past and len(past) >= len(state.demand):
-                return replace(state, demand=Demand.restored(past))
+            elif (restored := Demand.restored(past)).known >= max(state.demand.known, 1):
+                return replace(state, demand=restored)
         return state

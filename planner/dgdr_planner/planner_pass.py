@@ -105,15 +105,14 @@ class PlannerPass:
         turn = Turn(key, read, seen, self._clock())
         state = await self._memory.state(turn)
         decision = await self._decided(turn, profile, state)
-        done = Done()
         if writes(turn, decision):
             again = await self._looked_again(turn)
-            if again is None:
-                done = Done(outdated=True)
-            elif again is not turn:
+            if again is None:  # nothing that was found here is about the planner as it is now
+                self._telemetry.count(key, "failed", time.monotonic() - started)
+                return RETRY_S
+            if again is not turn:
                 turn, decision = again, await self._decided(again, profile, state)
-        if not done.outdated:
-            done = await self._act(turn, decision)
+        done = await self._act(turn, decision)
         await self._report(turn, decision, done)
         self._telemetry.count(key, outcome(decision, done), time.monotonic() - started)
         return RETRY_S if done.outdated else self._delay_s(read.planner, read.policy)

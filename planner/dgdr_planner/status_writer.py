@@ -36,7 +36,7 @@ class StatusWriter:
                 await self._patch(key, manifest, status)
             except Conflict:
                 found = await self._cluster.get(SLA_PLANNER, *key)
-                if found is not None:
+                if found is not None and found["metadata"]["uid"] == manifest["metadata"]["uid"]:
                     await self._patch(key, found, status)
         except NotFound:
             log.info("SLAPlanner %s/%s is gone", *key)

@@ -26,6 +26,11 @@ class Read:
         planner = SLAPlanner.parse(manifest)
         return cls(manifest, planner, Policy.of(planner.spec))
 
+    @property
+    def about(self) -> tuple[str, str]:
+        """The planner's uid and its target: of another one nothing may be remembered."""
+        return self.planner.metadata.uid, self.planner.spec.target_ref.name
+
     def is_of(self, manifest: Manifest) -> bool:
         """Whether a manifest is the same version of the same object."""
         mine, other = self.manifest["metadata"], manifest["metadata"]
@@ -53,8 +58,8 @@ class Turn:
 
     @property
     def about(self) -> tuple[str, str]:
-        """The planner's uid and its target: of another one nothing may be remembered."""
-        return self.planner.metadata.uid, self.planner.spec.target_ref.name
+        """See ``Read.about``."""
+        return self.read.about
 
 
 def written(decision: Decision, done: Done) -> State:

@@ -61,7 +61,7 @@ def test_load_scales_up_and_everybody_can_see_why(stage: Stage) -> None:
 
     stage.until("kubectl describe says why", told)
     assert "Scaled prefill from 1 to" in shown
-    assert "busy replicas for mean TTFT <= 300 ms" in shown
+    assert "of them busy, for mean TTFT <= 300 ms" in shown
 
 
 def test_without_prometheus_nothing_changes_and_it_is_said(stage: Stage) -> None:

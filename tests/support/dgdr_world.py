@@ -246,6 +246,11 @@ class World:
         return found["status"], found["reason"], found["message"]
 
     @property
+    def conditions(self) -> set[str]:
+        """Types of the conditions that are told."""
+        return {condition["type"] for condition in self.status["conditions"]}
+
+    @property
     def job(self) -> Manifest | None:
         return self.cluster.peek(JOB, NS, f"profile-{NAME}")
 

@@ -126,7 +126,7 @@ class GPUBudgetStatus(LenientModel):
             }
         ),
     ] = Field(default=(), description="What each planner holds.")
-    conditions: Conditions = Field(default=(), description="Ready and Feasible.")
+    conditions: Conditions = Field(default=(), description="Feasible.")
 
     def holding(self, planner: str) -> Holding | None:
         """Return what a planner holds; None when it never said."""

@@ -130,7 +130,8 @@ class ForecastPolicy(ApiModel):
 
     model: ForecastModel | None = Field(
         default=None,
-        description="Auto takes whichever model has clearly erred less than LastValue lately. "
+        description="Auto expects what the model says that has clearly erred less than LastValue "
+        "lately, and plans by a model once it would have done better than what was seen. "
         "HoltWinters learns seasons. Default: Auto.",
     )
     quantile: float | None = Field(

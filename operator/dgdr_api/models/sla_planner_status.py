@@ -8,6 +8,8 @@ from pydantic import Field
 from dgdr_api.models.base import Conditions, Int32, Int64, LenientModel, Timestamp
 
 MAX_DECISIONS = 20
+# Whose quantile is planned for until a forecaster has proved itself.
+SEEN = "Seen"
 
 
 class Knowledge(StrEnum):
@@ -59,7 +61,14 @@ class Forecast(LenientModel):
         default=None, description="Requests per second at the quantile that is planned for."
     )
     quantile: float | None = Field(default=None, description="That quantile.")
-    model: str | None = Field(default=None, max_length=63, description="What looked ahead.")
+    model: str | None = Field(
+        default=None, max_length=63, description="Who expects requestsPerSecond."
+    )
+    planned_by: str | None = Field(
+        default=None,
+        max_length=63,
+        description="Whose quantile is planned for: a model's, or Seen, that of what was seen.",
+    )
     horizon_seconds: Int32 | None = Field(
         default=None, description="How far ahead: the time to start a replica."
     )

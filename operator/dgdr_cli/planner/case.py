@@ -118,7 +118,7 @@ def case_without_planner(profile: EngineProfile, roles: tuple[Role, ...], given:
         ),
         limits=dict.fromkeys(roles, NO_LIMITS),
         interval_s=60.0,
-        stabilization_s=300.0,
+        stabilization_s=0.0,
     )
     case = Case(profile=profile, policy=policy, load=load, load_from=told_from)
     return changed(case, given)

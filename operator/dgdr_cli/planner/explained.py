@@ -11,6 +11,7 @@ from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerSpec
 from dgdr_api.models.sla_planner_policy import Bounds, Percentile
 from dgdr_api.models.sla_planner_status import (
+    SEEN,
     Capacity,
     DecisionRecord,
     Knowledge,
@@ -159,12 +160,14 @@ def _planned_for(planner: SLAPlanner) -> str:
     ]
     how = []
     if planned is not None and told.quantile is not None:
-        how.append(f"quantile {told.quantile:g}; expected are {_number(expected, 2)} requests/s")
-    if told.model:
-        how.append(f"by {told.model}")
+        seen = told.planned_by in (None, SEEN)
+        of = "what was seen" if seen else f"the forecast of {told.planned_by}"
+        how.append(f"quantile {told.quantile:g} of {of}")
+    by = f" by {told.model}" if told.model else ""
+    how.append(f"expected are {_number(expected, 2)} requests/s{by}")
     if told.horizon_seconds is not None:
         how.append(f"{told.horizon_seconds} s ahead")
-    return ", ".join(parts) + (f" ({', '.join(how)})" if how else "")
+    return f"{', '.join(parts)} ({', '.join(how)})"
 
 
 def _startup(planner: SLAPlanner) -> str:
@@ -201,7 +204,7 @@ def _budget(planner: SLAPlanner, budget: GPUBudget | None) -> Division | str | N
     if name is None:
         return None
     if budget is None:
-        return f"{UNKNOWN}: there is no GPUBudget {name}"
+        return f"{UNKNOWN}: there is no GPUBudget {name}, or you may not read it"
     seen = seen_by(budget, planner.metadata.name)
     return f"{UNKNOWN}: {seen.message}" if isinstance(seen, Trouble) else divided(seen)
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from dgdr_cli.planner.rehearsals import Rehearsal
     from dgdr_planner.replay.rehearsal import Rehearsed
 
-# Until one was measured, the planner assumes the same.
-DEFAULT_START_UP_S = [60.0]
+# What the planner assumes until it has seen a start.
+DEFAULT_START_UP_S = [120.0]
 OTHERS = ("static", "hpa", "classic", "oracle")
 
 Spec = Annotated[Path, typer.Option(help="An SLAPlanner manifest.")]

@@ -38,10 +38,10 @@ def status_after(seen: Observation, step: Step, now: datetime) -> DGDRStatus:
 def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
     match step:
         case steps.RejectSpec(message):
-            draft = draft.saying(Aspect.VALIDATION, False, "ValidationFailed", message)
+            draft = _unblocked(draft).saying(Aspect.VALIDATION, False, "ValidationFailed", message)
             return draft.with_(phase=Phase.FAILED)
         case steps.AwaitReferences(message):
-            draft = draft.saying(Aspect.VALIDATION, False, "ValidationFailed", message)
+            draft = _unblocked(draft).saying(Aspect.VALIDATION, False, "ValidationFailed", message)
             return draft.with_(phase=Phase.PENDING)
         case steps.AwaitHardware(message):
             draft = _valid(draft, seen).with_(phase=Phase.PENDING)
@@ -99,7 +99,14 @@ def _job_blocked(draft: Draft, message: str) -> Draft:
         # How long to wait follows from how long this has lasted, not what was before.
         draft = draft.without(Aspect.PROFILING)
     text = f"{message}; it is tried again"
-    return draft.saying(Aspect.PROFILING, False, steps.JOB_BLOCKED, text)
+    return profiling.over(draft).saying(Aspect.PROFILING, False, steps.JOB_BLOCKED, text)
+
+
+def _unblocked(draft: Draft) -> Draft:
+    """Return the status without a Job that waits for a quota: nothing is tried again now."""
+    known = find(draft.status.conditions, Aspect.PROFILING)
+    blocked = known is not None and known.reason == steps.JOB_BLOCKED
+    return draft.without(Aspect.PROFILING) if blocked else draft
 
 
 def _failed(draft: Draft, step: steps.Fail) -> Draft:

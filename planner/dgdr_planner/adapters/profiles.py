@@ -20,6 +20,7 @@ from dgdr_planner.core.observation import Trouble
 SHARED_FOR_S = 60.0
 # What was wrong is put right by somebody who waits for it; all planners share a tick's look.
 TROUBLE_SHARED_FOR_S = 1.0
+UNUSED_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,13 @@ class ConfigMapProfiles:
             self._looking[key] = task
         # Shielded: a planner that gives up must not take the answer away from the others.
         known = self._looked[key] = await asyncio.shield(self._looking[key])
+        self._drop_unused(known.at_s - UNUSED_S)
         return known.found
+
+    def _drop_unused(self, until_s: float) -> None:
+        """Names of curves are as many as requests ever were."""
+        for key in [key for key, looked in self._looked.items() if looked.until_s < until_s]:
+            del self._looked[key]
 
     async def _look(self, namespace: str, config_map: str, known: _Looked | None) -> _Looked:
         found = await self._cluster.get(CONFIG_MAP, namespace, config_map)

@@ -47,7 +47,7 @@ class ClusterTargets:
     ) -> TargetSeen | Trouble:
         """Return the replicas of these roles; ``certain`` as they are now, not as watched."""
         read = self._cluster.get if certain else self._cluster.look
-        dgd = await read(DGD, namespace, name)
+        dgd = await read(DGD, namespace, name) or await self._cluster.get(DGD, namespace, name)
         if dgd is None:
             self._known.pop((namespace, name), None)
             text = f"there is no DynamoGraphDeployment {name} in namespace {namespace}"

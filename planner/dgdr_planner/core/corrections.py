@@ -7,7 +7,7 @@ from a burst makes a window slow that its own load does not explain.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
@@ -18,13 +18,17 @@ from dgdr_planner.core.policy import Policy
 from dgdr_planner.core.sized import expected_ms, observed
 from dgdr_planner.core.state import State
 
+# Of a window: ticks are not exact, but a look at nearly the same samples is no other window.
+ANOTHER = 0.9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrections:
-    """How much slower than its curves each role is, and which roles carried their last window."""
+    """How much slower than its curves each role is, and who carried the window that ended then."""
 
     ratios: Mapping[Role, float]
     carried: frozenset[Role]
+    at: datetime | None
 
 
 def corrections(
@@ -35,19 +39,22 @@ def corrections(
     policy: Policy,
     now: datetime,
 ) -> Corrections:
-    """Return what is known after this window."""
+    """Return what is known after this window; the same as before while it is still the last one."""
+    known = {role: state.ratios.get(role, LEAST_RATIO) for role in policy.roles}
+    window = timedelta(seconds=ANOTHER * load.window_s)
+    if state.taught_at is not None and timedelta(0) <= now - state.taught_at < window:
+        return Corrections(ratios=known, carried=state.carried, at=state.taught_at)
     expected = {
         role: ms
         for role in policy.roles
         if (ms := _expected_ms(role, state, load, profile, forecast, policy, now)) is not None
     }
-    known = {role: state.ratios.get(role, LEAST_RATIO) for role in policy.roles}
     requests = load.requests or (number(load.rate_per_s) or 0.0) * load.window_s
     taught = {
         role: learned(known[role], _observed_ms(role, load), expected[role], requests)
         for role in expected.keys() & state.carried
     }
-    return Corrections(ratios=known | taught, carried=frozenset(expected))
+    return Corrections(ratios=known | taught, carried=frozenset(expected), at=now)
 
 
 def _expected_ms(

@@ -118,9 +118,16 @@ def decide(
     state = noted(state, seen, policy, now)
     ready = _ready(seen, profile, policy, state, forecaster)
     if isinstance(ready, Trouble):
+        state = replace(state, carried=frozenset())
         return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
     found = corrections(state, seen.load, ready.profile, ready.forecast, policy, now)
-    state = replace(state, forecast=ready.forecast, ratios=found.ratios, carried=found.carried)
+    state = replace(
+        state,
+        forecast=ready.forecast,
+        ratios=found.ratios,
+        carried=found.carried,
+        taught_at=found.at,
+    )
     drafts = tuple(
         _draft(ready.target.role(role), seen, ready, policy, state, now) for role in policy.roles
     )
@@ -262,7 +269,7 @@ def _advice(
 
 def _unhurried(advice: Advice, current: int, seen: Observation, state: State) -> Advice:
     """Return no less than what is there, until enough windows were seen or the target is idle."""
-    known = len(state.demand) >= _FEWEST_WINDOWS or isinstance(seen.load.rate_per_s, Idle)
+    known = state.demand.known >= _FEWEST_WINDOWS or isinstance(seen.load.rate_per_s, Idle)
     return advice if known or advice.replicas >= current else Advice(current)
 
 

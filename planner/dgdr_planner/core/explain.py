@@ -21,10 +21,10 @@ def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
     if forecast.planned == 0 or role.answer is None:
         return f"no requests{tail}"
     answer = role.answer
+    need = answer.replicas_exact if role.need is None else role.need
     return (
-        f"{load(role.seen.role, forecast)} need {answer.busy:.1f} busy replicas"
-        f" for {_target(role.seen.role, policy.targets)}"
-        f" ({_expected(answer)}){tail}"
+        f"{load(role.seen.role, forecast)} need {need:.2f} replicas, {answer.busy:.2f} of them"
+        f" busy, for {_target(role.seen.role, policy.targets)} ({_expected(answer)}){tail}"
     )
 
 

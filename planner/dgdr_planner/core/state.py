@@ -29,8 +29,8 @@ class State:
 
     ``known`` are the replicas that each role had, or was asked to have, at the end of the last
     pass; ``ratios`` how much slower its engines are than their curves; ``carried`` the roles that
-    by their curves carried the last window; ``hovering`` the needs around the number that is
-    there. ``costs`` is counted in Shadow only.
+    by their curves carried the last window, which ended at ``taught_at``; ``hovering`` the needs
+    around the number that is there. ``costs`` is counted in Shadow only.
     """
 
     histories: Mapping[Role, History] = field(default_factory=dict)
@@ -41,6 +41,7 @@ class State:
     edits: Mapping[Role, Edit] = field(default_factory=dict)
     ratios: Mapping[Role, float] = field(default_factory=dict)
     carried: frozenset[Role] = frozenset()
+    taught_at: datetime | None = None
     hovering: Mapping[Role, tuple[float, ...]] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
     costs: Costs | None = None

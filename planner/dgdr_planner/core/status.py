@@ -8,7 +8,7 @@ from datetime import datetime
 from dgdr_api.conditions import condition, with_condition
 from dgdr_api.graph import Role
 from dgdr_api.models import sla_planner_status as api
-from dgdr_api.models.sla_planner_status import MAX_DECISIONS, SLAPlannerStatus
+from dgdr_api.models.sla_planner_status import MAX_DECISIONS, SEEN, SLAPlannerStatus
 from dgdr_planner.core import explain
 from dgdr_planner.core.attainment import attained
 from dgdr_planner.core.decide import Decision, Plan, RolePlan
@@ -240,6 +240,7 @@ def _forecast(forecast: Forecast, policy: Policy) -> api.Forecast:
         osl=None if forecast.osl is None else round(forecast.osl),
         planned_requests_per_second=round(forecast.planned, 2),
         model=forecast.model,
+        planned_by=forecast.planned_by or SEEN,
         quantile=policy.quantile,
         horizon_seconds=round(forecast.horizon_s),
     )

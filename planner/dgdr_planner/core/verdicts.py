@@ -33,7 +33,6 @@ class Reason(StrEnum):
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     PROFILE_INVALID = "ProfileInvalid"
     FRESH = "FreshSamples"
-    IDLE = "Idle"
     PROFILE_USED = "ProfileUsed"
     REACHABLE = "Reachable"
     UNREACHABLE = "Unreachable"

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from dgdr_kube.errors import Expired, Unreachable
-from dgdr_kube.following import follow
+from dgdr_kube.following import BACKOFF, SHORTEST_S, follow
 from dgdr_kube.kinds import DGD
 from dgdr_kube.ports import Listing, Manifest
 from dgdr_kube.store import UNSURE, Store
@@ -56,7 +56,8 @@ async def test_a_list_and_what_changed_since() -> None:
 async def test_a_watch_that_ends_goes_on_where_it_was_without_a_list() -> None:
     source = ScriptedWatching([listing(5)], [[added("one", 6), bookmark(9)], [added("two", 12)]])
     store = Store()
-    assert await followed(source, store) == []
+    # Each ended at once: whoever answers so is in trouble already.
+    assert await followed(source, store) == [SHORTEST_S, SHORTEST_S]
     assert source.asked == ["list", "5", "9", "12"]
     assert store.look(ONE) is not None
     assert store.look(TWO) is not None
@@ -73,6 +74,21 @@ async def test_what_a_watch_has_missed_is_found_by_the_next_list() -> None:
     assert store.look(TWO) is None
     assert store.look(key("three")) == after[1]
     assert told[2:] == [(before[1], None), (before[0], after[0]), (None, after[1])]
+
+
+async def test_versions_that_expire_again_and_again_are_waited_for() -> None:
+    gone = [Expired("too old")]
+    source = ScriptedWatching([listing(5), listing(6), listing(7)], [gone, gone])
+    assert await followed(source, Store()) == [BACKOFF.delay_s(2, 0.5)]
+
+
+async def test_what_was_read_counts_at_once_where_the_watch_has_told_of_it() -> None:
+    store = Store()
+    await followed(ScriptedWatching([listing(5, thing("one", 3))], []), store)
+    store.read(ONE, thing("one", 9, size=2))
+    store.read(TWO, thing("two", 9))
+    assert store.look(ONE) == thing("one", 9, size=2)
+    assert store.look(TWO) is None
 
 
 async def test_nothing_is_trusted_while_nobody_tells() -> None:

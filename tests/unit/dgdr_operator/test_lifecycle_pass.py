@@ -440,9 +440,20 @@ async def test_a_job_made_again_waits_for_the_quota_too_and_keeps_its_phase() ->
     assert await world.one_pass() == 10.0
     assert world.phase == "Profiling"
     assert world.condition("Profiling")[1] == "JobBlocked"
+    assert "ProfilerRunning" not in world.conditions
     world.cluster.refuse("create", JOB, None)
     await world.settle()
     assert world.job is not None
+
+
+async def test_a_request_that_became_invalid_while_its_job_was_refused_is_not_tried_again() -> None:
+    world = World()
+    world.cluster.refuse("create", JOB, Rejected(403, QUOTA))
+    await world.settle()
+    await world.edit(sla={"ttft": -1.0})
+    await world.settle()
+    assert world.phase == "Failed"
+    assert "Profiling" not in world.conditions
 
 
 async def test_an_invalid_job_fails_with_the_servers_words() -> None:

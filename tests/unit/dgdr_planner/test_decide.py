@@ -129,13 +129,13 @@ def said(decision: Decision, how: Policy = POLICY) -> list[str]:
 def test_a_decision_says_why() -> None:
     prefill, decode = said(decided(load(9.4)))
     assert re.fullmatch(
-        r"Scaled prefill from 1 to 3: 9\.4 requests/s of ISL 2048 need 1\.9 busy replicas for"
-        r" mean TTFT <= 300 ms \(3 would have 2\d\d ms, bound by ttft\)",
+        r"Scaled prefill from 1 to 3: 9\.4 requests/s of ISL 2048 need 2\.55 replicas, 1\.86 of"
+        r" them busy, for mean TTFT <= 300 ms \(3 would have 2\d\d ms, bound by ttft\)",
         prefill,
     )
     assert re.fullmatch(
-        r"Scaled decode from 1 to 2: 9\.4 requests/s of ISL 2048, OSL 128 need 1\.6 busy replicas"
-        r" for mean ITL <= 25 ms \(2 would have 2\d ms, bound by itl\)",
+        r"Scaled decode from 1 to 2: 9\.4 requests/s of ISL 2048, OSL 128 need 1\.\d\d replicas,"
+        r" 1\.\d\d of them busy, for mean ITL <= 25 ms \(2 would have 2\d ms, bound by itl\)",
         decode,
     )
 

@@ -7,7 +7,7 @@ from dgdr_api.graph import Role
 from dgdr_perf.sizing import Targets
 from dgdr_planner.core.decide import Decision, Plan, State, decide
 from dgdr_planner.core.feedback import learned
-from dgdr_planner.core.observation import Observation, Value
+from dgdr_planner.core.observation import LoadSeen, Observation, Unknown, Value
 from dgdr_planner.core.sized import corrected
 from support.planning import EXACTLY, PROFILE, at, load, policy, target
 
@@ -68,3 +68,39 @@ def test_engines_that_are_slower_than_their_curves_get_help() -> None:
 def test_replicas_that_are_still_starting_teach_nothing() -> None:
     decision = steady(40.0, 10, ready=1)
     assert decision.state.ratios == {Role.PREFILL: 1.0, Role.DECODE: 1.0}
+
+
+def decided_at(seconds: float, state: State, load_: LoadSeen) -> State:
+    what = Observation(target=target(3, 2), load=load_)
+    how = policy(interval_s=60, max_step_up=None)
+    return decide(what, PROFILE, how, state, at(seconds), forecaster=EXACTLY).state
+
+
+def test_a_second_look_at_the_same_window_teaches_nothing() -> None:
+    slow = replace(load(9.4), window_s=60, itl_ms=Value(40.0), ttft_ms=Value(200))
+    state = State()
+    for tick in range(4):
+        state = decided_at(60 * tick, state, slow)
+    assert decided_at(182, state, slow).ratios == state.ratios
+    assert decided_at(240, state, slow).ratios[Role.DECODE] > state.ratios[Role.DECODE] > 1.0
+
+
+def test_the_window_after_an_unknown_one_teaches_nothing() -> None:
+    slow = replace(load(9.4), window_s=60, itl_ms=Value(40.0), ttft_ms=Value(200))
+    state = State()
+    for tick in range(4):
+        state = decided_at(60 * tick, state, slow)
+    gone = replace(slow, rate_per_s=Unknown("NoSeries", "nothing"))
+    after = decided_at(300, decided_at(240, state, gone), slow)
+    assert after.ratios == state.ratios
+
+
+def test_what_a_burst_left_over_teaches_nothing() -> None:
+    quick = replace(load(9.4), window_s=60, itl_ms=Value(20.0), ttft_ms=Value(150))
+    state = State()
+    for tick in range(3):
+        state = decided_at(60 * tick, state, quick)
+    burst = replace(load(200.0), window_s=60, itl_ms=Value(40.0), ttft_ms=Value(5000))
+    after = replace(load(9.4), window_s=60, itl_ms=Value(40.0), ttft_ms=Value(5000))
+    state = decided_at(240, decided_at(180, state, burst), after)
+    assert state.ratios == {Role.PREFILL: 1.0, Role.DECODE: 1.0}

@@ -131,7 +131,7 @@ async def test_load_scales_up_and_says_why() -> None:
     assert latest["reason"] == "ScaledUp"
     assert (latest["prefill"], latest["decode"]) == ({"from": 1, "to": 3}, {"from": 1, "to": 2})
     assert re.match(
-        r"Scaled prefill from 1 to 3: 9\.\d requests/s of ISL 2048 need 2\.0 busy replicas",
+        r"Scaled prefill from 1 to 3: 9\.\d requests/s of ISL 2048 need 2\.\d\d replicas,",
         latest["message"],
     )
     assert world.events() == [("Normal", "ScaledUp")]

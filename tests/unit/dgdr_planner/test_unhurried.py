@@ -31,6 +31,17 @@ def test_who_has_seen_ten_windows_gives_back_what_they_did_not_need() -> None:
     assert after(10, LITTLE) == 1
 
 
+def test_windows_that_nobody_saw_do_not_count() -> None:
+    unseen = [
+        Sample(at_s=at(-60.0 * back).timestamp(), window_s=60.0, rate_per_s=None)
+        for back in range(20, 0, -1)
+    ]
+    what = Observation(target=target(8, 8), load=LITTLE)
+    outcome = decide(what, PROFILE, HOW, State(demand=Demand.restored(unseen)), at(0)).outcome
+    assert isinstance(outcome, Plan)
+    assert [role.replicas for role in outcome.roles] == [8, 8]
+
+
 def test_a_new_planner_of_an_idle_target_need_not_wait() -> None:
     idle = replace(load(0), rate_per_s=Idle(), isl=Idle(), osl=Idle(), window_s=60.0)
     assert after(1, idle) == 1

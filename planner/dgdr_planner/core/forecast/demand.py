@@ -93,6 +93,11 @@ class Demand:
     def __len__(self) -> int:
         return len(self.recent)
 
+    @property
+    def known(self) -> int:
+        """Windows whose load is known: nobody has seen what is a gap."""
+        return int(np.isfinite(self.recent[:, RATE]).sum())
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Demand) and all(
             np.array_equal(mine, theirs, equal_nan=True)

@@ -95,9 +95,9 @@ class Forecaster:
     ) -> Forecast | Unknown:
         """Return the load of the step that begins in ``horizon_s`` seconds.
 
-        ``horizon_s`` is start-up plus decision time, without the interval: the step that is
-        forecast reaches from there to one interval later. What was not seen in the newest window is
-        Unknown: history says what is usual, not what is now.
+        ``horizon_s`` is the start-up time, without the interval: the step that is forecast reaches
+        from there to one interval later. What was not seen in the newest window is Unknown: history
+        says what is usual, not what is now.
         """
         _check(horizon_s, quantile)
         wanted = _model(model)
@@ -120,6 +120,7 @@ class Forecaster:
             planned_rate_per_s=plan.grow,
             hold_rate_per_s=plan.hold,
             model=chosen.model,
+            planned_by=plan.model,
             horizon_s=horizon_s,
         )
 
@@ -144,7 +145,7 @@ class Forecaster:
 
 def _check(horizon_s: float, quantile: float) -> None:
     if not (math.isfinite(horizon_s) and horizon_s >= 0):
-        raise ValueError(f"horizon_s is {horizon_s}: give start-up plus decision seconds, >= 0")
+        raise ValueError(f"horizon_s is {horizon_s}: give the seconds that a start takes, >= 0")
     if not 0.5 <= quantile < 1.0:
         raise ValueError(f"quantile is {quantile}: give a share in [0.5, 1), as 0.9")
 

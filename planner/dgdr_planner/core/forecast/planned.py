@@ -68,11 +68,11 @@ def planned(
 def followed(rate_per_s: Floats, who: Candidate, quantile: float, step_s: float) -> Planned:
     """Return what to plan for when this forecaster is believed, whatever it lost."""
     path = who.paths
-    grow = _bounded(rate_per_s, path, quantile, path.shape[1], step_s)
-    highest = int(np.argmax(path[-1])) + 1
-    hold = (
-        grow if highest == path.shape[1] else _bounded(rate_per_s, path, quantile, highest, step_s)
-    )
+    leads = path.shape[1]
+    grow = _bounded(rate_per_s, path, quantile, leads, step_s)
+    # The last of the highest: what is said of a later step is known less well.
+    highest = leads - int(np.argmax(path[-1][::-1]))
+    hold = grow if highest == leads else _bounded(rate_per_s, path, quantile, highest, step_s)
     return Planned(grow=grow, hold=max(grow, hold), model=who.model)
 
 
@@ -81,7 +81,7 @@ def as_seen(rate_per_s: Floats, risen: float, quantile: float, step_s: float) ->
 
     Of a rate that was counted once its own quantile is planned for.
     """
-    newest, before = float(rate_per_s[-1]), rate_per_s[:-1]
+    newest, before = float(rate_per_s[-1]), rate_per_s[-LOOKED_AT:-1]
     count_error = math.sqrt(newest / step_s)
     usual = _usual(rate_per_s, quantile)
     if np.isfinite(before).any():

@@ -13,8 +13,9 @@ class Forecast:
     start to serve; ``planned_rate_per_s`` is the quantile of it that is planned for, and
     ``hold_rate_per_s`` the same quantile of the highest window from now until then, never less:
     replicas that are there already must not fall below it. None: nothing but a last value is
-    known, see ``planned`` and ``held``. ``model`` names the forecaster that spoke. A plan may be
-    below ``rate_per_s`` where that repeats a burst, and bursts have not lasted.
+    known, see ``planned`` and ``held``. ``model`` names who expects ``rate_per_s``, ``planned_by``
+    whose quantile is planned for; None is that of what was seen. A plan may be below
+    ``rate_per_s`` where that repeats a burst, and bursts have not lasted.
     """
 
     rate_per_s: float
@@ -23,6 +24,7 @@ class Forecast:
     planned_rate_per_s: float | None = None
     hold_rate_per_s: float | None = None
     model: str = "LastValue"
+    planned_by: str | None = None
     horizon_s: float = 0.0
 
     @property

@@ -104,3 +104,8 @@ def test_a_handful_of_odd_requests_changes_no_length() -> None:
     told = Forecaster().forecast(demand, 60.0, 0.9)
     assert isinstance(told, Forecast)
     assert told.isl == 2000.0
+
+
+def test_a_load_that_comes_back_after_a_long_gap_is_planned_for() -> None:
+    rates = np.r_[np.full(30, 10.0), np.full(200, np.nan), 12.0]
+    assert as_seen(rates, 12.0, 0.9, STEP_S) >= 12.0
