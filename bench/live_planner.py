@@ -29,7 +29,7 @@ from hack.demo.scaling import Replicas, desired, ready
 from hack.mocker_profiles import itl_ms, ttft_ms
 
 RATES_PER_S = (1.0, 3.0, 6.0, 6.0, 3.0, 1.0)
-PHASE_S = 75.0
+PHASE_S = 60.0
 ISL, OSL = 2048, 64
 # All simulated times are eight times as long, as examples/demo/policy.yaml says.
 SLOWED = 8.0
