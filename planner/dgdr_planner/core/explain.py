@@ -24,7 +24,8 @@ def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
     need = answer.replicas_exact if role.need is None else role.need
     return (
         f"{load(role.seen.role, forecast)} need {need:.2f} replicas, {answer.busy:.2f} of them"
-        f" busy, for {_target(role.seen.role, policy.targets)} ({_expected(answer)}){tail}"
+        f" busy, for {_target(role.seen.role, policy.targets)} ({_expected(answer)})"
+        f"{_slower(role)}{tail}"
     )
 
 
@@ -125,6 +126,11 @@ def _target(role: Role, targets: Targets) -> str:
 def _expected(answer: Answer) -> str:
     bound = "" if answer.binding is Binding.FLOOR else f", bound by {answer.binding}"
     return f"{answer.replicas} would have {answer.latency_ms:.0f} ms{bound}"
+
+
+def _slower(role: RolePlan) -> str:
+    # What rounds to 1.00 is not worth a word.
+    return f"; engines are {role.ratio:.2f} x slower than profiled" if role.ratio >= 1.005 else ""
 
 
 def _limited(role: RolePlan, policy: Policy) -> str:

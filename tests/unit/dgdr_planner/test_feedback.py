@@ -1,10 +1,12 @@
 import math
+import re
 from dataclasses import replace
 
 import pytest
 
 from dgdr_api.graph import Role
 from dgdr_perf.sizing import Targets
+from dgdr_planner.core import explain
 from dgdr_planner.core.decide import Decision, Plan, State, decide
 from dgdr_planner.core.feedback import learned
 from dgdr_planner.core.observation import LoadSeen, Observation, Unknown, Value
@@ -63,6 +65,14 @@ def decode_of(decision: Decision) -> int:
 def test_engines_that_are_slower_than_their_curves_get_help() -> None:
     assert decode_of(steady(22.0, 10)) == 2
     assert decode_of(steady(40.0, 10)) > 2
+
+
+def test_a_decision_says_that_engines_are_slower_than_profiled() -> None:
+    outcome = steady(40.0, 10).outcome
+    assert isinstance(outcome, Plan)
+    prefill, decode = (explain.why(role, outcome.forecast, policy()) for role in outcome.roles)
+    assert "slower" not in prefill
+    assert re.search(r"; engines are 1\.[4-9]\d x slower than profiled", decode)
 
 
 def test_replicas_that_are_still_starting_teach_nothing() -> None:
