@@ -4,7 +4,7 @@
 cluster, and makes it and the demo's deployment where they are missing. One AIPerf drives the same
 phases of load on the planner first, then on its fewest and on its most replicas, held still.
 A run counts only if the machine was at least 20 % idle in it, and if mocked engines were as fast
-as the data that they replay, within 15 %: otherwise the machine was measured.
+as the data that they stand for, within 15 %: otherwise something else was measured.
 """
 
 import argparse
