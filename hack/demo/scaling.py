@@ -46,8 +46,16 @@ def ready(kube: Kube, dgd: str, namespace: str) -> Replicas:
 
 
 def shrink_soon(kube: Kube, name: str, namespace: str) -> None:
-    """Let the planner scale down after 45 s instead of five minutes, so that one can watch it."""
-    patch = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 45, "maxStep": 4}}}}
+    """Let the planner forget a load after 45 s, so that one can watch it scale down under load.
+
+    By default it plans for nine tenths of what it has seen, and so holds what a peak needed.
+    """
+    patch = {
+        "spec": {
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 45}},
+            "forecast": {"model": "LastValue", "quantile": 0.5},
+        }
+    }
     kube.run(
         "patch", "slap", name, "--namespace", namespace, "--type=merge",
         "--patch", json.dumps(patch),

@@ -1,7 +1,8 @@
 """A full cluster with our images, Prometheus and the chart, made once for all of these tests."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -9,6 +10,17 @@ from hack.demo.kube import Kube
 from hack.demo.platform import bring_up, take_down
 
 CLUSTER = "e2e"
+
+
+@pytest.fixture
+def figures(capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
+    """Print figures as one line of JSON, also when the test passes."""
+
+    def show(**named: object) -> None:
+        with capsys.disabled():
+            print("\n" + json.dumps(named))
+
+    return show
 
 
 @pytest.fixture(scope="session")

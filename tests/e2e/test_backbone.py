@@ -4,6 +4,9 @@ What may go wrong goes wrong on the way: operator and Job are killed while they 
 """
 
 import json
+import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -15,7 +18,7 @@ from hack.demo import request, scaling
 from hack.demo.kube import Kube, wait_for
 from hack.demo.platform import SYSTEM_NAMESPACE
 from support.e2e import DGD, DGDR, NAMESPACE, example, prepare
-from support.profiled import arrays, output_of, points_of, report_of, truth_of
+from support.profiled import arrays, output_of, points_of, report_of, seconds_of, truth_of
 
 pytestmark = pytest.mark.e2e
 
@@ -105,10 +108,12 @@ def test_the_curves_load_with_numpy(kube: Kube) -> None:
 
 
 @pytest.mark.usefixtures("profiled")
-def test_measurements_agree_with_the_data_of_the_engines(kube: Kube) -> None:
-    truth = truth_of(points_of(kube, DGDR, NAMESPACE))
-    medians = truth.medians()
-    print(json.dumps({"truth": medians}))
+def test_measurements_agree_with_the_data_of_the_engines(
+    kube: Kube, figures: Callable[..., None]
+) -> None:
+    points = points_of(kube, DGDR, NAMESPACE)
+    medians = truth_of(points).medians()
+    figures(truth=medians, seconds=seconds_of(points), load_average=os.getloadavg())
     assert {name for name in medians if name.startswith("itl")} == {
         "itl p-tp1", "itl p-tp2", "itl p-tp4",
     }  # fmt: skip
@@ -128,27 +133,34 @@ def test_the_choice_is_the_fewest_gpus_that_meet_the_targets(kube: Kube) -> None
 
 
 @pytest.mark.usefixtures("profiled")
-def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(kube: Kube) -> None:
+def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(
+    kube: Kube, figures: Callable[..., None]
+) -> None:
     scaling.shrink_soon(kube, DGD, NAMESPACE)
     high = loads.Load(name="high", url=URL, rate_per_s=6, requests=360, isl=2048, osl=64)
     loads.start_load(kube, high, NAMESPACE)
+    began = time.monotonic()
     wait_for(
         "more replicas, Ready",
         scaling.scaled(kube, DGD, NAMESPACE, lambda replicas: replicas.total > 2),
         timeout_s=180,
     )
+    up_s = time.monotonic() - began
     result = loads.load_result(kube, high, NAMESPACE)
     assert result["completed"] == result["sent"] == high.requests
 
-    low = loads.Load(name="low", url=URL, rate_per_s=1, requests=60, isl=2048, osl=64)
+    low = loads.Load(name="low", url=URL, rate_per_s=1, requests=90, isl=2048, osl=64)
     loads.start_load(kube, low, NAMESPACE)
+    began = time.monotonic()
+    wait_for(
+        "the minimum, under what is left of the load",
+        scaling.scaled(kube, DGD, NAMESPACE, lambda replicas: replicas.total == 2),
+        timeout_s=180,
+    )
+    figures(up_and_ready_s=round(up_s), down_s=round(time.monotonic() - began))
+    assert loads.load_running(kube, low, NAMESPACE)
     result = loads.load_result(kube, low, NAMESPACE)
     assert result["completed"] == result["sent"] == low.requests
-    wait_for(
-        "the minimum, once the load has gone",
-        scaling.scaled(kube, DGD, NAMESPACE, lambda replicas: replicas.total == 2),
-        timeout_s=240,
-    )
     described = kube.run("describe", "slap", DGD, "--namespace", NAMESPACE)
     assert "Scaled" in described
 

@@ -4,7 +4,7 @@ Two minutes without metrics are long, so a request is made and deleted meanwhile
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -78,7 +78,7 @@ def leftovers(kube: Kube, name: str) -> list[str]:
 
 @pytest.mark.usefixtures("replicas_before")
 def test_a_request_deleted_while_profiled_leaves_nothing_for_longer_than_a_minute(
-    kube: Kube,
+    kube: Kube, figures: Callable[..., None]
 ) -> None:
     kube.apply(example("dgdr", DOOMED))
     wait_for(
@@ -89,7 +89,7 @@ def test_a_request_deleted_while_profiled_leaves_nothing_for_longer_than_a_minut
     began = time.monotonic()
     kube.run("delete", "dgdr", DOOMED, "--namespace", NAMESPACE, "--wait=false")
     wait_for("nothing", lambda: not leftovers(kube, DOOMED), timeout_s=60)
-    print(f"gone after {time.monotonic() - began:.0f} s")
+    figures(gone_after_s=round(time.monotonic() - began))
 
 
 def test_two_minutes_without_prometheus_change_nothing(

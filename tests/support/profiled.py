@@ -83,6 +83,17 @@ def truth_of(points: list[Point]) -> Truth:
     return Truth(ttft=ttft, itl=itl)
 
 
+def seconds_of(points: list[Point]) -> dict[str, dict[str, float]]:
+    """Return how many points each candidate has, and their mean wall time."""
+    by_candidate: dict[str, list[float]] = {}
+    for point in points:
+        by_candidate.setdefault(point.candidate, []).append(point.wall_s)
+    return {
+        candidate: {"points": len(walls), "mean_s": round(statistics.mean(walls), 1)}
+        for candidate, walls in by_candidate.items()
+    }
+
+
 def report_of(output: Manifest) -> Manifest:
     """Return the run's own report."""
     report: Manifest = json.loads(output["data"]["report.json"])
