@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from dgdr_api.points import Point
-from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_api.profile_data import DecodeData, PrefillData, Provenance
 
 # Upstream's planner interpolates prefill with cubics, which need four points.
 FEWEST_PREFILL = 4
@@ -34,6 +34,7 @@ def prefill_data(points: Iterable[Point]) -> PrefillData:
         thpt_per_gpu=tuple(
             1000 * p.isl / ttft / p.gpus for p, ttft in zip(ordered, ttft_ms, strict=True)
         ),
+        provenance=_provenance(ordered),
     )
 
 
@@ -56,7 +57,12 @@ def decode_data(points: Iterable[Point], max_kv_tokens: int) -> DecodeData:
         itl_ms=tuple(p.itl_ms or 0.0 for p in rows),
         thpt_per_gpu=tuple((p.output_tokens_per_s or 0.0) / p.gpus for p in rows),
         max_kv_tokens=max_kv_tokens,
+        provenance=_provenance(rows),
     )
+
+
+def _provenance(points: Iterable[Point]) -> Provenance:
+    return Provenance(sources=tuple(point.source for point in points))
 
 
 def context(point: Point) -> float:

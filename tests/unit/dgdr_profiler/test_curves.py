@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 
+from dgdr_api.points import Source
 from dgdr_api.profile_data import PrefillData
 from dgdr_perf.npz import write_decode, write_prefill
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
@@ -49,12 +50,21 @@ def test_too_few_points_are_no_curve() -> None:
         decode_data([], 65536)
 
 
-def test_the_archives_hold_upstreams_keys_dtypes_and_shapes() -> None:
+def test_a_curve_says_of_each_point_whether_it_was_measured() -> None:
+    data = prefill_data(PREFILL)
+    assert data.provenance.sources == (Source.MEASURED,) * len(data.isl)
+    guessed = [PREFILL[0].model_copy(update={"source": Source.ESTIMATED}), *PREFILL[1:]]
+    assert prefill_data(guessed).provenance.source is Source.ESTIMATED
+    assert decode_data(DECODE, 65536).provenance.source is Source.MEASURED
+
+
+def test_the_archives_hold_upstreams_keys_dtypes_and_shapes_and_where_points_come_from() -> None:
     prefill = np.load(io.BytesIO(write_prefill(prefill_data(PREFILL))))
     assert {k: (str(prefill[k].dtype), prefill[k].shape) for k in prefill.files} == {
         "prefill_isl": ("int64", (4,)),
         "prefill_ttft": ("float64", (4,)),
         "prefill_thpt_per_gpu": ("float64", (4,)),
+        "provenance_sources": ("<U8", (4,)),
     }
     decode = np.load(io.BytesIO(write_decode(decode_data(DECODE, 65536))))
     assert {k: (str(decode[k].dtype), decode[k].shape) for k in decode.files} == {
@@ -63,6 +73,7 @@ def test_the_archives_hold_upstreams_keys_dtypes_and_shapes() -> None:
         "z_itl": ("float64", (4,)),
         "z_thpt_per_gpu": ("float64", (4,)),
         "max_kv_tokens": ("int64", (1,)),
+        "provenance_sources": ("<U8", (4,)),
     }
 
 
