@@ -18,8 +18,8 @@ from dgdr_load.runner import run
 
 def spec_of(asked: dict[str, Any]) -> LoadSpec:
     rates, each_s = asked["rates_per_s"], asked["phase_s"]
-    # As many prompts as requests: a prompt that comes twice is in the prefix cache.
-    entries = round(sum(rates) * each_s)
+    # More prompts than requests: a prompt that comes twice is in the prefix cache.
+    entries = round(1.3 * sum(rates) * each_s)
     return LoadSpec(
         url=asked["url"],
         model="model",

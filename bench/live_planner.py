@@ -18,24 +18,32 @@ from typing import Any
 
 import numpy as np
 
+from bench.live_engines import (
+    DATA,
+    Request,
+    gpus_per_engine,
+    itl_error,
+    on_their_data,
+    ttft_error,
+)
 from bench.live_plot import plot_png
 from hack.demo import request
 from hack.demo.__main__ import DGD, DGDR, NAMESPACE, URL, request_deployment
 from hack.demo.kube import Kube, Manifest, wait_for
 from hack.demo.load import PROFILER_IMAGE, load_running
 from hack.demo.load import Load as LoadPod
-from hack.demo.platform import bring_up
-from hack.demo.scaling import Replicas, desired, ready
-from hack.mocker_profiles import itl_ms, ttft_ms
+from hack.demo.platform import bring_up, wait_for_prometheus
+from hack.demo.scaling import Replicas, decisions, desired, ready
 
-RATES_PER_S = (1.0, 3.0, 6.0, 6.0, 3.0, 1.0)
+RATES_PER_S = (1.0, 3.0, 5.0, 6.0, 3.0, 1.0)
 PHASE_S = 60.0
 ISL, OSL = 2048, 64
-# All simulated times are eight times as long, as examples/demo/policy.yaml says.
-SLOWED = 8.0
-SLA = {"ttftMs": 1000, "itlMs": 40, "percentile": "p95"}
+SLA: dict[str, Any] = {"ttftMs": 1000, "itlMs": 28, "percentile": "p95"}
+PLANNER = "planner"
+LEAST = Replicas(prefill=1, decode=1)
 LOOK_S = 3.0
 LEAST_IDLE, MOST_ERROR = 0.2, 0.15
+PODS = f"nvidia.com/dynamo-graph-deployment-name={DGD}"
 POD = LoadPod(name="live-load", url=URL, rate_per_s=1, requests=1, isl=ISL, osl=OSL)
 
 
@@ -55,7 +63,7 @@ class Run:
 
     controller: str
     looks: list[Look] = field(default_factory=list)
-    requests: list[tuple[str, float, float | None, float | None]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     decisions: list[Manifest] = field(default_factory=list)
 
 
@@ -73,12 +81,7 @@ def watch(kube: Kube, run: Run, ended: Callable[[], bool]) -> None:
         now = cpu_times()
         idle = (now[0] - before[0]) / max(now[1] - before[1], 1e-9)
         before = now
-        held = sum(
-            request.gpus_requested(pod)
-            for pod in kube.list(
-                "pods", NAMESPACE, f"nvidia.com/dynamo-graph-deployment-name={DGD}"
-            )
-        )
+        held = sum(request.gpus_requested(pod) for pod in kube.list("pods", NAMESPACE, PODS))
         run.looks.append(Look(time.time(), ready(kube, DGD, NAMESPACE), held, idle))
 
 
@@ -113,16 +116,9 @@ def driven(kube: Kube, controller: str) -> Run:
     run.requests = [tuple(json.loads(line)) for line in log.splitlines() if line.startswith("[")]
     if not run.requests:
         raise SystemExit(f"the load's pod printed no requests: {log[-2000:]}")
-    found = kube.get("slap", DGD, NAMESPACE) or {}
-    run.decisions = found.get("status", {}).get("decisions", [])
+    if controller == PLANNER:
+        run.decisions = decisions(kube, DGD, NAMESPACE)
     return run
-
-
-def tensor_parallel(kube: Kube) -> dict[str, int]:
-    """GPUs of an engine of each role."""
-    found = kube.get("dgd", DGD, NAMESPACE) or {}
-    told = found["status"]["components"]
-    return {role: int(told[role]["gpusPerReplica"]) for role in ("prefill", "decode")}
 
 
 def patch_planner(kube: Kube, spec: dict[str, Any]) -> None:
@@ -151,22 +147,17 @@ def hold(kube: Kube, replicas: Replicas) -> None:
 
 
 def engine_error(run: Run, gpus: dict[str, int]) -> dict[str, float]:
-    """How far engines were from their data: ITL by phase at its mean load, TTFT of lone prompts.
-
-    The batch follows from rate and step time by Little's law; a tenth of prompts meets no other.
-    """
+    """How far engines were from their data: ITL in each phase, TTFT in the first."""
     errors = {}
     for number, rate in enumerate(RATES_PER_S):
         mine = [one for one in run.requests if one[0] == f"p{number}" and one[3] is not None]
         begin, end = min(one[1] for one in mine), max(one[1] for one in mine)
         there = [look.ready.decode for look in run.looks if begin <= look.at_s <= end]
-        seen = float(np.mean([one[3] for one in mine if one[3] is not None]))
-        batch = rate * OSL * seen / 1000.0 / max(float(np.mean(there)), 1.0)
-        told = SLOWED * itl_ms(gpus["decode"], max(batch, 1.0), max(batch, 1.0) * (ISL + OSL / 2))
-        errors[f"itl p{number}"] = seen / told - 1.0
-    fastest = np.quantile([one[2] for one in run.requests if one[2] is not None], 0.1)
-    errors["ttft"] = float(fastest) / (SLOWED * ttft_ms(gpus["prefill"], ISL)) - 1.0
-    return errors
+        errors[f"itl p{number}"] = itl_error(
+            mine, float(np.mean(there)), gpus["decode"], rate, ISL, OSL
+        )
+    lone = [one for one in run.requests if one[0] == "p0"]
+    return errors | {"ttft": ttft_error(lone, gpus["prefill"], ISL)}
 
 
 def summary(run: Run, gpus: dict[str, int]) -> dict[str, Any]:
@@ -188,6 +179,7 @@ def summary(run: Run, gpus: dict[str, int]) -> dict[str, Any]:
         "gpu_hours": round(held * (end - begin) / 3600.0, 3),
         "cpu_idle": round(idle, 3),
         "engine_error": {name: round(error, 3) for name, error in errors.items()},
+        "decisions": run.decisions,
         "counts": idle >= LEAST_IDLE and worst <= MOST_ERROR,
     }
 
@@ -200,10 +192,42 @@ def prepared() -> Kube:
         kube, DGDR, NAMESPACE, timeout_s=1500, until=request.in_phase("Deployed"),
         say=lambda text: print(text, file=sys.stderr),
     )  # fmt: skip
-    behavior = {"scaleDown": {"stabilizationWindowSeconds": 45}}
-    patch_planner(kube, {"sla": SLA, "suspend": False, "behavior": behavior})
-    wait_for("one of each", lambda: ready(kube, DGD, NAMESPACE).total == 2, timeout_s=300)
+    hold(kube, LEAST)
+    kube.run(
+        "patch", "dgd", DGD, "--namespace", NAMESPACE, "--type=merge",
+        "--patch", json.dumps(on_their_data(kube.get("dgd", DGD, NAMESPACE) or {})),
+    )  # fmt: skip
+    wait_for("one of each, on its data", lambda: fresh(kube) and started(kube), timeout_s=300)
+    without_a_past(kube)
     return kube
+
+
+def without_a_past(kube: Kube) -> None:
+    """Replace the planner by one that has seen no earlier load: Prometheus remembers them too."""
+    kube.run("delete", "pods", "--selector", "app=prometheus", "--namespace", "monitoring")
+    wait_for_prometheus(kube)
+    planner = kube.get("slap", DGD, NAMESPACE) or {}
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": 45}}
+    spec = planner["spec"] | {"sla": SLA, "suspend": False, "behavior": behavior}
+    meta = {name: planner["metadata"][name] for name in ("name", "namespace", "labels")}
+    manifest = {"apiVersion": planner["apiVersion"], "kind": planner["kind"]}
+    kube.run(
+        "replace", "--force", "--filename", "-",
+        stdin=json.dumps(manifest | {"metadata": meta, "spec": spec}),
+    )  # fmt: skip
+
+
+def started(kube: Kube) -> bool:
+    return ready(kube, DGD, NAMESPACE).total == 2
+
+
+def fresh(kube: Kube) -> bool:
+    """Whether all workers that exist have the data mounted."""
+    return all(
+        any(volume["name"] == DATA for volume in pod["spec"].get("volumes", ()))
+        for pod in kube.list("pods", NAMESPACE, PODS)
+        if request.gpus_requested(pod)
+    )
 
 
 def main() -> None:
@@ -212,13 +236,13 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     told = parser.parse_args()
     kube = prepared()
-    gpus = tensor_parallel(kube)
-    runs = [driven(kube, "planner")]
+    gpus = gpus_per_engine(kube, DGD, NAMESPACE)
+    runs = [driven(kube, PLANNER)]
     most = Replicas(
         prefill=max(look.ready.prefill for look in runs[0].looks),
         decode=max(look.ready.decode for look in runs[0].looks),
     )
-    for replicas in (Replicas(prefill=1, decode=1), most):
+    for replicas in (LEAST, most):
         hold(kube, replicas)
         runs.append(driven(kube, f"static {replicas.prefill}P+{replicas.decode}D"))
     found = [summary(run, gpus) for run in runs]
