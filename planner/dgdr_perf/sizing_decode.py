@@ -25,9 +25,10 @@ from dgdr_perf.workload import Percentile, Targets, Workload
 # Requests besides the own one that a replica is always trusted to hold: more replicas than requests
 # in flight would idle. Keeps the answer finite where the target is below a lone request's step.
 LEAST_OTHERS = 1.0
-# Replicas grow by at most this power of the target: 5 % for 1 %. A target within a quarter of a
-# lone request's step needs more; there the answer says that the target is not met.
-STEEPEST = 4.9
+# Where 1 % of the target asks for more than one replica and more than 5 %, it gets only those: as
+# powers and as replicas of the target's logarithm. Hardly above a lone request's step large
+# deployments would need many times as much; there the answer says that the target is not met.
+STEEPEST, STEEPEST_REPLICAS = 4.8, 98.0
 # Margin of the KV cache and the batch against requests that would be preempted or made to wait. At
 # least this percentile, whatever the SLA asks.
 ROOM_SHARE = 0.95
@@ -78,20 +79,31 @@ class Decoding:
             busy_s,
         )
 
-    def most_per_s(self, profile: EngineProfile, targets: Targets) -> tuple[float, Binding]:
-        """Return the most requests per second that a replica may serve, and what forbids more."""
-        kv = self.rate_at(_reached(profile.max_kv_tokens, self.room_tokens))
-        limits = [(self._within(targets.itl_ms), Binding.ITL), (kv, Binding.KV)]
+    def need(
+        self, profile: EngineProfile, targets: Targets, rate_per_s: float
+    ) -> tuple[float, Binding]:
+        """Return the replicas that serve a rate, and what forbids fewer."""
+        kv = _reached(profile.max_kv_tokens, self.room_tokens)
+        limits = [
+            (self._chased(targets.itl_ms, rate_per_s), Binding.ITL),
+            (self._carrying(rate_per_s, kv), Binding.KV),
+        ]
         if profile.max_num_seqs is not None:
-            batch = self.rate_at(_reached(profile.max_num_seqs, self.room_batch))
-            limits.append((batch, Binding.BATCH))
-        most, binding = min(limits, key=lambda limit: limit[0])
-        return max(most, self.rate_at(LEAST_OTHERS)), binding
+            batch = _reached(profile.max_num_seqs, self.room_batch)
+            limits.append((self._carrying(rate_per_s, batch), Binding.BATCH))
+        replicas, binding = max(limits, key=lambda limit: limit[0])
+        return min(replicas, self._carrying(rate_per_s, LEAST_OTHERS)), binding
 
-    def _within(self, target_ms: float) -> float:
-        """Requests per second within a target, which is not chased hardly above a lone request."""
-        eased = self.served_per_s * np.minimum(target_ms / self.peak_itl_ms, 1.0) ** STEEPEST
-        return max(self.rate_at(_reached(target_ms, self.peak_itl_ms)), float(eased.max()))
+    def _chased(self, target_ms: float, rate_per_s: float) -> float:
+        """Replicas that meet a target, which is not chased hardly above a lone request."""
+        met = self._carrying(rate_per_s, _reached(target_ms, self.peak_itl_ms))
+        need = _over(rate_per_s, self.served_per_s)
+        missed_by = np.log(np.maximum(self.peak_itl_ms / target_ms, 1.0))
+        return min(met, float(_grown(need, missed_by).min()))
+
+    def _carrying(self, rate_per_s: float, others: float) -> float:
+        """Replicas that serve a rate while each holds so many others."""
+        return float(_over(rate_per_s, np.array(self.rate_at(others))))
 
     def rate_at(self, others: float) -> float:
         """Requests per second that a replica serves while it holds so many others."""
@@ -150,8 +162,7 @@ def decode_answer(
     profile: EngineProfile, load: Workload, targets: Targets, decoding: Decoding
 ) -> Answer:
     """Answer for a replica that was evaluated."""
-    most_per_s, binding = decoding.most_per_s(profile, targets)
-    exact = load.rate_per_s / most_per_s
+    exact, binding = decoding.need(profile, targets, load.rate_per_s)
     replicas = rounded_up(exact)
     each_per_s = load.rate_per_s / replicas
     latency_ms = decoding.at(decoding.peak_itl_ms, each_per_s)
@@ -180,6 +191,18 @@ def fits(profile: EngineProfile, load: Workload, targets: Targets) -> bool:
     if share is None:
         return load.isl + load.osl <= profile.max_kv_tokens
     return float(prompts.shares @ longest) >= share - 1e-9
+
+
+def _over(rate_per_s: float, served_per_s: Array) -> Array:
+    """Return the replicas for a rate, infinite where one serves nothing."""
+    endless = np.full(served_per_s.shape, np.inf if rate_per_s > 0.0 else 0.0)
+    return np.asarray(np.divide(rate_per_s, served_per_s, out=endless, where=served_per_s > 0.0))
+
+
+def _grown(replicas: Array, by: Array) -> Array:
+    """Return what replicas become at most when the logarithm of a target falls by so much."""
+    evenly = np.clip((STEEPEST_REPLICAS / STEEPEST - replicas) / STEEPEST_REPLICAS, 0.0, by)
+    return np.asarray((replicas + STEEPEST_REPLICAS * evenly) * np.exp(STEEPEST * (by - evenly)))
 
 
 def _reached(limit: float, rising: Array) -> float:

@@ -13,6 +13,7 @@ from dgdr_api.points import Source
 from dgdr_cli.planner.case import Case
 from dgdr_perf.sizing import Answer, Binding, Targets
 from dgdr_planner.core import budget
+from dgdr_planner.core.explain import lengths, shortfall
 from dgdr_planner.core.shared_budget import BudgetSeen
 from dgdr_planner.core.sized import corrected, size
 
@@ -34,7 +35,8 @@ class RoleCount:
 
     ``latencies`` are expected with ``needed`` replicas, ``alone_ms`` is that of a request without
     any other, on paper; ``slower`` is the observed latency over that of the curves. ``limit`` names
-    what keeps the role from them. ``source`` None: nobody knows whether the curve was measured.
+    what keeps the role from them, ``out_of_reach`` says why even they miss a target. ``source``
+    None: nobody knows whether the curve was measured.
     """
 
     role: Role
@@ -46,10 +48,15 @@ class RoleCount:
     latencies: tuple[Latency, ...]
     alone_ms: float | None
     binding: Binding
-    reachable: bool
+    out_of_reach: str | None
     in_range: bool
     source: Source | None
     slower: float = 1.0
+
+    @property
+    def reachable(self) -> bool:
+        """Whether ``needed`` replicas meet the targets."""
+        return self.out_of_reach is None
 
     @property
     def is_short(self) -> bool:
@@ -166,7 +173,13 @@ def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> 
         slower=case.slower_by(role),
         alone_ms=_finite(answer.alone_ms),
         binding=answer.binding,
-        reachable=answer.reachable,
+        out_of_reach=shortfall(
+            role,
+            answer,
+            lengths(role, case.load.isl, case.load.osl),
+            case.policy.targets,
+            case.slower_by(role),
+        ),
         in_range=answer.in_range,
         source=answer.source,
     )

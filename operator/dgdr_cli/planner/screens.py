@@ -234,10 +234,8 @@ def _cautions(case: Case, planned: Planned) -> list[Text]:
 
 def _role_cautions(role: RoleCount) -> list[tuple[str, str]]:
     said = []
-    if not role.reachable:
-        alone = UNKNOWN if role.alone_ms is None else f"{role.alone_ms:.1f} ms"
-        text = f"{role.role}: no number of replicas meets the target; a lone request takes {alone}."
-        said.append((text, "red"))
+    if role.out_of_reach is not None:
+        said.append((f"{role.role}: {role.out_of_reach}.", "red"))
     if role.is_short:
         name = "the budget" if role.limit == "budget" else "spec.roles"
         text = f"{role.role}: {name} allows {role.replicas}, the targets need {role.needed}."

@@ -1,6 +1,7 @@
 """Decisions in words: the sentences of conditions, events and the ledger of decisions."""
 
 from dgdr_api.graph import Role
+from dgdr_perf.answer import SAME
 from dgdr_perf.sizing import Answer, Binding, Percentile, Targets
 from dgdr_planner.core.decide import Plan, RolePlan
 from dgdr_planner.core.forecast import Forecast
@@ -31,24 +32,56 @@ def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
 
 def load(role: Role, forecast: Forecast) -> str:
     """Describe the part of the load that a role carries."""
-    return f"{forecast.planned:.1f} requests/s of {_lengths(role, forecast)}"
+    return f"{forecast.planned:.1f} requests/s of {_request(role, forecast)}"
 
 
 def unreachable(role: RolePlan, forecast: Forecast, targets: Targets) -> str | None:
     """Say why no number of replicas meets the target; None when one does."""
-    answer = role.answer
-    if answer is None or answer.reachable:
+    if role.answer is None:
         return None
-    target, request = _target(role.seen.role, targets), _lengths(role.seen.role, forecast)
+    request = _request(role.seen.role, forecast)
+    return shortfall(role.seen.role, role.answer, request, targets, role.ratio)
+
+
+def _request(role: Role, forecast: Forecast) -> str:
+    return lengths(role, forecast.isl or 0.0, forecast.osl or 0.0)
+
+
+def shortfall(
+    role: Role, answer: Answer, request: str, targets: Targets, slower: float
+) -> str | None:
+    """Say why the replicas of an answer do not meet the targets; None when they do.
+
+    ``request`` names the lengths of a request; ``slower`` is the observed latency over that of the
+    curves, which the answer is told by.
+    """
+    if answer.reachable:
+        return None
+    late = _late(role, answer, targets, slower)
+    target, limit_ms = _target(late, targets), _limit_ms(late, targets)
+    alone_ms, latency_ms = slower * answer.alone_ms, slower * answer.latency_ms
     if answer.binding is Binding.LIMIT:
         return f"{target} would need more replicas than any cluster has"
-    alone = f"a request of {request} alone takes {answer.alone_ms:.0f} ms"
-    if answer.alone_ms > _limit_ms(role.seen.role, targets):
+    alone = f"a request of {request} alone takes {_ms(alone_ms)} ms"
+    if alone_ms > limit_ms:
         return f"{target} cannot be met: {alone}"
-    if answer.binding in (Binding.KV, Binding.FLOOR):
+    if latency_ms <= limit_ms * SAME:
         return f"a request of {request} does not fit into the KV cache of one replica"
-    chased = f"{answer.replicas} replicas would have {answer.latency_ms:.0f} ms"
+    count = "1 replica" if answer.replicas == 1 else f"{answer.replicas} replicas"
+    chased = f"{count} would have {_ms(latency_ms)} ms"
     return f"{target} leaves too little room for others: {alone}, and {chased}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.0f}" if value >= 100.0 else f"{value:.1f}"
+
+
+def _late(role: Role, answer: Answer, targets: Targets, slower: float) -> Role:
+    """Return whose target is missed; an aggregated worker answers for both."""
+    if role is not Role.WORKER:
+        return role
+    ttft_ms = slower * (answer.ttft_ms or 0.0)
+    return Role.PREFILL if ttft_ms > targets.ttft_ms * SAME else Role.DECODE
 
 
 def limited(plan: Plan) -> str | None:
@@ -107,8 +140,8 @@ _SHORT = {
 }
 
 
-def _lengths(role: Role, forecast: Forecast) -> str:
-    isl, osl = forecast.isl or 0.0, forecast.osl or 0.0
+def lengths(role: Role, isl: float, osl: float) -> str:
+    """Name what a request of the role is long by."""
     return f"ISL {isl:.0f}" if role is Role.PREFILL else f"ISL {isl:.0f}, OSL {osl:.0f}"
 
 

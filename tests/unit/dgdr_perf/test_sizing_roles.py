@@ -76,6 +76,18 @@ def test_the_batch_limit_binds(engine: EngineProfile) -> None:
     assert in_flight <= 16
 
 
+@pytest.mark.parametrize("slack", [1.12, 1.2])
+def test_few_replicas_meet_a_target_close_to_a_lone_request(
+    engine: EngineProfile, slack: float
+) -> None:
+    """One replica more is no cliff, however little of the target is left."""
+    alone_ms = size_decode(engine, replace(LOAD, rate_per_s=0.01), SLA).alone_ms
+    close = replace(SLA, itl_ms=slack * alone_ms)
+    answer = size_decode(engine, replace(LOAD, rate_per_s=12.0), close)
+    assert answer.reachable
+    assert answer.latency_ms <= close.itl_ms * 1.0001
+
+
 def test_long_prompts_need_more_than_their_mean_says(engine: EngineProfile) -> None:
     mixed = replace(LOAD, isl_quantiles=LONG_TAIL)
     sla = replace(SLA, ttft_ms=300)
