@@ -12,7 +12,6 @@ A short history is pooled with ``PRIOR`` quantiles of a normal error of plausibl
 
 import math
 from bisect import bisect_left, insort
-from enum import Enum
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -35,16 +34,10 @@ LEAST_MISS, MOST_MISS = 0.005, 0.5
 #: Level at which plans are compared, whatever quantile is planned for: a higher one must not change
 #: what is planned by, or it could plan less.
 COMPARED_AT = 0.8
-#: Scores from which the kind is chosen; with fewer it is counting noise.
-ENOUGH = 12
-
-
-class Kind(Enum):
-    """What a score is relative to; the value is the power of the forecast that scales it."""
-
-    ADDITIVE = 0.0
-    COUNTING = 0.5
-    MULTIPLICATIVE = 1.0
+#: Powers of the forecast that scale a score: additive, counting noise, multiplicative.
+POWERS = (0.0, 0.5, 1.0)
+#: Scores from which the power is chosen; with fewer it is that of counting noise.
+ENOUGH, COUNTING = 12, 1
 
 
 @lru_cache(maxsize=PRIOR)
@@ -62,36 +55,30 @@ def upper(
     before, oldest first, without gaps; ``now`` is what is said now, and the least that is planned.
     """
     seen, said = seen[-LOOKED_AT:], np.append(forecast[-LOOKED_AT:], now)
-    kind = _best(seen, said, step_s)
-    base, scale = _base(said, kind, step_s)
-    scores = (seen - base[:-1]) / scale[:-1]
-    prior = _prior_sigma(said, lead, step_s) / scale
-    width = _width(scores.tolist(), prior.tolist(), quantile, lead)
-    return max(float(base[-1] + width * scale[-1]), now)
+    scales = _scales(said, step_s)
+    scores = (seen - said[:-1]) / scales[:, :-1]
+    best = int(np.argmin(_losses(scores, scales[:, :-1]))) if seen.size >= ENOUGH else COUNTING
+    prior = _prior_sigma(said, lead, step_s) / scales[best]
+    width = _width(scores[best].tolist(), prior.tolist(), quantile, lead)
+    return max(now + width * float(scales[best, -1]), now)
 
 
-def _base(said: Floats, kind: Kind, step_s: float) -> tuple[Floats, Floats]:
-    """Return what a score counts from, and what a score of one means.
+def _scales(said: Floats, step_s: float) -> Floats:
+    """Return what a score of one means by each of the powers, shape (powers, n + 1).
 
     A forecast below half of the usual one scales as that half: what follows on silence, relative
     to silence, would say nothing about what follows on load.
     """
-    least = max(0.5 * float(said.mean()), 1.0 / step_s)
-    return said, np.asarray(np.maximum(said, least) ** kind.value)
+    base = np.maximum(said, max(0.5 * float(said.sum()) / said.size, 1.0 / step_s))
+    return np.array([base**power for power in POWERS])
 
 
-def _best(seen: Floats, said: Floats, step_s: float) -> Kind:
-    """Return the kind whose one constant quantile loses least on the past."""
-    if seen.size < ENOUGH:
-        return Kind.COUNTING
-    return min(Kind, key=lambda kind: _loss(seen, *_base(said, kind, step_s), COMPARED_AT))
-
-
-def _loss(seen: Floats, base: Floats, scale: Floats, quantile: float) -> float:
-    scores = (seen - base[:-1]) / scale[:-1]
-    rank = math.ceil(quantile * scores.size) - 1
-    rest = (scores - np.partition(scores, rank)[rank]) * scale[:-1]
-    return float(np.mean(np.maximum(quantile * rest, (quantile - 1.0) * rest)))
+def _losses(scores: Floats, scales: Floats) -> Floats:
+    """Return what the one constant quantile that is best loses on the past, shape (powers,)."""
+    rank = math.ceil(COMPARED_AT * scores.shape[1]) - 1
+    width = np.partition(scores, rank, axis=1)[:, rank, None]
+    rest = (scores - width) * scales
+    return np.asarray(np.maximum(COMPARED_AT * rest, (COMPARED_AT - 1.0) * rest).sum(axis=1))
 
 
 def _prior_sigma(forecast: Floats, lead: int, step_s: float) -> Floats:

@@ -10,14 +10,15 @@ import numpy as np
 from dgdr_planner.core.forecast.demand import Demand, Floats
 from dgdr_planner.core.forecast.grid import Grid, on_grid
 from dgdr_planner.core.forecast.kalman import kalman
-from dgdr_planner.core.forecast.lengths import expected_length
+from dgdr_planner.core.forecast.lengths import expected_lengths
 from dgdr_planner.core.forecast.planned import Planned, followed, planned
 from dgdr_planner.core.forecast.remembered import remembered_season
 from dgdr_planner.core.forecast.seasonal import holt_winters, periods
 from dgdr_planner.core.forecast.selection import Candidate, Chosen, select
 from dgdr_planner.core.forecast.trend import (
     MEANS,
-    TRENDS,
+    TREND_DAMPINGS,
+    TREND_KEEPS,
     damped_trend,
     last_values,
     means,
@@ -64,11 +65,11 @@ def _lately(model: Callable[[Floats, int, float], Floats], grid: Grid, leads: in
 BUILT_IN: Mapping[Model, Callable[[Grid, int], list[Floats]]] = {
     Model.LAST_VALUE: lambda grid, leads: [],
     Model.MEAN: lambda grid, leads: [
-        means(grid.rate_per_s, np.ones(grid.size), leads, keep) for keep in MEANS
+        *means(grid.rate_per_s, np.ones(grid.size), leads, MEANS),
     ],
     Model.MEDIAN: lambda grid, leads: [medians(grid.rate_per_s, leads)],
     Model.DAMPED_TREND: lambda grid, leads: [
-        damped_trend(grid.rate_per_s, leads, keep, damping) for keep, damping in TRENDS
+        *damped_trend(grid.rate_per_s, leads, TREND_KEEPS, TREND_DAMPINGS),
     ],
     Model.KALMAN: lambda grid, leads: [_lately(kalman, grid, leads)],
     Model.HOLT_WINTERS: lambda grid, leads: [
@@ -108,8 +109,7 @@ class Forecaster:
         lead = min(math.ceil(horizon_s / grid.step_s - LATE) + 1, MOST_LEADS)
         candidates = self._candidates(grid, lead, wanted)
         chosen = select(grid.rate_per_s, candidates)
-        isl = expected_length(grid.isl, grid.requests, lead)
-        osl = expected_length(grid.osl, grid.requests, lead)
+        isl, osl = expected_lengths(np.array([grid.isl, grid.osl]), grid.requests, lead)
         plan = _planned(grid, candidates, chosen, quantile, wanted)
         if plan.grow > 0 and (isl is None or osl is None):
             return Unknown("NothingFinished", "requests arrive, but none has finished yet")

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -46,10 +47,10 @@ def on_grid(demand: Demand) -> Grid:
     rows = demand.recent
     step_s = _step_s(rows)
     # Spacing by spacing: a step that is a little off must not add up over hours.
-    spacings = np.rint(np.diff(rows[:, AT]) / step_s)
-    ages = np.append(np.cumsum(spacings[::-1])[::-1], 0.0)
-    rows = rows[ages < LOOKED_BACK]
-    ages = ages[ages < LOOKED_BACK].astype(np.intp)
+    spacings = np.rint(_spacings_s(rows) / step_s)
+    ages = np.append(spacings[::-1].cumsum()[::-1], 0.0)
+    lately = ages < LOOKED_BACK
+    rows, ages = rows[lately], ages[lately].astype(np.intp)
     size = int(ages[0]) + 1
     slots = size - 1 - ages
     if np.array_equal(slots, np.arange(size)):
@@ -61,7 +62,7 @@ def on_grid(demand: Demand) -> Grid:
         newest_s=float(demand.recent[-1, AT]),
         older=demand.older,
         rate_per_s=rate,
-        requests=np.nan_to_num(rate) * step_s,
+        requests=np.where(np.isfinite(rate), rate, 0.0) * step_s,
         isl=isl,
         osl=osl,
     )
@@ -75,7 +76,12 @@ def _step_s(rows: Floats) -> float:
     window_s = float(rows[-1, WINDOW])
     if len(rows) < 2:
         return window_s
-    return max(float(np.median(np.diff(rows[-SPACINGS - 1 :, AT]))), LEAST_SPACING * window_s)
+    spacings_s: list[float] = _spacings_s(rows[-SPACINGS - 1 :]).tolist()
+    return max(median(spacings_s), LEAST_SPACING * window_s)
+
+
+def _spacings_s(rows: Floats) -> Floats:
+    return np.asarray(rows[1:, AT] - rows[:-1, AT])
 
 
 def _spread(values: Floats, slots: np.typing.NDArray[np.intp], size: int) -> Floats:

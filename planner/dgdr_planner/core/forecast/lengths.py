@@ -10,8 +10,8 @@ import numpy as np
 
 from dgdr_planner.core.forecast.demand import Floats
 from dgdr_planner.core.forecast.discounted import filled
-from dgdr_planner.core.forecast.selection import Candidate, select
-from dgdr_planner.core.forecast.trend import means
+from dgdr_planner.core.forecast.selection import speaker
+from dgdr_planner.core.forecast.trend import mean
 
 #: Windows with fewer requests than this, and than this share of the usual ones, tell no length.
 FEW, FEW_SHARE = 30.0, 0.25
@@ -19,20 +19,24 @@ FEW, FEW_SHARE = 30.0, 0.25
 LOOKED_BACK, KEEP = 120, 0.8
 
 
-def expected_length(lengths: Floats, requests: Floats, lead: int) -> float | None:
-    """Return the mean length of a request ``lead`` steps ahead; None where none was ever known.
+def expected_lengths(lengths: Floats, requests: Floats, lead: int) -> list[float | None]:
+    """Return the mean lengths of a request ``lead`` steps ahead; None where none was ever known.
 
-    Both arrays have shape (n,); NaN: unknown.
+    ``lengths`` has shape (kinds, n), ``requests`` (n,); NaN: unknown.
     """
-    if not np.isfinite(lengths).any():
-        return None
-    if np.isfinite(lengths[-LOOKED_BACK:]).any():
-        lengths, requests = lengths[-LOOKED_BACK:], requests[-LOOKED_BACK:]
+    lengths = _lately(lengths)
     known = np.isfinite(lengths)
-    few = min(FEW, FEW_SHARE * float(requests[known].max()))
-    telling = np.where(known & (requests >= few), lengths, np.nan)
-    last = Candidate(model="LastValue", paths=np.repeat(filled(telling)[:, None], lead, axis=1))
-    weights = np.maximum(requests, 1.0)
-    mean = Candidate(model="Mean", paths=means(lengths, weights, lead, KEEP))
-    value = float(select(lengths, [last, mean], weights=requests).paths[-1, -1])
-    return value if math.isfinite(value) else None
+    few = np.minimum(FEW, FEW_SHARE * np.where(known, requests, 0.0).max(axis=1, keepdims=True))
+    last = filled(np.where(known & (requests >= few), lengths, np.nan))
+    both = np.stack([last, mean(lengths, np.maximum(requests, 1.0), KEEP)], axis=1)
+    paths = np.broadcast_to(both[..., None], (*both.shape, lead))
+    choices = speaker(lengths, paths, requests)
+    values = [float(told[choice, -1]) for told, choice in zip(both, choices, strict=True)]
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def _lately(lengths: Floats) -> Floats:
+    """Return the lengths without the older ones of a kind that is known lately."""
+    known = np.isfinite(lengths[:, -LOOKED_BACK:]).any(axis=1, keepdims=True)
+    older = np.arange(lengths.shape[1]) < lengths.shape[1] - LOOKED_BACK
+    return np.where(known & older, np.nan, lengths)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dgdr_planner.core.forecast.conformal import COMPARED_AT, LOOKED_AT, upper
 from dgdr_planner.core.forecast.demand import Floats
+from dgdr_planner.core.forecast.discounted import fading
 from dgdr_planner.core.forecast.selection import Candidate
 from dgdr_planner.core.forecast.trend import RISE
 
@@ -54,7 +55,7 @@ def planned(
     ``rate_per_s`` has shape (n,), NaN where unknown but for the newest; ``rise`` is what the newest
     two windows alone would say, shape (n, leads).
     """
-    paths = np.stack([*(candidate.paths for candidate in candidates), rise])
+    paths = np.array([*(candidate.paths for candidate in candidates), rise])
     names = [*(candidate.model for candidate in candidates), "DampedTrend"]
     choice = _proven(rate_per_s, paths[:, :, -1], paths.shape[2])
     if choice is None:
@@ -87,7 +88,7 @@ def as_seen(rate_per_s: Floats, risen: float, quantile: float, step_s: float) ->
     if np.isfinite(before).any():
         if newest - RISE * count_error <= _usual(before, NEWS_ABOVE):
             return usual
-        highest = float(np.nanmax(before))
+        highest = float(np.fmax.reduce(before))
         risen = risen if newest > highest else min(risen, BEYOND * highest)
     return max(usual, newest + NormalDist().inv_cdf(quantile) * count_error, risen)
 
@@ -95,9 +96,8 @@ def as_seen(rate_per_s: Floats, risen: float, quantile: float, step_s: float) ->
 def _usual(rate_per_s: Floats, quantile: float) -> float:
     """Return the quantile of what was seen; of n windows as of n + 1, the last of them unseen."""
     seen = rate_per_s[-LOOKED_AT:]
-    age = np.arange(seen.size - 1, -1, -1.0)
     known = np.isfinite(seen)
-    weights = SEEN_KEEP ** age[known]
+    weights = fading(seen.size, SEEN_KEEP)[known]
     level = min(quantile * (1.0 + 1.0 / float(weights.sum())), 1.0)
     return float(weighted_quantiles(seen[known][None], weights[None], level)[0])
 
@@ -107,7 +107,7 @@ def _bounded(rate_per_s: Floats, path: Floats, quantile: float, lead: int, step_
     seen, said = rate_per_s[lead:], path[:-lead, lead - 1]
     whole = np.isfinite(seen) & np.isfinite(said)
     now = float(path[-1, lead - 1])
-    highest = float(np.nanmax(rate_per_s[-LOOKED_AT:]))
+    highest = float(np.fmax.reduce(rate_per_s[-LOOKED_AT:]))
     return min(
         upper(seen[whole], said[whole], now, quantile, lead, step_s), max(BEYOND * highest, now)
     )
@@ -123,54 +123,62 @@ def _proven(rate_per_s: Floats, forecasts: Floats, lead: int) -> int | None:
     if seen.size < ENOUGH:
         return None
     said = forecasts[:, :-lead][:, -LOOKED_AT:]
-    known = np.isfinite(said) & np.isfinite(seen)
-    weights = np.where(known, LOSS_KEEP ** np.arange(seen.size - 1, -1, -1.0), 0.0)
-    told, seen = np.where(known, said, 0.0), np.nan_to_num(seen)
-    usual = _losses(seen, np.zeros_like(told), np.ones_like(told), weights)
-    shares = [
-        _shares(usual, _losses(seen, told, scale, weights), weights, lead)
-        for scale in _scales(told, known)
-    ]
-    share = np.min(shares, axis=0)
-    able = (known.sum(axis=1) >= ENOUGH) & np.isfinite(forecasts[:, -1])
-    share = np.where(able, share, np.inf)
+    known = np.isfinite(said - seen)
+    count = known.sum(axis=1)
+    weights = np.where(known, fading(seen.size, LOSS_KEEP), 0.0)
+    told, seen = np.where(known, said, 0.0), np.where(np.isfinite(seen), seen, 0.0)
+    usual = _losses(seen[None], np.ones((1, seen.size)), weights)
+    own = _losses(seen - told, _scales(told, count), weights)
+    share = _shares(usual, own, weights, lead).min(axis=0)
+    share = np.where((count >= ENOUGH) & np.isfinite(forecasts[:, -1]), share, np.inf)
     choice = int(np.argmin(share))
     return choice if math.isfinite(share[choice]) else None
 
 
-def _scales(told: Floats, known: NDArray[np.bool_]) -> list[Floats]:
-    mean = told.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    base = np.maximum(np.maximum(told, 0.5 * mean[:, None]), 1e-9)
-    return [np.ones_like(base) if power == 0.0 else base**power for power in POWERS]
+def _scales(told: Floats, count: NDArray[np.intp]) -> Floats:
+    """Return what errors may grow with, shape (powers, candidates, n)."""
+    mean = told.sum(axis=1) / np.maximum(count, 1)
+    base = np.maximum(told, np.maximum(0.5 * mean, 1e-9)[:, None])
+    return np.array([base**power for power in POWERS])
 
 
-def _losses(seen: Floats, told: Floats, scale: Floats, weights: Floats) -> Floats:
-    """Return pinball losses, shape (candidates, n), of forecasts with their best width."""
-    scores = np.where(weights > 0.0, (seen - told) / scale, np.inf)
-    width = weighted_quantiles(scores, weights, COMPARED_AT)
-    rest = seen - told - np.where(np.isfinite(width), width, 0.0)[:, None] * scale
+def _losses(errors: Floats, scale: Floats, weights: Floats) -> Floats:
+    """Return pinball losses, shape (..., candidates, n), of forecasts with their best width.
+
+    What has no weight may be any number.
+    """
+    width = weighted_quantiles(errors / scale, weights, COMPARED_AT)
+    rest = errors - width[..., None] * scale
     return np.maximum(COMPARED_AT * rest, (COMPARED_AT - 1.0) * rest)
 
 
 def _shares(usual: Floats, own: Floats, weights: Floats, lead: int) -> Floats:
-    """Return each candidate's loss over the usual one; infinite where it is not clearly less.
+    """Return the losses over the usual ones, shape (..., candidates); inf where not clearly less.
 
     Errors at a lead of several steps overlap, so that not each of them is news.
     """
     total = np.maximum(weights.sum(axis=1), 1e-12)
     gain, floor = usual - own, (usual * weights).sum(axis=1) / total
-    mean = (gain * weights).sum(axis=1) / total
-    variance = np.maximum((gain**2 * weights).sum(axis=1) / total - mean**2, 0.0)
+    mean = (gain * weights).sum(axis=-1) / total
+    variance = np.maximum((gain**2 * weights).sum(axis=-1) / total - mean**2, 0.0)
     count = total**2 / np.maximum((weights**2).sum(axis=1), 1e-12) * 2.0 / (lead + 1.0)
     sure = (mean > CLEARLY * np.sqrt(variance / np.maximum(count, 1e-9))) & (mean > WORTH * floor)
     return np.where(sure, 1.0 - mean / np.maximum(floor, 1e-12), np.inf)
 
 
 def weighted_quantiles(values: Floats, weights: Floats, level: float) -> Floats:
-    """Return of each row of ``values`` the least one that ``level`` of its weight is not above."""
-    order = np.argsort(values, axis=1)
-    reached = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
-    place = (reached < level * reached[:, -1:] - 1e-12).sum(axis=1)
-    place = np.minimum(place, values.shape[1] - 1)
-    rows = np.arange(values.shape[0])
-    return np.asarray(values[rows, order[rows, place]])
+    """Return the least of ``values`` that ``level`` of the weight along the last axis is not above.
+
+    ``weights`` has shape (rows, n), ``values`` (..., rows, n) or, the same for all, (1, n).
+    """
+    order = np.argsort(values, axis=-1)
+    reached = weights.take(order + _starts(weights)[:, None]).cumsum(axis=-1)
+    place = (reached < level * reached[..., -1:] - 1e-12).sum(axis=-1)
+    place = np.minimum(place, values.shape[-1] - 1)
+    nearest = order.take(_starts(values) + place)
+    return np.asarray(values.take(_starts(values) + nearest))
+
+
+def _starts(rows: Floats) -> NDArray[np.intp]:
+    """Return where each row of n begins among all numbers, shape (...) of (..., n)."""
+    return np.arange(0, rows.size, rows.shape[-1]).reshape(rows.shape[:-1])

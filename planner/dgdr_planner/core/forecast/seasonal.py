@@ -41,29 +41,21 @@ def autocorrelation(series: Floats) -> Floats:
     known = np.isfinite(series)
     if known.sum() < 2 * SHORTEST:
         return np.zeros(size // 2 + 1)
-    step = np.arange(size, dtype=np.float64)
-    value, at = series[known], step[known]
-    at_mean, mean = float(at.mean()), float(value.mean())
-    slope = float((at - at_mean) @ value) / float((at - at_mean) @ (at - at_mean))
-    rest = np.where(known, series - mean - slope * (step - at_mean), 0.0)
-    length = 1 << (2 * size - 1).bit_length()
-    both = np.array([rest, rest**2, known.astype(np.float64)])
-    moved, squared, told = np.fft.rfft(both, length, axis=1)
-    products, before, after, pairs = np.fft.irfft(
-        np.array(
-            [
-                moved * moved.conj(),
-                told * squared.conj(),
-                squared * told.conj(),
-                told * told.conj(),
-            ]
-        ),
-        length,
-        axis=1,
-    )[:, : size // 2 + 1]
-    floor = 1e-9 * float(np.sum(rest**2)) + 1e-12
+    value, at = series[known], np.flatnonzero(known)
+    at, value = at - at.sum() / at.size, value - value.sum() / value.size
+    rest = np.zeros(size)
+    rest[known] = value - at * ((at @ value) / (at @ at))
+    squares = rest**2
+    kept = size // 2 + 1
+    # Long enough that what wraps around stays behind the lags that are kept.
+    length = 1 << (size + kept - 2).bit_length()
+    moved, squared, told = np.fft.rfft(np.array([rest, squares, known]), length)
+    spectra = np.array([moved * moved.conj(), told * squared.conj(), told * told.conj()])
+    products, crossed, pairs = np.fft.irfft(spectra, length)
+    before, after = crossed[:kept], crossed[-np.arange(kept)]
+    floor = 1e-9 * float(squares.sum()) + 1e-12
     norm = np.sqrt(np.maximum(before, floor) * np.maximum(after, floor))
-    return np.where(pairs > 2.5, products / norm, 0.0)
+    return np.where(pairs[:kept] > 2.5, products[:kept] / norm, 0.0)
 
 
 def _peaks(correlation: Floats) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgdr_planner.core.forecast.demand import Floats
+from dgdr_planner.core.forecast.discounted import fading
 
 #: Errors forget with a half-life of 35 steps.
 KEEP = 0.98
@@ -52,31 +53,40 @@ def select(
     ``rate_per_s`` has shape (n,); scored is the farthest lead, which is what is planned for.
     ``weights``, shape (n,), say how much an outcome counts.
     """
-    paths = np.stack([candidate.paths for candidate in candidates])
-    lead = paths.shape[2]
-    counts = 1.0 if weights is None else weights / max(float(weights.mean()), 1e-12)
-    errors = _errors(rate_per_s, paths[:, :, -1], lead) * counts
-    news = _surprised(_errors(rate_per_s, paths[:, :, 0], 1) * counts)
-    gains = _gains(errors, lead)
-    speaks = gains.clearly & ~news & np.isfinite(paths[:, -1]).all(axis=1)
-    share = np.where(speaks, gains.share, np.inf)
-    share[0] = 1.0
-    choice = int(np.argmin(share))
+    paths = np.array([candidate.paths for candidate in candidates])
+    choice = int(speaker(rate_per_s, paths, weights))
     return Chosen(model=candidates[choice].model, paths=paths[choice])
+
+
+def speaker(seen: Floats, paths: Floats, weights: Floats | None = None) -> NDArray[np.intp]:
+    """Return which candidate speaks now, shape (...): as ``select``, for several series at once.
+
+    ``seen`` has shape (..., n), ``paths`` (..., candidates, n, leads), ``weights`` (n,).
+    """
+    lead = paths.shape[-1]
+    errors, nexts = _errors(seen, paths[..., -1], lead), _errors(seen, paths[..., 0], 1)
+    if weights is not None:
+        counts = weights / max(float(weights.sum()) / weights.size, 1e-12)
+        errors, nexts = errors * counts, nexts * counts
+    gains = _gains(errors, lead)
+    speaks = gains.clearly & ~_surprised(nexts) & np.isfinite(paths[..., -1, :]).all(axis=-1)
+    share = np.where(speaks, gains.share, np.inf)
+    share[..., 0] = 1.0
+    return np.asarray(share.argmin(axis=-1))
 
 
 @dataclass(frozen=True, slots=True)
 class _Gains:
-    """Of each candidate, shape (candidates,): its error over the floor's; is it clearly less?"""
+    """Of each candidate, shape (..., candidates): error over the floor's; is it clearly less?"""
 
     share: Floats
     clearly: NDArray[np.bool_]
 
 
-def _errors(rate_per_s: Floats, forecasts: Floats, lead: int) -> Floats:
-    """Return |error| known at each time, shape (candidates, n): of the forecast ``lead`` ago."""
+def _errors(seen: Floats, forecasts: Floats, lead: int) -> Floats:
+    """Return |error| known at each time, shape as ``forecasts``: of the forecast ``lead`` ago."""
     errors = np.full(forecasts.shape, np.nan)
-    errors[:, lead:] = np.abs(rate_per_s[lead:] - forecasts[:, :-lead])
+    errors[..., lead:] = np.abs(seen[..., None, lead:] - forecasts[..., :-lead])
     return errors
 
 
@@ -85,29 +95,26 @@ def _gains(errors: Floats, lead: int) -> _Gains:
 
     Errors at a lead of several steps overlap, so that not each of them is news.
     """
-    known = np.isfinite(errors) & np.isfinite(errors[0])
-    own, floor = np.where(known, errors, 0.0), np.where(known, errors[0], 0.0)
-    gain = floor - own
-    weight = _weights(errors.shape[1], KEEP)
+    first = errors[..., :1, :]
+    gain = first - errors
+    known = np.isfinite(gain)
+    gain, floor = np.where(known, gain, 0.0), np.where(known, first, 0.0)
+    weight = fading(errors.shape[-1], KEEP)
     total = np.maximum(known @ weight, 1e-9)
     mean, usual = gain @ weight / total, floor @ weight / total
     variance = np.maximum(gain**2 @ weight / total - mean**2, 0.0)
     count = total**2 / np.maximum(known @ weight**2, 1e-9) * 2.0 / (lead + 1.0)
     sure = (mean > CLEARLY * np.sqrt(variance / np.maximum(count, 1e-9))) & (mean > WORTH * usual)
-    lately = gain @ _weights(errors.shape[1], RECENT_KEEP) >= -LOST * usual
-    enough = known.sum(axis=1) >= ENOUGH + lead - 1
+    lately = gain @ fading(errors.shape[-1], RECENT_KEEP) >= -LOST * usual
+    enough = known.sum(axis=-1) >= ENOUGH + lead - 1
     share = 1.0 - mean / np.maximum(usual, 1e-12)
     return _Gains(share, np.asarray(enough & sure & lately))
 
 
 def _surprised(nexts: Floats) -> NDArray[np.bool_]:
     """Return which candidates missed the present step far more than the steps before it."""
-    before = nexts[:, :-1]
+    before = nexts[..., :-1]
     known = np.isfinite(before)
-    weight = _weights(before.shape[1], KEEP)
+    weight = fading(before.shape[-1], KEEP)
     usual = np.where(known, before, 0.0) @ weight / np.maximum(known @ weight, 1e-9)
-    return np.asarray(np.nan_to_num(nexts[:, -1]) > NEWS * usual)
-
-
-def _weights(size: int, keep: float) -> Floats:
-    return np.asarray(keep ** np.arange(size - 1, -1, -1, dtype=np.float64))
+    return np.asarray(nexts[..., -1] > NEWS * usual)

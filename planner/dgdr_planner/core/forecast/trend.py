@@ -1,12 +1,14 @@
 """The forecasters that are sums over the past: last value, mean, median, damped straight line."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from dgdr_planner.core.forecast.demand import Floats
-from dgdr_planner.core.forecast.discounted import discounted, filled
+from dgdr_planner.core.forecast.discounted import Keep, discounted, filled
 
-#: Discount per step and damping of the trend: quick, middling, slow.
-TRENDS = ((0.4, 0.8), (0.65, 0.85), (0.85, 0.9))
+#: Discounts per step and dampings of the trends: quick, middling, slow.
+TREND_KEEPS, TREND_DAMPINGS = (0.4, 0.65, 0.85), (0.8, 0.85, 0.9)
 #: Discounts per step of the means.
 MEANS = (0.6, 0.8, 0.95)
 MEDIAN_OF = 9
@@ -20,43 +22,55 @@ def last_values(rate_per_s: Floats, leads: int) -> Floats:
     return np.asarray(np.repeat(filled(rate_per_s)[:, None], leads, axis=1))
 
 
-def damped_trend(rate_per_s: Floats, leads: int, keep: float, damping: float) -> Floats:
+def damped_trend(rate_per_s: Floats, leads: int, keep: Keep, damping: Keep) -> Floats:
     """Return forecasts of shape (n, leads) of a line fitted to the discounted past.
 
     Discounted least squares (R. G. Brown, Smoothing, Forecasting and Prediction, 1963) instead of
     Holt's recursion: its sums need no loop and take gaps as they are. The slope is damped as by
     E. S. Gardner and E. McKenzie (Management Science 31, 1985): a trend is not for ever.
+    For k discounts, each with a damping of its own, the shape is (k, n, leads).
     """
     known = np.isfinite(rate_per_s)
     step = np.arange(rate_per_s.size, dtype=np.float64)
     value = np.where(known, rate_per_s, 0.0)
     ones = known.astype(np.float64)
-    sums = discounted(
-        np.column_stack([ones, ones * step, ones * step**2, value, value * step]), keep
-    )
-    weight, first, second, total, moment = sums.T
+    moments = np.array([ones, ones * step, ones * step**2, value, value * step])
+    sums = discounted(moments, keep).swapaxes(0, -2)
     with np.errstate(divide="ignore", invalid="ignore"):
-        middle, mean = first / weight, total / weight
-        spread = second / weight - middle**2
-        slope = np.where(spread > 0.05, (moment / weight - middle * mean) / spread, 0.0)
-    level = mean + slope * (step - middle)
-    grown = np.cumsum(damping ** np.arange(1, leads + 1))
-    paths = np.maximum(level[:, None] + slope[:, None] * grown[None, :], 0.0)
-    paths[np.cumsum(ones) < 3] = np.nan
+        middle, square, average, product = sums[1:] / sums[0]
+        spread = square - middle**2
+        slope = np.where(spread > 0.05, (product - middle * average) / spread, 0.0)
+    level = average + slope * (step - middle)
+    grown = _grown(damping, leads)[..., None, :]
+    paths = np.maximum(level[..., None] + slope[..., None] * grown, 0.0)
+    paths[..., np.cumsum(ones) < 3, :] = np.nan
     return np.asarray(paths)
 
 
-def means(values: Floats, weights: Floats, leads: int, keep: float) -> Floats:
+@lru_cache(maxsize=64)
+def _grown(damping: Keep, leads: int) -> Floats:
+    """Return what a slope of one adds within each number of steps, shape (*k, leads)."""
+    return np.asarray(np.cumsum(np.power.outer(damping, np.arange(1, leads + 1)), axis=-1))
+
+
+def means(values: Floats, weights: Floats, leads: int, keep: Keep) -> Floats:
     """Return forecasts of shape (n, leads): the weighted mean of the discounted past.
 
     With equal weights this is exponential smoothing without its start-up bias. Noise and bursts
-    have no trend. ``weights`` has shape (n,).
+    have no trend. ``weights`` has shape (n,). For k discounts the shape is (k, n, leads).
+    """
+    return np.asarray(np.repeat(mean(values, weights, keep)[..., None], leads, axis=-1))
+
+
+def mean(values: Floats, weights: Floats, keep: Keep) -> Floats:
+    """Return the weighted mean of the discounted past, shape (..., n) as ``values``.
+
+    For k discounts of one series the shape is (k, n). NaN before anything is known.
     """
     weight = np.where(np.isfinite(values), weights, 0.0)
-    sums = discounted(np.column_stack([weight * values, weight]), keep)
-    none = np.full(values.size, np.nan)
-    mean = np.divide(sums[:, 0], sums[:, 1], out=none, where=np.cumsum(weight) > 0)
-    return np.asarray(np.repeat(mean[:, None], leads, axis=1))
+    sums = discounted(np.stack([weight * values, weight], axis=-2), keep)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums[..., 0, :] / sums[..., 1, :])
 
 
 def medians(rate_per_s: Floats, leads: int) -> Floats:
@@ -66,9 +80,9 @@ def medians(rate_per_s: Floats, leads: int) -> Floats:
     """
     held = filled(rate_per_s)
     paths = np.full((held.size, leads), np.nan)
-    if held.size >= MEDIAN_OF:
-        views = np.lib.stride_tricks.sliding_window_view(held, MEDIAN_OF)
-        paths[MEDIAN_OF - 1 :] = np.sort(views, axis=1)[:, MEDIAN_OF // 2, None]
+    newest = np.arange(MEDIAN_OF - 1, held.size)[:, None]
+    lately = held[newest - np.arange(MEDIAN_OF)]
+    paths[MEDIAN_OF - 1 :] = np.sort(lately, axis=1)[:, MEDIAN_OF // 2, None]
     return paths
 
 
@@ -79,9 +93,9 @@ def rises(rate_per_s: Floats, leads: int, step_s: float) -> Floats:
     more than the noise of counting is believed until the rest of the past says what came of such.
     """
     held = filled(rate_per_s)
-    change = np.diff(held, prepend=np.nan)
+    before = np.concatenate([[np.nan], held[:-1]])
+    change = held - before
     clear = np.abs(change) > RISE * np.sqrt(np.maximum(held, 1.0) / step_s)
-    grown = np.cumsum(RISE_DAMPING ** np.arange(1, leads + 1))
-    added = np.where(clear, change, 0.0)[:, None] * grown[None, :]
-    most = RISE_MOST * np.nan_to_num(held - change)[:, None]
+    added = np.where(clear, change, 0.0)[:, None] * _grown(RISE_DAMPING, leads)
+    most = RISE_MOST * np.where(clear, before, 0.0)[:, None]
     return np.asarray(np.maximum(held[:, None] + np.minimum(added, most), 0.0))
