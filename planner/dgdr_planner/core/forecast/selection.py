@@ -45,23 +45,21 @@ class Chosen:
     paths: Floats
 
 
-def select(
-    rate_per_s: Floats, candidates: Sequence[Candidate], weights: Floats | None = None
-) -> Chosen:
+def select(rate_per_s: Floats, candidates: Sequence[Candidate]) -> Chosen:
     """Choose who speaks now; the first candidate is the floor.
 
     ``rate_per_s`` has shape (n,); scored is the farthest lead, which is what is planned for.
-    ``weights``, shape (n,), say how much an outcome counts.
     """
     paths = np.array([candidate.paths for candidate in candidates])
-    choice = int(speaker(rate_per_s, paths, weights))
+    choice = int(speaker(rate_per_s, paths))
     return Chosen(model=candidates[choice].model, paths=paths[choice])
 
 
 def speaker(seen: Floats, paths: Floats, weights: Floats | None = None) -> NDArray[np.intp]:
     """Return which candidate speaks now, shape (...): as ``select``, for several series at once.
 
-    ``seen`` has shape (..., n), ``paths`` (..., candidates, n, leads), ``weights`` (n,).
+    ``seen`` has shape (..., n), ``paths`` (..., candidates, n, leads). ``weights``, shape (n,), say
+    how much an outcome counts.
     """
     lead = paths.shape[-1]
     errors, nexts = _errors(seen, paths[..., -1], lead), _errors(seen, paths[..., 0], 1)

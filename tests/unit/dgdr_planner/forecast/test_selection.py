@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from dgdr_planner.core.forecast.selection import ENOUGH, Candidate, select
+from dgdr_planner.core.forecast.selection import ENOUGH, Candidate, select, speaker
 
 
-def speaker(seen: np.ndarray, said: np.ndarray) -> str:
+def model_of(seen: np.ndarray, said: np.ndarray) -> str:
     both = [
         Candidate(model="LastValue", paths=seen[:, None]),
         Candidate(model="Other", paths=said[:, None]),
@@ -23,36 +23,34 @@ def foreseen(seen: np.ndarray) -> np.ndarray:
 
 def test_one_who_was_right_speaks_after_enough_outcomes() -> None:
     seen = alternating(40)
-    assert speaker(seen, foreseen(seen)) == "Other"
+    assert model_of(seen, foreseen(seen)) == "Other"
     few = seen[:ENOUGH]
-    assert speaker(few, foreseen(few)) == "LastValue"
+    assert model_of(few, foreseen(few)) == "LastValue"
 
 
 def test_equally_good_is_not_better() -> None:
     seen = alternating(40)
-    assert speaker(seen, seen.copy()) == "LastValue"
+    assert model_of(seen, seen.copy()) == "LastValue"
 
 
 def test_one_large_miss_is_enough_to_back_off() -> None:
     seen = np.append(alternating(40), 90.0)
     said = foreseen(seen)
     said[-2] = seen[-3]
-    assert speaker(seen[:-1], foreseen(seen[:-1])) == "Other"
-    assert speaker(seen, said) == "LastValue"
+    assert model_of(seen[:-1], foreseen(seen[:-1])) == "Other"
+    assert model_of(seen, said) == "LastValue"
 
 
 def test_one_who_cannot_speak_now_does_not() -> None:
     seen = alternating(40)
     said = foreseen(seen)
     said[-1] = np.nan
-    assert speaker(seen, said) == "LastValue"
+    assert model_of(seen, said) == "LastValue"
 
 
 def test_outcomes_of_no_weight_do_not_count() -> None:
     seen = alternating(60)
     weights = np.where(np.arange(60) < 55, 0.0, 1.0)
-    both = [
-        Candidate(model="LastValue", paths=seen[:, None]),
-        Candidate(model="Other", paths=np.append(foreseen(seen)[:54], seen[54:] + 50.0)[:, None]),
-    ]
-    assert select(seen, both, weights).model == "LastValue"
+    other = np.append(foreseen(seen)[:54], seen[54:] + 50.0)
+    paths = np.stack([seen, other])[:, :, None]
+    assert speaker(seen, paths, weights) == 0
