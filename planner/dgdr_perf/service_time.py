@@ -18,7 +18,8 @@ class ServiceTime:
 
     ``shares`` and ``seconds`` have shape (classes,); ``mean_s`` and ``second_s2`` are the first two
     moments, ``longest_s`` the mean of the longest class; ``cv2`` is the squared coefficient of
-    variation within a class, 0 for equal prompts, ``variation`` that of all.
+    variation within a class, 0 for equal prompts, ``variation`` that of all. ``shorter_s`` are the
+    means less the longest, and ``weighted``, of shape (2, classes), shares and shares times means.
     """
 
     shares: Array
@@ -28,6 +29,8 @@ class ServiceTime:
     second_s2: float = field(init=False)
     longest_s: float = field(init=False)
     variation: float = field(init=False)
+    shorter_s: Array = field(init=False)
+    weighted: Array = field(init=False)
 
     def __post_init__(self) -> None:
         # Read at every step of every search.
@@ -36,7 +39,10 @@ class ServiceTime:
         variation = max(second_s2 / mean_s**2 - 1.0, 0.0)
         object.__setattr__(self, "mean_s", mean_s)
         object.__setattr__(self, "second_s2", second_s2)
-        object.__setattr__(self, "longest_s", float(self.seconds.max()))
+        longest_s = float(self.seconds.max())
+        object.__setattr__(self, "longest_s", longest_s)
+        object.__setattr__(self, "shorter_s", self.seconds - longest_s)
+        object.__setattr__(self, "weighted", np.stack([self.shares, self.shares * self.seconds]))
         object.__setattr__(self, "variation", variation)
 
     def log_mgf(self, decay_per_s: float) -> tuple[float, float]:
@@ -44,13 +50,14 @@ class ServiceTime:
         top, slope = self._log_mgf_of_longest(decay_per_s)
         if len(self.seconds) == 1:
             return top, slope
-        exponents, slopes = decay_per_s * self.seconds, self.seconds
-        if self.cv2 > LEAST_CV2:
-            left = 1.0 - exponents * self.cv2
-            exponents, slopes = -np.log(left) / self.cv2, slopes / left
-        weights = self.shares * np.exp(exponents - top)
-        mass = float(np.add.reduce(weights))
-        return top + math.log(mass), float(weights @ slopes) / mass
+        if self.cv2 <= LEAST_CV2:
+            grown = np.exp(decay_per_s * self.shorter_s)
+            mass, first = (self.weighted @ grown).tolist()
+        else:
+            left = 1.0 - decay_per_s * self.cv2 * self.seconds
+            grown = np.exp(-np.log(left) / self.cv2 - top)
+            mass, first = float(self.shares @ grown), float(self.weighted[1] @ (grown / left))
+        return top + math.log(mass), first / mass
 
     def _log_mgf_of_longest(self, decay_per_s: float) -> tuple[float, float]:
         """The same for prompts of the longest class alone, which has the largest."""
