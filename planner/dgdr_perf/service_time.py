@@ -10,6 +10,7 @@ from dgdr_perf.curve_fit import Array
 
 # A gamma distribution with less variation is a number.
 LEAST_CV2 = 1e-6
+POWERS: Array = np.array([[0.0], [1.0], [2.0]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class ServiceTime:
     ``shares`` and ``seconds`` have shape (classes,); ``mean_s`` and ``second_s2`` are the first two
     moments, ``longest_s`` the mean of the longest class; ``cv2`` is the squared coefficient of
     variation within a class, 0 for equal prompts, ``variation`` that of all. ``shorter_s`` are the
-    means less the longest, and ``weighted``, of shape (2, classes), shares and shares times means.
+    means less the longest; ``weighted``, of shape (3, classes), are shares times powers of means.
     """
 
     shares: Array
@@ -42,30 +43,31 @@ class ServiceTime:
         longest_s = float(self.seconds.max())
         object.__setattr__(self, "longest_s", longest_s)
         object.__setattr__(self, "shorter_s", self.seconds - longest_s)
-        object.__setattr__(self, "weighted", np.stack([self.shares, self.shares * self.seconds]))
+        object.__setattr__(self, "weighted", self.shares * self.seconds**POWERS)
         object.__setattr__(self, "variation", variation)
 
-    def log_mgf(self, decay_per_s: float) -> tuple[float, float]:
-        """``log E[exp(decay * S)]`` and its derivative, for a decay below ``pole_per_s``."""
-        top, slope = self._log_mgf_of_longest(decay_per_s)
+    def log_mgf(self, decay_per_s: float) -> tuple[float, float, float]:
+        """``log E[exp(decay * S)]`` and two derivatives, for a decay below ``pole_per_s``."""
+        left = 1.0 - decay_per_s * self.longest_s * self.cv2 if self.cv2 > LEAST_CV2 else 1.0
+        top = -math.log(left) / self.cv2 if left < 1.0 else decay_per_s * self.longest_s
         if len(self.seconds) == 1:
-            return top, slope
+            mean = self.longest_s / left
+            return top, mean, self.cv2 * mean**2 if left < 1.0 else 0.0
         if self.cv2 <= LEAST_CV2:
             grown = np.exp(decay_per_s * self.shorter_s)
-            mass, first = (self.weighted @ grown).tolist()
+            mass, first, second = (self.weighted @ grown).tolist()
         else:
-            left = 1.0 - decay_per_s * self.cv2 * self.seconds
-            grown = np.exp(-np.log(left) / self.cv2 - top)
-            mass, first = float(self.shares @ grown), float(self.weighted[1] @ (grown / left))
-        return top + math.log(mass), first / mass
+            mass, first, second = self._moments(decay_per_s, top)
+        mean = first / mass
+        return top + math.log(mass), mean, max(second / mass - mean**2, 0.0)
 
-    def _log_mgf_of_longest(self, decay_per_s: float) -> tuple[float, float]:
-        """The same for prompts of the longest class alone, which has the largest."""
-        exponent = decay_per_s * self.longest_s
-        if self.cv2 <= LEAST_CV2:
-            return exponent, self.longest_s
-        left = 1.0 - exponent * self.cv2
-        return -math.log(left) / self.cv2, self.longest_s / left
+    def _moments(self, decay_per_s: float, top: float) -> tuple[float, float, float]:
+        """``E[S^n exp(decay * S - top)]`` for n up to 2."""
+        left = 1.0 - decay_per_s * self.cv2 * self.seconds
+        weights = self.shares * np.exp(-np.log(left) / self.cv2 - top)
+        longer = self.seconds / left
+        second = (1.0 + self.cv2) * float(weights @ longer**2)
+        return float(np.add.reduce(weights)), float(weights @ longer), second
 
     def residual_exceeds(self, times_s: Array) -> Array:
         """Probability that the rest of a service that is met running exceeds each time."""
