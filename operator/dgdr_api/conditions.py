@@ -9,7 +9,9 @@ from datetime import datetime
 
 from dgdr_api.models.base import Condition, ConditionStatus
 
-__all__ = ["Condition", "ConditionStatus", "condition", "find", "with_condition"]
+__all__ = ["Condition", "ConditionStatus", "condition", "find", "says", "with_condition"]
+
+_WORDS = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}
 
 
 def condition(
@@ -21,14 +23,29 @@ def condition(
     observed_generation: int | None = None,
 ) -> Condition:
     """Build a condition; a ``status`` of ``None`` is Unknown."""
-    word = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}
     return Condition(
         type=type_,
-        status=word[status],
+        status=_WORDS[status],
         reason=reason,
         message=message,
         last_transition_time=now,
         observed_generation=observed_generation,
+    )
+
+
+def says(
+    known: Condition,
+    status: bool | None,
+    reason: str,
+    message: str,
+    observed_generation: int | None = None,
+) -> bool:
+    """Whether a condition already says all of this, whatever its time."""
+    return (
+        known.status is _WORDS[status]
+        and known.reason == reason
+        and known.message == message
+        and known.observed_generation == observed_generation
     )
 
 

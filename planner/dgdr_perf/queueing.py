@@ -40,8 +40,9 @@ HORIZON = 4.0
 # Damping of the wait by regular arrivals. Kraemer and Langenbach-Belz have 2/3, which simulated
 # mixtures of prompts with 4 to 16 engines exceed by up to a fifth; from 0.12 down none does.
 REGULARITY = 0.12
-NEWTON_ROUNDS = 100
-NEWTON_END = 1e-10
+# Of the root: the third power of it is left.
+HALLEY_END = 1e-6
+HALLEY_ROUNDS = 40
 
 
 class Dispatch(StrEnum):
@@ -185,22 +186,37 @@ def _by_variation_s(use: float, arrivals: float, service: ServiceTime) -> float:
 def _decay(service: ServiceTime, rate_per_s: float, use: float, stages: float = 1.0) -> float:
     """Positive root of ``log M(k) = stages * log(1 + k / rate)``.
 
-    Arrivals in Erlang ``stages`` of that rate. The difference is convex and zero at zero, so that
-    Newton's method from above falls onto the root. It starts where ``M(k) >= 1 + k E[S] +
-    k^2 E[S^2] / 2`` shows that the root lies below.
+    Arrivals in Erlang ``stages`` of that rate. The left side is convex and the right side concave,
+    both from zero, so that the logarithm of their ratio rises. Halley's method finds its root,
+    kept between what was too small and too large, from where second derivatives at zero point to.
     """
-    decay = stages * 2.0 * (1.0 - use) / (rate_per_s / stages * service.second_s2)
-    decay = min(decay, service.pole_per_s * (1.0 - 1e-9))
-    for _ in range(NEWTON_ROUNDS):
-        value, slope = service.log_mgf(decay)
-        value -= stages * math.log1p(decay / rate_per_s)
-        slope -= stages / (rate_per_s + decay)
-        if value <= 0 or slope <= 0:
+    variance = service.second_s2 - service.mean_s**2
+    decay = 2.0 * stages * (1.0 - use) / rate_per_s / (variance + stages / rate_per_s**2)
+    low, high = 0.0, service.pole_per_s
+    for _ in range(HALLEY_ROUNDS):
+        if not low < decay < high:
+            decay = 2.0 * low if math.isinf(high) else (low + high) / 2.0
+        off, slope, bend = _off(service, rate_per_s, stages, decay)
+        low, high = (low, decay) if off > 0 else (decay, high)
+        if slope <= 0:  # rounding, at saturation
             return decay
-        decay -= value / slope
-        if value <= NEWTON_END * slope * decay:
+        straight = 2.0 * slope**2 - off * bend
+        step = 2.0 * off * slope / straight if straight > 0 else off / slope
+        decay -= step
+        if abs(step) <= HALLEY_END * decay:
             return decay
     return decay
+
+
+def _off(
+    service: ServiceTime, rate_per_s: float, stages: float, decay: float
+) -> tuple[float, float, float]:
+    """Logarithm of ``log M(k)`` over ``stages * log(1 + k / rate)``, and its two derivatives."""
+    value, mean, variance = service.log_mgf(decay)
+    arrivals, apart = stages * math.log1p(decay / rate_per_s), rate_per_s + decay
+    first, other = mean / value, stages / apart / arrivals
+    bend = variance / value - first**2 + other / apart + other**2
+    return math.log(value / arrivals), first - other, bend
 
 
 def erlang_c(engines: float, load: float) -> float:

@@ -10,6 +10,7 @@ from dgdr_perf.curve_fit import Array
 
 # A gamma distribution with less variation is a number.
 LEAST_CV2 = 1e-6
+POWERS: Array = np.array([[0.0], [1.0], [2.0]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class ServiceTime:
 
     ``shares`` and ``seconds`` have shape (classes,); ``mean_s`` and ``second_s2`` are the first two
     moments, ``longest_s`` the mean of the longest class; ``cv2`` is the squared coefficient of
-    variation within a class, 0 for equal prompts, ``variation`` that of all.
+    variation within a class, 0 for equal prompts, ``variation`` that of all. ``shorter_s`` are the
+    means less the longest; ``weighted``, of shape (3, classes), are shares times powers of means.
     """
 
     shares: Array
@@ -28,6 +30,8 @@ class ServiceTime:
     second_s2: float = field(init=False)
     longest_s: float = field(init=False)
     variation: float = field(init=False)
+    shorter_s: Array = field(init=False)
+    weighted: Array = field(init=False)
 
     def __post_init__(self) -> None:
         # Read at every step of every search.
@@ -36,29 +40,34 @@ class ServiceTime:
         variation = max(second_s2 / mean_s**2 - 1.0, 0.0)
         object.__setattr__(self, "mean_s", mean_s)
         object.__setattr__(self, "second_s2", second_s2)
-        object.__setattr__(self, "longest_s", float(self.seconds.max()))
+        longest_s = float(self.seconds.max())
+        object.__setattr__(self, "longest_s", longest_s)
+        object.__setattr__(self, "shorter_s", self.seconds - longest_s)
+        object.__setattr__(self, "weighted", self.shares * self.seconds**POWERS)
         object.__setattr__(self, "variation", variation)
 
-    def log_mgf(self, decay_per_s: float) -> tuple[float, float]:
-        """``log E[exp(decay * S)]`` and its derivative, for a decay below ``pole_per_s``."""
-        top, slope = self._log_mgf_of_longest(decay_per_s)
+    def log_mgf(self, decay_per_s: float) -> tuple[float, float, float]:
+        """``log E[exp(decay * S)]`` and two derivatives, for a decay below ``pole_per_s``."""
+        left = 1.0 - decay_per_s * self.longest_s * self.cv2 if self.cv2 > LEAST_CV2 else 1.0
+        top = -math.log(left) / self.cv2 if left < 1.0 else decay_per_s * self.longest_s
         if len(self.seconds) == 1:
-            return top, slope
-        exponents, slopes = decay_per_s * self.seconds, self.seconds
-        if self.cv2 > LEAST_CV2:
-            left = 1.0 - exponents * self.cv2
-            exponents, slopes = -np.log(left) / self.cv2, slopes / left
-        weights = self.shares * np.exp(exponents - top)
-        mass = float(np.add.reduce(weights))
-        return top + math.log(mass), float(weights @ slopes) / mass
-
-    def _log_mgf_of_longest(self, decay_per_s: float) -> tuple[float, float]:
-        """The same for prompts of the longest class alone, which has the largest."""
-        exponent = decay_per_s * self.longest_s
+            mean = self.longest_s / left
+            return top, mean, self.cv2 * mean**2 if left < 1.0 else 0.0
         if self.cv2 <= LEAST_CV2:
-            return exponent, self.longest_s
-        left = 1.0 - exponent * self.cv2
-        return -math.log(left) / self.cv2, self.longest_s / left
+            grown = np.exp(decay_per_s * self.shorter_s)
+            mass, first, second = (self.weighted @ grown).tolist()
+        else:
+            mass, first, second = self._moments(decay_per_s, top)
+        mean = first / mass
+        return top + math.log(mass), mean, max(second / mass - mean**2, 0.0)
+
+    def _moments(self, decay_per_s: float, top: float) -> tuple[float, float, float]:
+        """``E[S^n exp(decay * S - top)]`` for n up to 2."""
+        left = 1.0 - decay_per_s * self.cv2 * self.seconds
+        weights = self.shares * np.exp(-np.log(left) / self.cv2 - top)
+        longer = self.seconds / left
+        second = (1.0 + self.cv2) * float(weights @ longer**2)
+        return float(np.add.reduce(weights)), float(weights @ longer), second
 
     def residual_exceeds(self, times_s: Array) -> Array:
         """Probability that the rest of a service that is met running exceeds each time."""

@@ -32,6 +32,9 @@ MOST_LOST = 0.75
 # Late requests are this much more than the approximation says, at most: simulated mixtures of
 # prompts at one to twenty engines.
 CAUTION = 1.08
+# The search for the number of engines looks at the logarithm of what is waited over what is
+# allowed, between these: none at all and without end have none.
+LEAST_SHOWN, MOST_SHOWN = 0.05, 100.0
 # The search for a quantile cuts its interval into 64, to less than a millionth of the time.
 PARTS: Array = np.arange(1, 64) / 64
 QUANTILE_ROUNDS = 4
@@ -152,19 +155,20 @@ def fewest(excess: Callable[[float], float], busy: float) -> float:
         return 0.0
     if busy >= MOST_REPLICAS:
         return busy
-    step = max(0.25 * busy, 1e-3)
+    low, step = busy, max(0.25 * busy, 1e-3)
     high = busy + step
     while (there := excess(high)) > 0:
-        step *= 2.0
+        low, step = high, 2.0 * step
         high = busy + step
         if high > 2 * MOST_REPLICAS:
             return high
 
-    def capped(engines: float) -> float:
-        # Near saturation the excess is infinite for a mean; any positive number shows the side.
-        return min(there if engines == high else excess(engines), 10.0)
+    def straightened(engines: float) -> float:
+        # Waits fall about exponentially; near saturation any positive number shows the side.
+        now = there if engines == high else excess(engines)
+        return math.log(min(max(1.0 + now, LEAST_SHOWN), MOST_SHOWN))
 
-    return float(brentq(capped, busy, high, rtol=1e-8))
+    return float(brentq(straightened, low, high, rtol=1e-8))
 
 
 def _binding(exact: float, busy: float) -> Binding:

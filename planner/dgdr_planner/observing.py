@@ -8,6 +8,7 @@ from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import dynamo_namespace
 from dgdr_kube.ports import Key
+from dgdr_planner.computing import computed
 from dgdr_planner.core import queries
 from dgdr_planner.core.endpoint import Endpoint
 from dgdr_planner.core.forecast import Sample
@@ -94,9 +95,7 @@ class Observer:
         if isinstance(target, Trouble):
             return LoadSeen.unknown(target.reason, target.message, window_s)
         graph = graph_key(namespace, dynamo_namespace(namespace, name))
-        return await asyncio.to_thread(
-            measure, snapshot, graph, window_s, target.model, target.frontends
-        )
+        return await computed(measure, snapshot, graph, window_s, target.model, target.frontends)
 
     async def history(
         self, key: Key, planner: SLAPlanner, policy: Policy

@@ -1,6 +1,5 @@
 """One pass for one SLAPlanner: observe, decide, scale, report."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from dgdr_kube.kinds import SLA_PLANNER
 from dgdr_kube.manifests import intent_of, is_going, ref
 from dgdr_kube.ports import Key, Manifest, WatchedCluster
 from dgdr_perf.engine_profile import EngineProfile
+from dgdr_planner.computing import computed
 from dgdr_planner.core import explain, ticks
 from dgdr_planner.core.decide import Decision, Plan, State, decide
 from dgdr_planner.core.events import events_after
@@ -120,7 +120,7 @@ class PlannerPass:
     async def _decided(
         self, turn: Turn, profile: EngineProfile | Trouble, state: State
     ) -> Decision:
-        return await asyncio.to_thread(decide, turn.seen, profile, turn.policy, state, turn.now)
+        return await computed(decide, turn.seen, profile, turn.policy, state, turn.now)
 
     async def _looked_again(self, turn: Turn) -> Turn | None:
         """Look at what a watch may not have told of yet, before anything is written by it.

@@ -33,24 +33,26 @@ SECONDS_PER_HOUR = 3600.0
 
 @dataclass
 class _Shown:
-    """What is shown of one planner: each series is looked up once, as long as it has a number.
+    """What is shown of one planner: series with their numbers, each looked up and set once.
 
     ``judged_at`` is the newest window whose requests were counted, ``counted_s`` until when
-    GPU-hours were.
+    GPU-hours were, and ``conditions`` those that are shown.
     """
 
     labels: tuple[str, str, str]
     counted_s: float
     judged_at: datetime | None = None
-    series: dict[tuple[Gauge, tuple[str, ...]], Gauge] = field(default_factory=dict)
+    conditions: tuple[tuple[str, ConditionStatus], ...] = ()
+    series: dict[tuple[Gauge, tuple[str, ...]], tuple[Gauge, float]] = field(default_factory=dict)
 
     def set(self, gauge: Gauge, value: float | None, *more: str) -> None:
         """Show a number; None takes it away."""
         known = self.series.get((gauge, more))
         if value is not None:
-            if known is None:
-                known = self.series[gauge, more] = gauge.labels(*self.labels, *more)
-            known.set(value)
+            if known is None or known[1] != value:
+                own = known[0] if known else gauge.labels(*self.labels, *more)
+                own.set(value)
+                self.series[gauge, more] = own, value
         elif known is not None:
             del self.series[gauge, more]
             gauge.remove(*self.labels, *more)
@@ -81,10 +83,7 @@ class Telemetry:
         numbers["startup_seconds"] = status.startup_seconds
         for name, gauge in self._metrics.gauges.items():
             shown.set(gauge, numbers.get(name))
-        for condition in status.conditions:
-            for word in ConditionStatus:
-                held = float(condition.status is word)
-                shown.set(self._metrics.conditions, held, condition.type, word)
+        self._show_conditions(shown, status)
         self._show_latencies(shown, seen.load)
         self._show_roles(shown, seen.target, decision)
         self._count_gpu_hours(shown, seen.target)
@@ -114,6 +113,15 @@ class Telemetry:
             self.forget(key)
             known = self._shown[key] = _Shown(labels, self._clock())
         return known
+
+    def _show_conditions(self, shown: _Shown, status: SLAPlannerStatus) -> None:
+        held = tuple((condition.type, condition.status) for condition in status.conditions)
+        if held == shown.conditions:
+            return
+        shown.conditions = held
+        for type_, status_ in held:
+            for word in ConditionStatus:
+                shown.set(self._metrics.conditions, float(status_ is word), type_, word)
 
     def _show_latencies(self, shown: _Shown, load: LoadSeen) -> None:
         for latency in ("ttft", "itl"):

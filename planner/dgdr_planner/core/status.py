@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from dgdr_api.conditions import condition, with_condition
+from dgdr_api.conditions import Condition, condition, find, says, with_condition
 from dgdr_api.graph import Role
 from dgdr_api.models import sla_planner_status as api
 from dgdr_api.models.sla_planner_status import MAX_DECISIONS, SEEN, SLAPlannerStatus
@@ -25,7 +25,7 @@ from dgdr_planner.core.observation import (
 )
 from dgdr_planner.core.policy import Policy
 from dgdr_planner.core.state import State
-from dgdr_planner.core.verdicts import verdicts
+from dgdr_planner.core.verdicts import Verdict, verdicts
 
 # Live numbers are metrics; the status is written when something happens, and now and then.
 REFRESH_S = 300.0
@@ -57,10 +57,7 @@ def status_after(
     """Return the status after a pass."""
     conditions = old.conditions
     for verdict in verdicts(seen, decision, policy, done.trouble):
-        fresh = condition(
-            verdict.type, verdict.status, verdict.reason, verdict.message, now, generation
-        )
-        conditions = with_condition(conditions, fresh, now)
+        conditions = _with_verdict(conditions, verdict, generation, now)
     plan = decision.outcome if isinstance(decision.outcome, Plan) else None
     record = _record(plan, policy, done, now) if plan else None
     starts = decision.state.starts
@@ -115,6 +112,16 @@ def _essence(status: SLAPlannerStatus) -> object:
 
 def _below(status: SLAPlannerStatus) -> list[bool]:
     return [role.below_since is not None for role in status.roles]
+
+
+def _with_verdict(
+    old: tuple[Condition, ...], verdict: Verdict, generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Return the conditions with what a pass says; most passes say the same of most of them."""
+    known, told = find(old, verdict.type), (verdict.status, verdict.reason, verdict.message)
+    if known is not None and says(known, *told, generation):
+        return old
+    return with_condition(old, condition(verdict.type, *told, now, generation), now)
 
 
 def _record(plan: Plan, policy: Policy, done: Done, now: datetime) -> api.DecisionRecord | None:

@@ -2,7 +2,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dgdr_api.conditions import Condition, ConditionStatus, condition, find, with_condition
+from dgdr_api.conditions import (
+    Condition,
+    ConditionStatus,
+    condition,
+    find,
+    says,
+    with_condition,
+)
 
 NOW = datetime(2025, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -33,6 +40,26 @@ def test_the_time_of_a_new_condition_is_now_whatever_it_says() -> None:
 def test_the_same_condition_twice_changes_nothing() -> None:
     once = with_condition((), ready(True), NOW)
     assert with_condition(once, ready(True, now=LATER), LATER) == once
+
+
+@pytest.mark.parametrize("status", [True, False, None])
+def test_a_condition_says_what_it_was_made_of(status: bool | None) -> None:
+    assert says(ready(status), status, "R", "message", 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (False, "R", "message", 2),
+        (None, "R", "message", 2),
+        (True, "Other", "message", 2),
+        (True, "R", "another message", 2),
+        (True, "R", "message", 3),
+        (True, "R", "message", None),
+    ],
+)
+def test_a_condition_says_nothing_else(other: tuple[bool | None, str, str, int | None]) -> None:
+    assert not says(ready(True), *other)
 
 
 def test_others_keep_their_place() -> None:
