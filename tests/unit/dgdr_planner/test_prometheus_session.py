@@ -6,7 +6,7 @@ import ipaddress
 import ssl
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,23 +137,31 @@ async def test_a_proxy_of_the_environment_sees_nothing(
 async def dripping(start: bytes) -> AsyncIterator[str]:
     """A server that says this, and then a byte now and then, within headers or not."""
 
+    drips: set[asyncio.Task[None]] = set()
+
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        drips.add(task)
         writer.write(start)
-        try:
-            while True:
-                writer.write(b"x")
-                await writer.drain()
-                await asyncio.sleep(0.02)
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
+        with suppress(ConnectionError):
+            try:
+                while True:
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            finally:
+                writer.close()
+                await writer.wait_closed()
 
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        for task in drips:
+            task.cancel()
+        await asyncio.gather(*drips, return_exceptions=True)
 
 
 def waiting() -> set[threading.Thread]:
