@@ -46,13 +46,13 @@ def ready(kube: Kube, dgd: str, namespace: str) -> Replicas:
 
 
 def shrink_soon(kube: Kube, name: str, namespace: str) -> None:
-    """Let the planner forget a load after 45 s, so that one can watch it scale down under load.
+    """Let the planner forget a load after 30 s, so that one can watch it scale down under load.
 
     By default it plans for nine tenths of what it has seen, and so holds what a peak needed.
     """
     patch = {
         "spec": {
-            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 45}},
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 30}},
             "forecast": {"model": "LastValue", "quantile": 0.5},
         }
     }
