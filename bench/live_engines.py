@@ -1,50 +1,15 @@
-"""The mocked engines of ``bench.live_planner``: what data they stand for, and how near they are."""
+"""How near the mocked engines of ``bench.live_planner`` are to the data that they stand for."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from hack.demo.kube import Kube, Manifest
+from hack.demo.kube import Kube
 from hack.mocker_profiles import itl_ms, ttft_ms
 
 # All simulated times are eight times as long, as examples/demo/policy.yaml says.
 SLOWED = 8.0
-DATA = "mocker-profiles"
-MOUNT = "/profiles"
-
 Request = tuple[str, float, float | None, float | None]
-
-
-def on_their_data(dgd: Manifest) -> Manifest:
-    """Return a patch that gives the workers the data that the candidates had.
-
-    A deployed mocker replays the few points that were measured. What a planner meets in production
-    is the engine itself, of which the profile is an estimate.
-    """
-    components = [
-        _on_data(component, dgd["status"]["components"])
-        if component["type"] in ("prefill", "decode")
-        else component
-        for component in dgd["spec"]["components"]
-    ]
-    return {"spec": {"components": components}}
-
-
-def _on_data(component: Manifest, told: dict[str, Any]) -> Manifest:
-    gpus = int(told[component["name"]]["gpusPerReplica"])
-    changed: Manifest = json.loads(json.dumps(component))
-    pod = changed["podTemplate"]["spec"]
-    container = pod["containers"][0]
-    for flag, value in (
-        ("--planner-profile-data", f"{MOUNT}/tp-{gpus}.npz"),
-        ("--speedup-ratio", f"{1 / SLOWED:g}"),
-    ):
-        container["args"][container["args"].index(flag) + 1] = value
-    pod["volumes"] = [{"name": DATA, "configMap": {"name": DATA}}]
-    container["volumeMounts"] = [{"name": DATA, "mountPath": MOUNT, "readOnly": True}]
-    return changed
 
 
 def gpus_per_engine(kube: Kube, dgd: str, namespace: str) -> dict[str, int]:

@@ -19,11 +19,9 @@ from typing import Any
 import numpy as np
 
 from bench.live_engines import (
-    DATA,
     Request,
     gpus_per_engine,
     itl_error,
-    on_their_data,
     ttft_error,
 )
 from bench.live_plot import plot_png
@@ -193,11 +191,6 @@ def prepared() -> Kube:
         say=lambda text: print(text, file=sys.stderr),
     )  # fmt: skip
     hold(kube, LEAST)
-    kube.run(
-        "patch", "dgd", DGD, "--namespace", NAMESPACE, "--type=merge",
-        "--patch", json.dumps(on_their_data(kube.get("dgd", DGD, NAMESPACE) or {})),
-    )  # fmt: skip
-    wait_for("one of each, on its data", lambda: fresh(kube) and started(kube), timeout_s=300)
     without_a_past(kube)
     return kube
 
@@ -215,19 +208,6 @@ def without_a_past(kube: Kube) -> None:
         "replace", "--force", "--filename", "-",
         stdin=json.dumps(manifest | {"metadata": meta, "spec": spec}),
     )  # fmt: skip
-
-
-def started(kube: Kube) -> bool:
-    return ready(kube, DGD, NAMESPACE).total == 2
-
-
-def fresh(kube: Kube) -> bool:
-    """Whether all workers that exist have the data mounted."""
-    return all(
-        any(volume["name"] == DATA for volume in pod["spec"].get("volumes", ()))
-        for pod in kube.list("pods", NAMESPACE, PODS)
-        if request.gpus_requested(pod)
-    )
 
 
 def main() -> None:

@@ -27,21 +27,23 @@ def candidate_engine(request: ProfilingRequest, wanted: EffectiveSpec) -> Engine
 def final_engine(request: ProfilingRequest, wanted: EffectiveSpec, max_kv_tokens: int) -> Engine:
     """Return what the generated deployment runs.
 
-    A mocker there is fed with the measured curves, which hold its candidates' speed-up already,
-    and has the KV cache that they were measured with.
+    A mocker has the KV cache that was measured. Where mockers stood for the candidates it is the
+    one that was measured; otherwise it is fed with the measured curves and holds no GPUs.
 
     Raises:
         InvalidRequest: the backend is not supported, or an image is missing.
     """
     if not wanted.mocker:
         return _backend(wanted)
+    mocker = replace(_mocker(request), kv_blocks=max_kv_tokens // BLOCK_TOKENS)
+    if request.policy.uses_mocker:
+        return mocker
     return replace(
-        _mocker(request),
+        mocker,
         data=profile_data_config_map(request.uid),
         measured=True,
         speedup_ratio=1.0,
-        kv_blocks=max_kv_tokens // BLOCK_TOKENS,
-        with_gpus=request.policy.uses_mocker,
+        with_gpus=False,
     )
 
 

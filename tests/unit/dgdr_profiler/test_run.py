@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 import yaml
 
+from dgdr_api.effective import effective
+from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner import SLAPlanner
-from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS
+from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, PROFILE_DATA_MOUNT
 from dgdr_api.points import MAX_POINT_BYTES
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.engines.registry import final_engine
 from dgdr_profiler.ports import Result
 from dgdr_profiler.prepare import Prepared, prepare
 from dgdr_profiler.report.result import result
 from dgdr_profiler.run import NothingMeasured, Run
 from support.profiler_ports import FakeDeployments, FakeLoad, MemoryRecords
-from support.profiling import FACTS
+from support.profiling import FACTS, TP2
 
 PROFILES = frozenset({"tp-1.npz", "tp-2.npz", "tp-4.npz"})
 
@@ -89,15 +92,26 @@ async def test_a_finished_run_has_everything_that_is_promised() -> None:
     assert len(decode["z_itl"]) >= 9
 
 
-async def test_the_result_is_a_planner_and_a_deployment_of_mockers_on_the_curves() -> None:
-    planner, dgd = yaml.safe_load_all((await finished()).texts["final_config.yaml"])
+async def test_the_result_is_a_planner_and_a_deployment_of_what_was_measured() -> None:
+    done = await finished(request(mocker={"speedupRatio": 0.25}))
+    planner, dgd = yaml.safe_load_all(done.texts["final_config.yaml"])
     assert SLAPlanner.parse(planner).spec.target_ref.name == "q-dgd"
     worker = next(c for c in dgd["spec"]["components"] if c["type"] == "decode")
     (main,) = worker["podTemplate"]["spec"]["containers"]
     args = main["args"]
-    assert args[args.index("--planner-profile-data") + 1] == "/workspace/profiling_results"
-    assert args[args.index("--speedup-ratio") + 1] == "1"
+    assert args[args.index("--planner-profile-data") + 1] == "/profiles/tp-2.npz"
+    assert args[args.index("--speedup-ratio") + 1] == "0.25"
     assert int(args[args.index("--num-gpu-blocks-override") + 1]) * 64 == FACTS.max_kv_tokens
+
+
+def test_mockers_in_place_of_engines_replay_the_curves_and_hold_no_gpus() -> None:
+    asked = request(candidateEngine="backend")
+    engine = final_engine(asked, effective(asked.spec), 65536)
+    graph = engine.with_mapping(engine.template("q"), Role.DECODE, TP2)
+    (worker,) = (one for one in graph.components if one.role is Role.DECODE)
+    assert worker.args[worker.args.index("--planner-profile-data") + 1] == PROFILE_DATA_MOUNT
+    assert worker.args[worker.args.index("--speedup-ratio") + 1] == "1"
+    assert worker.gpus == 0
 
 
 async def test_the_report_names_time_and_gpus_of_every_candidate() -> None:
