@@ -30,7 +30,7 @@ from hack.demo.__main__ import DGD, DGDR, NAMESPACE, URL, request_deployment
 from hack.demo.kube import Kube, Manifest, wait_for
 from hack.demo.load import PROFILER_IMAGE, load_running
 from hack.demo.load import Load as LoadPod
-from hack.demo.platform import bring_up, wait_for_prometheus
+from hack.demo.platform import bring_up
 from hack.demo.scaling import Replicas, decisions, desired, ready
 
 RATES_PER_S = (1.0, 3.0, 5.0, 6.0, 3.0, 1.0)
@@ -39,6 +39,7 @@ ISL, OSL = 2048, 64
 SLA: dict[str, Any] = {"ttftMs": 1000, "itlMs": 28, "percentile": "p95"}
 PLANNER = "planner"
 LEAST = Replicas(prefill=1, decode=1)
+KEPT = ("name", "namespace", "labels", "ownerReferences")
 LOOK_S = 3.0
 LEAST_IDLE, MOST_ERROR = 0.2, 0.15
 PODS = f"nvidia.com/dynamo-graph-deployment-name={DGD}"
@@ -197,12 +198,12 @@ def prepared() -> Kube:
 
 def without_a_past(kube: Kube) -> None:
     """Replace the planner by one that has seen no earlier load: Prometheus remembers them too."""
-    kube.run("delete", "pods", "--selector", "app=prometheus", "--namespace", "monitoring")
-    wait_for_prometheus(kube)
+    for verb in ("restart", "status"):
+        kube.run("rollout", verb, "deployment/prometheus", "--namespace", "monitoring")
     planner = kube.get("slap", DGD, NAMESPACE) or {}
     behavior = {"scaleDown": {"stabilizationWindowSeconds": 45}}
     spec = planner["spec"] | {"sla": SLA, "suspend": False, "behavior": behavior}
-    meta = {name: planner["metadata"][name] for name in ("name", "namespace", "labels")}
+    meta = {name: planner["metadata"][name] for name in KEPT}
     manifest = {"apiVersion": planner["apiVersion"], "kind": planner["kind"]}
     kube.run(
         "replace", "--force", "--filename", "-",

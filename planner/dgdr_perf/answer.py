@@ -31,6 +31,14 @@ class Binding(StrEnum):
     """No number up to ``MOST_REPLICAS`` would do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One latency with the replicas of an answer, and without any other request."""
+
+    ms: float
+    alone_ms: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Replicas of one role, and why.
@@ -39,8 +47,9 @@ class Answer:
     replicas at full use. ``latency_ms`` is expected with ``replicas``, at the percentile of the
     targets; ``alone_ms`` that of a request without any other. ``in_range``: nothing was read
     outside of what the profile covers. ``source`` says whether the curve was measured; None is
-    unknown. For aggregated engines ``latency_ms`` and ``alone_ms`` are those of the binding
-    target, and ``ttft_ms`` and ``itl_ms`` are both.
+    unknown. ``fits``: enough of the requests fit into an empty KV cache. ``ttft`` and ``itl`` are
+    those that the role answers for; of an aggregated engine, which has both, ``latency_ms`` and
+    ``alone_ms`` repeat the binding one.
     """
 
     replicas: int
@@ -52,8 +61,9 @@ class Answer:
     reachable: bool
     binding: Binding
     source: Source | None = None
-    ttft_ms: float | None = None
-    itl_ms: float | None = None
+    fits: bool = True
+    ttft: Expected | None = None
+    itl: Expected | None = None
 
 
 def rounded_up(exact: float) -> int:

@@ -205,7 +205,7 @@ def _decay(service: ServiceTime, rate_per_s: float, use: float, stages: float = 
         decay -= step
         if abs(step) <= HALLEY_END * decay:
             return decay
-    return decay
+    return decay if low < decay < high else (low + high) / 2.0
 
 
 def _off(

@@ -48,11 +48,13 @@ class ServiceTime:
 
     def log_mgf(self, decay_per_s: float) -> tuple[float, float, float]:
         """``log E[exp(decay * S)]`` and two derivatives, for a decay below ``pole_per_s``."""
-        left = 1.0 - decay_per_s * self.longest_s * self.cv2 if self.cv2 > LEAST_CV2 else 1.0
-        top = -math.log(left) / self.cv2 if left < 1.0 else decay_per_s * self.longest_s
+        top = exponent = decay_per_s * self.longest_s
+        left = 1.0
+        if self.cv2 > LEAST_CV2:
+            left, top = 1.0 - exponent * self.cv2, -math.log1p(-exponent * self.cv2) / self.cv2
         if len(self.seconds) == 1:
             mean = self.longest_s / left
-            return top, mean, self.cv2 * mean**2 if left < 1.0 else 0.0
+            return top, mean, self.cv2 * mean**2 if self.cv2 > LEAST_CV2 else 0.0
         if self.cv2 <= LEAST_CV2:
             grown = np.exp(decay_per_s * self.shorter_s)
             mass, first, second = (self.weighted @ grown).tolist()
@@ -63,9 +65,9 @@ class ServiceTime:
 
     def _moments(self, decay_per_s: float, top: float) -> tuple[float, float, float]:
         """``E[S^n exp(decay * S - top)]`` for n up to 2."""
-        left = 1.0 - decay_per_s * self.cv2 * self.seconds
-        weights = self.shares * np.exp(-np.log(left) / self.cv2 - top)
-        longer = self.seconds / left
+        lost = decay_per_s * self.cv2 * self.seconds
+        weights = self.shares * np.exp(-np.log1p(-lost) / self.cv2 - top)
+        longer = self.seconds / (1.0 - lost)
         second = (1.0 + self.cv2) * float(weights @ longer**2)
         return float(np.add.reduce(weights)), float(weights @ longer), second
 

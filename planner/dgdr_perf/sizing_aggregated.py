@@ -13,11 +13,11 @@ import math
 from dataclasses import dataclass
 
 from dgdr_api.points import Source
-from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, rounded_up
+from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, Expected, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch, Wait, wait_at
-from dgdr_perf.sizing_decode import Decoding, decode_answer, fits
+from dgdr_perf.sizing_decode import Decoding, decode_answer
 from dgdr_perf.sizing_prefill import NO_TERMS, Asked, fewest, service_time
 from dgdr_perf.workload import PrefillTerms, Prompts, Targets, Workload
 
@@ -35,22 +35,25 @@ def size_aggregated(
     for_ttft = fewest(engine.excess, engine.prefill_busy)
     exact = max(for_ttft, decode.replicas_exact)
     replicas = rounded_up(exact)
-    ttft_ms = engine.ttft_ms(replicas)
     itl_ms = engine.decoding.at(engine.decoding.peak_itl_ms, load.rate_per_s / replicas)
+    ttft = Expected(engine.ttft_ms(replicas), engine.ttft_ms(math.inf))
+    itl = Expected(itl_ms, decode.alone_ms)
     by_ttft = for_ttft > decode.replicas_exact
-    holds = ttft_ms <= targets.ttft_ms * SAME and itl_ms <= targets.itl_ms * SAME
+    binding = ttft if by_ttft else itl
+    holds = ttft.ms <= targets.ttft_ms * SAME and itl.ms <= targets.itl_ms * SAME
     return Answer(
         replicas=replicas,
         replicas_exact=exact,
         busy=decode.replicas_exact,
-        latency_ms=ttft_ms if by_ttft else itl_ms,
-        alone_ms=engine.ttft_ms(math.inf) if by_ttft else decode.alone_ms,
+        latency_ms=binding.ms,
+        alone_ms=binding.alone_ms,
         in_range=decode.in_range and profile.prefill.covers(engine.prompts.isl),
-        reachable=holds and fits(profile, load, targets) and exact <= MOST_REPLICAS,
+        reachable=holds and decode.fits and exact <= MOST_REPLICAS,
+        fits=decode.fits,
         binding=_binding(replicas, Binding.TTFT if by_ttft else decode.binding),
         source=_either(profile.prefill.source, profile.decode.source),
-        ttft_ms=ttft_ms,
-        itl_ms=itl_ms,
+        ttft=ttft,
+        itl=itl,
     )
 
 

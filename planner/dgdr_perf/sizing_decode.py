@@ -16,7 +16,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, rounded_up
+from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, Expected, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.decode_surface import DecodeSurface
 from dgdr_perf.engine_profile import EngineProfile
@@ -167,14 +167,18 @@ def decode_answer(
     each_per_s = load.rate_per_s / replicas
     latency_ms = decoding.at(decoding.peak_itl_ms, each_per_s)
     seen = decoding.at(decoding.peak, each_per_s)
+    alone_ms = float(decoding.itl_ms[0])
+    room = fits(profile, load, targets)
     answer = Answer(
         replicas=replicas,
         replicas_exact=exact,
         busy=exact,
         latency_ms=latency_ms,
-        alone_ms=float(decoding.itl_ms[0]),
+        alone_ms=alone_ms,
+        itl=Expected(latency_ms, alone_ms),
         in_range=profile.decode.covers(seen, load.context_tokens),
-        reachable=latency_ms <= targets.itl_ms * SAME and fits(profile, load, targets),
+        reachable=latency_ms <= targets.itl_ms * SAME and room,
+        fits=room,
         binding=Binding.FLOOR if replicas == 1 else binding,
         source=profile.decode.source,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import brentq
 
-from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, rounded_up
+from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, Expected, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch, Wait, wait_at
@@ -130,12 +130,14 @@ def size_prefill(
     exact = fewest(lambda engines: asked.excess(wait(engines)), busy)
     replicas = rounded_up(exact)
     latency_ms = 1000.0 * asked.latency_s(wait(replicas))
+    alone_ms = 1000.0 * asked.latency_s(wait(math.inf))
     return Answer(
         replicas=replicas,
         replicas_exact=exact,
         busy=busy,
         latency_ms=latency_ms,
-        alone_ms=1000.0 * asked.latency_s(wait(math.inf)),
+        alone_ms=alone_ms,
+        ttft=Expected(latency_ms, alone_ms),
         in_range=profile.prefill.covers(prompts.isl),
         reachable=latency_ms <= targets.ttft_ms * SAME and exact <= MOST_REPLICAS,
         binding=_binding(exact, busy),

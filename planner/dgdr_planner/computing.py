@@ -1,4 +1,4 @@
-"""What only computes runs beside the event loop, in one thread.
+"""Passes measure and decide beside the event loop, in one thread.
 
 The interpreter computes in one thread at a time: several would take turns, and pay for each.
 The loop's own threads are for what waits, such as files and names of hosts.

@@ -1,6 +1,5 @@
 """Numbers of one pass by the names of the metrics that show them; None: not known."""
 
-from dgdr_api.graph import Role
 from dgdr_planner.core.decide import Decision, Plan, RolePlan
 from dgdr_planner.core.forecast import Forecast
 from dgdr_planner.core.observation import SHARES, Observation, TargetSeen, number
@@ -89,10 +88,8 @@ def _of_role(plan: RolePlan, forecast: Forecast) -> Numbers:
     numbers: Numbers = {f"predicted_num_{role}_replicas": plan.needed}
     if plan.need and forecast.planned > 0:
         numbers[f"engine_{role}_capacity_requests_per_second"] = forecast.planned / plan.need
-    if answer is not None and role is not Role.DECODE:
-        ttft_ms = answer.latency_ms if role is Role.PREFILL else answer.ttft_ms
-        numbers["estimated_ttft_ms"] = ttft_ms
-    if answer is not None and role is not Role.PREFILL:
-        itl_ms = answer.latency_ms if role is Role.DECODE else answer.itl_ms
-        numbers["estimated_itl_ms"] = itl_ms
+    if answer is not None and answer.ttft is not None:
+        numbers["estimated_ttft_ms"] = plan.ratio * answer.ttft.ms
+    if answer is not None and answer.itl is not None:
+        numbers["estimated_itl_ms"] = plan.ratio * answer.itl.ms
     return numbers

@@ -169,12 +169,11 @@ def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> 
         exact=answer.replicas_exact,
         limit=_limit(answer.replicas, asked, replicas),
         gpus_each=case.gpus_of(role),
-        latencies=_latencies(role, answer, case.policy.targets, case.slower_by(role)),
+        latencies=_latencies(answer, case.policy.targets, case.slower_by(role)),
         slower=case.slower_by(role),
         alone_ms=_finite(answer.alone_ms),
         binding=answer.binding,
         out_of_reach=shortfall(
-            role,
             answer,
             lengths(role, case.load.isl, case.load.osl),
             case.policy.targets,
@@ -185,15 +184,13 @@ def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> 
     )
 
 
-def _latencies(role: Role, answer: Answer, targets: Targets, slower: float) -> tuple[Latency, ...]:
+def _latencies(answer: Answer, targets: Targets, slower: float) -> tuple[Latency, ...]:
     """Return the latencies that the role answers for; an aggregated worker has both."""
-    ttft_ms = answer.latency_ms if role is Role.PREFILL else answer.ttft_ms
-    itl_ms = answer.latency_ms if role is Role.DECODE else answer.itl_ms
-    told = (("TTFT", targets.ttft_ms, ttft_ms), ("ITL", targets.itl_ms, itl_ms))
+    told = (("TTFT", targets.ttft_ms, answer.ttft), ("ITL", targets.itl_ms, answer.itl))
     return tuple(
-        Latency(name=name, target_ms=target_ms, expected_ms=_finite(slower * expected_ms))
-        for name, target_ms, expected_ms in told
-        if expected_ms is not None
+        Latency(name=name, target_ms=target_ms, expected_ms=_finite(slower * expected.ms))
+        for name, target_ms, expected in told
+        if expected is not None
     )
 
 

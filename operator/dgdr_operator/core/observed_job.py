@@ -78,7 +78,8 @@ def _idle_pod(pod: Json) -> Idle:
     if meta.get("deletionTimestamp"):
         return Idle(reason=IdleReason.POD_TERMINATING, message=f"{name} is being deleted")
     if phase in ("Succeeded", "Failed"):
-        text = f"{name} has ended; the Job starts another one"
+        follows = "the Job is about to" if phase == "Succeeded" else "the Job starts another one"
+        text = f"{name} has ended; {follows}"
         return Idle(reason=IdleReason.POD_ENDED, message=text)
     (seen,) = pods_seen([dict(pod)])
     if seen.unschedulable is not None:

@@ -1,7 +1,7 @@
 """Decisions in words: the sentences of conditions, events and the ledger of decisions."""
 
 from dgdr_api.graph import Role
-from dgdr_perf.answer import SAME
+from dgdr_perf.answer import SAME, Expected
 from dgdr_perf.sizing import Answer, Binding, Percentile, Targets
 from dgdr_planner.core.decide import Plan, RolePlan
 from dgdr_planner.core.forecast import Forecast
@@ -25,7 +25,7 @@ def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
     need = answer.replicas_exact if role.need is None else role.need
     return (
         f"{load(role.seen.role, forecast)} need {need:.2f} replicas, {answer.busy:.2f} of them"
-        f" busy, for {_target(role.seen.role, policy.targets)} ({_expected(answer)})"
+        f" busy, for {_target(role.seen.role, policy.targets)} ({_expected(answer, role.ratio)})"
         f"{_slower(role)}{tail}"
     )
 
@@ -40,16 +40,14 @@ def unreachable(role: RolePlan, forecast: Forecast, targets: Targets) -> str | N
     if role.answer is None:
         return None
     request = _request(role.seen.role, forecast)
-    return shortfall(role.seen.role, role.answer, request, targets, role.ratio)
+    return shortfall(role.answer, request, targets, role.ratio)
 
 
 def _request(role: Role, forecast: Forecast) -> str:
     return lengths(role, forecast.isl or 0.0, forecast.osl or 0.0)
 
 
-def shortfall(
-    role: Role, answer: Answer, request: str, targets: Targets, slower: float
-) -> str | None:
+def shortfall(answer: Answer, request: str, targets: Targets, slower: float) -> str | None:
     """Say why the replicas of an answer do not meet the targets; None when they do.
 
     ``request`` names the lengths of a request; ``slower`` is the observed latency over that of the
@@ -57,31 +55,30 @@ def shortfall(
     """
     if answer.reachable:
         return None
-    late = _late(role, answer, targets, slower)
+    late, expected = _late(answer, targets, slower)
     target, limit_ms = _target(late, targets), _limit_ms(late, targets)
-    alone_ms, latency_ms = slower * answer.alone_ms, slower * answer.latency_ms
     if answer.binding is Binding.LIMIT:
         return f"{target} would need more replicas than any cluster has"
-    alone = f"a request of {request} alone takes {_ms(alone_ms)} ms"
-    if alone_ms > limit_ms:
-        return f"{target} cannot be met: {alone}"
-    if latency_ms <= limit_ms * SAME:
+    if not answer.fits:
         return f"a request of {request} does not fit into the KV cache of one replica"
+    alone = f"a request of {request} alone takes {_ms(slower * expected.alone_ms)} ms"
+    if slower * expected.alone_ms > limit_ms:
+        return f"{target} cannot be met: {alone}"
     count = "1 replica" if answer.replicas == 1 else f"{answer.replicas} replicas"
-    chased = f"{count} would have {_ms(latency_ms)} ms"
+    chased = f"{count} would have {_ms(slower * expected.ms)} ms"
     return f"{target} leaves too little room for others: {alone}, and {chased}"
+
+
+def _late(answer: Answer, targets: Targets, slower: float) -> tuple[Role, Expected]:
+    """Return whose target is missed, and that latency; an aggregated worker answers for both."""
+    both = ((Role.PREFILL, answer.ttft), (Role.DECODE, answer.itl))
+    told = [(role, expected) for role, expected in both if expected is not None]
+    late = (one for one in told if slower * one[1].ms > _limit_ms(one[0], targets) * SAME)
+    return next(late, told[0])
 
 
 def _ms(value: float) -> str:
     return f"{value:.0f}" if value >= 100.0 else f"{value:.1f}"
-
-
-def _late(role: Role, answer: Answer, targets: Targets, slower: float) -> Role:
-    """Return whose target is missed; an aggregated worker answers for both."""
-    if role is not Role.WORKER:
-        return role
-    ttft_ms = slower * (answer.ttft_ms or 0.0)
-    return Role.PREFILL if ttft_ms > targets.ttft_ms * SAME else Role.DECODE
 
 
 def limited(plan: Plan) -> str | None:
@@ -156,9 +153,9 @@ def _target(role: Role, targets: Targets) -> str:
     return f"{named} <= {_limit_ms(role, targets):g} ms"
 
 
-def _expected(answer: Answer) -> str:
+def _expected(answer: Answer, slower: float) -> str:
     bound = "" if answer.binding is Binding.FLOOR else f", bound by {answer.binding}"
-    return f"{answer.replicas} would have {answer.latency_ms:.0f} ms{bound}"
+    return f"{answer.replicas} would have {slower * answer.latency_ms:.0f} ms{bound}"
 
 
 def _slower(role: RolePlan) -> str:

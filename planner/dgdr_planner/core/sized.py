@@ -29,8 +29,8 @@ _NO_CORRECTION = 1.001
 class Sized:
     """One role under the load that is planned for.
 
-    ``answer`` speaks about the targets as they are, ``need`` about those that observed latencies
-    have corrected.
+    Sized for the targets that observed latencies have corrected; the latencies of ``answer`` are
+    those of the curves.
     """
 
     answer: Answer
@@ -49,14 +49,12 @@ def sized(
     planned = workload(forecast, forecast.planned, load)
     if planned is None:
         return None
-    answer = size(role, profile, planned, policy.targets, policy)
     strict = corrected(policy.targets, role, ratio)
-    grow = answer if strict is policy.targets else size(role, profile, planned, strict, policy)
-    hold = grow
+    answer = hold = size(role, profile, planned, strict, policy)
     if forecast.held > forecast.planned:
         highest = replace(planned, rate_per_s=forecast.held)
         hold = size(role, profile, highest, strict, policy)
-    need = Need(grow=grow.replicas_exact, hold=max(grow.replicas_exact, hold.replicas_exact))
+    need = Need(grow=answer.replicas_exact, hold=max(answer.replicas_exact, hold.replicas_exact))
     return Sized(answer=answer, need=need)
 
 

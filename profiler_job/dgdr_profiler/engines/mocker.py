@@ -1,7 +1,8 @@
 """Dynamo's mocker: real processes and pods, simulated engine times.
 
-As a candidate it stands for an engine and is fed with performance data of each mapping. In a
-generated deployment it is fed with the curves that were measured.
+As a candidate it stands for an engine and is fed with performance data of each mapping, and so is
+the deployment that follows. Where candidates ran the real engine, a deployment of mockers is fed
+with the curves that were measured.
 """
 
 from dataclasses import dataclass

@@ -145,21 +145,21 @@ def test_aggregated_engines_need_more_than_either_role(engine: EngineProfile) ->
     assert both.replicas > size_prefill(engine, LOAD, SLA).replicas
     assert both.replicas > size_decode(engine, LOAD, SLA).replicas
     assert both.reachable
-    assert both.ttft_ms is not None
-    assert both.ttft_ms <= 200
-    assert both.itl_ms is not None
-    assert both.itl_ms <= 10.001
+    assert both.ttft is not None
+    assert both.ttft.ms <= 200
+    assert both.itl is not None
+    assert both.itl.ms <= 10.001
 
 
 def test_aggregated_prefill_steals_step_time(engine: EngineProfile) -> None:
     easy = Targets(ttft_ms=5000, itl_ms=30)
     answer = size_aggregated(engine, LOAD, easy)
-    assert answer.itl_ms is not None
+    assert answer.itl is not None
     each = LOAD.rate_per_s / answer.replicas
     prefill_share = each * engine.prefill.ttft_ms(3000).value_ms / 1000
-    in_flight = each * LOAD.osl * answer.itl_ms / 1000
+    in_flight = each * LOAD.osl * answer.itl.ms / 1000
     step_ms = engine.decode.itl_ms(in_flight + 1, LOAD.context_tokens).value_ms
-    assert answer.itl_ms == pytest.approx(step_ms / (1 - prefill_share), rel=0.02)
+    assert answer.itl.ms == pytest.approx(step_ms / (1 - prefill_share), rel=0.02)
 
 
 def test_aggregated_says_which_target_binds(engine: EngineProfile) -> None:

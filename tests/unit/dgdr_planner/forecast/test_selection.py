@@ -50,7 +50,8 @@ def test_one_who_cannot_speak_now_does_not() -> None:
 
 def test_outcomes_of_no_weight_do_not_count() -> None:
     seen = alternating(60)
-    weights = np.where(np.arange(60) < 55, 0.0, 1.0)
-    other = np.append(foreseen(seen)[:54], seen[54:] + 50.0)
+    weights = np.where(np.arange(60) % 10 == 5, 1.0, 0.0)
+    other = foreseen(seen) + 15.0 * np.append(weights[1:], 0.0)
     paths = np.stack([seen, other])[:, :, None]
+    assert speaker(seen, paths) == 1
     assert speaker(seen, paths, weights) == 0
