@@ -61,6 +61,7 @@ def planner_process(folder: Path, on: TestCluster, server: LivePrometheus) -> su
     settings = {
         "prometheus": {"url": server.url, "scrapeIntervalSeconds": SCRAPE_S},
         "health": {"port": 0},
+        "switch": {"namespace": "dgdr-system"},
     }
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(settings))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from dgdr_kube.kinds import CONFIG_MAP
 from dgdr_kube.ports import Cluster
+from dgdr_planner.adapters.shared_looks import SharedLooks
 from dgdr_planner.core.observation import Trouble
 
 NAME = "dgdr-planner-switch"
@@ -22,23 +23,16 @@ class ConfigMapSwitch:
     ) -> None:
         self._cluster = cluster
         self._namespace = namespace
-        self._clock = clock
-        self._looked: float | None = None
-        self._thrown: Trouble | None = None
+        self._looks = SharedLooks(self._look, lambda _: SHARED_FOR_S, clock)
 
     async def thrown(self) -> Trouble | None:
         """Return why no planner may change anything; None when they may."""
-        if not self._namespace:
-            return None
-        if self._looked is None or self._clock() - self._looked > SHARED_FOR_S:
-            self._thrown = await self._look()
-            self._looked = self._clock()
-        return self._thrown
+        return await self._looks.answer(self._namespace) if self._namespace else None
 
-    async def _look(self) -> Trouble | None:
-        found = await self._cluster.get(CONFIG_MAP, self._namespace, NAME)
+    async def _look(self, namespace: str, _: Trouble | None) -> Trouble | None:
+        found = await self._cluster.get(CONFIG_MAP, namespace, NAME)
         value = ((found or {}).get("data") or {}).get(KEY, "")
         if str(value).strip().lower() not in _ON:
             return None
-        text = f"ConfigMap {self._namespace}/{NAME} stops all planners; delete it to go on"
+        text = f"ConfigMap {namespace}/{NAME} stops all planners; delete it to go on"
         return Trouble("Stopped", text)

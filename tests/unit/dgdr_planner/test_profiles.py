@@ -5,24 +5,13 @@ import asyncio
 import pytest
 
 from dgdr_kube.errors import Unreachable
-from dgdr_kube.kinds import CONFIG_MAP, Kind
+from dgdr_kube.kinds import CONFIG_MAP
 from dgdr_kube.ports import Manifest
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.adapters.profiles import SHARED_FOR_S, TROUBLE_SHARED_FOR_S, ConfigMapProfiles
 from dgdr_planner.core.observation import Trouble
-from support.fake_cluster import FakeCluster
+from support.counting_cluster import CountingCluster
 from support.planning import NAMESPACE, curves_config_map
-
-
-class CountingCluster(FakeCluster):
-    """Counts what is read; each answer takes a moment."""
-
-    reads = 0
-
-    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
-        self.reads += 1
-        await asyncio.sleep(0)
-        return await super().get(kind, namespace, name)
 
 
 class Shelf:

@@ -1,0 +1,18 @@
+"""A cluster in memory that counts what is read; each answer takes a moment."""
+
+import asyncio
+
+from dgdr_kube.kinds import Kind
+from dgdr_kube.ports import Manifest
+from support.fake_cluster import FakeCluster
+
+
+class CountingCluster(FakeCluster):
+    """Counts ``reads``."""
+
+    reads = 0
+
+    async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
+        self.reads += 1
+        await asyncio.sleep(0)
+        return await super().get(kind, namespace, name)
