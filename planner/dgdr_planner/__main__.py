@@ -25,6 +25,7 @@ from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
+from dgdr_planner.computing import Computing
 from dgdr_planner.observing import Observer
 from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.settings import Settings, SettingsError, load
@@ -99,7 +100,7 @@ async def _planning(settings: Settings) -> AsyncIterator[_Planning]:
     server = await KubeCluster.connect(user_agent="dgdr-planner")
     # Each watch holds a connection for good: they must not leave none to the passes.
     source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0)
-    planners, telemetry = PlannerIndex(server), Telemetry()
+    planners, telemetry, computing = PlannerIndex(server), Telemetry(), Computing()
     stores = handlers.stores(queue, planners)
     cluster = RememberingCluster(server, stores)
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
@@ -112,6 +113,7 @@ async def _planning(settings: Settings) -> AsyncIterator[_Planning]:
         budgets=budgets,
         switch=ConfigMapSwitch(cluster, settings.switch.namespace),
         endpoints=PrometheusEndpoints(cluster, settings.prometheus),
+        computing=computing,
         scrape_interval_s=settings.prometheus.scrape_interval_seconds,
     )
     run_pass = PlannerPass(
@@ -121,6 +123,7 @@ async def _planning(settings: Settings) -> AsyncIterator[_Planning]:
         targets=targets,
         budgets=budgets,
         telemetry=telemetry,
+        computing=computing,
     )
     try:
         yield _Planning(queue, source, stores, run_pass, telemetry)

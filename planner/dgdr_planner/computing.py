@@ -1,21 +1,26 @@
-"""Passes measure and decide beside the event loop, in one thread.
+"""Passes measure and decide on the event loop, one at a time.
 
-The interpreter computes in one thread at a time: several would take turns, and pay for each.
-The loop's own threads are for what waits, such as files and names of hosts.
+Each computes for milliseconds and waits for nothing. In another thread the two would hand the
+interpreter to and fro, which takes a third as long again; one after the other without a pause, a
+thousand passes would keep the loop from everything else for seconds.
 """
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_THREAD = ThreadPoolExecutor(1, "computing")
 
+class Computing:
+    """Lets one pass compute at a time, and the loop turn in between."""
 
-async def computed(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function returns that waits for nothing."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_THREAD, lambda: function(*args, **kwargs))
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def computed(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a function returns that waits for nothing."""
+        async with self._turn:
+            await asyncio.sleep(0)
+            return function(*args, **kwargs)

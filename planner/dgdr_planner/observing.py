@@ -8,7 +8,7 @@ from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import dynamo_namespace
 from dgdr_kube.ports import Key
-from dgdr_planner.computing import computed
+from dgdr_planner.computing import Computing
 from dgdr_planner.core import queries
 from dgdr_planner.core.endpoint import Endpoint
 from dgdr_planner.core.forecast import Sample
@@ -37,6 +37,7 @@ class Observer:
         budgets: Budgets,
         switch: Switch,
         endpoints: Endpoints,
+        computing: Computing,
         scrape_interval_s: float,
     ) -> None:
         self._metrics = metrics
@@ -45,6 +46,7 @@ class Observer:
         self._budgets = budgets
         self._switch = switch
         self._endpoints = endpoints
+        self._computing = computing
         self._scrape_interval_s = scrape_interval_s
 
     async def observe(self, key: Key, planner: SLAPlanner, policy: Policy) -> Observation:
@@ -95,6 +97,7 @@ class Observer:
         if isinstance(target, Trouble):
             return LoadSeen.unknown(target.reason, target.message, window_s)
         graph = graph_key(namespace, dynamo_namespace(namespace, name))
+        computed = self._computing.computed
         return await computed(measure, snapshot, graph, window_s, target.model, target.frontends)
 
     async def history(

@@ -13,7 +13,7 @@ from dgdr_kube.kinds import SLA_PLANNER
 from dgdr_kube.manifests import intent_of, is_going, ref
 from dgdr_kube.ports import Key, Manifest, WatchedCluster
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_planner.computing import computed
+from dgdr_planner.computing import Computing
 from dgdr_planner.core import explain, ticks
 from dgdr_planner.core.decide import Decision, Plan, State, decide
 from dgdr_planner.core.events import events_after
@@ -49,6 +49,7 @@ class PlannerPass:
         targets: Targets,
         budgets: Budgets,
         telemetry: Telemetry,
+        computing: Computing,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cluster = cluster
@@ -57,6 +58,7 @@ class PlannerPass:
         self._targets = targets
         self._budgets = budgets
         self._telemetry = telemetry
+        self._computing = computing
         self._clock = clock
         self._statuses = StatusWriter(cluster)
         self._read: dict[Key, Read] = {}
@@ -120,6 +122,7 @@ class PlannerPass:
     async def _decided(
         self, turn: Turn, profile: EngineProfile | Trouble, state: State
     ) -> Decision:
+        computed = self._computing.computed
         return await computed(decide, turn.seen, profile, turn.policy, state, turn.now)
 
     async def _looked_again(self, turn: Turn) -> Turn | None:

@@ -20,6 +20,7 @@ from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
+from dgdr_planner.computing import Computing
 from dgdr_planner.observing import Observer
 from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.telemetry import Telemetry
@@ -83,6 +84,7 @@ class LivePlanners:
         index, targets = PlannerIndex(self.cluster), ClusterTargets(self.cluster)
         budgets = ClusterBudgets(self.cluster, index, lambda: datetime.now(UTC))
         metrics = PrometheusMetrics(told=self.telemetry.answered)
+        computing = Computing()
         observer = Observer(
             metrics=metrics,
             targets=targets,
@@ -90,6 +92,7 @@ class LivePlanners:
             budgets=budgets,
             switch=ConfigMapSwitch(self.cluster, ""),
             endpoints=PrometheusEndpoints(self.cluster, Prometheus()),
+            computing=computing,
             scrape_interval_s=self.scrape_interval_s,
         )
         run_pass = PlannerPass(
@@ -99,6 +102,7 @@ class LivePlanners:
             targets=targets,
             budgets=budgets,
             telemetry=self.telemetry,
+            computing=computing,
         )
 
         async def noted(key: Key) -> float | None:

@@ -17,6 +17,7 @@ from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
+from dgdr_planner.computing import Computing
 from dgdr_planner.core.forecast import Demand, Sample
 from dgdr_planner.core.snapshot import NoSnapshot
 from dgdr_planner.memory import HISTORY_TRIES
@@ -59,6 +60,7 @@ class World:
         watched = self.watched()
         targets = ClusterTargets(watched)
         budgets = ClusterBudgets(self.cluster, self.planners, self.clock)
+        computing = Computing()
         observer = Observer(
             metrics=self.metrics,
             targets=targets,
@@ -66,6 +68,7 @@ class World:
             budgets=budgets,
             switch=ConfigMapSwitch(self.cluster, "dgdr-system", clock=lambda: self.seconds),
             endpoints=FakeEndpoints(),
+            computing=computing,
             scrape_interval_s=5,
         )
         self.run = PlannerPass(
@@ -75,6 +78,7 @@ class World:
             targets=targets,
             budgets=budgets,
             telemetry=self.telemetry,
+            computing=computing,
             clock=self.clock,
         )
 
