@@ -17,6 +17,7 @@ from dgdr_planner.computing import Computing
 from dgdr_planner.core import explain, ticks
 from dgdr_planner.core.decide import Decision, Plan, State, decide
 from dgdr_planner.core.events import events_after
+from dgdr_planner.core.forecast import OPTIONAL
 from dgdr_planner.core.observation import Trouble
 from dgdr_planner.core.policy import Policy
 from dgdr_planner.core.shared_budget import BudgetSeen
@@ -122,7 +123,8 @@ class PlannerPass:
     async def _decided(
         self, turn: Turn, profile: EngineProfile | Trouble, state: State
     ) -> Decision:
-        computed = self._computing.computed
+        is_slow = turn.policy.forecast_model in OPTIONAL
+        computed = self._computing.aside if is_slow else self._computing.computed
         return await computed(decide, turn.seen, profile, turn.policy, state, turn.now)
 
     async def _looked_again(self, turn: Turn) -> Turn | None:

@@ -123,6 +123,8 @@ class ForecastModel(StrEnum):
     DAMPED_TREND = "DampedTrend"
     HOLT_WINTERS = "HoltWinters"
     KALMAN = "Kalman"
+    ARIMA = "ARIMA"
+    PROPHET = "Prophet"
 
 
 class ForecastPolicy(ApiModel):
@@ -132,7 +134,8 @@ class ForecastPolicy(ApiModel):
         default=None,
         description="Auto expects what the model says that has clearly erred less than LastValue "
         "lately, and plans by a model once it would have done better than what was seen. "
-        "HoltWinters learns seasons. Default: Auto.",
+        "HoltWinters learns seasons. ARIMA and Prophet need an image of the planner in which "
+        "dgdr-operator has the extra of that name. Default: Auto.",
     )
     quantile: float | None = Field(
         default=None,

@@ -18,7 +18,7 @@ from dgdr_planner.core.classic_needs import classic_needs
 from dgdr_planner.core.corrections import corrections
 from dgdr_planner.core.edits import Edit
 from dgdr_planner.core.feedback import LEAST_RATIO
-from dgdr_planner.core.forecast import Demand, Forecast, Forecaster
+from dgdr_planner.core.forecast import Demand, Forecast, forecaster_for
 from dgdr_planner.core.guards import Guarded, History, Limit, guard
 from dgdr_planner.core.hysteresis import Advice, advise, noise
 from dgdr_planner.core.noted import noted, with_plan
@@ -38,7 +38,6 @@ from dgdr_planner.core.state import State
 
 __all__ = ["Decision", "Plan", "RolePlan", "State", "decide"]
 
-_FORECASTER = Forecaster()
 # Who has seen fewer windows does not know what it would give away.
 _FEWEST_WINDOWS = 10
 
@@ -112,9 +111,12 @@ def decide(
     state: State,
     now: datetime,
     *,
-    forecaster: Forecasts = _FORECASTER,
+    forecaster: Forecasts | None = None,
 ) -> Decision:
-    """Choose the replicas of all roles; what is not known changes nothing."""
+    """Choose the replicas of all roles; what is not known changes nothing.
+
+    Without a ``forecaster`` the one looks ahead that the policy names.
+    """
     state = noted(state, seen, policy, now)
     ready = _ready(seen, profile, policy, state, forecaster)
     if isinstance(ready, Trouble):
@@ -159,7 +161,7 @@ def _ready(
     profile: EngineProfile | Trouble,
     policy: Policy,
     state: State,
-    forecaster: Forecasts,
+    forecaster: Forecasts | None,
 ) -> _Ready | Trouble:
     if seen.hold is not None:
         return seen.hold
@@ -185,15 +187,18 @@ def _ready(
 
 
 def _forecast(
-    seen: Observation, policy: Policy, state: State, forecaster: Forecasts
+    seen: Observation, policy: Policy, state: State, forecaster: Forecasts | None
 ) -> Forecast | Unknown:
     """Look ahead by the time to start a replica: what is ordered now serves from then on.
 
     While the target is idle nothing is planned for, whatever may come: quiet shrinks. And nobody
     has to know how long requests are of which there is none.
     """
+    able = forecaster or forecaster_for(policy.forecast_model)
+    if isinstance(able, Unknown):
+        return able
     horizon_s = state.starts.seconds
-    found = forecaster.forecast(state.demand, horizon_s, policy.quantile, policy.forecast_model)
+    found = able.forecast(state.demand, horizon_s, policy.quantile, policy.forecast_model)
     rate = seen.load.rate_per_s
     if isinstance(found, Unknown):
         return found if number(rate) else Forecast(rate_per_s=0.0, horizon_s=horizon_s)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from dgdr_planner.core import explain
 from dgdr_planner.core.decide import Decision, Plan
+from dgdr_planner.core.forecast import FORECASTER_MISSING
 from dgdr_planner.core.guards import Limit
 from dgdr_planner.core.observation import Idle, Observation, Trouble, Unknown, Value
 from dgdr_planner.core.policy import Policy
@@ -60,6 +61,7 @@ _STALLED = (
     PROFILE_TROUBLES
     | BUDGET_TROUBLES
     | {"RolesMissing", "RolesAmbiguous", "TargetUnreadable", "OwnershipConflict"}
+    | {FORECASTER_MISSING}
 )
 
 

@@ -1,6 +1,7 @@
 """Passes that compute one after the other, and what happens in between."""
 
 import asyncio
+import threading
 from itertools import pairwise
 
 import pytest
@@ -44,3 +45,11 @@ async def test_who_gives_up_waiting_lets_the_others_have_their_turn() -> None:
     assert await second == 7
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_what_takes_long_does_not_keep_the_loop() -> None:
+    computing, enough = Computing(), threading.Event()
+    slow = asyncio.create_task(computing.aside(enough.wait, 60))
+    assert await computing.computed(int, "7") == 7
+    enough.set()
+    assert await slow

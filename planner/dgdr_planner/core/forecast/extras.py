@@ -6,6 +6,7 @@ Neither takes part in Auto: they cost 100 ms to seconds a step.
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -14,12 +15,15 @@ import numpy as np
 from dgdr_planner.core.forecast.demand import Floats
 from dgdr_planner.core.forecast.discounted import filled
 from dgdr_planner.core.forecast.forecaster import Forecaster, Model, Optional
+from dgdr_planner.core.observation import Unknown
 
 #: Library and extra of each optional model.
 NEEDS: Mapping[Model, tuple[str, str]] = {
     Model.ARIMA: ("statsmodels.tsa.api", "arima"),
     Model.PROPHET: ("prophet", "prophet"),
 }
+#: Why nothing is planned with a model whose library is not installed.
+FORECASTER_MISSING = "ForecasterMissing"
 #: Order of the ARIMA model: one autoregression, one difference, one moving average.
 ORDER = (1, 1, 1)
 #: Fewest steps that are fitted; with fewer nothing is said and the last value speaks.
@@ -51,6 +55,15 @@ def load_forecaster(model: str) -> Forecaster:
         ) from exc
     build = {Model.ARIMA: _arima, Model.PROPHET: _prophet}[wanted]
     return Forecaster(optional={wanted: _guarded(build(module))})
+
+
+@cache
+def forecaster_for(model: str) -> Forecaster | Unknown:
+    """Return a forecaster that can do ``model``; Unknown where its library is not installed."""
+    try:
+        return load_forecaster(model)
+    except MissingExtra as exc:
+        return Unknown(FORECASTER_MISSING, str(exc))
 
 
 def _guarded(forecasts: Optional) -> Optional:

@@ -11,9 +11,11 @@ from dgdr_planner.core.forecast import (
     Forecaster,
     MissingExtra,
     Model,
+    forecaster_for,
     load_forecaster,
 )
 from dgdr_planner.core.forecast.extras import NEEDS
+from dgdr_planner.core.observation import Unknown
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,16 @@ def test_a_missing_library_is_named_with_its_extra(
     monkeypatch.setitem(sys.modules, NEEDS[model][0], None)
     with pytest.raises(MissingExtra, match=rf"{library}.*dgdr-operator\[{model.lower()}\]"):
         load_forecaster(model)
+
+
+def test_a_missing_library_is_unknown_and_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, NEEDS[Model.PROPHET][0], None)
+    forecaster_for.cache_clear()
+    found = forecaster_for("Prophet")
+    forecaster_for.cache_clear()
+    assert isinstance(found, Unknown)
+    assert found.reason == "ForecasterMissing"
+    assert "dgdr-operator[prophet]" in found.cause
 
 
 def test_built_in_models_need_nothing() -> None:
