@@ -41,6 +41,13 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S
 
 
+def peak_memory_mib(pid: int) -> float:
+    """The most memory that a process ever had."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    kib = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(kib) / 1024
+
+
 def ticks(pid: int, interval_s: float, count: int) -> list[dict[str, float]]:
     """Watch so many intervals; of each the CPU time and the seconds in which any was used."""
     found = []
@@ -87,6 +94,7 @@ def measured(on: TestCluster, folder: Path, planners: int, interval_s: int) -> d
             asked = queries_asked(server.url)
             found = ticks(process.pid, interval_s, 4)
             asked = queries_asked(server.url) - asked
+            memory_mib = peak_memory_mib(process.pid)
             fresh = asyncio.run(fleet.planning(kubeconfig))
         finally:
             process.terminate()
@@ -99,6 +107,7 @@ def measured(on: TestCluster, folder: Path, planners: int, interval_s: int) -> d
         "tick_s": round(medians["tick_s"], 2),
         "cpu_s": round(medians["cpu_s"], 2),
         "cpu_ms_per_planner": round(1000 * medians["cpu_s"] / planners, 1),
+        "peak_memory_mib": round(memory_mib),
         "queries_per_tick": asked / len(found),
         "reading_cpu_s": round(reading_s, 2),
         "ratio_to_reading": round(medians["cpu_s"] / reading_s, 2),
