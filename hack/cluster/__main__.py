@@ -108,10 +108,11 @@ def _load(options: argparse.Namespace) -> int:
 
 def _nodes(options: argparse.Namespace) -> int:
     found = native.running(options.name)
+    if found.tier is not Tier.LIGHT:
+        raise ClusterError(f"cluster {found.name} has tier {found.tier}: its nodes are real")
     cluster = native.cluster_of(found)
     api = Api(cluster.server, cluster.pki)
-    tainted = found.tier is Tier.FULL
-    names = kwok.add_gpu_nodes(api, options.count, gpus_per_node=options.gpus, tainted=tainted)
+    names = kwok.add_gpu_nodes(api, options.count, gpus_per_node=options.gpus)
     print(f"{', '.join(names)}: {options.gpus} GPUs each")
     return 0
 

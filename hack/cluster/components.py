@@ -37,22 +37,18 @@ def first(cluster: Cluster, binaries: Path) -> tuple[Component, ...]:
 
 def second(cluster: Cluster, binaries: Path) -> tuple[Component, ...]:
     """What starts when the API server is ready."""
-    started = (
-        controller_manager(cluster, binaries),
-        scheduler(cluster, binaries),
-        kwok(cluster, binaries),
-    )
+    started = (controller_manager(cluster, binaries), scheduler(cluster, binaries))
     if cluster.tier is Tier.FULL:
         node = (kubelet(cluster, binaries), kube_proxy(cluster, binaries))
         return (*started, *node, coredns(cluster, binaries))
-    return started
+    return (*started, kwok(cluster, binaries))
 
 
 def expected_programs(tier: Tier) -> frozenset[str]:
     """The parts without which a cluster of this tier is not healthy."""
-    light = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"}
+    control_plane = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
     node = {"containerd", "kubelet", "kube-proxy", "coredns"}
-    return frozenset(light | node if tier is Tier.FULL else light)
+    return frozenset(control_plane | (node if tier is Tier.FULL else {"kwok"}))
 
 
 def etcd(cluster: Cluster, binaries: Path) -> Component:
@@ -134,7 +130,7 @@ def kwok(cluster: Cluster, binaries: Path) -> Component:
     return _component(
         binaries / "kwok",
         f"--kubeconfig={cluster.pki}/kwok.kubeconfig",
-        # It must never manage the real node: it would take over its heartbeat.
+        # A node that something else keeps alive is not its own.
         "--manage-all-nodes=false",
         f"--manage-nodes-with-annotation-selector={FAKE_NODE_ANNOTATION}=fake",
         f"--node-ip={cluster.node_ip}",

@@ -10,9 +10,6 @@ from hack.cluster.components import FAKE_NODE_ANNOTATION
 if TYPE_CHECKING:
     from hack.cluster.api import Api
 
-# Pods that may run on fake nodes tolerate this one.
-TAINT = {"key": FAKE_NODE_ANNOTATION, "value": "fake", "effect": "NoSchedule"}
-
 
 def gpu_node(
     name: str,
@@ -20,9 +17,8 @@ def gpu_node(
     gpus_per_node: int,
     product: str = gpus.PRODUCT,
     memory_mib: int = gpus.MEMORY_MIB,
-    tainted: bool = True,
 ) -> dict[str, Any]:
-    """A Node that KWOK keeps Ready. Untainted only where no real pods run."""
+    """A Node that KWOK keeps Ready."""
     capacity = {"cpu": "192", "memory": "2Ti", "pods": "110", gpus.RESOURCE: str(gpus_per_node)}
     return {
         "apiVersion": "v1",
@@ -36,18 +32,17 @@ def gpu_node(
                 **gpus.labels(gpus_per_node, product, memory_mib),
             },
         },
-        "spec": {"taints": [TAINT] if tainted else []},
         "status": {"capacity": capacity, "allocatable": capacity},
     }
 
 
 def add_gpu_nodes(
-    api: Api, count: int, *, prefix: str = "gpu", gpus_per_node: int = 8, tainted: bool = True
+    api: Api, count: int, *, prefix: str = "gpu", gpus_per_node: int = 8
 ) -> list[str]:
     """Create or update ``count`` nodes; applying them twice changes nothing."""
     names = [f"{prefix}-{index}" for index in range(1, count + 1)]
     for name in names:
-        manifest = gpu_node(name, gpus_per_node=gpus_per_node, tainted=tainted)
+        manifest = gpu_node(name, gpus_per_node=gpus_per_node)
         status = {key: manifest[key] for key in ("apiVersion", "kind", "status")}
         api.apply(f"/api/v1/nodes/{name}", manifest)
         api.apply(f"/api/v1/nodes/{name}/status", {**status, "metadata": {"name": name}})

@@ -50,8 +50,8 @@ def up(name: str, tier: Tier, number: int | None, owner: int | None = None) -> d
 def _refuse_other(found: Marker, tier: Tier, number: int | None) -> None:
     """A running cluster is kept, so it has to be what was asked for."""
     down_first = f"take it down first (down --name {found.name}) or use another --name"
-    if tier is Tier.FULL and found.tier is Tier.LIGHT:
-        raise ClusterError(f"cluster {found.name} runs with tier light: {down_first}")
+    if tier is not found.tier:
+        raise ClusterError(f"cluster {found.name} runs with tier {found.tier}: {down_first}")
     if number is not None and number != found.number:
         raise ClusterError(f"cluster {found.name} runs with number {found.number}: {down_first}")
 

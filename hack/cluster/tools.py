@@ -73,9 +73,7 @@ _KIND = Module(folder="kindconfig", packages=("sigs.k8s.io/kind",))
 LIGHT = BinarySet(
     name="light", modules=(Module(folder="kubernetes", packages=_KUBERNETES_LIGHT), _KWOK)
 )
-FULL = BinarySet(
-    name="full", modules=(Module(folder="kubernetes", packages=_KUBERNETES_FULL), _KWOK)
-)
+FULL = BinarySet(name="full", modules=(Module(folder="kubernetes", packages=_KUBERNETES_FULL),))
 PROMETHEUS = BinarySet(
     name="prometheus",
     modules=(

@@ -150,7 +150,7 @@ def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(
     assert result["completed"] == result["sent"] == high.requests
     peak = max(up.total, scaling.ready(kube, DGD, NAMESPACE).total)
 
-    low = loads.Load(name="low", url=URL, rate_per_s=1, requests=120, isl=2048, osl=64)
+    low = loads.Load(name="low", url=URL, rate_per_s=0.5, requests=60, isl=2048, osl=64)
     loads.start_load(kube, low, NAMESPACE)
     began = time.monotonic()
     wait_for(
