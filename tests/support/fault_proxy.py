@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from support.listening import Listening, listen
+
 Reply = Callable[["FaultProxy", web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -21,7 +23,7 @@ class FaultProxy:
     session: aiohttp.ClientSession
     fault: Reply | None = None
     port: int = 0
-    runner: web.AppRunner | None = None
+    server: Listening | None = None
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -31,16 +33,14 @@ class FaultProxy:
     async def up(self) -> None:
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
-        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", self.port).start()
-        self.port = self.runner.addresses[0][1]
+        self.server = await listen(app, port=self.port)
+        self.port = self.server.port
 
     async def down(self) -> None:
         """Refuse connections, as when nobody is there."""
-        if self.runner is not None:
-            await self.runner.cleanup()
-            self.runner = None
+        if self.server is not None:
+            await self.server.end()
+            self.server = None
 
     async def passed(self, request: web.Request, ahead_s: float = 0.0) -> Any:
         """Return the real answer, of a server whose clock is ahead by so much."""

@@ -16,6 +16,7 @@ from dgdr_planner.core.measure import measure
 from dgdr_planner.core.observation import Unknown, number
 from dgdr_planner.core.queries import BUCKETED, buckets, frontend_samples
 from dgdr_planner.core.snapshot import NoSnapshot, Snapshot, graph_key
+from support.listening import listen
 from support.planning import DYNAMO_NAMESPACE, MODEL, NAMESPACE, frontend
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -27,14 +28,11 @@ NOTHING = Credentials()
 async def answering(answer: Answer) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/api/v1/{call}", answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    server = await listen(app)
     try:
-        yield str(runner.addresses[0][1]).join(("http://127.0.0.1:", ""))
+        yield f"http://127.0.0.1:{server.port}"
     finally:
-        await runner.cleanup()
+        await server.end()
 
 
 async def good(request: web.Request) -> web.StreamResponse:

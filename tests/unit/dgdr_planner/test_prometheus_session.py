@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from dgdr_planner.adapters.prometheus import THREADS, PrometheusMetrics
 from dgdr_planner.core.endpoint import Credentials, Endpoint
 from dgdr_planner.core.snapshot import NoSnapshot, Snapshot
+from support.listening import accept_no_more, listen
 
 YEAR = datetime.timedelta(days=365)
 
@@ -88,13 +89,11 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
     context.load_cert_chain(both)
     app = web.Application()
     app.router.add_get("/api/v1/query", empty)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    server = await listen(app, context=context)
     try:
-        yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+        yield f"https://127.0.0.1:{server.port}"
     finally:
-        await runner.cleanup()
+        await server.end()
 
 
 async def asked(endpoint: Endpoint) -> Snapshot | NoSnapshot:
@@ -158,6 +157,7 @@ async def dripping(start: bytes) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        await accept_no_more(server.sockets[0])
         server.close()
         for task in drips:
             task.cancel()
