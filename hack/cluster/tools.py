@@ -153,12 +153,9 @@ def set_key(binary_set: BinarySet, go_version: str, source: Path = TOOLS_SOURCE)
 
 def ensure(binary_set: BinarySet) -> Path:
     """Return the folder of the set's binaries, building them when no run has done so yet."""
-    go_version = _go("version", cwd=TOOLS_SOURCE).strip()
-    # The full set holds the light one: no need for a second copy.
-    for candidate in (FULL, binary_set) if binary_set is LIGHT else (binary_set,):
-        folder = _folder(candidate, go_version)
-        if folder.is_dir():
-            return folder
+    folder = _folder(binary_set, _go("version", cwd=TOOLS_SOURCE).strip())
+    if folder.is_dir():
+        return folder
     with locked(folder.with_name(f"{folder.name}.lock")):
         if not folder.is_dir():
             _build(binary_set, folder)
