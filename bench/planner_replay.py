@@ -122,9 +122,11 @@ def world_of(workload: Workload) -> World:
 
 
 def policy_of(world: World) -> Policy:
-    """The defaults of an SLAPlanner that says its targets, p95 and up to 64 replicas."""
+    """The defaults of an SLAPlanner that says its targets and up to 64 replicas."""
     bounds = {"min": 1, "max": MOST}
-    sla = {"ttftMs": world.targets.ttft_ms, "itlMs": world.targets.itl_ms, "percentile": "p95"}
+    targets = world.targets
+    percentile = targets.percentile.value
+    sla = {"ttftMs": targets.ttft_ms, "itlMs": targets.itl_ms, "percentile": percentile}
     spec = SLAPlannerSpec.model_validate(
         {
             "targetRef": {"name": "target"},

@@ -42,8 +42,10 @@ def note_candidates(kube: Kube, namespace: str, seen: Watched) -> None:
 def describe(dgdr: Manifest) -> str:
     """One line that says where a DGDR stands."""
     status = dgdr.get("status", {})
-    where = "/".join(filter(None, [status.get("phase"), status.get("profilingPhase")]))
-    about = "Profiling" if status.get("phase") in (None, "Pending", "Profiling") else "Succeeded"
+    if not status.get("phase"):
+        return "applied, and not yet seen by the operator"
+    where = "/".join(filter(None, [status["phase"], status.get("profilingPhase")]))
+    about = "Profiling" if status["phase"] in ("Pending", "Profiling") else "Succeeded"
     return f"{where}: {condition(dgdr, about).get('message', '')}"
 
 

@@ -19,12 +19,15 @@ from dgdr_api.points import PointKind
 from dgdr_load.load import LoadPhase
 
 WARM = "warm"
-WARM_REQUESTS = 8
+WARM_REQUESTS = 16
 # Not a number of any pool: a prompt that was sent for warmth would be cached.
 WARM_FROM = 1_000_000
 
-# A median of five is not moved by the one slow first request.
-PREFILL_REQUESTS = 5
+# A fast engine answers five short prompts in less than a second, and if the machine is busy with
+# something else then, so is their median. Long prompts take longer, and each costs more.
+FEWEST_PREFILL_REQUESTS = 5
+MOST_PREFILL_REQUESTS = 15
+PREFILL_TOKENS = 32_768
 # The first token is what counts; a few more keep the stream an ordinary one.
 PREFILL_OSL = 4
 # The first wave fills the slots; while the second is sent, all of them are busy. Some more, so that
@@ -104,10 +107,11 @@ def _of_length(isl: int, cells: list[Cell]) -> Iterator[PlannedPhase]:
     """
     decode = sorted((c for c in cells if c.kind is PointKind.DECODE), key=lambda c: c.concurrency)
     sent = seen = 0
+    alone = prefill_requests(isl)
     if any(c.kind is PointKind.PREFILL for c in cells):
-        yield _phase(f"p{isl}", 1, _pool(isl, PREFILL_OSL, 0, PREFILL_REQUESTS))
-        seen = PREFILL_REQUESTS
-    pool = max(PREFILL_REQUESTS, *(c.concurrency for c in decode), 1)
+        yield _phase(f"p{isl}", 1, _pool(isl, PREFILL_OSL, 0, alone))
+        seen = alone
+    pool = max([alone, *(c.concurrency for c in decode)])
     for cell in decode:
         if cell.concurrency > 1 and pool > seen:
             rest = _pool(isl, FILL_OSL, seen, pool - seen)
@@ -116,6 +120,11 @@ def _of_length(isl: int, cells: list[Cell]) -> Iterator[PlannedPhase]:
         yield _phase(cell.phase, cell.concurrency, _pool(isl, cell.osl, sent, requests, pool))
         sent += requests
         seen = pool if cell.concurrency > 1 else max(seen, sent)
+
+
+def prefill_requests(isl: int) -> int:
+    """Return how many prompts one prefill point is the median of."""
+    return min(max(PREFILL_TOKENS // isl, FEWEST_PREFILL_REQUESTS), MOST_PREFILL_REQUESTS)
 
 
 def _pool(

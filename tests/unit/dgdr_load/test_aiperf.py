@@ -31,18 +31,27 @@ def test_waves_become_phases_in_their_order() -> None:
         {
             "name": "c1",
             "kind": "profiling",
-            "type": "concurrency",
+            "type": "constant",
+            "rate": 100,
             "concurrency": 1,
             "requests": 5,
         },
         {
             "name": "fill",
             "kind": "warmup",
-            "type": "concurrency",
+            "type": "constant",
+            "rate": 100,
             "concurrency": 8,
             "requests": 27,
         },
     ]
+
+
+def test_no_phase_is_of_the_type_that_keeps_a_core_busy_while_it_waits() -> None:
+    many = LoadPhase(name="c256", concurrency=256, requests=512)
+    (written,) = config(spec(many), FOLDER)["benchmark"]["phases"]
+    assert (written["type"], written["concurrency"]) == ("constant", 256)
+    assert written["rate"] >= 10 * 256
 
 
 def test_a_timed_phase_gives_the_last_requests_time_to_end() -> None:

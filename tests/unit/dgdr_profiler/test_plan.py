@@ -225,8 +225,14 @@ def test_prefill_meets_prompts_that_nothing_has_sent() -> None:
     warm, first, *_ = call_of([prefill_cell(64), decode_cell(64, 96, 4)]).phases()
     assert warm.load.warmup
     assert first.load.name == "p64"
-    assert len(set(first.prompts)) == len(first.prompts) == 5
+    assert len(set(first.prompts)) == len(first.prompts) == 15
     assert not {p.number for p in warm.prompts} & {p.number for p in first.prompts}
+
+
+@pytest.mark.parametrize(("isl", "requests"), [(64, 15), (2048, 15), (4096, 8), (32_000, 5)])
+def test_more_prompts_are_sent_where_each_is_soon_answered(isl: int, requests: int) -> None:
+    *_, only = call_of([prefill_cell(isl)]).phases()
+    assert only.load.requests == len(set(only.prompts)) == requests
 
 
 @pytest.mark.parametrize("prefill", [True, False])
@@ -243,7 +249,7 @@ def test_batches_only_meet_prompts_that_were_sent_before(prefill: bool) -> None:
 def test_no_prompt_is_filled_in_that_was_sent_already() -> None:
     phases = call_of([prefill_cell(64), decode_cell(64, 96, 1), decode_cell(64, 96, 30)]).phases()
     fill = next(p for p in phases if p.load.name == "f64")
-    assert [ref.number for ref in fill.prompts] == list(range(5, 30))
+    assert [ref.number for ref in fill.prompts] == list(range(15, 30))
 
 
 @given(n=st.integers(1, 300))
