@@ -1,10 +1,11 @@
 """What the API server answers: JSON, and our error for each refusal."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from dgdr_kube import errors
-from dgdr_kube.ports import Manifest
+from dgdr_kube.kinds import Kind
+from dgdr_kube.ports import Manifest, Manifests
 
 _REFUSALS = (400, 403, 405, 413, 422)
 
@@ -16,6 +17,33 @@ def read_json(data: bytes) -> Manifest:
     except ValueError:
         return {"message": data[:200].decode(errors="replace")}
     return answer if isinstance(answer, dict) else {"message": str(answer)[:200]}
+
+
+class Page(NamedTuple):
+    """A part of a collection; ``token`` asks for the next, and is empty in the last."""
+
+    items: Manifests
+    version: str
+    token: str
+
+
+def page_of(answer: Manifest, kind: Kind, call: str) -> Page:
+    """Read a list; raises Unreachable where it is none.
+
+    A proxy's error page with status 200 must not read as a collection without objects: whoever
+    believed it would take everything for deleted.
+    """
+    # Items of built-in kinds come without apiVersion and kind.
+    typed = {"apiVersion": kind.api_version, "kind": kind.kind}
+    try:
+        meta = answer["metadata"]
+        items = [{**typed, **item} for item in answer["items"] or ()]
+        for one in (meta, *(item["metadata"] for item in items)):
+            int(one["resourceVersion"])
+        return Page(items, str(meta["resourceVersion"]), str(meta.get("continue") or ""))
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        said = str(answer.get("message") or "")[:100]
+        raise errors.Unreachable(f"{call}: the answer is no list: {said or exc!r}") from exc
 
 
 def error_of(status: int, call: str, answer: Manifest) -> errors.ClusterError:

@@ -78,33 +78,27 @@ class KubeCluster:
     ) -> Manifests:
         """Read all objects of a namespace (None: of all namespaces) that carry these labels."""
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
-        return (await self._listing(kind, namespace, selector)).items
+        return (await self.listing(kind, namespace, selector)).items
 
-    async def listing(self, kind: Kind, namespace: str | None) -> Listing:
+    async def listing(self, kind: Kind, namespace: str | None, labels: str = "") -> Listing:
         """Read a collection (None: of all namespaces) as it is now."""
-        return await self._listing(kind, namespace, "")
-
-    async def _listing(self, kind: Kind, namespace: str | None, selector: str) -> Listing:
         found: Manifests = []
         token = ""
         while True:
-            query = [("limit", str(_PAGE)), ("labelSelector", selector), ("continue", token)]
-            answer = await self._call(
-                "GET", kind.path(namespace), query=[(k, v) for k, v in query if v]
-            )
-            # Items of built-in kinds come without apiVersion and kind.
-            typed = {"apiVersion": kind.api_version, "kind": kind.kind}
-            found += [{**typed, **item} for item in answer.get("items") or ()]
-            meta = answer.get("metadata") or {}
-            token = meta.get("continue") or ""
+            query = [("limit", str(_PAGE)), ("labelSelector", labels), ("continue", token)]
+            path = kind.path(namespace)
+            answer = await self._call("GET", path, query=[(k, v) for k, v in query if v])
+            page = answers.page_of(answer, kind, f"LIST {path}")
+            found += page.items
+            token = page.token
             if not token:
-                return Listing(found, str(meta.get("resourceVersion") or ""))
+                return Listing(found, page.version)
 
     def watch(
-        self, kind: Kind, namespace: str | None, version: str
+        self, kind: Kind, namespace: str | None, version: str, labels: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Tell what changes after a version; raises Expired where that is too old."""
-        return watch_stream.watch(self._api, kind, namespace, version)
+        return watch_stream.watch(self._api, kind, namespace, version, labels)
 
     async def create(self, manifest: Manifest, manager: str) -> Manifest:
         """Create; raises AlreadyExists, Rejected."""
@@ -198,6 +192,8 @@ class KubeCluster:
         answer = answers.read_json(data)
         if not 200 <= status < 300:
             raise answers.error_of(status, f"{method} {path}", answer)
+        if "kind" not in answer:
+            raise errors.Unreachable(f"{method} {path}: the answer is no object: {answer}")
         return answer
 
     async def _send(

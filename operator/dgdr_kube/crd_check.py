@@ -45,18 +45,29 @@ async def require_crds(
         StartRefused: one is missing after ``wait_s``, or, with ``own``, is somebody else's.
     """
     left = list(kinds)
+    while why := await _why_not(cluster, left, own):
+        if wait_s <= 0:
+            raise StartRefused(why)
+        await asyncio.sleep(min(_POLL_S, wait_s))
+        wait_s -= _POLL_S
+
+
+async def _why_not(cluster: Cluster, left: list[Kind], own: bool) -> str | None:
+    """Return why the controller cannot start now; ``left`` shrinks to what is not there yet.
+
+    A right may come as late as a CRD: a chart installs both beside the controller.
+    """
     try:
-        while left := [kind for kind in left if not await _is_there(cluster, kind, own)]:
-            if wait_s <= 0:
-                listed = ", ".join(crd_name(kind) for kind in left)
-                raise StartRefused(
-                    f"CustomResourceDefinitions are missing or not served: {listed}; install the "
-                    "chart with crds.install=true, or apply crds/"
-                )
-            await asyncio.sleep(min(_POLL_S, wait_s))
-            wait_s -= _POLL_S
+        left[:] = [kind for kind in left if not await _is_there(cluster, kind, own)]
     except Rejected as exc:
-        raise StartRefused(f"cannot read CustomResourceDefinitions: {exc.message}") from exc
+        return f"cannot read CustomResourceDefinitions: {exc.message}"
+    if not left:
+        return None
+    listed = ", ".join(crd_name(kind) for kind in left)
+    return (
+        f"CustomResourceDefinitions are missing or not served: {listed}; install the chart with "
+        "crds.install=true, or apply crds/"
+    )
 
 
 async def _is_there(cluster: Cluster, kind: Kind, own: bool) -> bool:

@@ -2,11 +2,14 @@
 
 While the API server does not answer, the store is not trusted: whoever looks asks the server, and
 hears its refusal. So a broken watch costs what reading has cost without one, and hides nothing.
+Nothing that a server may answer ends it: it tries again, after a wait that is never long.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from dgdr_kube.errors import ClusterError, Expired
 from dgdr_kube.kinds import Kind
@@ -18,8 +21,49 @@ log = logging.getLogger(__name__)
 
 # A watch that ends sooner is not opened again at once.
 SHORTEST_S = 1.0
-# A kind that is not installed, or may not be read, is asked for now and then.
-BACKOFF = Backoff(first_s=1.0, longest_s=30.0, jitter=0.0)
+# The longest is how late an outage's end may be noticed.
+BACKOFF = Backoff(first_s=1.0, longest_s=8.0, jitter=0.0)
+
+
+def _nobody() -> None:
+    """Nobody waits for it."""
+
+
+@dataclass
+class Watch:
+    """Whether a collection is followed, and for how long nothing was heard of that.
+
+    Heard is a list, a change or a failure: whoever waits for the next try is not silent. ``back``
+    is called when a list works again after a failure.
+    """
+
+    back: Callable[[], None] = _nobody
+    clock: Callable[[], float] = time.monotonic
+    followed: bool = False
+    heard_s: float | None = None
+
+    def __post_init__(self) -> None:
+        self.heard()
+
+    def heard(self) -> None:
+        """Note a sign of life."""
+        self.heard_s = self.clock()
+
+    def silent_s(self) -> float:
+        """Seconds since the last one."""
+        return self.clock() - (self.heard_s or 0.0)
+
+    def found(self) -> None:
+        """Note that the collection was listed."""
+        self.heard()
+        if not self.followed:
+            self.followed = True
+            self.back()
+
+    def lost(self) -> None:
+        """Note that it is not followed any more."""
+        self.heard()
+        self.followed = False
 
 
 async def follow(
@@ -28,17 +72,20 @@ async def follow(
     scope: str | None,
     store: Store,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    *,
+    labels: str = "",
+    watch: Watch | None = None,
 ) -> None:
     """Follow a collection, of a namespace or of all (None), until cancelled."""
+    follower = _Follower(source, kind, scope, store, sleep, labels, watch or Watch())
     failures, loop = 0, asyncio.get_running_loop()
     while True:
         began_s = loop.time()
         try:
-            listing = await source.listing(kind, scope)
-            store.replace(scope, listing)
-            await _watch(source, kind, scope, store, listing.version, sleep)
+            await follower.list_and_watch()
         except ClusterError as exc:
             store.lose(scope)
+            follower.watch.lost()
             # A list that works is no success where the watch after it does not.
             lasted = loop.time() - began_s > BACKOFF.longest_s
             failures = 1 if lasted else failures + 1
@@ -50,21 +97,34 @@ async def follow(
             await sleep(delay_s)
 
 
-async def _watch(
-    source: Watching,
-    kind: Kind,
-    scope: str | None,
-    store: Store,
-    version: str,
-    sleep: Callable[[float], Awaitable[None]],
-) -> None:
-    """Watch from a version on, again after each end that is none of a failure."""
-    loop = asyncio.get_running_loop()
-    while True:
-        began_s = loop.time()
-        async with source.watch(kind, scope, version) as changes:
+@dataclass(frozen=True, slots=True)
+class _Follower:
+    source: Watching
+    kind: Kind
+    scope: str | None
+    store: Store
+    sleep: Callable[[float], Awaitable[None]]
+    labels: str
+    watch: Watch
+
+    async def list_and_watch(self) -> None:
+        """List, and then watch, again after each end that is none of a failure."""
+        loop = asyncio.get_running_loop()
+        listing = await self.source.listing(self.kind, self.scope, self.labels)
+        self.store.replace(self.scope, listing)
+        self.watch.found()
+        version = listing.version
+        while True:
+            began_s = loop.time()
+            version = await self._hear(version)
+            if loop.time() - began_s < SHORTEST_S:
+                await self.sleep(SHORTEST_S)
+
+    async def _hear(self, version: str) -> str:
+        """Hear one watch to its end; returns the version to go on from."""
+        async with self.source.watch(self.kind, self.scope, version, self.labels) as changes:
             async for change in changes:
-                store.apply(change)
+                self.store.apply(change)
+                self.watch.heard()
                 version = change.version
-        if loop.time() - began_s < SHORTEST_S:
-            await sleep(SHORTEST_S)
+        return version

@@ -174,12 +174,15 @@ class Listing(NamedTuple):
 class Watching(Protocol):
     """Collections and what becomes of them; raises ``errors.ClusterError`` and nothing else."""
 
-    async def listing(self, kind: Kind, namespace: str | None) -> Listing:
-        """Read a collection (None: of all namespaces) as it is now."""
+    async def listing(self, kind: Kind, namespace: str | None, labels: str = "") -> Listing:
+        """Read a collection (None: of all namespaces) as it is now.
+
+        ``labels`` is a selector: the server tells of nothing else.
+        """
         ...
 
     def watch(
-        self, kind: Kind, namespace: str | None, version: str
+        self, kind: Kind, namespace: str | None, version: str, labels: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Tell what changes after a version; ends now and then, to be asked again.
 

@@ -10,19 +10,23 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from dgdr_kube.errors import ClusterError
 from dgdr_kube.ports import Key
 from dgdr_kube.serving import Health
-from dgdr_kube.workqueue import WorkQueue
+from dgdr_kube.workqueue import Backoff, WorkQueue
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 EXIT_STOPPED = 0
 EXIT_LOOP_ENDED = 1
 HEARTBEAT_S = 10.0
+START_BACKOFF = Backoff(first_s=1.0, longest_s=8.0, jitter=0.0)
 
 Pass = Callable[[Key, datetime], Awaitable[float | None]]
 
@@ -60,6 +64,26 @@ class PassMetrics:
                 self.depth.labels(queue.name).set(len(queue))
 
         return reconcile
+
+
+async def patiently(
+    call: Callable[[], Awaitable[T]],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """Return what a call at the start returns, however long the API server does not answer it.
+
+    A process that ended instead would be started again after up to five minutes, when the outage
+    is over for long.
+    """
+    failures = 0
+    while True:
+        try:
+            return await call()
+        except ClusterError as exc:
+            failures += 1
+            delay_s = START_BACKOFF.delay_s(failures, 0.5)
+            log.warning("Cannot start yet: %s; again in %.0f s", exc, delay_s)
+            await sleep(delay_s)
 
 
 async def heartbeat(health: Health, loop: str) -> None:

@@ -25,6 +25,7 @@ class Health:
     clock: Callable[[], float] = time.monotonic
     beats: dict[str, float] = field(default_factory=dict)
     watched: dict[str, Callable[[], float]] = field(default_factory=dict)
+    needed: dict[str, Callable[[], bool]] = field(default_factory=dict)
 
     def beat(self, loop: str) -> None:
         """Note that this loop is alive now."""
@@ -33,6 +34,15 @@ class Health:
     def watch(self, loop: str, busy_s: Callable[[], float]) -> None:
         """Ask this loop, at every check, for how many seconds it has been busy with one thing."""
         self.watched[loop] = busy_s
+
+    def needs(self, what: str, there: Callable[[], bool]) -> None:
+        """Be ready only while this is there; being without it is no reason to be restarted."""
+        self.needed[what] = there
+
+    def ready(self) -> bool:
+        """Whether the process does its work now."""
+        there = all(is_there() for is_there in self.needed.values())
+        return bool(self.beats) and not self.stalled() and there
 
     def ages_s(self) -> dict[str, float]:
         """Seconds since each loop's last sign of life."""
@@ -55,7 +65,7 @@ def application(health: Health, registry: CollectorRegistry) -> web.Application:
         return web.json_response(body, status=503 if stalled else 200)
 
     async def readyz(_: web.Request) -> web.Response:
-        ready = bool(health.beats) and not health.stalled()
+        ready = health.ready()
         return web.json_response({"ready": ready}, status=200 if ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:

@@ -28,11 +28,19 @@ def _ignored(old: Manifest | None, new: Manifest | None) -> None:
     """Nobody listens."""
 
 
+def _whole(manifest: Manifest) -> Manifest:
+    return manifest
+
+
 @dataclass
 class Store:
-    """What is known of one kind; everybody shares its objects, nobody may change them."""
+    """What is known of one kind; everybody shares its objects, nobody may change them.
+
+    ``kept`` takes off what nobody reads before an object is kept and told.
+    """
 
     told: Told = _ignored
+    kept: Callable[[Manifest], Manifest] = _whole
     _objects: dict[Key, Manifest] = field(default_factory=dict)
     _followed: set[str | None] = field(default_factory=set)
     _written: dict[Key, int] = field(default_factory=dict)
@@ -91,7 +99,7 @@ class Store:
         known, version = self._objects.get(key), version_of(manifest)
         if known is not None and version <= version_of(known):
             return
-        self._objects[key] = manifest
+        self._objects[key] = manifest = self.kept(manifest)
         if version > self._written.get(key, version):
             del self._written[key]
         self.told(known, manifest)

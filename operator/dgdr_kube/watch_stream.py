@@ -14,19 +14,19 @@ from dgdr_kube.ports import Change, ChangeType, Manifest
 
 # The server ends a watch after this, whether it had something to tell or not.
 SERVER_TIMEOUT_S = 120
-# Longer than any watch lasts: who is quiet for so long is gone.
-QUIET_S = 150.0
+# A server that has nothing to tell says so each minute: who is quiet for longer is gone.
+QUIET_S = 75.0
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=QUIET_S)
 _BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ApiException, ConfigException)
 
 
 @asynccontextmanager
 async def watch(
-    api: ApiClient, kind: Kind, namespace: str | None, version: str
+    api: ApiClient, kind: Kind, namespace: str | None, version: str, labels: str = ""
 ) -> AsyncIterator[AsyncIterator[Change]]:
     """Open a watch; see ``ports.Watching``."""
     call = f"WATCH {kind.path(namespace)}"
-    response = await _open(api, kind.path(namespace), version, call)
+    response = await _open(api, kind.path(namespace), version, labels, call)
     with closing(response):
         if response.status != 200:
             body = answers.read_json(await response.read())
@@ -35,12 +35,15 @@ async def watch(
         yield changes(response.content.iter_any(), typed, call)
 
 
-async def _open(api: ApiClient, path: str, version: str, call: str) -> aiohttp.ClientResponse:
+async def _open(
+    api: ApiClient, path: str, version: str, labels: str, call: str
+) -> aiohttp.ClientResponse:
     query = {
         "watch": "1",
         "allowWatchBookmarks": "true",
         "resourceVersion": version,
         "timeoutSeconds": str(SERVER_TIMEOUT_S),
+        **({"labelSelector": labels} if labels else {}),
     }
     try:
         verb, url, sent, _, _ = await api.param_serialize(
@@ -70,7 +73,9 @@ async def changes(
             if told["type"] == "ERROR":
                 status = told["object"]
                 raise answers.error_of(int(status.get("code") or 500), call, status)
-            yield Change(ChangeType(told["type"]), {**typed, **told["object"]})
+            change = Change(ChangeType(told["type"]), {**typed, **told["object"]})
+            int(change.version)
+            yield change
     except _BROKEN as exc:
         raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc
     except (ValueError, KeyError, TypeError) as exc:

@@ -75,6 +75,10 @@ class WorkQueue(Generic[K]):
         self._cancel_timer(key)
         self._timers[key] = loop.call_at(due, self._due, key)
 
+    def retry_failed(self) -> None:
+        """Run now what waits after a failure: its cause may be over."""
+        self.add_all(key for key in [*self._failures] if key in self._timers)
+
     async def run(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         """Serve until cancelled; ``reconcile`` returns the seconds after which to look again."""
         async with asyncio.TaskGroup() as group:

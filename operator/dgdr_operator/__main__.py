@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from functools import partial
 
 import kopf
 from prometheus_client import CollectorRegistry
@@ -12,11 +13,12 @@ from dgdr_kube import kopf_settings
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.crd_check import StartRefused, require_crds
 from dgdr_kube.kinds import DGD, DGDR, DGDSA, PROFILING_POLICY, SLA_PLANNER, WORKER_METADATA
-from dgdr_kube.ports import Cluster, Key
-from dgdr_kube.process import Pass, PassMetrics, heartbeat, run_together
+from dgdr_kube.kopf_feed import Feed
+from dgdr_kube.ports import Cluster, Key, Watching
+from dgdr_kube.process import Pass, PassMetrics, heartbeat, patiently, run_together
 from dgdr_kube.serving import Health, application, start
 from dgdr_kube.workqueue import WorkQueue
-from dgdr_operator.handlers import PREFIX, WATCHED_LABELS, Queues, register
+from dgdr_operator.handlers import PREFIX, WATCHED, WATCHED_LABELS, Queues, register
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_actor import sweep_orphans
 from dgdr_operator.passes.dgdr_pass import DgdrPass
@@ -51,21 +53,34 @@ def main() -> None:
 async def serve(settings: Settings) -> int:
     """Run until stopped; returns the exit code."""
     cluster = await KubeCluster.connect(user_agent="dgdr-operator")
+    # Each watch holds a connection for good: they must not leave none to the passes.
+    source = await KubeCluster.connect(user_agent="dgdr-operator", connections=0)
     health, metrics = Health(), CollectorRegistry()
     runner = await start(application(health, metrics), settings.health.port)
     try:
-        await require_crds(cluster, NEEDED)
-        for namespace in settings.namespaces or (None,):
-            await sweep_orphans(cluster, namespace)
-        return await work(cluster, settings, health, PassMetrics(metrics, "dgdr_operator"))
+        await patiently(lambda: require_crds(cluster, NEEDED))
+        for namespace in scopes(settings):
+            await patiently(partial(sweep_orphans, cluster, namespace))
+        measured = PassMetrics(metrics, "dgdr_operator")
+        return await work(cluster, source, settings, health, measured)
     finally:
         await runner.cleanup()
+        await source.close()
         await cluster.close()
 
 
-async def work(cluster: Cluster, settings: Settings, health: Health, metrics: PassMetrics) -> int:
+def scopes(settings: Settings) -> tuple[str | None, ...]:
+    """Return the namespaces that are served; None is all of them."""
+    return settings.namespaces or (None,)
+
+
+async def work(
+    cluster: Cluster, source: Watching, settings: Settings, health: Health, metrics: PassMetrics
+) -> int:
     """Run the watcher and the workers side by side."""
     queues = Queues()
+    feed = Feed(source, WATCHED, scopes(settings), labels=WATCHED_LABELS, back=queues.retry_failed)
+    feed.install(health)
     passes: list[tuple[WorkQueue[Key], Pass]] = [
         (queues.requests, DgdrPass(cluster, settings)),
         (queues.graphs, GraphPass(cluster, settings)),
@@ -84,7 +99,7 @@ async def watcher(settings: Settings, queues: Queues) -> None:
     registry = kopf.OperatorRegistry()
     register(registry, queues)
     own = kopf.OperatorSettings()
-    kopf_settings.configure(own, prefix=PREFIX, label_selectors=WATCHED_LABELS)
+    kopf_settings.configure(own, prefix=PREFIX)
     await kopf.operator(
         registry=registry,
         settings=own,

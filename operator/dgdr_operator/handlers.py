@@ -26,6 +26,7 @@ WATCHED_LABELS = {
     DEPLOYMENT.plural: Label.GRAPH.value,
     POD.plural: Label.GRAPH.value,
 }
+WATCHED = (DGDR, JOB, CONFIG_MAP, DGD, DGDSA, DEPLOYMENT, POD)
 _RESULTS = ("dgdr-output-", "profile-")
 
 Json = Mapping[str, Any]
@@ -45,6 +46,11 @@ class Queues:
     def all(self) -> tuple[WorkQueue[Key], ...]:
         """Return every queue."""
         return (self.requests, self.graphs, self.adapters)
+
+    def retry_failed(self) -> None:
+        """Run now what waits after a failure."""
+        for queue in self.all():
+            queue.retry_failed()
 
 
 def mark(queue: WorkQueue[Key], keys: Iterable[Key]) -> None:

@@ -27,6 +27,7 @@ class OperatorProcess:
 
     def __init__(self, where: TestCluster, folder: Path, namespaces: list[str]) -> None:
         self.where = where
+        self.kubeconfig = where.kubeconfig
         self.log = folder / "operator.log"
         self._config = folder / "config.yaml"
         self._config.write_text(
@@ -44,7 +45,7 @@ class OperatorProcess:
     def start(self) -> None:
         environment = {
             **os.environ,
-            "KUBECONFIG": str(self.where.kubeconfig),
+            "KUBECONFIG": str(self.kubeconfig),
             "DGDR_CONFIG": str(self._config),
         }
         with self.log.open("ab") as log:

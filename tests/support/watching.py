@@ -53,7 +53,7 @@ class ScriptedWatching:
     def __post_init__(self) -> None:
         self._listings, self._watches = iter(self.listings), iter(self.watches)
 
-    async def listing(self, kind: Kind, namespace: str | None) -> Listing:
+    async def listing(self, kind: Kind, namespace: str | None, labels: str = "") -> Listing:
         self.asked.append("list")
         answer = next(self._listings, None)
         if answer is None:
@@ -65,7 +65,7 @@ class ScriptedWatching:
 
     @asynccontextmanager
     async def watch(
-        self, kind: Kind, namespace: str | None, version: str
+        self, kind: Kind, namespace: str | None, version: str, labels: str = ""
     ) -> AsyncIterator[AsyncIterator[Change]]:
         self.asked.append(version)
         yield self._changes(next(self._watches, None))

@@ -59,4 +59,4 @@ async def test_without_the_right_to_look_it_says_so() -> None:
     cluster = FakeCluster()
     cluster.refuse("get", CRD, Rejected(403, "crds is forbidden"))
     with pytest.raises(StartRefused, match="crds is forbidden"):
-        await require_crds(cluster, (DGDR,))
+        await require_crds(cluster, (DGDR,), wait_s=0)

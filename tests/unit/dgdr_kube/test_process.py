@@ -8,8 +8,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, generate_latest
 
+from dgdr_kube.errors import Rejected, Unreachable
 from dgdr_kube.ports import Key
-from dgdr_kube.process import PassMetrics, run_together
+from dgdr_kube.process import PassMetrics, patiently, run_together
 from dgdr_kube.serving import Health, application
 from dgdr_kube.workqueue import WorkQueue
 
@@ -94,3 +95,19 @@ async def test_nothing_is_ready_before_the_first_beat() -> None:
     async with TestClient(TestServer(application(Health(), CollectorRegistry()))) as client:
         assert (await client.get("/readyz")).status == 503
         assert (await client.get("/healthz")).status == 200
+
+
+async def test_a_start_outlasts_an_outage() -> None:
+    answers = iter([Unreachable("503"), Rejected(403, "not yet"), Unreachable("503")])
+    waits: list[float] = []
+
+    async def call() -> str:
+        for error in answers:
+            raise error
+        return "started"
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    assert await patiently(call, sleep) == "started"
+    assert waits == [1.0, 2.0, 4.0]

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from dgdr_kube.errors import Conflict
+from dgdr_kube.errors import Conflict, Unreachable
 from dgdr_kube.workqueue import Backoff, WorkQueue
 
 
@@ -126,3 +126,20 @@ async def test_only_what_nobody_expects_is_logged_with_its_stack(
     await queue.drain(reconcile)
     stacks = {record.message.split()[1]: bool(record.exc_info) for record in caplog.records}
     assert stacks == {"expected:": False, "surprise": True}
+
+
+async def test_what_waits_after_a_failure_can_be_tried_at_once() -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=3600.0))
+    ran: list[str] = []
+
+    async def fails_once(key: str) -> float | None:
+        ran.append(key)
+        if ran.count(key) == 1 and key == "fails":
+            raise Unreachable("down")
+        return 3600.0
+
+    queue.add_all(["fails", "works"])
+    await queue.drain(fails_once)
+    queue.retry_failed()
+    await queue.drain(fails_once)
+    assert ran == ["fails", "works", "fails"]

@@ -1,0 +1,234 @@
+"""Stands between a controller and a real API server, and does what servers do on bad days.
+
+with faulty_api(kubeconfig, folder) as api:
+    ...                       # api.kubeconfig leads through it
+    api.begin(status(503))    # breaks every watch, answers everything so
+    api.end()
+"""
+
+import asyncio
+import base64
+import json
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+from support.listening import Listening, listen
+
+Fault = Callable[["FaultyApi", web.Request], Awaitable[web.StreamResponse]]
+
+_HOP_BY_HOP = {"host", "content-length", "transfer-encoding", "connection"}
+
+
+@dataclass
+class FaultyApi:
+    """``fault`` answers in place of the server; None passes everything through."""
+
+    upstream: str
+    tls: ssl.SSLContext
+    kubeconfig: Path
+    fault: Fault | None = None
+    breaks: bool = True
+    answered: int = 0
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _turn: asyncio.Event = field(default_factory=asyncio.Event)
+    _well: asyncio.Event = field(default_factory=asyncio.Event)
+    _server: Listening | None = None
+    _session: aiohttp.ClientSession | None = None
+
+    def begin(self, fault: Fault, *, breaks: bool = True) -> None:
+        """Answer so from now on; ``breaks`` the watches that are open."""
+        self._set(fault, breaks)
+
+    def end(self) -> None:
+        """Be well again."""
+        self._set(None, self.breaks)
+
+    async def until_well(self) -> None:
+        """Wait for the fault's end."""
+        await self._well.wait()
+
+    async def passed(self, request: web.Request) -> web.StreamResponse:
+        """Give the real answer, as it comes."""
+        assert self._session is not None
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
+        url = f"{self.upstream}{request.rel_url}"
+        body = await request.read() or None
+        call = self._session.request(request.method, url, headers=headers, data=body, ssl=self.tls)
+        async with call as answer:
+            out = web.StreamResponse(status=answer.status)
+            out.content_type = answer.content_type
+            await out.prepare(request)
+            with suppress(aiohttp.ClientError, ConnectionError):
+                await self._copy(answer, out, is_watch(request))
+            return out
+
+    async def _copy(
+        self, answer: aiohttp.ClientResponse, out: web.StreamResponse, watch: bool
+    ) -> None:
+        turn = asyncio.ensure_future(self._turn.wait())
+        try:
+            while True:
+                chunk = asyncio.ensure_future(answer.content.readany())
+                await asyncio.wait({chunk, turn}, return_when=asyncio.FIRST_COMPLETED)
+                if watch and turn.done() and self.fault is not None:
+                    if self.breaks:
+                        chunk.cancel()
+                        return
+                    await self._well.wait()
+                    turn = asyncio.ensure_future(self._turn.wait())
+                data = await chunk
+                if not data:
+                    return
+                await out.write(data)
+        finally:
+            turn.cancel()
+
+    def _set(self, fault: Fault | None, breaks: bool) -> None:
+        def turn() -> None:
+            self.fault, self.breaks = fault, breaks
+            self._turn.set()
+            if fault is None:
+                self._turn = asyncio.Event()
+                self._well.set()
+            else:
+                self._well.clear()
+
+        self._loop.call_soon_threadsafe(turn)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        self.answered += 1
+        return await (self.fault or FaultyApi.passed)(self, request)
+
+    async def up(self) -> None:
+        """Start to serve, and write the kubeconfig that leads here."""
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=None), auto_decompress=False
+        )
+        app = web.Application(client_max_size=4 * 2**20)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._server = await listen(app)
+        self.kubeconfig.write_text(_kubeconfig(f"http://127.0.0.1:{self._server.port}"))
+
+    async def down(self) -> None:
+        """Close all that is open, and end whoever still answers."""
+        if self._server is not None:
+            await self._server.end()
+        answering = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+
+def is_watch(request: web.Request) -> bool:
+    return request.query.get("watch", "") in ("1", "true")
+
+
+def status(code: int, *, watches_only: bool = False, **headers: str) -> Fault:
+    async def answer(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+        if watches_only and not is_watch(request):
+            return await api.passed(request)
+        body = {"kind": "Status", "apiVersion": "v1", "code": code, "message": f"fault {code}"}
+        return web.json_response(body, status=code, headers=headers)
+
+    return answer
+
+
+async def garbage(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """A proxy's login page, with status 200."""
+    return web.Response(text="<html>log in</html>\n", content_type="text/html")
+
+
+async def half_a_line(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """Watches begin to say something, and end."""
+    if not is_watch(request):
+        return await api.passed(request)
+    return web.Response(text='{"type": "ADDED", "object": {"metadata"')
+
+
+async def told_gone(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """Watches say in their stream that the version is too old."""
+    if not is_watch(request):
+        return await api.passed(request)
+    gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
+    return web.Response(text=json.dumps({"type": "ERROR", "object": gone}) + "\n")
+
+
+async def reset(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """The connection is cut before an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    raise asyncio.CancelledError
+
+
+async def silent(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """Nothing is answered until the fault is over."""
+    await api.until_well()
+    return await api.passed(request)
+
+
+def slow(seconds: float) -> Fault:
+    async def answer(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(seconds)
+        return await api.passed(request)
+
+    return answer
+
+
+@contextmanager
+def faulty_api(kubeconfig: Path, folder: Path) -> Iterator[FaultyApi]:
+    """Serve in a thread of its own: tests of processes are synchronous."""
+    server, tls = _of(yaml.safe_load(kubeconfig.read_text()), folder)
+    api = FaultyApi(server, tls, folder / "through-faults.kubeconfig")
+    loop = api._loop
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(api.up(), loop).result(30)
+    try:
+        yield api
+    finally:
+        api.end()
+        asyncio.run_coroutine_threadsafe(api.down(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+
+
+def _of(config: dict[str, Any], folder: Path) -> tuple[str, ssl.SSLContext]:
+    """Return the server's address, and how to speak to it."""
+    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    files = {}
+    for name, source in (
+        ("ca", cluster["certificate-authority-data"]),
+        ("crt", user["client-certificate-data"]),
+        ("key", user["client-key-data"]),
+    ):
+        files[name] = folder / f"upstream.{name}"
+        files[name].write_bytes(base64.b64decode(source))
+    tls = ssl.create_default_context(cafile=str(files["ca"]))
+    tls.load_cert_chain(files["crt"], files["key"])
+    return cluster["server"], tls
+
+
+def _kubeconfig(server: str) -> str:
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "faults",
+            "clusters": [{"name": "faults", "cluster": {"server": server}}],
+            "users": [{"name": "faults", "user": {}}],
+            "contexts": [{"name": "faults", "context": {"cluster": "faults", "user": "faults"}}],
+        }
+    )

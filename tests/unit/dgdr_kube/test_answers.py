@@ -1,0 +1,40 @@
+"""What an API server, or whoever stands before it, may answer to a list."""
+
+from typing import Any
+
+import pytest
+
+from dgdr_kube.answers import page_of
+from dgdr_kube.errors import Unreachable
+from dgdr_kube.kinds import CONFIG_MAP
+
+ITEM = {"metadata": {"name": "a", "resourceVersion": "3"}}
+
+
+def test_items_get_the_kind_of_their_list() -> None:
+    page = page_of({"metadata": {"resourceVersion": "5"}, "items": [ITEM]}, CONFIG_MAP, "LIST")
+    assert page.items == [{"apiVersion": "v1", "kind": "ConfigMap", **ITEM}]
+    assert (page.version, page.token) == ("5", "")
+
+
+def test_a_list_without_items_is_empty() -> None:
+    assert (
+        page_of({"metadata": {"resourceVersion": "5"}, "items": None}, CONFIG_MAP, "").items == []
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"message": "<html>"}, id="a page of a proxy"),
+        pytest.param({"metadata": {"resourceVersion": "5"}}, id="no items"),
+        pytest.param({"metadata": {}, "items": []}, id="no version"),
+        pytest.param({"metadata": {"resourceVersion": "x"}, "items": []}, id="no number"),
+        pytest.param({"metadata": None, "items": []}, id="null"),
+        pytest.param({"metadata": {"resourceVersion": "5"}, "items": ["a"]}, id="texts"),
+        pytest.param({"metadata": {"resourceVersion": "5"}, "items": [{}]}, id="half an object"),
+    ],
+)
+def test_what_is_no_list_is_not_taken_for_an_empty_one(answer: Any) -> None:
+    with pytest.raises(Unreachable, match="no list"):
+        page_of(answer, CONFIG_MAP, "LIST /api/v1/configmaps")
