@@ -57,7 +57,7 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
         pull_secrets=request.images.pull_secrets,
     )
     space = _space(request, wanted, engine, profile_keys)
-    graphs = {c.id: candidate_graph(engine, setting, c) for c in space.candidates}
+    graphs = {c.id: candidate_graph(engine, setting, c.shape) for c in space.candidates}
     gpu = request.hardware.gpu_sku or wanted.gpu_sku or UNKNOWN_GPU
     policy = request.policy
     plan = Plan(
@@ -106,9 +106,9 @@ def _without_data(
     candidates: tuple[Candidate, ...], config_map: str, keys: frozenset[str]
 ) -> tuple[Infeasible, ...]:
     return tuple(
-        Infeasible(candidate=c, reason=f"ConfigMap {config_map} has no {profile_key(c)}")
+        Infeasible(candidate=c, reason=f"ConfigMap {config_map} has no {profile_key(c.mapping)}")
         for c in candidates
-        if profile_key(c) not in keys
+        if profile_key(c.mapping) not in keys
     )
 
 

@@ -107,7 +107,7 @@ async def test_the_result_is_a_planner_and_a_deployment_of_what_was_measured() -
 def test_mockers_in_place_of_engines_replay_the_curves_and_hold_no_gpus() -> None:
     asked = request(candidateEngine="backend")
     engine = final_engine(asked, effective(asked.spec), 65536)
-    graph = engine.with_mapping(engine.template("q"), Role.DECODE, TP2)
+    graph = engine.template("q", TP2.shape)
     (worker,) = (one for one in graph.components if one.role is Role.DECODE)
     assert worker.args[worker.args.index("--planner-profile-data") + 1] == PROFILE_DATA_MOUNT
     assert worker.args[worker.args.index("--speedup-ratio") + 1] == "1"
@@ -196,14 +196,21 @@ async def test_points_fit_into_their_place() -> None:
     assert len({p.key for p in records.stored}) == len(records.stored)
 
 
+UNTRANSLATABLE = {
+    "apiVersion": "nvidia.com/v1alpha1",
+    "kind": "DynamoGraphDeployment",
+    "spec": {"services": {"decode": {"ingress": {}}}},
+}
+
+
 @pytest.mark.parametrize(
     ("spec", "policy", "words"),
     [
         pytest.param(
-            {"backend": "sglang", "features": {}, "image": "i"},
+            {"overrides": {"dgd": UNTRANSLATABLE}},
             {},
-            "backend sglang is not supported yet; set spec.backend: vllm",
-            id="backend, refused before anything is measured",
+            "spec.overrides.dgd.spec.services.decode.ingress: has no place",
+            id="override, refused before anything is measured",
         ),
         pytest.param({}, {"minGpusPerEngine": 8, "maxGpusPerEngine": 4}, "minGpus", id="limits"),
         pytest.param(
