@@ -6,7 +6,7 @@ removed silently wins over the one that was added. What a function does not own 
 each function applied twice does what it does once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dgdr_profiler.core.errors import InvalidRequest
@@ -122,7 +122,7 @@ def _groups(args: Sequence[str]) -> list[Args]:
     groups: list[Args] = []
     for item in args:
         takes_it = groups and len(groups[-1]) == 1 and _is_bare_flag(groups[-1][0])
-        if takes_it and not is_flag(item):
+        if takes_it and not _is_flag(item):
             groups[-1] = (*groups[-1], item)
         else:
             groups.append((item,))
@@ -138,19 +138,16 @@ def _items(groups: Iterable[Sequence[str]]) -> Iterator[str]:
         yield from group
 
 
-def is_flag(item: str) -> bool:
+def _is_flag(item: str) -> bool:
     """Whether an item is a flag, and no value or negative number."""
     return item.startswith("-") and not item.lstrip("-").replace(".", "", 1).isdigit()
 
 
 def _is_bare_flag(item: str) -> bool:
-    return is_flag(item) and "=" not in item
+    return _is_flag(item) and "=" not in item
 
 
 def _name(item: str) -> str:
     """Return a flag's name; argument parsers of engines take underscores for dashes."""
     key = item.partition("=")[0]
     return key.replace("_", "-") if key.startswith("--") else key
-
-
-Edit = Callable[[Args], Args]

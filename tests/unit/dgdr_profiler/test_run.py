@@ -250,6 +250,22 @@ def test_a_mapping_without_performance_data_is_infeasible_with_the_reason() -> N
     ]
 
 
+def test_a_candidate_that_an_override_makes_too_large_is_infeasible_with_the_reason() -> None:
+    main = {"name": "main", "args": ["--data-parallel-size", "8"]}
+    decode = {"name": "decode", "podTemplate": {"spec": {"containers": [main]}}}
+    override = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "spec": {"components": [decode]},
+    }
+    prepared = prepare(request({"overrides": {"dgd": override}}), PROFILES)
+    assert [c.label for c in prepared.plan.candidates] == ["TP=1"]
+    assert [e.reason for e in prepared.plan.infeasible] == [
+        "with overrides.dgd it asks for 18 GPUs, 16 may be held at once",
+        "with overrides.dgd it asks for 36 GPUs, 16 may be held at once",
+    ]
+
+
 def test_a_mocker_without_an_image_is_refused() -> None:
     bare = request().model_copy(
         update={"images": request().images.model_copy(update={"dynamo_mocker": None})}
