@@ -22,7 +22,15 @@ _SAME_SERVICE = frozenset({"replicas", "multinode", "scalingAdapter", "topologyC
 _PROBES = ("livenessProbe", "readinessProbe")
 # They say which component is meant; the generated one knows.
 _IDENTITY = frozenset({"componentType", "subComponentType", "serviceName"})
+# The size that stands for none in v1beta1.
 _NO_SHARED_MEMORY = "0"
+# Fields whose place is in the pod template.
+_TEMPLATE = frozenset(
+    {
+        *("envs", "envFromSecret", "resources", "extraPodSpec", "extraPodMetadata"),
+        *("volumeMounts", "labels", "annotations"),
+    }
+)
 # What v1alpha1 calls the GPUs.
 _RESOURCES = {"gpu": GPU, "cpu": "cpu", "memory": "memory"}
 
@@ -69,14 +77,6 @@ def _component(name: str, service: Json, claims: frozenset[str], args: Sequence[
     if template := _template(service, where, claims, args):
         found["podTemplate"] = template
     return {"name": name, **found}
-
-
-_TEMPLATE = frozenset(
-    {
-        *("envs", "envFromSecret", "resources", "extraPodSpec", "extraPodMetadata"),
-        *("volumeMounts", "labels", "annotations"),
-    }
-)
 
 
 def _template(service: Json, where: str, claims: frozenset[str], args: Sequence[str]) -> Json:

@@ -15,6 +15,8 @@ from dgdr_profiler.engines.args import Args
 
 _SHELL = re.compile(r"^(.*/)?(ba|da|z|k)?sh$")
 _SHELL_SCRIPT = re.compile(r"^-[a-z]*c$")
+# The place of the script in ``sh -c SCRIPT``.
+_SCRIPT_AT = 2
 _ENGINE = re.compile(r"(?<![\w.-])dynamo\.(?:vllm|sglang|trtllm|mocker)(?![\w.-])")
 _GAP = re.compile(r"(?:[ \t]|\\\r?\n)+")
 _WORD = re.compile(
@@ -63,10 +65,6 @@ def write_args(component: Component, args: Args) -> Component:
         command = (*component.command[:_SCRIPT_AT], changed, *component.command[_SCRIPT_AT + 1 :])
         return component.with_(command=command)
     return component.with_(args=(changed, *component.args[1:]))
-
-
-# Of ``sh -c SCRIPT``.
-_SCRIPT_AT = 2
 
 
 def _script_of(component: Component) -> str | None:
