@@ -41,11 +41,15 @@ _PROFILER_IMAGES = (PLANNER_IMAGE, "dynamo-frontend")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectiveModelCache:
-    """A volume with the model's weights; ``model_path`` is the model's absolute folder."""
+    """A volume with the model's weights.
+
+    ``model_path`` is the model's absolute folder. It is ``None`` where no folder is named: then the
+    volume holds models as the hub's libraries store them, and the model is found by its name.
+    """
 
     pvc_name: str
     mount_path: str
-    model_path: str
+    model_path: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,10 +131,12 @@ def effective(spec: DGDRSpec) -> EffectiveSpec:
 def runtime_image(image: str, backend: Backend) -> str:
     """Return the backend's runtime image of the same registry and tag.
 
-    Any image but upstream's profiler image is taken to be a runtime image already.
+    Upstream's images have siblings: its profiler image and the runtime image of each backend. Any
+    other image is taken to be a runtime image already.
     """
     runtime = _RUNTIME_IMAGES.get(backend)
-    if runtime is None or not is_profiler_image(image):
+    name = _image_name(image)
+    if runtime in (None, name) or not is_upstream_image(image):
         return image
     path, slash, last = image.rpartition("/")
     # A digest names one image only, so it goes with the name; ``validate`` reports it.
@@ -140,8 +146,16 @@ def runtime_image(image: str, backend: Backend) -> str:
 
 def is_profiler_image(image: str) -> bool:
     """Whether upstream's profiler image is meant, which runs no engine."""
-    last = image.rpartition("/")[2]
-    return last.partition("@")[0].partition(":")[0] in _PROFILER_IMAGES
+    return _image_name(image) in _PROFILER_IMAGES
+
+
+def is_upstream_image(image: str) -> bool:
+    """Whether the image is one of upstream's, beside which the other backends' stand."""
+    return is_profiler_image(image) or _image_name(image) in _RUNTIME_IMAGES.values()
+
+
+def _image_name(image: str) -> str:
+    return image.rpartition("/")[2].partition("@")[0].partition(":")[0]
 
 
 def _targets(sla: Sla) -> tuple[float | None, float | None, float | None]:
@@ -157,14 +171,22 @@ def _on(switch: Switch | None) -> bool:
 
 
 def _model_cache(spec: DGDRSpec) -> EffectiveModelCache | None:
-    """Resolve the model's folder; a path that is under the mount already is taken as it is."""
     cache = spec.model_cache
     if cache is None or not cache.pvc_name:
         return None
     mount = (cache.pvc_mount_path or DEFAULT_CACHE_MOUNT).rstrip("/")
-    inside = (cache.pvc_model_path or "").rstrip("/")
+    return EffectiveModelCache(
+        pvc_name=cache.pvc_name,
+        mount_path=mount or "/",
+        model_path=_model_folder(cache.pvc_model_path, mount),
+    )
+
+
+def _model_folder(path: str | None, mount: str) -> str | None:
+    """Resolve the model's folder; a path that is under the mount already is taken as it is."""
+    if not path:
+        return None
+    inside = path.rstrip("/")
     if inside != mount and not inside.startswith(f"{mount}/"):
         inside = f"{mount}/{inside.lstrip('/')}".rstrip("/")
-    return EffectiveModelCache(
-        pvc_name=cache.pvc_name, mount_path=mount or "/", model_path=inside or "/"
-    )
+    return inside or "/"

@@ -122,13 +122,21 @@ def _image(wanted: EffectiveSpec, policy: ProfilingPolicySpec | None) -> Iterato
             "features.mocker.enabled and a ProfilingPolicy with candidateEngine mocker none is "
             "needed",
         )
-    elif "@" in wanted.image and is_profiler_image(wanted.image):
+    elif "@" in wanted.image and _is_derived(wanted):
         yield Problem(
             "spec.image",
             wanted.image,
-            "a digest names the profiler's image alone, so the runtime image cannot be derived "
-            "from it; name the runtime image, or give a tag",
+            "a digest names this image alone, so the runtime image cannot be derived from it; name "
+            "the runtime image, or give a tag",
         )
+
+
+def _is_derived(wanted: EffectiveSpec) -> bool:
+    """Whether the workers run another image than the one that is named."""
+    image = wanted.image or ""
+    if wanted.backend is Backend.AUTO:
+        return is_profiler_image(image)
+    return wanted.worker_image(wanted.backend) != image
 
 
 def _model_cache(spec: DGDRSpec) -> Iterator[Problem]:

@@ -57,7 +57,8 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
         pull_secrets=request.images.pull_secrets,
     )
     space = _space(request, wanted, engine, profile_keys)
-    graphs = {c.id: candidate_graph(engine, setting, c) for c in space.candidates}
+    graphs = {c.id: candidate_graph(engine, setting, c.shape) for c in space.candidates}
+    space = _feasible(space.without(_over_budget(space, graphs, _gpus_at_once(request, wanted))))
     gpu = request.hardware.gpu_sku or wanted.gpu_sku or UNKNOWN_GPU
     policy = request.policy
     plan = Plan(
@@ -94,6 +95,10 @@ def _space(
     )
     if profile_keys is not None and isinstance(engine, Mocker):
         space = space.without(_without_data(space.candidates, engine.data, profile_keys))
+    return _feasible(space)
+
+
+def _feasible(space: SearchSpace) -> SearchSpace:
     if not space.candidates:
         reasons = "; ".join(
             f"{entry.candidate.label}: {entry.reason}" for entry in space.infeasible
@@ -102,13 +107,28 @@ def _space(
     return space
 
 
+def _over_budget(
+    space: SearchSpace, graphs: Mapping[str, Graph], most: int | None
+) -> tuple[Infeasible, ...]:
+    """Return the candidates that an override made too large for the GPUs that may be held."""
+    return tuple(
+        Infeasible(
+            candidate=candidate,
+            reason=f"with overrides.dgd it asks for {graphs[candidate.id].gpus} GPUs, {most} may "
+            "be held at once",
+        )
+        for candidate in space.candidates
+        if most is not None and graphs[candidate.id].gpus > most
+    )
+
+
 def _without_data(
     candidates: tuple[Candidate, ...], config_map: str, keys: frozenset[str]
 ) -> tuple[Infeasible, ...]:
     return tuple(
-        Infeasible(candidate=c, reason=f"ConfigMap {config_map} has no {profile_key(c)}")
+        Infeasible(candidate=c, reason=f"ConfigMap {config_map} has no {profile_key(c.mapping)}")
         for c in candidates
-        if profile_key(c) not in keys
+        if profile_key(c.mapping) not in keys
     )
 
 

@@ -112,7 +112,8 @@ class ModelCache(ApiModel):
     pvc_model_path: str | None = Field(
         default=None,
         max_length=4096,
-        description="Folder of the model inside the volume, relative to its root.",
+        description="Folder of the model inside the volume, relative to its root. Default: none; "
+        "the volume is the hub's cache (HF_HOME), and the model is found by its name.",
     )
     pvc_mount_path: str | None = Field(
         default=None,
@@ -265,14 +266,15 @@ class DGDRSpec(ApiModel):
         default=None,
         min_length=1,
         max_length=4096,
-        description="Image of the workers, or upstream's dynamo-planner image, from which the "
+        description="Image of the workers, or any of upstream's images, from which the "
         "backend's runtime image of the same registry and tag is derived.",
     )
     runtime_version_override: str | None = Field(
         default=None,
         max_length=14,
         pattern=rules.VERSION_PATTERN,
-        description="Dynamo version (X.Y.Z) inside the image, where its tag does not say.",
+        description="Dynamo version (X.Y.Z) inside the image; it chooses the engines' flags. "
+        "Default: the image's tag, else the newest known.",
     )
     model_cache: ModelCache | None = Field(
         default=None, description="A volume that holds the model's weights already."

@@ -33,16 +33,22 @@ class MockerCandidates(ApiModel):
         description="Image with the mocker. Default: the installation's dynamo-mocker image.",
     )
     model_path: str | None = Field(
-        default=None, max_length=4096, description="Model folder in the image. Default: /model."
+        default=None,
+        max_length=4096,
+        description="Model folder in the image. Default: the DGDR's model where its modelCache "
+        "has the files, else /model.",
     )
     model_name: str | None = Field(
-        default=None, max_length=253, description="Name under which it is served. Default: model."
+        default=None,
+        max_length=253,
+        description="Name under which it is served. Default: the DGDR's model where its modelCache "
+        "has the files, else model.",
     )
     profiles_config_map: str | None = Field(
         default=None,
         max_length=253,
-        description="ConfigMap with the engines' performance data, keys tp-<n>.npz, in the "
-        "DGDR's namespace. Default: mocker-profiles.",
+        description="ConfigMap with the engines' performance data, keys tp-<n>.npz, "
+        "tep-<n>.npz, dep-<n>.npz, in the DGDR's namespace. Default: mocker-profiles.",
     )
     speedup_ratio: float | None = Field(
         default=None,

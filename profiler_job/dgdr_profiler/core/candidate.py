@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dgdr_profiler.core.shape import Mapping, Shape
+
 ROLES_OF_A_PAIR = 2
 
 
@@ -10,6 +12,16 @@ class Candidate:
     """One mapping. Both engines of the pair have it, so that one deployment gives both curves."""
 
     tensor_parallel: int
+
+    @property
+    def mapping(self) -> Mapping:
+        """How each engine of the pair is spread."""
+        return Mapping.tensor(self.tensor_parallel)
+
+    @property
+    def shape(self) -> Shape:
+        """The deployed pair."""
+        return Shape.pair(self.mapping)
 
     @property
     def id(self) -> str:

@@ -11,12 +11,12 @@ from dgdr_api.codec_v1beta1 import encode
 from dgdr_api.effective import EffectiveSpec
 from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, sla_planner
-from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.override import override, override_name
 from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.point_key import Subject
+from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.core.sizing import Replicas
 from dgdr_profiler.core.targets import Targets, targets_of
 
@@ -36,17 +36,17 @@ class Setting:
     pull_secrets: Sequence[str] = ()
 
 
-def candidate_graph(engine: Engine, setting: Setting, candidate: Candidate) -> Graph:
-    """Return the pair that is measured: one prefill and one decode engine of the same mapping."""
-    graph = _base(engine, setting, names.candidate_dgd_name(setting.dgdr, candidate.id))
-    for role in (Role.PREFILL, Role.DECODE):
-        graph = engine.with_mapping(graph, role, candidate)
+def candidate_graph(engine: Engine, setting: Setting, shape: Shape) -> Graph:
+    """Return what is measured: one replica of each engine of a shape, and a frontend."""
+    name = names.candidate_dgd_name(setting.dgdr, shape.id)
+    graph = _base(engine, setting, name, shape)
+    for role in _roles(graph):
         graph = _each(graph, role, lambda c: c.with_(replicas=1))
     graph = _each(graph, None, _ends_quickly)
     labels = {
         **graph.labels,
         names.Label.RUN.value: setting.uid,
-        names.Label.CANDIDATE.value: candidate.id,
+        names.Label.CANDIDATE.value: shape.id,
     }
     return graph.with_(labels=labels)
 
@@ -54,14 +54,10 @@ def candidate_graph(engine: Engine, setting: Setting, candidate: Candidate) -> G
 def final_graph(engine: Engine, setting: Setting, chosen: Selection, replicas: Replicas) -> Graph:
     """Return what is deployed in the end."""
     name = names.dgd_name(setting.dgdr, override_name(setting.wanted.dgd_override))
-    graph = _base(engine, setting, name)
-    parts = (
-        (Role.PREFILL, chosen.prefill.candidate, replicas.prefill),
-        (Role.DECODE, chosen.decode.candidate, replicas.decode),
-    )
+    shape = Shape.pair(chosen.prefill.candidate.mapping, chosen.decode.candidate.mapping)
+    graph = _base(engine, setting, name, shape)
     scaled = setting.wanted.planner is not None
-    for role, mapping, count in parts:
-        graph = engine.with_mapping(graph, role, mapping)
+    for role, count in ((Role.PREFILL, replicas.prefill), (Role.DECODE, replicas.decode)):
         graph = _each(graph, role, _scaled(count, scaled))
     return graph
 
@@ -112,11 +108,12 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-def _base(engine: Engine, setting: Setting, name: str) -> Graph:
-    """Template and override; the mapping comes after, so that no override can undo it."""
+def _base(engine: Engine, setting: Setting, name: str, shape: Shape) -> Graph:
+    """Template, override, and the shape once more, so that no override can undo it."""
     wanted = setting.wanted
-    graph = engine.template(name).with_(namespace=setting.namespace)
+    graph = engine.template(name, shape).with_(namespace=setting.namespace)
     graph = override(_with_router(graph, wanted.kv_router), wanted.dgd_override)
+    graph = engine.with_shape(graph, shape)
     tolerations = _tolerations(wanted.profiling_job_override)
     secrets = [{"name": secret} for secret in setting.pull_secrets]
 
@@ -156,6 +153,10 @@ def _each(graph: Graph, role: Role | None, change: Callable[[Component], Compone
         if role is None or component.role is role:
             graph = graph.with_component(change(component))
     return graph
+
+
+def _roles(graph: Graph) -> tuple[Role, ...]:
+    return tuple(role for role in Role if role.serves_model and graph.with_role(role))
 
 
 def _command(graph: Graph, role: Role) -> tuple[str, ...]:

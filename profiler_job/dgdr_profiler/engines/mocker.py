@@ -5,20 +5,19 @@ the deployment that follows. Where candidates ran the real engine, a deployment 
 with the curves that were measured.
 """
 
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any
+import re
+from dataclasses import dataclass, field
 
 from dgdr_api import names
-from dgdr_api.graph import Component, Graph, Json, Role
+from dgdr_api.graph import Component, Graph, Json
 from dgdr_api.models.profiling_policy import MockerCandidates
-from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
-from dgdr_profiler.engines.args import with_value
+from dgdr_profiler.engines.args import Args, degree, flag, with_default, with_switch, with_value
+from dgdr_profiler.engines.base import Fitted, Mode, Part
+from dgdr_profiler.engines.mocked_model import MockedModel, in_claim, in_image
+from dgdr_profiler.engines.source import ModelSource
 
-DEFAULT_MODEL_PATH = "/model"
-DEFAULT_MODEL_NAME = "model"
 DEFAULT_PROFILES = "mocker-profiles"
 PROFILES_MOUNT = "/profiles"
 LAUNCHER = ("python3", "/opt/dgdr/mocker.py")
@@ -27,7 +26,10 @@ BLOCK_TOKENS = 64
 # NVLink inside one node, in GB/s. The mocker's default is a network between nodes, and would add to
 # every time to first token what its performance data does not hold.
 KV_TRANSFER_GB_PER_S = 450
-DATA_FLAG = "--planner-profile-data"
+DATA = flag("--planner-profile-data")
+DP = flag("--data-parallel-size")
+CACHE = flag("--enable-prefix-caching")
+NO_CACHE = flag("--no-enable-prefix-caching")
 # Without a CPU request a pod is starved by anything else on the machine, and its times are no more
 # those of its data.
 CONTAINER: Json = {
@@ -38,9 +40,9 @@ CONTAINER: Json = {
 }
 
 
-def profile_key(mapping: Candidate) -> str:
-    """Return the key of a mapping's performance data in the profiles' ConfigMap."""
-    return f"tp-{mapping.tensor_parallel}.npz"
+def profile_key(mapping: Mapping) -> str:
+    """Return the key of a mapping's performance data in the profiles' ConfigMap: ``tp-2.npz``."""
+    return re.sub(r"^([a-z]+)(\d)", r"\1-\2", mapping.id) + ".npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,7 @@ class Mocker:
 
     image: str
     data: str
-    model_path: str = DEFAULT_MODEL_PATH
-    model_name: str = DEFAULT_MODEL_NAME
+    model: MockedModel = field(default_factory=MockedModel)
     pull_policy: str = "IfNotPresent"
     measured: bool = False
     speedup_ratio: float = 1.0
@@ -64,83 +65,80 @@ class Mocker:
     @property
     def served_model(self) -> str:
         """Name under which the model is served."""
-        return self.model_name
+        return self.model.name
 
-    def template(self, name: str) -> Graph:
-        """Return a frontend, a prefill and a decode mocker."""
-        folder = working_dir(self.model_path, self.model_name)
-        shared: dict[str, Any] = {
-            "working_dir": folder,
-            "container": {**CONTAINER, "imagePullPolicy": self.pull_policy},
-        }
-        components = (
-            base.frontend(self.image, **shared),
-            self._worker(base.PREFILL, Role.PREFILL, shared),
-            self._worker(base.DECODE, Role.DECODE, shared),
-        )
-        return Graph(name=name, components=components)
+    def template(self, name: str, shape: Shape) -> Graph:
+        """Return a frontend and a mocker for each engine of a shape."""
+        frontend = self._reachable(base.frontend(self.image))
+        mockers = (self._worker(part) for part in base.parts_of(shape))
+        return self.with_shape(Graph(name=name, components=(frontend, *mockers)), shape)
 
-    def with_mapping(self, graph: Graph, role: Role, mapping: Candidate) -> Graph:
-        """Feed the mockers of one role with the mapping's data, and hold its GPUs."""
-        for worker in base.workers(graph, role):
-            source = f"{PROFILES_MOUNT}/{profile_key(mapping)}"
-            args = with_value(
-                worker.args, DATA_FLAG, names.PROFILE_DATA_MOUNT if self.measured else source
-            )
-            gpus = mapping.engine_gpus if self.with_gpus else 0
-            graph = graph.with_component(worker.with_(args=args, gpus=gpus))
-        return graph
+    def with_shape(self, graph: Graph, shape: Shape) -> Graph:
+        """Feed the mockers with the data of a shape's mappings, and hold its GPUs."""
+        return base.fitted(graph, shape, self._fit)
 
-    def _worker(self, name: str, role: Role, shared: dict[str, Any]) -> Component:
+    def _reachable(self, component: Component) -> Component:
+        container = {**CONTAINER, "imagePullPolicy": self.pull_policy}
+        return self.model.reachable(component.with_(container=container))
+
+    def _worker(self, part: Part) -> Component:
         mount = names.PROFILE_DATA_MOUNT if self.measured else PROFILES_MOUNT
-        return Component(
-            name=name,
-            role=role,
-            replicas=1,
-            image=self.image,
-            command=LAUNCHER,
-            args=self._args(name),
-            gpus=1 if self.with_gpus else 0,
-            volumes=({"name": self.data, "configMap": {"name": self.data}},),
-            volume_mounts=({"name": self.data, "mountPath": mount, "readOnly": True},),
-            **shared,
+        worker = self._reachable(
+            Component(
+                name=part.name, role=part.role, replicas=1, image=self.image, command=LAUNCHER
+            )
+        )
+        data = {"name": self.data, "mountPath": mount, "readOnly": True}
+        return worker.with_(
+            volumes=({"name": self.data, "configMap": {"name": self.data}}, *worker.volumes),
+            volume_mounts=(data, *worker.volume_mounts),
         )
 
-    def _args(self, role: str) -> tuple[str, ...]:
-        blocks = () if self.kv_blocks is None else ("--num-gpu-blocks-override", self.kv_blocks)
-        return (
-            *("--model-path", self.model_path, "--model-name", self.model_name),
-            *("--speedup-ratio", f"{self.speedup_ratio:g}", "--block-size", str(BLOCK_TOKENS)),
-            *map(str, blocks),
-            *("--kv-transfer-bandwidth", str(KV_TRANSFER_GB_PER_S)),
-            *("--disaggregation-mode", role),
+    def _fit(self, args: Args, part: Part) -> Fitted:
+        for name, value in self._defaults(part.mode):
+            args = with_default(args, flag(name), value)
+        if part.mapping.dp > 1:
+            args = with_value(args, DP, part.mapping.dp)
+        if part.mode is Mode.PREFILL_ALONE:
+            args = with_switch(args, NO_CACHE, CACHE)
+        if part.mode is Mode.DECODE_ALONE:
+            args = with_switch(args, CACHE, NO_CACHE)
+        source = f"{PROFILES_MOUNT}/{profile_key(part.mapping)}"
+        args = with_value(args, DATA, names.PROFILE_DATA_MOUNT if self.measured else source)
+        gpus = part.mapping.tp * part.mapping.pp * degree(args, DP)
+        return Fitted(args, gpus if self.with_gpus else 0)
+
+    def _defaults(self, mode: Mode) -> tuple[tuple[str, str], ...]:
+        blocks = () if self.kv_blocks is None else (("--num-gpu-blocks-override", self.kv_blocks),)
+        pair = (
+            ("--kv-transfer-bandwidth", KV_TRANSFER_GB_PER_S),
+            ("--disaggregation-mode", mode.value),
         )
+        wanted: tuple[tuple[str, object], ...] = (
+            ("--model-path", self.model.path),
+            ("--model-name", self.model.name),
+            ("--speedup-ratio", f"{self.speedup_ratio:g}"),
+            ("--block-size", BLOCK_TOKENS),
+            *blocks,
+            *(pair if mode.in_pair else ()),
+        )
+        return tuple((name, str(value)) for name, value in wanted)
 
 
-def working_dir(model_path: str, model_name: str) -> str:
-    """Return the folder that both processes run in.
+def of_policy(
+    mocker: MockerCandidates, image: str, pull_policy: str, source: ModelSource
+) -> Mocker:
+    """Return the mocker that stands for candidates.
 
-    Dynamo's frontend looks for a folder named like the model in its own working directory, so the
-    path must end with the name.
-
-    Raises:
-        InvalidRequest: it does not.
+    It serves the request's model, with the files of its claim. A request without a claim, or a
+    policy that names another model, has that of the image.
     """
-    if not model_path.startswith("/") or not f"{model_path}/".endswith(f"/{model_name}/"):
-        raise InvalidRequest(
-            f"ProfilingPolicy spec.mocker.modelName: {model_name} must be the end of modelPath "
-            f"{model_path}; the frontend finds the model's folder by its name"
-        )
-    return str(PurePosixPath(model_path.removesuffix(model_name)))
-
-
-def of_policy(mocker: MockerCandidates, image: str, pull_policy: str) -> Mocker:
-    """Return the mocker that stands for candidates."""
+    named = mocker.model_path or mocker.model_name
+    of_claim = None if named else in_claim(source)
     return Mocker(
         image=mocker.image or image,
         data=mocker.profiles_config_map or DEFAULT_PROFILES,
-        model_path=mocker.model_path or DEFAULT_MODEL_PATH,
-        model_name=mocker.model_name or DEFAULT_MODEL_NAME,
+        model=of_claim or in_image(mocker.model_path, mocker.model_name),
         pull_policy=pull_policy,
         speedup_ratio=mocker.speedup_ratio or 1.0,
         kv_blocks=mocker.kv_blocks,

@@ -1,8 +1,9 @@
 """Which engine a request asks for: for its candidates, and for what is generated."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from dgdr_api.effective import EffectiveSpec
+from dgdr_api.effective import EffectiveSpec, is_upstream_image
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_api.names import profile_data_config_map
@@ -10,18 +11,45 @@ from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, of_policy
+from dgdr_profiler.engines.releases import release_of
+from dgdr_profiler.engines.sglang import Sglang
+from dgdr_profiler.engines.source import ModelSource
+from dgdr_profiler.engines.trtllm import Trtllm
 from dgdr_profiler.engines.vllm import Vllm
 
-SUPPORTED = (Backend.VLLM, Backend.AUTO)
+# In the order in which ``auto`` tries them.
+ENGINES: Mapping[Backend, type[Vllm | Sglang | Trtllm]] = {
+    Backend.VLLM: Vllm,
+    Backend.SGLANG: Sglang,
+    Backend.TRTLLM: Trtllm,
+}
+# What an image of somebody's own is called after.
+_NAMED_AFTER = {
+    "vllm": Backend.VLLM,
+    "sglang": Backend.SGLANG,
+    "trtllm": Backend.TRTLLM,
+    "tensorrt": Backend.TRTLLM,
+}
+
+
+def candidate_engines(request: ProfilingRequest, wanted: EffectiveSpec) -> tuple[Engine, ...]:
+    """Return what candidates may run: each engine of ``backend: auto`` that there is an image for.
+
+    Raises:
+        InvalidRequest: an image is missing.
+    """
+    if request.policy.uses_mocker:
+        return (_mocker(request, wanted),)
+    return tuple(backend_engine(wanted, backend) for backend in backends(wanted))
 
 
 def candidate_engine(request: ProfilingRequest, wanted: EffectiveSpec) -> Engine:
-    """Return what the candidates run.
+    """Return what the candidates run, where they all run one engine.
 
     Raises:
-        InvalidRequest: the backend is not supported, or an image is missing.
+        InvalidRequest: an image is missing.
     """
-    return _mocker(request) if request.policy.uses_mocker else _backend(wanted)
+    return candidate_engines(request, wanted)[0]
 
 
 def final_engine(request: ProfilingRequest, wanted: EffectiveSpec, max_kv_tokens: int) -> Engine:
@@ -31,11 +59,11 @@ def final_engine(request: ProfilingRequest, wanted: EffectiveSpec, max_kv_tokens
     one that was measured; otherwise it is fed with the measured curves and holds no GPUs.
 
     Raises:
-        InvalidRequest: the backend is not supported, or an image is missing.
+        InvalidRequest: an image is missing.
     """
     if not wanted.mocker:
-        return _backend(wanted)
-    mocker = replace(_mocker(request), kv_blocks=max_kv_tokens // BLOCK_TOKENS)
+        return backend_engine(wanted, backends(wanted)[0])
+    mocker = replace(_mocker(request, wanted), kv_blocks=max_kv_tokens // BLOCK_TOKENS)
     if request.policy.uses_mocker:
         return mocker
     return replace(
@@ -47,7 +75,46 @@ def final_engine(request: ProfilingRequest, wanted: EffectiveSpec, max_kv_tokens
     )
 
 
-def _mocker(request: ProfilingRequest) -> Mocker:
+def backends(wanted: EffectiveSpec) -> tuple[Backend, ...]:
+    """Return the backends that the request's image stands for, the preferred one first.
+
+    Upstream's images have a sibling of the same tag for each backend; a digest names one image
+    only. An image of somebody's own has one engine: the one in its name, else vLLM.
+    """
+    if wanted.backend is not Backend.AUTO:
+        return (wanted.backend,)
+    image = wanted.image or ""
+    if is_upstream_image(image) and "@" not in image:
+        return tuple(ENGINES)
+    name = image.rpartition("/")[2].lower()
+    found = (backend for part, backend in _NAMED_AFTER.items() if part in name)
+    return (next(found, Backend.VLLM),)
+
+
+def backend_engine(wanted: EffectiveSpec, backend: Backend) -> Engine:
+    """Return the engine of a definite backend.
+
+    Raises:
+        InvalidRequest: its image is missing.
+    """
+    image = wanted.worker_image(backend)
+    if image is None:
+        raise InvalidRequest(
+            f"spec.image: no image for the workers; set one with {backend} and Dynamo"
+        )
+    release = release_of(wanted.runtime_version, image)
+    return ENGINES[backend](image=image, source=_source(wanted), release=release)
+
+
+def _source(wanted: EffectiveSpec) -> ModelSource:
+    return ModelSource(
+        model=wanted.model,
+        cache=wanted.model_cache,
+        trust_remote_code=wanted.trust_remote_code,
+    )
+
+
+def _mocker(request: ProfilingRequest, wanted: EffectiveSpec) -> Mocker:
     settings = request.policy.mocker or MockerCandidates()
     image = settings.image or request.images.dynamo_mocker
     if image is None:
@@ -55,20 +122,4 @@ def _mocker(request: ProfilingRequest) -> Mocker:
             "ProfilingPolicy spec.mocker.image: no image with Dynamo's mocker is configured; set "
             "it, or images.dynamoMocker of the installation"
         )
-    return of_policy(settings, image, request.images.pull_policy)
-
-
-def _backend(wanted: EffectiveSpec) -> Engine:
-    if wanted.backend not in SUPPORTED:
-        raise InvalidRequest(
-            f"backend {wanted.backend} is not supported yet; set spec.backend: vllm"
-        )
-    image = wanted.worker_image(Backend.VLLM)
-    if image is None:
-        raise InvalidRequest("spec.image: no image for the workers; set one with vLLM and Dynamo")
-    return Vllm(
-        image=image,
-        model=wanted.model,
-        cache=wanted.model_cache,
-        trust_remote_code=wanted.trust_remote_code,
-    )
+    return of_policy(settings, image, request.images.pull_policy, _source(wanted))

@@ -1,19 +1,51 @@
-"""vLLM under Dynamo: upstream's disaggregated template, and its tensor parallelism."""
+"""vLLM under Dynamo.
 
+Flags after upstream's templates and modifiers, and vLLM 0.31's own parser.
+"""
+
+import json
 from dataclasses import dataclass
 
-from dgdr_api import names
-from dgdr_api.effective import EffectiveModelCache
-from dgdr_api.graph import Component, Graph, Json, Role
-from dgdr_profiler.core.candidate import Candidate
+from dgdr_api.graph import Graph
+from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
-from dgdr_profiler.engines.args import with_value
+from dgdr_profiler.engines.args import (
+    Args,
+    degree,
+    flag,
+    has,
+    with_default,
+    with_switch,
+    with_value,
+    without,
+    without_switch,
+)
+from dgdr_profiler.engines.base import Fitted, Mode, Part
+from dgdr_profiler.engines.releases import NEWEST, Feature, Release
+from dgdr_profiler.engines.source import ModelSource
 
-TENSOR_PARALLEL = "--tensor-parallel-size"
-TENSOR_PARALLEL_ALIASES = ("-tp", "--tp")
-# Without it the prefill worker computes keys and values that nobody fetches.
-KV_PRODUCER = '{"kv_connector":"NixlConnector","kv_role":"kv_producer"}'
-CACHE_VOLUME = "model-cache"
+MODEL = flag("--model")
+SERVED_NAME = flag("--served-model-name")
+TRUST = flag("--trust-remote-code")
+MODE = flag("--disaggregation-mode")
+# Releases before 1.0; 1.0 and 1.1 still take them, but not beside the mode.
+ROLES = {Mode.PREFILL: flag("--is-prefill-worker"), Mode.DECODE: flag("--is-decode-worker")}
+KV_TRANSFER = flag("--kv-transfer-config")
+TP = flag("--tensor-parallel-size", "-tp", "--tp")
+PP = flag("--pipeline-parallel-size", "-pp", "--pp")
+DP = flag("--data-parallel-size", "-dp", "--dp")
+DP_LOCAL = flag("--data-parallel-size-local", "-dpl")
+DP_HYBRID = flag("--data-parallel-hybrid-lb", "-dph")
+EXPERTS = flag("--enable-expert-parallel", "-ep")
+NO_EXPERTS = flag("--no-enable-expert-parallel")
+CACHE = flag("--enable-prefix-caching")
+NO_CACHE = flag("--no-enable-prefix-caching")
+MAX_SEQS = flag("--max-num-seqs")
+MAX_TOKENS = flag("--max-num-batched-tokens")
+
+# On both sides: without a consumer the decode engine computes every prompt once more, without a
+# word; without a producer there is nothing to fetch.
+KV_ROLES = {Mode.PREFILL: "kv_producer", Mode.DECODE: "kv_consumer"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,71 +53,79 @@ class Vllm:
     """Writes graphs for vLLM."""
 
     image: str
-    model: str
-    cache: EffectiveModelCache | None = None
-    trust_remote_code: bool = False
+    source: ModelSource
+    release: Release = NEWEST
 
     @property
     def served_model(self) -> str:
         """Name under which the model is served."""
-        return self.model
+        return self.source.model
 
-    def template(self, name: str) -> Graph:
-        """Return a frontend, a prefill and a decode engine on one GPU each."""
-        prefill = ("--disaggregation-mode", "prefill", "--kv-transfer-config", KV_PRODUCER)
-        decode = ("--disaggregation-mode", "decode")
-        components = (
-            self._cached(base.frontend(self.image, self._frontend_args(), env_from=(_TOKEN,))),
-            self._worker(base.PREFILL, Role.PREFILL, prefill),
-            self._worker(base.DECODE, Role.DECODE, decode),
-        )
-        return Graph(name=name, components=components, backend="vllm")
+    def template(self, name: str, shape: Shape) -> Graph:
+        """Return a frontend and the engines of a shape."""
+        skeleton = self.source.skeleton(name, shape, backend="vllm", image=self.image)
+        return self.with_shape(skeleton, shape)
 
-    def with_mapping(self, graph: Graph, role: Role, mapping: Candidate) -> Graph:
-        """Spread the engines of one role over the mapping's GPUs by tensor parallelism."""
-        for worker in base.workers(graph, role):
-            args = with_value(
-                worker.args, TENSOR_PARALLEL, mapping.tensor_parallel, *TENSOR_PARALLEL_ALIASES
-            )
-            graph = graph.with_component(worker.with_(args=args, gpus=mapping.engine_gpus))
-        return graph
+    def with_shape(self, graph: Graph, shape: Shape) -> Graph:
+        """Make the engines of a graph those of a shape."""
+        return base.fitted(graph, shape, self._fit)
 
-    def _worker(self, name: str, role: Role, mode: tuple[str, ...]) -> Component:
-        trust = ("--trust-remote-code",) if self.trust_remote_code else ()
-        return self._cached(
-            Component(
-                name=name,
-                role=role,
-                replicas=1,
-                image=self.image,
-                command=("python3", "-m", "dynamo.vllm"),
-                args=(*self._model_args(), *mode, *trust),
-                gpus=1,
-                env_from=(_TOKEN,),
-                container={"resources": {"requests": {"ephemeral-storage": "2Gi"}}},
-            )
-        )
-
-    def _model_args(self) -> tuple[str, ...]:
-        if self.cache is None:
-            return ("--model", self.model)
-        return ("--model", self.cache.model_path, "--served-model-name", self.model)
-
-    def _frontend_args(self) -> tuple[str, ...]:
-        """The frontend loads the tokenizer itself, and must find it where the workers do."""
-        if self.cache is None:
-            return ()
-        return ("--model-name", self.model, "--model-path", self.cache.model_path)
-
-    def _cached(self, component: Component) -> Component:
-        if self.cache is None:
-            return component
-        claim = {"claimName": self.cache.pvc_name}
-        return component.with_(
-            volumes=({"name": CACHE_VOLUME, "persistentVolumeClaim": claim},),
-            volume_mounts=({"name": CACHE_VOLUME, "mountPath": self.cache.mount_path},),
-        )
+    def _fit(self, args: Args, part: Part) -> Fitted:
+        args = with_default(args, MODEL, self.source.place)
+        if self.source.folder is not None:
+            args = with_default(args, SERVED_NAME, self.source.model)
+        args = _in_mode(args, part.mode, self.release)
+        if self.source.trust_remote_code:
+            args = with_switch(args, TRUST)
+        args = _spread(args, part.mapping)
+        args = _for_measuring(args, part)
+        return Fitted(args, degree(args, TP) * degree(args, PP) * degree(args, DP))
 
 
-# Optional: a model that needs no token must not wait for a Secret that nobody made.
-_TOKEN: Json = {"secretRef": {"name": names.HF_TOKEN_SECRET, "optional": True}}
+def _in_mode(args: Args, mode: Mode, release: Release) -> Args:
+    """Set the engine's role, and how keys and values travel unless the user says it."""
+    if not mode.in_pair:
+        return without_switch(without(args, MODE), *ROLES.values())
+    if release.has(Feature.DISAGGREGATION_MODE):
+        args = with_value(without_switch(args, *ROLES.values()), MODE, mode.value)
+    else:
+        others = (role for key, role in ROLES.items() if key is not mode)
+        args = with_switch(without(args, MODE), ROLES[mode], *others)
+    if not release.has(Feature.KV_TRANSFER_CONFIG) or _transfers(args):
+        return args
+    config = {"kv_connector": "NixlConnector", "kv_role": KV_ROLES[mode]}
+    return with_default(args, KV_TRANSFER, json.dumps(config, separators=(",", ":")))
+
+
+def _transfers(args: Args) -> bool:
+    """Whether the user says how keys and values travel, as JSON or key by key."""
+    dotted = f"{KV_TRANSFER.name}."
+    return has(args, KV_TRANSFER) or any(item.startswith(dotted) for item in args)
+
+
+def _spread(args: Args, mapping: Mapping) -> Args:
+    """Set the degrees that the mapping has; expert parallelism follows from TP and DP."""
+    args = with_value(args, TP, mapping.tp)
+    if mapping.pp > 1:
+        args = with_value(args, PP, mapping.pp)
+    if mapping.dp == 1 and mapping.moe_ep == 1:
+        return args
+    args = with_value(args, DP, mapping.dp)
+    if mapping.moe_ep > 1:
+        args = with_switch(args, EXPERTS, NO_EXPERTS)
+    else:
+        args = without_switch(args, EXPERTS)
+    if mapping.dp > 1 and mapping.nodes > 1:
+        # The rest (address, first rank of each node) is known where the pods are made.
+        return with_value(args, DP_LOCAL, mapping.dp // mapping.nodes)
+    return without_switch(without(args, DP_LOCAL), DP_HYBRID)
+
+
+def _for_measuring(args: Args, part: Part) -> Args:
+    if part.mode is Mode.PREFILL_ALONE:
+        args = with_switch(args, NO_CACHE, CACHE)
+        args = with_default(args, MAX_SEQS, part.mapping.ranks)
+        return with_default(args, MAX_TOKENS, base.PREFILL_TOKENS)
+    if part.mode is Mode.DECODE_ALONE:
+        return with_switch(args, CACHE, NO_CACHE)
+    return args

@@ -63,7 +63,12 @@ def test_mocker_is_off_unless_enabled(switch: Any, on: bool) -> None:
     ("cache", "resolved"),
     [
         pytest.param({}, None, id="no claim"),
-        pytest.param({"pvcName": "c"}, ("/opt/model-cache", "/opt/model-cache"), id="whole volume"),
+        pytest.param({"pvcName": "c"}, ("/opt/model-cache", None), id="no folder"),
+        pytest.param(
+            {"pvcName": "c", "pvcModelPath": "/"},
+            ("/opt/model-cache", "/opt/model-cache"),
+            id="whole volume",
+        ),
         pytest.param(
             {"pvcName": "c", "pvcModelPath": "a/b"},
             ("/opt/model-cache", "/opt/model-cache/a/b"),
@@ -89,7 +94,7 @@ def test_mocker_is_off_unless_enabled(switch: Any, on: bool) -> None:
         ),
     ],
 )
-def test_model_cache(cache: dict[str, str], resolved: tuple[str, str] | None) -> None:
+def test_model_cache(cache: dict[str, str], resolved: tuple[str, str | None] | None) -> None:
     expected = resolved and EffectiveModelCache(
         pvc_name="c", mount_path=resolved[0], model_path=resolved[1]
     )
@@ -104,11 +109,13 @@ def test_model_cache(cache: dict[str, str], resolved: tuple[str, str] | None) ->
         ("dynamo-planner", Backend.TRTLLM, "tensorrtllm-runtime"),
         ("r.test:5000/dynamo-planner:1", Backend.VLLM, "r.test:5000/vllm-runtime:1"),
         ("r.test/a/vllm-runtime:my-tag", Backend.VLLM, "r.test/a/vllm-runtime:my-tag"),
+        ("r.test/a/vllm-runtime:1.0.2", Backend.SGLANG, "r.test/a/sglang-runtime:1.0.2"),
+        ("sglang-runtime@sha256:00", Backend.SGLANG, "sglang-runtime@sha256:00"),
         ("r.test/my-dynamo-planner:1", Backend.VLLM, "r.test/my-dynamo-planner:1"),
         ("r.test/a/dynamo-planner:1", Backend.AUTO, "r.test/a/dynamo-planner:1"),
     ],
 )
-def test_worker_images_are_derived_from_the_profilers(
+def test_worker_images_are_derived_from_their_siblings(
     image: str, backend: Backend, runtime: str
 ) -> None:
     assert runtime_image(image, backend) == runtime

@@ -57,10 +57,17 @@ def test_a_good_spec_has_no_problem() -> None:
         ),
         pytest.param(
             {"image": "r.test/dynamo-planner@sha256:00"},
-            'spec.image: Invalid value: "r.test/dynamo-planner@sha256:00": a digest names the '
-            "profiler's image alone, so the runtime image cannot be derived from it; name the "
-            "runtime image, or give a tag",
+            'spec.image: Invalid value: "r.test/dynamo-planner@sha256:00": a digest names this '
+            "image alone, so the runtime image cannot be derived from it; name the runtime image, "
+            "or give a tag",
             id="profiler image by digest",
+        ),
+        pytest.param(
+            {"backend": "sglang", "image": "r.test/vllm-runtime:1@sha256:00"},
+            'spec.image: Invalid value: "r.test/vllm-runtime:1@sha256:00": a digest names this '
+            "image alone, so the runtime image cannot be derived from it; name the runtime image, "
+            "or give a tag",
+            id="another backend's image by digest",
         ),
         pytest.param(
             {"modelCache": {"pvcModelPath": "a"}},

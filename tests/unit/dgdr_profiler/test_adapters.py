@@ -22,6 +22,8 @@ from dgdr_profiler.adapters.records import POINTS_PER_MAP, KubeRecords
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.progress import Progress
+from dgdr_profiler.core.shape import Mapping, Shape
+from dgdr_profiler.engines.source import ModelSource
 from dgdr_profiler.engines.vllm import Vllm
 from dgdr_profiler.ports import Result
 from support.profiler_ports import MemoryKube
@@ -145,7 +147,11 @@ async def test_the_output_of_an_earlier_request_of_the_same_name_is_not_written_
         await records(kube)
 
 
-GRAPH = Vllm(image="i", model="m").template("q-p-tp1").with_(labels={"dgdr.dev/run": "uid-1"})
+GRAPH = (
+    Vllm(image="i", source=ModelSource(model="m"))
+    .template("q-p-tp1", Shape.pair(Mapping.tensor(1)))
+    .with_(labels={"dgdr.dev/run": "uid-1"})
+)
 
 
 def deployments(kube: MemoryKube, timeout_s: float = 0) -> KubeDeployments:

@@ -1,134 +1,290 @@
 """Graphs of engines against goldens; ``UPDATE_GOLDENS=1 pytest`` writes them anew."""
 
-import os
-from pathlib import Path
+from collections.abc import Mapping as MappingOf
 from typing import Any
 
 import pytest
-import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dgdr_api.codec_v1beta1 import decode, encode
 from dgdr_api.effective import EffectiveModelCache
 from dgdr_api.graph import Graph, Role
-from dgdr_api.models.profiling_policy import MockerCandidates
-from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
-from dgdr_profiler.core.render import to_yaml
-from dgdr_profiler.engines.mocker import Mocker, of_policy
+from dgdr_profiler.core.shape import Mapping, Shape
+from dgdr_profiler.engines.base import parts_of
+from dgdr_profiler.engines.releases import Release
+from dgdr_profiler.engines.sglang import Sglang
+from dgdr_profiler.engines.source import ModelSource
+from dgdr_profiler.engines.trtllm import Trtllm
 from dgdr_profiler.engines.vllm import Vllm
+from support.engines import MAPPINGS, TP2, check, engine_of, shapes
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "engines"
-
-VLLM = Vllm(image="images.test/vllm-runtime:1.0.2", model="Qwen/Qwen3-8B")
-CACHED = Vllm(
-    image="images.test/vllm-runtime:1.0.2",
-    model="Qwen/Qwen3-8B",
-    cache=EffectiveModelCache(
-        pvc_name="weights", mount_path="/opt/model-cache", model_path="/opt/model-cache/qwen"
-    ),
-    trust_remote_code=True,
+MOE = ModelSource(model="org/moe")
+FOLDER = EffectiveModelCache(
+    pvc_name="weights", mount_path="/opt/model-cache", model_path="/opt/model-cache/qwen"
 )
-MOCKER = of_policy(
-    MockerCandidates(speedup_ratio=0.25, kv_blocks=1024), "images.test/mocker:dev", "IfNotPresent"
-)
-MEASURED = Mocker(
-    image="images.test/mocker:dev",
-    data="planner-profile-data-1a2b3c4d",
-    measured=True,
-    kv_blocks=1024,
-)
+HUB = EffectiveModelCache(pvc_name="weights", mount_path="/opt/model-cache", model_path=None)
+IMAGES = {
+    Vllm: "images.test/vllm-runtime:1.6.1",
+    Sglang: "images.test/sglang-runtime:1.6.1",
+    Trtllm: "images.test/tensorrtllm-runtime:1.6.1",
+}
+ENGINES: MappingOf[str, Engine] = {
+    kind.__name__.lower(): kind(image=image, source=MOE) for kind, image in IMAGES.items()
+}
+PAIR = Shape.pair(TP2)
 
 
-def mapped(engine: Engine, gpus: int, graph: Graph | None = None) -> Graph:
-    graph = graph or engine.template("q-p")
-    for role in (Role.PREFILL, Role.DECODE):
-        graph = engine.with_mapping(graph, role, Candidate(tensor_parallel=gpus))
-    return graph
+def with_args(graph: Graph, *args: str, name: str = "decode") -> Graph:
+    worker = engine_of(graph, name)
+    return graph.with_component(worker.with_(args=(*worker.args, *args)))
 
 
-def check(graph: Graph, name: str) -> None:
-    file = GOLDEN / f"{name}.yaml"
-    if os.environ.get("UPDATE_GOLDENS"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(to_yaml([encode(graph)]))
-    assert encode(graph) == yaml.safe_load(file.read_text())
+@pytest.mark.parametrize("mode", ["agg", "pair", "prefill", "decode"])
+@pytest.mark.parametrize("mapping", MAPPINGS, ids=lambda mapping: mapping.id)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_graph_of_an_engine(engine: str, mapping: Mapping, mode: str) -> None:
+    graph = ENGINES[engine].template("q-c", shapes(mapping)[mode])
+    check(graph, f"{engine}/{mode}-{mapping.id}")
+
+
+@pytest.mark.parametrize("release", [Release(0, 9), Release(1, 0), Release(1, 1)])
+@pytest.mark.parametrize("kind", IMAGES, ids=lambda kind: kind.__name__.lower())
+def test_the_pair_of_an_older_release(kind: Any, release: Release) -> None:
+    engine = kind(image=IMAGES[kind], source=MOE, release=release)
+    name = f"{kind.__name__.lower()}/pair-tp2-release-{release.major}.{release.minor}"
+    check(engine.template("q-c", PAIR), name)
+
+
+@pytest.mark.parametrize(("cache", "name"), [(FOLDER, "folder"), (HUB, "hub-cache")])
+@pytest.mark.parametrize("kind", IMAGES, ids=lambda kind: kind.__name__.lower())
+def test_the_pair_with_a_claim(kind: Any, cache: EffectiveModelCache, name: str) -> None:
+    source = ModelSource(model="Qwen/Qwen3-8B", cache=cache, trust_remote_code=True)
+    engine = kind(image=IMAGES[kind], source=source)
+    check(engine.template("q-c", PAIR), f"{kind.__name__.lower()}/pair-tp2-{name}")
+
+
+def test_a_claim_without_a_folder_is_the_hubs_cache_and_the_model_keeps_its_name() -> None:
+    source = ModelSource(model="org/model-8b", cache=HUB)
+    graph = Vllm(image="i", source=source).template("q", PAIR)
+    for component in graph.components:
+        assert component.env == ({"name": "HF_HOME", "value": "/opt/model-cache"},)
+        assert component.volume_mounts[0]["mountPath"] == "/opt/model-cache"
+    args = engine_of(graph).args
+    assert args[:2] == ("--model", "org/model-8b")
+    assert "--served-model-name" not in args
+    assert engine_of(graph, "frontend").args == ()
+
+
+def test_keys_and_values_are_sent_and_fetched() -> None:
+    graph = ENGINES["vllm"].template("q", PAIR)
+    for name, role in (("prefill", "kv_producer"), ("decode", "kv_consumer")):
+        args = engine_of(graph, name).args
+        config = args[args.index("--kv-transfer-config") + 1]
+        assert config == f'{{"kv_connector":"NixlConnector","kv_role":"{role}"}}'
 
 
 @pytest.mark.parametrize(
-    ("engine", "gpus", "name"),
+    "own",
     [
-        (VLLM, 1, "vllm/tp1"),
-        (VLLM, 4, "vllm/tp4"),
-        (CACHED, 2, "vllm/tp2-model-cache"),
-        (MOCKER, 2, "mocker/candidate-tp2"),
-        (MEASURED, 2, "mocker/final-tp2"),
+        ("--kv-transfer-config", '{"kv_connector": "NixlConnector", "kv_role": "kv_both"}'),
+        ("--kv_transfer_config={}",),
+        ("--kv-transfer-config.kv_role", "kv_both"),
     ],
 )
-def test_the_graph_of_an_engine(engine: Engine, gpus: int, name: str) -> None:
-    check(mapped(engine, gpus), name)
+def test_a_users_own_transfer_stays(own: tuple[str, ...]) -> None:
+    graph = ENGINES["vllm"].template("q", PAIR)
+    bare = engine_of(graph).with_(args=own)
+    args = engine_of(ENGINES["vllm"].with_shape(graph.with_component(bare), PAIR)).args
+    assert args[: len(own)] == own
+    assert sum("kv-transfer-config" in item.replace("_", "-") for item in args) == 1
 
 
-def test_a_users_own_parallelism_is_replaced_in_every_spelling() -> None:
-    graph = VLLM.template("q")
-    (worker,) = graph.with_role(Role.DECODE)
-    own = ("-tp", "8", "--tensor-parallel-size=16", "--max-model-len", "8192")
-    graph = graph.with_component(worker.with_(args=(*worker.args, *own)))
-    (mapped_worker,) = mapped(VLLM, 2, graph).with_role(Role.DECODE)
-    assert mapped_worker.args == (
-        *worker.args,
-        "--max-model-len",
-        "8192",
-        "--tensor-parallel-size",
-        "2",
-    )
+@pytest.mark.parametrize(
+    ("engine", "own", "gpus"),
+    [
+        pytest.param("vllm", ("--data-parallel-size", "8"), 16, id="vllm ranks"),
+        pytest.param("vllm", ("-dp=4", "-pp", "2"), 16, id="vllm aliases"),
+        pytest.param("sglang", ("--dp", "8"), 16, id="sglang ranks"),
+        pytest.param("sglang", ("--dp", "2", "--enable-dp-attention"), 2, id="sglang attention"),
+        pytest.param("trtllm", ("--pipeline-parallel-size", "2"), 4, id="trtllm stages"),
+        pytest.param("trtllm", ("--trtllm.pipeline_parallel_size", "2"), 4, id="trtllm option"),
+    ],
+)
+def test_degrees_that_a_shape_leaves_to_the_user_count(
+    engine: str, own: tuple[str, ...], gpus: int
+) -> None:
+    graph = with_args(ENGINES[engine].template("q", PAIR), *own)
+    changed = ENGINES[engine].with_shape(graph, PAIR)
+    assert engine_of(changed).gpus == gpus
+    assert engine_of(changed, "prefill").gpus == 2
 
 
-@pytest.mark.parametrize("engine", [VLLM, MOCKER])
-def test_mapping_twice_is_mapping_once(engine: Engine) -> None:
-    once = mapped(engine, 2)
-    assert mapped(engine, 2, once) == once
-    assert mapped(engine, 4, once) == mapped(engine, 4)
+def test_a_users_nodes_share_the_gpus() -> None:
+    graph = with_args(ENGINES["vllm"].template("q", PAIR), "--data-parallel-size", "8")
+    graph = graph.with_component(engine_of(graph).with_(nodes=2))
+    worker = engine_of(ENGINES["vllm"].with_shape(graph, PAIR))
+    assert (worker.nodes, worker.gpus) == (2, 8)
 
 
-@pytest.mark.parametrize("engine", [VLLM, CACHED, MOCKER, MEASURED])
-def test_a_graph_survives_its_manifest(engine: Engine) -> None:
-    manifest = encode(mapped(engine, 4))
+@pytest.mark.parametrize(
+    ("engine", "own"),
+    [
+        ("vllm", ("-tp", "8", "--tensor-parallel-size=16")),
+        ("vllm", ("--tensor_parallel_size", "8")),
+        ("sglang", ("--tp", "8", "--tensor-parallel-size=16")),
+        ("trtllm", ("--tensor-parallel-size", "8", "--trtllm.tensor_parallel_size", "4")),
+    ],
+)
+def test_a_users_own_degree_is_replaced_in_every_spelling(
+    engine: str, own: tuple[str, ...]
+) -> None:
+    graph = ENGINES[engine].template("q", PAIR)
+    changed = ENGINES[engine].with_shape(with_args(graph, *own, "--seed", "1"), PAIR)
+    assert engine_of(changed).args == (*engine_of(graph).args, "--seed", "1")
+    assert engine_of(changed).gpus == 2
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_override_that_replaces_all_arguments_keeps_the_engine_going(engine: str) -> None:
+    graph = ENGINES[engine].template("q", PAIR)
+    bare = graph.with_component(engine_of(graph).with_(args=("--seed", "1")))
+    changed = engine_of(ENGINES[engine].with_shape(bare, PAIR))
+    assert changed.args == ("--seed", "1", *engine_of(graph).args)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "on"), [(Mapping.data_expert(8), True), (Mapping.tensor_expert(8), False)]
+)
+def test_only_attention_ranks_need_a_shared_output_layer(mapping: Mapping, on: bool) -> None:
+    args = engine_of(ENGINES["sglang"].template("q", Shape(prefill=mapping)), "prefill").args
+    assert ("--enable-dp-lm-head" in args) is on
+    assert args.count("--enable-dp-lm-head") == int(on)
+
+
+def test_repeated_prompts_meet_the_rank_that_has_them() -> None:
+    def balance(shape: Shape) -> tuple[str, ...]:
+        args = engine_of(ENGINES["sglang"].template("q", shape)).args
+        return (
+            args[args.index("--load-balance-method") :][:2]
+            if "--load-balance-method" in args
+            else ()
+        )
+
+    assert balance(Shape(decode=Mapping.data_expert(8))) == ("--load-balance-method", "round_robin")
+    assert balance(Shape(decode=Mapping.tensor_expert(8))) == ()
+    assert balance(Shape.pair(Mapping.data_expert(8))) == ()
+
+
+def test_every_attention_rank_may_have_a_request() -> None:
+    shape = Shape(decode=Mapping.data_expert(8))
+    graph = with_args(ENGINES["sglang"].template("q", shape), "--max-running-requests", "3")
+    args = engine_of(ENGINES["sglang"].with_shape(graph, shape)).args
+    assert args[args.index("--max-running-requests") + 1] == "8"
+
+
+@pytest.mark.parametrize(
+    ("release", "written"),
+    [
+        (Release(1, 0), ("--cuda-graph-bs", "1", "2", "--cuda-graph-max-bs=4")),
+        (Release(1, 6), ("--cuda-graph-bs-decode", "1", "2", "--cuda-graph-max-bs-decode=4")),
+    ],
+)
+def test_sizes_of_cuda_graphs_have_the_releases_names(
+    release: Release, written: tuple[str, ...]
+) -> None:
+    engine = Sglang(image="i", source=MOE, release=release)
+    own = ("--cuda-graph-bs", "1", "2", "--cuda-graph-max-bs=4")
+    graph = with_args(engine.template("q", PAIR), *own)
+    assert engine_of(engine.with_shape(graph, PAIR)).args[-4:] == written
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_of_its_own_is_an_ordinary_worker_under_its_name_in_a_pair(engine: str) -> None:
+    for name in ("prefill", "decode"):
+        graph = ENGINES[engine].template("q", shapes(TP2)[name])
+        (worker,) = graph.with_role(Role.WORKER)
+        assert worker.name == name
+        assert "--disaggregation-mode" not in worker.args
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_script_of_a_shell_is_edited_like_a_list(engine: str) -> None:
+    graph = ENGINES[engine].template("q", PAIR)
+    worker = engine_of(graph)
+    script = f"exec python3 -m dynamo.{engine} --tp 9 --seed $SEED 2>&1 | tee /log"
+    shell = worker.with_(command=("/bin/sh", "-c"), args=(script,))
+    changed = ENGINES[engine].with_shape(graph.with_component(shell), PAIR)
+    (text,) = engine_of(changed).args
+    assert text.startswith(f"exec python3 -m dynamo.{engine} ")
+    assert text.endswith(" 2>&1 | tee /log")
+    assert " --seed $SEED " in text
+    assert " --tp 9 " not in text or engine == "trtllm"
+    assert engine_of(changed).gpus == 2
+    assert ENGINES[engine].with_shape(changed, PAIR) == changed
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_graph_survives_its_manifest(engine: str) -> None:
+    manifest = encode(ENGINES[engine].template("q", Shape.pair(MAPPINGS[3])))
     assert encode(decode(manifest)) == manifest
 
 
-def test_other_arguments_and_resources_stay() -> None:
-    manifest: dict[str, Any] = encode(mapped(VLLM, 4))
-    decode_worker = next(c for c in manifest["spec"]["components"] if c["name"] == "decode")
-    (main,) = decode_worker["podTemplate"]["spec"]["containers"]
+def test_a_pod_asks_for_the_gpus_of_its_node() -> None:
+    graph = ENGINES["vllm"].template("q", Shape.pair(Mapping.data_expert(16, nodes=2)))
+    worker = engine_of(graph)
+    assert (worker.nodes, worker.gpus) == (2, 8)
+    assert worker.args[worker.args.index("--data-parallel-size-local") + 1] == "8"
+    (main,) = encode(graph)["spec"]["components"][2]["podTemplate"]["spec"]["containers"]
     assert main["resources"] == {
         "requests": {"ephemeral-storage": "2Gi"},
-        "limits": {"nvidia.com/gpu": "4"},
+        "limits": {"nvidia.com/gpu": "8"},
     }
 
 
 def test_a_graph_without_the_role_is_refused() -> None:
-    graph = VLLM.template("q")
+    graph = ENGINES["vllm"].template("q", PAIR)
     alone = graph.with_(components=graph.with_role(Role.FRONTEND))
     with pytest.raises(InvalidRequest, match="no component of type prefill"):
-        VLLM.with_mapping(alone, Role.PREFILL, Candidate(tensor_parallel=2))
+        ENGINES["vllm"].with_shape(alone, PAIR)
 
 
-@pytest.mark.parametrize(
-    ("path", "name", "folder"),
-    [("/model", "model", "/"), ("/models/org/name", "org/name", "/models")],
+# What no engine owns, in every form; the shape's own flags in a wrong or repeated spelling.
+OTHERS = st.sampled_from(
+    [
+        ("--seed", "1"),
+        ("--dtype=half",),
+        ("--log",),
+        ("--json", '{"--tp": [1, 2]}'),
+        ("--note", "a b"),
+    ]
 )
-def test_both_processes_run_where_the_model_has_its_name(path: str, name: str, folder: str) -> None:
-    graph = Mocker(image="i", data="d", model_path=path, model_name=name).template("q")
-    assert {c.working_dir for c in graph.components} == {folder}
+WRONG = {
+    "vllm": [("-tp=9",), ("--tensor_parallel_size", "3"), ("--disaggregation-mode=agg",)],
+    "sglang": [("--tp", "9"), ("--tensor-parallel-size=3",), ("--disaggregation-mode=null",)],
+    "trtllm": [
+        ("--tensor-parallel-size", "9"),
+        ("--trtllm.tensor_parallel_size", "3"),
+        ("--override-engine-args", '{"tensor_parallel_size": 3, "x": {"y": 1}}'),
+    ],
+}
+SHAPES = st.sampled_from([shape for mapping in MAPPINGS for shape in shapes(mapping).values()])
 
 
-@pytest.mark.parametrize(("path", "name"), [("/model", "tiny"), ("/mymodel", "model"), ("m", "m")])
-def test_a_model_name_that_the_frontend_would_not_find_is_refused(path: str, name: str) -> None:
-    with pytest.raises(InvalidRequest, match="must be the end of modelPath"):
-        Mocker(image="i", data="d", model_path=path, model_name=name).template("q")
-
-
-def test_a_mocker_without_gpus_asks_for_none() -> None:
-    engine = Mocker(image="i", data="d", with_gpus=False)
-    assert mapped(engine, 4).gpus == 0
+@given(data=st.data(), shape=SHAPES, engine=st.sampled_from(list(ENGINES)))
+def test_a_users_other_arguments_keep_their_order_and_twice_is_once(
+    data: st.DataObject, shape: Shape, engine: str
+) -> None:
+    entries = data.draw(st.lists(st.one_of(OTHERS, st.sampled_from(WRONG[engine]))))
+    own = [item for entry in entries for item in entry]
+    name = parts_of(shape)[-1].name
+    made = ENGINES[engine].template("q", shape)
+    graph = made.with_component(engine_of(made, name).with_(args=tuple(own)))
+    once = ENGINES[engine].with_shape(graph, shape)
+    assert ENGINES[engine].with_shape(once, shape) == once
+    others = [item for entry in entries if entry not in WRONG[engine] for item in entry]
+    left = iter(engine_of(once, name).args)
+    assert all(item in left for item in others)
+    assert engine_of(once, name).gpus == engine_of(made, name).gpus

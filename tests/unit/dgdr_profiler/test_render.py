@@ -9,7 +9,6 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.names import profile_data_config_map
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.errors import InvalidRequest
-from dgdr_profiler.core.override import override
 from dgdr_profiler.core.pick import DecodeOption, PrefillOption, Selection
 from dgdr_profiler.core.render import (
     Setting,
@@ -19,12 +18,14 @@ from dgdr_profiler.core.render import (
     planner_targets_ms,
     subject_of,
 )
+from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.sizing import Replicas
 from dgdr_profiler.core.targets import Targets
+from dgdr_profiler.engines.source import ModelSource
 from dgdr_profiler.engines.vllm import Vllm
 from support.profiling import TP1, TP2, point
 
-ENGINE = Vllm(image="images.test/vllm-runtime:1", model="org/model")
+ENGINE = Vllm(image="images.test/vllm-runtime:1", source=ModelSource(model="org/model"))
 CHOSEN = Selection(
     prefill=PrefillOption(candidate=TP2, point=point(TP2, prefill_cell(2048))),
     decode=DecodeOption(candidate=TP1, point=point(TP1, decode_cell(2048, 96, 8))),
@@ -44,7 +45,7 @@ def documents(of: Setting, replicas: Replicas | None = None) -> list[dict[str, A
 
 
 def test_a_candidate_is_a_pair_of_the_same_mapping_that_nobody_waits_for() -> None:
-    graph = candidate_graph(ENGINE, setting(), TP2)
+    graph = candidate_graph(ENGINE, setting(), TP2.shape)
     assert (graph.name, graph.namespace) == ("q-p-tp2", "ns")
     assert graph.labels == {"dgdr.dev/run": "uid-1", "dgdr.dev/candidate": "p-tp2"}
     assert [(c.name, c.gpus, c.replicas) for c in graph.components] == [
@@ -102,81 +103,69 @@ def test_the_result_has_no_anchors() -> None:
 def test_engines_get_onto_the_nodes_that_the_job_tolerates() -> None:
     tolerations = [{"key": "gpu", "operator": "Exists"}]
     job = {"template": {"spec": {"containers": [], "tolerations": tolerations}}}
-    graph = candidate_graph(ENGINE, setting(overrides={"profilingJob": job}), TP1)
+    graph = candidate_graph(ENGINE, setting(overrides={"profilingJob": job}), TP1.shape)
     assert all(c.tolerations == tuple(tolerations) for c in graph.components)
 
 
 def test_the_router_is_switched_by_the_environment_of_the_frontend() -> None:
-    graph = candidate_graph(ENGINE, setting(features={"kvRouter": {"enabled": True}}), TP1)
+    graph = candidate_graph(ENGINE, setting(features={"kvRouter": {"enabled": True}}), TP1.shape)
     assert graph.components[0].env == ({"name": "DYN_ROUTER_MODE", "value": "kv"},)
     assert graph.components[1].env == ()
 
 
-def dgd(*components: dict[str, Any], **metadata: Any) -> dict[str, Any]:
+def override_of(args: list[str], **metadata: Any) -> dict[str, Any]:
+    containers = [{"name": "main", "args": args}]
+    decode = {"name": "decode", "podTemplate": {"spec": {"containers": containers}}}
     return {
         "apiVersion": "nvidia.com/v1beta1",
         "kind": "DynamoGraphDeployment",
         "metadata": metadata,
-        "spec": {"components": list(components)},
+        "spec": {"components": [decode]},
     }
 
 
-def decode_with(**main: Any) -> dict[str, Any]:
-    containers = [{"name": "main", **main}]
-    return {"name": "decode", "podTemplate": {"spec": {"containers": containers}}}
-
-
-def test_an_override_appends_arguments_and_merges_by_name() -> None:
-    partial = dgd(
-        decode_with(args=["--max-model-len", "8192"], env=[{"name": "A", "value": "1"}]),
-        labels={"team": "x"},
-        name="mine",
-    )
-    of = setting(overrides={"dgd": partial})
-    graph = final_graph(ENGINE, of, CHOSEN, Replicas())
+def test_an_override_names_the_result_and_reaches_it() -> None:
+    partial = override_of(["--max-model-len", "8192"], name="mine")
+    graph = final_graph(ENGINE, setting(overrides={"dgd": partial}), CHOSEN, Replicas())
     (worker,) = graph.with_role(Role.DECODE)
-    assert worker.args[-4:] == ("--max-model-len", "8192", "--tensor-parallel-size", "1")
-    assert worker.env == ({"name": "A", "value": "1"},)
-    assert (graph.name, graph.labels) == ("mine", {"team": "x"})
+    assert worker.args[:2] == ("--max-model-len", "8192")
+    assert graph.name == "mine"
 
 
 def test_a_candidate_keeps_its_own_name_under_an_override() -> None:
-    of = setting(overrides={"dgd": dgd(name="mine")})
-    assert candidate_graph(ENGINE, of, TP1).name == "q-p-tp1"
+    of = setting(overrides={"dgd": override_of([], name="mine")})
+    assert candidate_graph(ENGINE, of, TP1.shape).name == "q-p-tp1"
 
 
 def test_an_override_cannot_take_the_parallelism_away() -> None:
-    partial = dgd(decode_with(args=["--tensor-parallel-size=8"]))
-    graph = candidate_graph(ENGINE, setting(overrides={"dgd": partial}), TP2)
+    partial = override_of(["--tensor-parallel-size=8"])
+    graph = candidate_graph(ENGINE, setting(overrides={"dgd": partial}), TP2.shape)
     (worker,) = graph.with_role(Role.DECODE)
-    assert worker.args.count("--tensor-parallel-size") == 1
-    assert worker.args[-1] == "2"
+    assert worker.args[:2] == ("--tensor-parallel-size", "2")
+    assert worker.gpus == 2
 
 
-@pytest.mark.parametrize(
-    ("partial", "words"),
-    [
-        pytest.param(
-            {"apiVersion": "nvidia.com/v1alpha1", "kind": "DynamoGraphDeployment"},
-            "nvidia.com/v1alpha1 cannot be merged yet",
-            id="other version",
-        ),
-        pytest.param(
-            dgd({"name": "VllmDecodeWorker"}),
-            "'VllmDecodeWorker' is none of the generated components frontend, prefill, decode",
-            id="unknown component",
-        ),
-        pytest.param(dgd({"name": "decode", "type": "cook"}), "type", id="unreadable"),
-    ],
-)
-def test_an_override_that_cannot_be_merged_is_refused(partial: dict[str, Any], words: str) -> None:
-    with pytest.raises(InvalidRequest, match=words):
-        override(ENGINE.template("q"), partial)
+def test_ranks_of_an_override_are_counted_in_every_candidate() -> None:
+    partial = override_of(["--data-parallel-size", "8"])
+    of = setting(overrides={"dgd": partial})
+    assert candidate_graph(ENGINE, of, TP1.shape).gpus == 1 + 8
+    assert candidate_graph(ENGINE, of, TP2.shape).gpus == 2 + 16
+
+
+def test_an_engine_that_is_measured_alone_is_one_replica() -> None:
+    shape = Shape(decode=Mapping.data_expert(8))
+    graph = candidate_graph(ENGINE, setting(), shape)
+    assert (graph.name, graph.labels["dgdr.dev/candidate"]) == ("q-dec-dep8", "dec-dep8")
+    assert [(c.name, c.role, c.gpus, c.replicas) for c in graph.components] == [
+        ("frontend", Role.FRONTEND, 0, 1),
+        ("decode", Role.WORKER, 8, 1),
+    ]
 
 
 def test_the_subject_of_a_candidate_is_what_its_engines_run() -> None:
     one, two = (
-        subject_of(candidate_graph(ENGINE, setting(), c), ENGINE, "NVIDIA-H200") for c in (TP1, TP2)
+        subject_of(candidate_graph(ENGINE, setting(), c.shape), ENGINE, "NVIDIA-H200")
+        for c in (TP1, TP2)
     )
     assert one != two
     assert one.model == "org/model"

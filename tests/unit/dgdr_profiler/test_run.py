@@ -107,7 +107,7 @@ async def test_the_result_is_a_planner_and_a_deployment_of_what_was_measured() -
 def test_mockers_in_place_of_engines_replay_the_curves_and_hold_no_gpus() -> None:
     asked = request(candidateEngine="backend")
     engine = final_engine(asked, effective(asked.spec), 65536)
-    graph = engine.with_mapping(engine.template("q"), Role.DECODE, TP2)
+    graph = engine.template("q", TP2.shape)
     (worker,) = (one for one in graph.components if one.role is Role.DECODE)
     assert worker.args[worker.args.index("--planner-profile-data") + 1] == PROFILE_DATA_MOUNT
     assert worker.args[worker.args.index("--speedup-ratio") + 1] == "1"
@@ -196,14 +196,21 @@ async def test_points_fit_into_their_place() -> None:
     assert len({p.key for p in records.stored}) == len(records.stored)
 
 
+UNTRANSLATABLE = {
+    "apiVersion": "nvidia.com/v1alpha1",
+    "kind": "DynamoGraphDeployment",
+    "spec": {"services": {"decode": {"ingress": {}}}},
+}
+
+
 @pytest.mark.parametrize(
     ("spec", "policy", "words"),
     [
         pytest.param(
-            {"backend": "sglang", "features": {}, "image": "i"},
+            {"overrides": {"dgd": UNTRANSLATABLE}},
             {},
-            "backend sglang is not supported yet; set spec.backend: vllm",
-            id="backend, refused before anything is measured",
+            "spec.overrides.dgd.spec.services.decode.ingress: has no place",
+            id="override, refused before anything is measured",
         ),
         pytest.param({}, {"minGpusPerEngine": 8, "maxGpusPerEngine": 4}, "minGpus", id="limits"),
         pytest.param(
@@ -240,6 +247,22 @@ def test_a_mapping_without_performance_data_is_infeasible_with_the_reason() -> N
     assert [e.reason for e in prepared.plan.infeasible] == [
         "ConfigMap mocker-profiles has no tp-2.npz",
         "ConfigMap mocker-profiles has no tp-4.npz",
+    ]
+
+
+def test_a_candidate_that_an_override_makes_too_large_is_infeasible_with_the_reason() -> None:
+    main = {"name": "main", "args": ["--data-parallel-size", "8"]}
+    decode = {"name": "decode", "podTemplate": {"spec": {"containers": [main]}}}
+    override = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "spec": {"components": [decode]},
+    }
+    prepared = prepare(request({"overrides": {"dgd": override}}), PROFILES)
+    assert [c.label for c in prepared.plan.candidates] == ["TP=1"]
+    assert [e.reason for e in prepared.plan.infeasible] == [
+        "with overrides.dgd it asks for 18 GPUs, 16 may be held at once",
+        "with overrides.dgd it asks for 36 GPUs, 16 may be held at once",
     ]
 
 

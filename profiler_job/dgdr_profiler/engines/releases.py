@@ -1,0 +1,78 @@
+"""What differs between Dynamo's releases in the arguments of engines: the table, and who reads it.
+
+Each row names where it was read. "Wheel" is the package ``ai-dynamo`` of that release, and for
+SGLang the ``sglang`` that it pins: 0.5.9 (1.0), 0.5.10 (1.1), 0.5.18 (1.5), 0.5.21 (1.6).
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Release:
+    """A release of Dynamo, without its patch number: no patch changed a flag so far."""
+
+    major: int
+    minor: int
+
+    def has(self, feature: "Feature") -> bool:
+        """Whether the release knows a flag."""
+        return self >= SINCE[feature]
+
+
+class Feature(StrEnum):
+    """A flag that some supported release does not know."""
+
+    DISAGGREGATION_MODE = "vllm --disaggregation-mode"
+    """vLLM's role is a mode; before, the switches ``--is-prefill-worker`` and
+    ``--is-decode-worker``, which 1.0 refuses beside it and 1.5 does not know."""
+    KV_TRANSFER_CONFIG = "vllm --kv-transfer-config"
+    """How keys and values travel must be said; before, NIXL both ways is the default of
+    ``--connector``, which refuses to stand beside it."""
+    CUDA_GRAPH_BY_PHASE = "sglang --cuda-graph-bs-decode"
+    """CUDA graphs are sized for each phase; before, ``--cuda-graph-bs`` and
+    ``--cuda-graph-max-bs``, which SGLang 0.5.18 still takes and 0.5.21 does not."""
+    DOTTED_OPTIONS = "trtllm --trtllm.KEY.KEY VALUE"
+    """Single engine options; before, ``--override-engine-args`` with JSON alone. Either excludes
+    the other."""
+    KV_EVENTS = "trtllm --publish-kv-events"
+    """Events for the KV router, without the statistics that ``--publish-events-and-metrics``
+    also switched on."""
+
+
+SINCE = {
+    # Wheels 0.9.1, 1.0.2: dynamo/vllm/args.py, dynamo/vllm/backend_args.py.
+    Feature.DISAGGREGATION_MODE: Release(1, 0),
+    # Wheels 0.9.1, 1.0.2: dynamo/vllm/args.py.
+    Feature.KV_TRANSFER_CONFIG: Release(1, 0),
+    # sglang 0.5.10, 0.5.18, 0.5.21: sglang/srt/server_args.py, sglang/srt/arg_groups/fields.
+    Feature.CUDA_GRAPH_BY_PHASE: Release(1, 5),
+    # Wheels 1.0.2, 1.1.0: dynamo/trtllm/args.py, dynamo/trtllm/dynamic_flags.py.
+    Feature.DOTTED_OPTIONS: Release(1, 1),
+    # Wheels 1.1.0, 1.5.0: dynamo/trtllm/backend_args.py.
+    Feature.KV_EVENTS: Release(1, 5),
+}
+NEWEST = Release(1, 6)
+_VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})(?![\w])")
+
+
+def release_of(runtime_version: str | None, image: str | None) -> Release:
+    """Return the release that the workers run.
+
+    Args:
+        runtime_version: ``spec.runtimeVersionOverride``; it wins.
+        image: the workers' image, whose tag is read next. A tag that is no version, or none, means
+            the newest release that is known.
+    """
+    return _parsed(runtime_version) or _parsed(_tag(image)) or NEWEST
+
+
+def _tag(image: str | None) -> str:
+    last = (image or "").rpartition("/")[2]
+    return last.partition("@")[0].partition(":")[2]
+
+
+def _parsed(text: str | None) -> Release | None:
+    found = _VERSION.match(text or "")
+    return Release(int(found[1]), int(found[2])) if found else None
