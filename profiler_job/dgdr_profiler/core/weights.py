@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -197,7 +196,7 @@ def folder_bytes(sizes: Mapping[str, int]) -> int | None:
         sizes: bytes of each file by its path in the folder.
     """
     for suffixes in ((".safetensors",), _PICKLED):
-        found = {n: b for n, b in sizes.items() if PurePosixPath(n).suffix in suffixes and b > 0}
+        found = {n: b for n, b in sizes.items() if n.endswith(suffixes) and b > 0}
         shards = {n: b for n, b in found.items() if not _is_consolidated(n)}
         if found:
             return sum((shards or found).values())
@@ -205,4 +204,4 @@ def folder_bytes(sizes: Mapping[str, int]) -> int | None:
 
 
 def _is_consolidated(name: str) -> bool:
-    return PurePosixPath(name).name.startswith("consolidated")
+    return name.rpartition("/")[2].startswith("consolidated")
