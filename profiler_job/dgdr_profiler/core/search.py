@@ -15,6 +15,9 @@ _MORE = "; and {} more reasons"
 # Labels that are named after the first of a code.
 _LIKEWISE = 4
 
+# No engine has more GPUs; a nonsensical file must not keep the search busy.
+_MOST_PARTS = 65_536
+
 # Beyond the smallest engine that holds the weights: one doubling, three for a mixture, whose
 # experts gain from more GPUs than they need.
 _DENSE_REACH = 2
@@ -120,7 +123,7 @@ def _mappings(limits: SearchLimits, facts: ModelFacts | None) -> Iterator[Mappin
             "lower it, or raise maxGpusPerEngine or hardware.numGpusPerNode"
         )
     powers = {1 << power for power in range(high.bit_length())}
-    for gpus in sorted(powers | _divisors(facts)):
+    for gpus in sorted(powers | _divisors(facts, high)):
         if low <= gpus <= high:
             yield from _of_size(gpus, limits.nodes_of(gpus), facts)
 
@@ -164,10 +167,11 @@ def _is_power_of_two(gpus: int) -> bool:
     return gpus & (gpus - 1) == 0
 
 
-def _divisors(facts: ModelFacts | None) -> set[int]:
-    """Return every number that divides the model's heads or experts."""
+def _divisors(facts: ModelFacts | None, high: int) -> set[int]:
+    """Return every number up to a limit that divides the model's heads or experts."""
     counts = () if facts is None else (facts.heads or 0, facts.experts or 0)
-    return {n for count in counts for n in range(1, count + 1) if count % n == 0}
+    most = min(high, _MOST_PARTS)
+    return {n for count in counts for n in range(1, min(count, most) + 1) if count % n == 0}
 
 
 def _is_expected(mapping: Mapping, found: Obstacle) -> bool:

@@ -45,12 +45,13 @@ def weights_of(facts: "ModelFacts") -> Weights | None:
     """Return the weights; None when neither a size nor the dimensions are known.
 
     Of a mixture with a size but without dimensions, everything counts as experts: what each GPU
-    then holds is the least that it can hold, so nothing is excluded that might fit.
+    then holds is the least that it can hold, so nothing is excluded that might fit. With
+    dimensions, a size is shared out in their proportions, an unknown vocabulary left out.
     """
-    counted = _counted(facts)
     total = _stated_bytes(facts)
     if total is None:
-        return counted
+        return _counted(facts)
+    counted = _counted(replace(facts, vocabulary=facts.vocabulary or 0))
     if counted is not None:
         return counted.scaled(total)
     dense, experts = (0.0, float(total)) if facts.is_moe else (float(total), 0.0)

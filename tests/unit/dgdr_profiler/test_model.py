@@ -10,9 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dgdr_api.models.profiled_model import ProfiledModel
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.model import ModelFacts, merge
 from dgdr_profiler.core.model_config import facts_of
+from dgdr_profiler.core.stated_model import stated_facts
 from dgdr_profiler.core.weights import folder_bytes, with_folder
 from support.model_configs import NAMES, PUBLISHED, config_of, model
 
@@ -183,6 +185,44 @@ def test_a_user_states_a_model_without_any_file() -> None:
     facts = ModelFacts(stated_parameters=8_000_000_000, bytes_per_parameter=1, layers=32)
     assert facts.weight_bytes == 8_000_000_000
     assert facts.kv_bytes_per_token is None
+
+
+def test_every_field_of_the_policys_block_becomes_a_fact_of_its_own() -> None:
+    block = {name: 1 for name in ProfiledModel.model_fields}
+    facts = stated_facts(ProfiledModel.model_validate(block))
+    known = [f.name for f in fields(ModelFacts) if getattr(facts, f.name) is not None]
+    assert len(known) == len(block)
+    assert stated_facts(ProfiledModel()) == stated_facts(None) == ModelFacts()
+
+
+def test_a_stated_model_is_as_large_as_its_file_says() -> None:
+    stated = ProfiledModel.model_validate(
+        {
+            "parametersBillions": 30.53,
+            "bytesPerParameter": 2,
+            "layers": 48,
+            "attentionHeads": 32,
+            "kvHeads": 4,
+            "headSize": 128,
+            "hiddenSize": 2048,
+            "experts": 128,
+            "expertsPerToken": 8,
+            "moeIntermediateSize": 768,
+        }
+    )
+    facts, read = stated_facts(stated), model("qwen3-30b-a3b")
+    assert facts.kv_bytes_per_token == read.kv_bytes_per_token
+    assert facts.weight_bytes == 61_060_000_000
+    assert facts.weights is not None
+    assert read.weights is not None
+    # The tables are shared out among the rest.
+    assert facts.weights.expert_bytes == pytest.approx(read.weights.expert_bytes, rel=0.03)
+
+
+def test_a_size_in_gib_stands_alone() -> None:
+    facts = stated_facts(ProfiledModel.model_validate({"weightGiB": 16}))
+    assert facts.weight_bytes == 16 * GIB
+    assert merge(facts, model("llama-3.1-70b")).weight_bytes == 16 * GIB
 
 
 def test_what_a_user_states_wins_field_by_field() -> None:

@@ -221,6 +221,12 @@ def test_a_limit_of_two_thousand_million_gpus_takes_no_time() -> None:
     assert len(space.infeasible) == 27
 
 
+def test_a_nonsensical_number_of_heads_takes_no_time_either() -> None:
+    facts = ModelFacts(heads=10**15, experts=10**15)
+    space = search(SearchLimits(max_engine_gpus=2**31 - 1, gpus_per_node=8), facts)
+    assert space.shapes
+
+
 def test_a_refused_shape_leaves_the_search_with_its_reason() -> None:
     one, two = (Shape.pair(Mapping.tensor(n)) for n in (1, 2))
     entry = Infeasible(shape=two, code=ReasonCode.NO_DATA, reason="no data")
