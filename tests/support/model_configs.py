@@ -34,6 +34,8 @@ PUBLISHED = {
     "mistral-7b": 7.24,
     "mixtral-8x22b": 141,
     "mixtral-8x7b": 46.7,
+    "nemotron-3-nano-30b": 31.6,
+    "nemotron-h-56b": 56,
     "phi-3-mini": 3.82,
     "phi-3.5-moe": 41.9,
     "qwen2.5-72b": 72.7,

@@ -25,9 +25,11 @@ class ModelFacts:
 
     ``attention_layers`` keep keys and values; None: all layers. ``windowed_layers`` of them keep
     ``window_tokens`` at most. ``moe_layers`` have experts; None: all, if there are experts.
+    ``dense_layers`` have a feed-forward part without experts; None: all others.
     ``intermediate`` is the width of a layer without experts, ``moe_intermediate`` that of one
     expert, ``shared_intermediate`` that of all shared experts of a layer together.
-    ``opaque_layers`` have weights that no field tells (state space, layers of their own widths).
+    ``opaque_layers`` have weights that no field tells; ``state_space_parameters`` are those of all
+    layers that keep a state instead of keys and values.
     ``quant_bits`` counts the scales; ``element_bytes`` is the checkpoint's size of what is not
     quantised.
     ``bytes_per_parameter`` overrules both.
@@ -39,7 +41,9 @@ class ModelFacts:
     bytes_per_parameter: float | None = None
     layers: int | None = None
     attention_layers: int | None = None
+    dense_layers: int | None = None
     opaque_layers: int | None = None
+    state_space_parameters: int | None = None
     windowed_layers: int | None = None
     window_tokens: int | None = None
     heads: int | None = None

@@ -5,6 +5,7 @@ from typing import Any
 
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.json_fields import Json, items, nested, number, text, whole
+from dgdr_profiler.core.layer_kinds import attention_blocks, layer_kinds, moe_layers
 from dgdr_profiler.core.model import ModelFacts
 from dgdr_profiler.core.quantization import quantization_of
 
@@ -16,7 +17,6 @@ _PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token
 _PER_TOKEN_TOO = ("top_k_experts", "moe_top_k", "moe_k")
 _EXPERT_WIDTH = ("moe_intermediate_size", "expert_ffn_hidden_size", "intermediate_size")
 _SHARED_WIDTH = ("moe_shared_expert_intermediate_size", "shared_expert_intermediate_size")
-_MOE_STEP = ("interleave_moe_layer_step", "decoder_sparse_step", "moe_layer_freq")
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 _CONTEXT_TOO = ("max_seq_len", "model_max_length")
 _ELEMENT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "float8_e4m3fn": 1.0}
@@ -84,38 +84,19 @@ def _dimensions(config: Json) -> dict[str, Any]:
 
 def _kv(config: Json, heads: int | None) -> int | None:
     """Return the KV heads where each layer states its own group, else one per head."""
-    groups = [n for block in _attention_blocks(config) if (n := whole(block, "n_heads_in_group"))]
+    groups = [n for block in attention_blocks(config) if (n := whole(block, "n_heads_in_group"))]
     return heads // max(groups) if groups and heads else heads
-
-
-def _attention_blocks(config: Json) -> list[Json]:
-    """Return the attention of each layer that has one, where layers are described one by one."""
-    blocks = [nested(b, "attention") for b in items(config, "block_configs") if isinstance(b, dict)]
-    return [block for block in blocks if block and not block.get("no_op")]
 
 
 def _layers(config: Json) -> dict[str, Any]:
     layers = whole(config, "num_hidden_layers")
-    attention, opaque = _kinds(config)
     windowed = _windowed(config, layers)
     return {
         "layers": layers,
-        "attention_layers": attention,
-        "opaque_layers": opaque,
+        **layer_kinds(config),
         "windowed_layers": windowed or None,
         "window_tokens": whole(config, "sliding_window") if windowed else None,
     }
-
-
-def _kinds(config: Json) -> tuple[int | None, int | None]:
-    """Return the layers with attention, and those whose size no field tells (state space, ...)."""
-    if pattern := text(config, "hybrid_override_pattern"):
-        return pattern.count("*"), pattern.count("M")
-    if blocks := items(config, "block_configs"):
-        return len(_attention_blocks(config)), len(blocks)
-    kinds = items(config, "layer_types")
-    linear = kinds.count("linear_attention")
-    return (len(kinds) - linear, linear) if linear else (None, None)
 
 
 def _windowed(config: Json, layers: int | None) -> int:
@@ -141,20 +122,9 @@ def _mixture(config: Json) -> dict[str, Any]:
         "experts": experts,
         "experts_per_token": whole(config, *_PER_TOKEN, *_PER_TOKEN_TOO),
         "moe_intermediate": width,
-        "moe_layers": _moe_layers(config),
+        "moe_layers": moe_layers(config),
         "shared_intermediate": _shared(config, width),
     }
-
-
-def _moe_layers(config: Json) -> int | None:
-    if pattern := text(config, "hybrid_override_pattern"):
-        return pattern.count("E")
-    layers = whole(config, "num_hidden_layers")
-    if layers is None:
-        return None
-    dense = whole(config, "first_k_dense_replace") or 0
-    every = (layers - dense) // (whole(config, *_MOE_STEP) or 1)
-    return max(0, every - len(items(config, "mlp_only_layers")))
 
 
 def _shared(config: Json, width: int | None) -> int | None:

@@ -8,6 +8,7 @@ from dgdr_profiler.core.limits import SearchLimits
 from dgdr_profiler.core.memory import Footprint, footprint
 from dgdr_profiler.core.model import ModelFacts
 from dgdr_profiler.core.shape import Mapping
+from dgdr_profiler.core.weights import dense_layers_of
 
 MIN_REQUESTS = 2
 """Requests whose KV each attention rank must hold: with one, no engine batches anything."""
@@ -105,8 +106,7 @@ def _divides_or_repeats(heads: int | None, parts: int) -> bool:
 
 def _widths(mapping: Mapping, facts: ModelFacts) -> Iterator[tuple[int, str, int]]:
     """Yield each feed-forward width, its name, and the parts that it is cut into."""
-    dense_layers = not facts.is_moe or facts.moe_layers != facts.layers
-    if facts.intermediate is not None and dense_layers:
+    if facts.intermediate is not None and dense_layers_of(facts) != 0:
         yield facts.intermediate, "rows of a layer", mapping.tp
     if facts.is_moe and facts.moe_intermediate is not None:
         yield facts.moe_intermediate, "rows of an expert", mapping.moe_tp

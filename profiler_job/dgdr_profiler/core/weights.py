@@ -82,9 +82,10 @@ def _counted(facts: "ModelFacts") -> Weights | None:
         return None
     plain, packed = _sizes(facts)
     others = plain if facts.quantizes_experts_only else packed
+    beside = attention + dense + routed + (facts.state_space_parameters or 0)
     return Weights(
-        parameters=embeddings + attention + dense + experts + routed,
-        dense_bytes=others * (attention + dense + routed),
+        parameters=embeddings + beside + experts,
+        dense_bytes=others * beside,
         expert_bytes=packed * experts,
         embedding_bytes=plain * embeddings,
     )
@@ -137,12 +138,19 @@ def _mla(facts: "ModelFacts") -> int | None:
 
 def _dense(facts: "ModelFacts") -> int | None:
     """Feed-forward parts of the layers without experts."""
-    layers = facts.layers
+    layers = dense_layers_of(facts)
     if layers is None:
         return None
-    if facts.is_moe:
-        layers -= layers if facts.moe_layers is None else facts.moe_layers
     return 0 if layers == 0 else _feed_forward(facts, facts.intermediate, layers)
+
+
+def dense_layers_of(facts: "ModelFacts") -> int | None:
+    """Return the layers whose feed-forward part has no experts; None when unknown."""
+    if facts.dense_layers is not None or facts.layers is None:
+        return facts.dense_layers
+    if not facts.is_moe:
+        return facts.layers
+    return facts.layers - (facts.layers if facts.moe_layers is None else facts.moe_layers)
 
 
 def _experts(facts: "ModelFacts") -> int | None:

@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "models" / "facts.yaml"
 GIB = 2**30
 
 # Layers of several kinds, whose widths no field tells.
-UNCOUNTED = {"nemotron-3-nano-30b", "nemotron-h-56b", "nemotron-super-49b"}
+UNCOUNTED = {"nemotron-super-49b"}
 # GiB of the weights' files, where they are quantised in more than one way.
 ON_DISK_GIB = {"gpt-oss-20b": 12.8, "gpt-oss-120b": 60.8, "kimi-k2.5": 554}
 
@@ -149,6 +149,11 @@ def test_a_missing_field_is_unknown_and_named() -> None:
 def test_what_is_no_configuration_of_a_model_is_refused_by_field(config: Any, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
         facts_of(config)
+
+
+def test_a_state_space_without_its_sizes_is_not_counted() -> None:
+    config = {k: v for k, v in config_of("nemotron-3-nano-30b").items() if k != "ssm_state_size"}
+    assert facts_of(config).parameters is None
 
 
 json_values = st.recursive(
