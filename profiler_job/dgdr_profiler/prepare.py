@@ -13,9 +13,11 @@ from dgdr_profiler.core.candidate import Candidate, Infeasible
 from dgdr_profiler.core.demand import DEFAULT_DECODE_POINTS, DEFAULT_PREFILL_POINTS, Demand
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.limits import SearchLimits
 from dgdr_profiler.core.prior import by_promise
 from dgdr_profiler.core.render import Setting, candidate_graph, subject_of
-from dgdr_profiler.core.search import SearchLimits, SearchSpace, search
+from dgdr_profiler.core.search import search
+from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.core.targets import targets_of, workload_of
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, profile_key
 from dgdr_profiler.engines.registry import candidate_engine, final_engine
@@ -56,9 +58,11 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
         wanted=wanted,
         pull_secrets=request.images.pull_secrets,
     )
-    space = _space(request, wanted, engine, profile_keys)
-    graphs = {c.id: candidate_graph(engine, setting, c.shape) for c in space.candidates}
-    space = _feasible(space.without(_over_budget(space, graphs, _gpus_at_once(request, wanted))))
+    candidates, infeasible = _space(request, wanted, engine, profile_keys)
+    graphs = {c.id: candidate_graph(engine, setting, c.shape) for c in candidates}
+    candidates, infeasible = _feasible(
+        candidates, (*infeasible, *_over_budget(candidates, graphs, _gpus_at_once(request, wanted)))
+    )
     gpu = request.hardware.gpu_sku or wanted.gpu_sku or UNKNOWN_GPU
     policy = request.policy
     plan = Plan(
@@ -68,9 +72,9 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
             prefill_points=policy.prefill_points or DEFAULT_PREFILL_POINTS,
             decode_points=policy.decode_points or DEFAULT_DECODE_POINTS,
         ),
-        candidates=by_promise(space.candidates),
+        candidates=by_promise(candidates),
         subjects={name: subject_of(graph, engine, gpu) for name, graph in graphs.items()},
-        infeasible=space.infeasible,
+        infeasible=infeasible,
         gpus_at_once=_gpus_at_once(request, wanted),
         total_gpus=_total_gpus(request, wanted),
         deadline_s=policy.deadline_s,
@@ -83,32 +87,58 @@ def _space(
     wanted: EffectiveSpec,
     engine: Engine,
     profile_keys: frozenset[str] | None,
-) -> SearchSpace:
+) -> tuple[tuple[Candidate, ...], tuple[Infeasible, ...]]:
+    """Return the pairs of engines on one node each, and what is not tried."""
     policy = request.policy
-    space = search(
-        SearchLimits(
-            min_engine_gpus=policy.min_gpus_per_engine or 1,
-            max_engine_gpus=policy.max_gpus_per_engine,
-            gpus_per_node=request.hardware.gpus_per_node or wanted.gpus_per_node,
-            gpus_at_once=_gpus_at_once(request, wanted),
-        )
+    limits = SearchLimits(
+        min_engine_gpus=policy.min_gpus_per_engine or 1,
+        max_engine_gpus=policy.max_gpus_per_engine,
+        gpus_per_node=request.hardware.gpus_per_node or wanted.gpus_per_node,
+        gpus_at_once=_gpus_at_once(request, wanted),
+    )
+    space = search(limits)
+    refused = {_candidate(entry.shape): entry.reason for entry in space.infeasible}
+    for shape in space.shapes:
+        if reason := _not_a_pair(shape, limits):
+            refused[_candidate(shape)] = reason
+    candidates = tuple(c for s in space.shapes if (c := _candidate(s)) not in refused)
+    infeasible = tuple(
+        Infeasible(candidate=c, reason=refused[c]) for c in sorted(refused, key=lambda c: c.gpus)
     )
     if profile_keys is not None and isinstance(engine, Mocker):
-        space = space.without(_without_data(space.candidates, engine.data, profile_keys))
-    return _feasible(space)
+        infeasible += _without_data(candidates, engine.data, profile_keys)
+    return _feasible(candidates, infeasible)
 
 
-def _feasible(space: SearchSpace) -> SearchSpace:
-    if not space.candidates:
-        reasons = "; ".join(
-            f"{entry.candidate.label}: {entry.reason}" for entry in space.infeasible
-        )
+def _feasible(
+    candidates: tuple[Candidate, ...], infeasible: tuple[Infeasible, ...]
+) -> tuple[tuple[Candidate, ...], tuple[Infeasible, ...]]:
+    out = {entry.candidate for entry in infeasible}
+    candidates = tuple(c for c in candidates if c not in out)
+    if not candidates:
+        reasons = "; ".join(f"{entry.candidate.label}: {entry.reason}" for entry in infeasible)
         raise InvalidRequest(f"no candidate is feasible: {reasons}")
-    return space
+    return candidates, infeasible
+
+
+def _candidate(shape: Shape) -> Candidate:
+    return Candidate(tensor_parallel=shape.largest.gpus)
+
+
+def _not_a_pair(shape: Shape, limits: SearchLimits) -> str | None:
+    gpus = shape.largest.gpus
+    if shape.largest.nodes > 1:
+        return f"an engine of {gpus} GPUs does not fit on a node of {limits.node_gpus}"
+    if len(shape.mappings) == 1:
+        return (
+            f"a prefill and a decode engine need {2 * gpus} GPUs, but only {limits.budget} may be "
+            "held at once"
+        )
+    return None
 
 
 def _over_budget(
-    space: SearchSpace, graphs: Mapping[str, Graph], most: int | None
+    candidates: tuple[Candidate, ...], graphs: Mapping[str, Graph], most: int | None
 ) -> tuple[Infeasible, ...]:
     """Return the candidates that an override made too large for the GPUs that may be held."""
     return tuple(
@@ -117,7 +147,7 @@ def _over_budget(
             reason=f"with overrides.dgd it asks for {graphs[candidate.id].gpus} GPUs, {most} may "
             "be held at once",
         )
-        for candidate in space.candidates
+        for candidate in candidates
         if most is not None and graphs[candidate.id].gpus > most
     )
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from dgdr_api.models.base import ApiModel, Int32, Resource
 from dgdr_api.models.cel import CelRule
 from dgdr_api.models.durations import Duration, duration_s
+from dgdr_api.models.profiled_model import ProfiledModel
 
 
 class CandidateEngine(StrEnum):
@@ -70,6 +71,11 @@ class ProfilingPolicySpec(ApiModel):
     )
     mocker: MockerCandidates | None = Field(
         default=None, description="The mockers, when candidateEngine is mocker."
+    )
+    model: ProfiledModel | None = Field(
+        default=None,
+        description="What the model is; each field wins over the model's config.json. Default: "
+        "config.json alone.",
     )
     prefill_points: Int32 | None = Field(
         default=None,

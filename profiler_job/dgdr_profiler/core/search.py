@@ -1,98 +1,194 @@
-"""The search space: every mapping that the hardware can hold, and why the others are left out."""
+"""The search space: every shape that hardware and model allow, and why the others are left out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dgdr_profiler.core.candidate import Candidate, Infeasible
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.limits import UNKNOWN_MAX_GPUS, SearchLimits
+from dgdr_profiler.core.model import ModelFacts
+from dgdr_profiler.core.obstacles import CUTS, Obstacle, ReasonCode, obstacle
+from dgdr_profiler.core.shape import Mapping, Shape
 
-# Without any word about the hardware: a modest search on the commonest kind of node.
-UNKNOWN_GPUS_PER_NODE = 8
-UNKNOWN_MAX_GPUS = 4
+SUMMARY_CHARS = 512
+"""A summary stands in a condition; whoever wants all reasons reads the report."""
+_MORE = "; and {} more reasons"
+# Labels that are named after the first of a code.
+_LIKEWISE = 4
+
+# No engine has more GPUs; a nonsensical file must not keep the search busy.
+_MOST_PARTS = 65_536
+
+# Beyond the smallest engine that holds the weights: one doubling, three for a mixture, whose
+# experts gain from more GPUs than they need.
+_DENSE_REACH = 2
+_MIXTURE_REACH = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchLimits:
-    """GPUs that engines may have; ``None`` where nobody said."""
+class Infeasible:
+    """A shape that is not tried, and why: a user who expected it must find the reason."""
 
-    min_engine_gpus: int = 1
-    max_engine_gpus: int | None = None
-    gpus_per_node: int | None = None
-    gpus_at_once: int | None = None
-
-    @property
-    def node_gpus(self) -> int:
-        """GPUs of one node, assumed where unknown."""
-        return self.gpus_per_node or UNKNOWN_GPUS_PER_NODE
-
-    @property
-    def largest(self) -> int:
-        """GPUs of the largest engine worth a look."""
-        if self.max_engine_gpus is not None:
-            return self.max_engine_gpus
-        return self.gpus_per_node or UNKNOWN_MAX_GPUS
+    shape: Shape
+    code: ReasonCode
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpace:
     """What is tried, smallest first, and what is not."""
 
-    candidates: tuple[Candidate, ...]
+    shapes: tuple[Shape, ...]
     infeasible: tuple[Infeasible, ...] = ()
 
-    def without(self, refused: tuple[Infeasible, ...]) -> "SearchSpace":
-        """Return the space in which the refused candidates are infeasible too."""
-        out = {entry.candidate for entry in refused}
+    def without(self, refused: Sequence[Infeasible]) -> "SearchSpace":
+        """Return the space in which the refused shapes are infeasible too."""
+        out = {entry.shape for entry in refused}
         return SearchSpace(
-            candidates=tuple(c for c in self.candidates if c not in out),
+            shapes=tuple(shape for shape in self.shapes if shape not in out),
             infeasible=(*self.infeasible, *refused),
         )
 
+    def required(self) -> "SearchSpace":
+        """Return the space itself.
 
-def search(limits: SearchLimits) -> SearchSpace:
-    """Return the powers of two between the limits.
+        Raises:
+            InvalidRequest: nothing in it can be tried; the message has every reason.
+        """
+        if self.shapes:
+            return self
+        raise InvalidRequest(f"no candidate is feasible: {'; '.join(_reasons(self.infeasible))}")
+
+
+def search(limits: SearchLimits, facts: ModelFacts | None = None) -> SearchSpace:
+    """Return every shape between the limits: the possible, and the others with their reasons.
+
+    Without facts of the model: tensor parallelism of powers of two, as far as the hardware goes.
 
     Raises:
-        InvalidRequest: the limits contradict each other.
+        InvalidRequest: the limits contradict each other, or nothing at all is possible.
     """
-    low, high = limits.min_engine_gpus, limits.largest
+    tried = tuple(_mappings(limits, facts))
+    if not tried:
+        raise InvalidRequest(_nothing_between(limits, facts))
+    shapes: list[Shape] = []
+    refused: list[Infeasible] = []
+    for mapping in tried:
+        found = obstacle(mapping, limits, facts)
+        if found is None:
+            shapes += _deployments(mapping, limits)
+        elif _is_expected(mapping, found):
+            entry = Infeasible(shape=Shape.pair(mapping), code=found.code, reason=found.reason)
+            refused.append(entry)
+    return SearchSpace(shapes=tuple(shapes), infeasible=tuple(refused)).required()
+
+
+def summary(space: SearchSpace) -> str:
+    """Return a sentence about the space: how many shapes are possible, and why others are not.
+
+    One reason stands for all of its code, so that it has room in a condition.
+    """
+    possible = {shape.largest for shape in space.shapes}
+    every = possible | {entry.shape.largest for entry in space.infeasible}
+    said = f"{len(possible)} of {len(every)} shapes are possible"
+    codes = list(dict.fromkeys(entry.code for entry in space.infeasible))
+    for left, code in zip(range(len(codes), 0, -1), codes, strict=True):
+        longer = f"{said}; {_in_short([e for e in space.infeasible if e.code is code])}"
+        if len(longer) > SUMMARY_CHARS - len(_MORE):
+            return f"{said}{_MORE.format(left)}"
+        said = longer
+    return said
+
+
+def _in_short(alike: Sequence[Infeasible]) -> str:
+    first, others = alike[0], [entry.shape.label for entry in alike[1:]]
+    shown, left = ", ".join(others[:_LIKEWISE]), len(others) - _LIKEWISE
+    likewise = f"; likewise {shown}" if others else ""
+    more = f" and {left} more" if left > 0 else ""
+    return f"{first.shape.label}: {first.reason}{likewise}{more}"
+
+
+def _reasons(infeasible: Iterable[Infeasible]) -> list[str]:
+    """Return each reason once, after all the shapes that it holds for."""
+    labels: dict[str, list[str]] = {}
+    for entry in infeasible:
+        labels.setdefault(entry.reason, []).append(entry.shape.label)
+    return [f"{', '.join(shapes)}: {reason}" for reason, shapes in labels.items()]
+
+
+def _mappings(limits: SearchLimits, facts: ModelFacts | None) -> Iterator[Mapping]:
+    low, high = limits.min_engine_gpus, _largest(limits, facts)
     if low > high:
         raise InvalidRequest(
             f"minGpusPerEngine is {low}, but the largest engine may have {high} GPUs; "
             "lower it, or raise maxGpusPerEngine or hardware.numGpusPerNode"
         )
-    tried = [Candidate(tensor_parallel=n) for n in _powers_of_two(low, high)]
-    if not tried:
-        raise InvalidRequest(
-            f"no power of two lies between minGpusPerEngine {low} and maxGpusPerEngine {high}"
-        )
-    reasons = {c: _obstacle(c, limits) for c in tried}
-    return SearchSpace(
-        candidates=tuple(c for c in tried if reasons[c] is None),
-        infeasible=tuple(
-            Infeasible(candidate=c, reason=reason) for c, reason in reasons.items() if reason
-        ),
-    )
+    powers = {1 << power for power in range(high.bit_length())}
+    for gpus in sorted(powers | _divisors(facts, high)):
+        if low <= gpus <= high:
+            yield from _of_size(gpus, limits.nodes_of(gpus), facts)
 
 
-def _powers_of_two(low: int, high: int) -> Iterator[int]:
-    power = 1
-    while power <= high:
-        if power >= low:
-            yield power
-        power *= 2
+def _of_size(gpus: int, nodes: int, facts: ModelFacts | None) -> tuple[Mapping, ...]:
+    """Return the ways to spread a model over so many GPUs.
+
+    A mixture can be split like a dense model, if its experts are wide. Those of models with latent
+    attention are narrow, and are not cut.
+    """
+    tensor = Mapping.tensor(gpus, nodes)
+    if facts is None or not facts.is_moe:
+        return (tensor,)
+    experts = (Mapping.tensor_expert(gpus, nodes), Mapping.data_expert(gpus, nodes))
+    return tuple(dict.fromkeys(experts if facts.is_mla else (*experts, tensor)))
 
 
-def _obstacle(candidate: Candidate, limits: SearchLimits) -> str | None:
-    if candidate.engine_gpus > limits.node_gpus:
-        return (
-            f"an engine of {candidate.engine_gpus} GPUs does not fit on a node of "
-            f"{limits.node_gpus}"
-        )
-    budget = limits.gpus_at_once
-    if budget is not None and candidate.gpus > budget:
-        return (
-            f"a prefill and a decode engine need {candidate.gpus} GPUs, but only {budget} may be "
-            "held at once"
-        )
-    return None
+def _largest(limits: SearchLimits, facts: ModelFacts | None) -> int:
+    """Return the GPUs of the largest engine worth a look."""
+    if limits.max_engine_gpus is not None:
+        return limits.max_engine_gpus
+    node = limits.gpus_per_node or UNKNOWN_MAX_GPUS
+    least = _least(limits, facts)
+    if facts is None or least is None:
+        return node
+    wanted = least * _DENSE_REACH
+    if facts.is_moe and limits.budget is not None:
+        wanted = max(wanted, min(least * _MIXTURE_REACH, limits.budget))
+    return max(node, wanted)
+
+
+def _least(limits: SearchLimits, facts: ModelFacts | None) -> int | None:
+    """Return the smallest power of two of GPUs whose memory is larger than the weights."""
+    memory, weights = limits.gpu_memory_bytes, None if facts is None else facts.weight_bytes
+    if not memory or weights is None:
+        return None
+    return 1 << max(0, -(-weights // memory) - 1).bit_length()
+
+
+def _is_power_of_two(gpus: int) -> bool:
+    return gpus & (gpus - 1) == 0
+
+
+def _divisors(facts: ModelFacts | None, high: int) -> set[int]:
+    """Return every number up to a limit that divides the model's heads or experts."""
+    counts = () if facts is None else (facts.heads or 0, facts.experts or 0)
+    most = min(high, _MOST_PARTS)
+    return {n for count in counts for n in range(1, min(count, most) + 1) if count % n == 0}
+
+
+def _is_expected(mapping: Mapping, found: Obstacle) -> bool:
+    """Nobody misses an odd number of GPUs that model or nodes cannot be cut into."""
+    return _is_power_of_two(mapping.gpus) or found.code not in CUTS
+
+
+def _deployments(mapping: Mapping, limits: SearchLimits) -> list[Shape]:
+    """Return what is deployed to measure a mapping: a pair, or one role after the other."""
+    budget = limits.budget
+    pair = Shape.pair(mapping)
+    apart = [Shape(prefill=mapping), Shape(decode=mapping)]
+    shapes = [pair] if budget is None or pair.gpus <= budget else apart
+    return [*shapes, Shape(worker=mapping)] if limits.aggregated else shapes
+
+
+def _nothing_between(limits: SearchLimits, facts: ModelFacts | None) -> str:
+    low, high = limits.min_engine_gpus, _largest(limits, facts)
+    cut = "" if facts is None else ", and no number that divides the model's heads or experts,"
+    return f"no power of two{cut} lies between minGpusPerEngine {low} and maxGpusPerEngine {high}"
