@@ -1,13 +1,15 @@
-"""The ladder: batches of one candidate at the workload's prompt length, by which it is judged."""
+"""The ladder: batches of one candidate at the workload's mean context, by which it is judged."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 from dgdr_api.points import Point, Source
 from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
-from dgdr_profiler.core.demand import Demand, check_room, most_in_flight
-from dgdr_profiler.core.evidence import Evidence
+from dgdr_profiler.core.demand import Demand, check_room, decode_isl, most_in_flight
+from dgdr_profiler.core.evidence import MOST_REPEATS, Evidence
 
 # What most engines' targets lie below; the ladder grows where they do not.
 FIRST_TOP = 64
@@ -18,17 +20,22 @@ FED = 0.7
 # Close enough to the target not to look for the edge any closer.
 EDGE_TOLERANCE = 1.2
 EDGE_MARGIN = 0.9
+# A larger batch is never faster. Means of many steps differ by a few percent from one time to the
+# next; by more than this only when something else was going on.
+NOISE_TOLERANCE = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
     """The rungs that are known to be wanted.
 
-    ``rungs`` are all measured once the candidate is judged; ``another`` is worth a measurement of
-    its own if the candidate looks like the winner.
+    ``rungs`` are all measured once the candidate is judged; ``again`` are those that contradict
+    others, to be measured once more before anything is built on them; ``another`` is worth a
+    measurement of its own if the candidate looks like the winner.
     """
 
     rungs: tuple[Cell, ...]
+    again: tuple[Cell, ...] = ()
     another: Cell | None = None
 
 
@@ -43,12 +50,18 @@ def ladder(demand: Demand, known: Evidence) -> Ladder:
     """
     if known.facts is None:
         return Ladder(rungs=())
-    isl, osl = demand.workload.isl, decode_osl(demand.workload.osl)
-    most = most_in_flight(known.facts, demand.workload, isl)
-    check_room(demand, known.facts)
-    rungs = tuple(decode_cell(isl, osl, n) for n in _first_rungs(min(most, FIRST_TOP)))
+    isl, osl, ranks = (
+        decode_isl(demand.workload),
+        decode_osl(demand.workload.osl),
+        known.decode_ranks,
+    )
+    most = most_in_flight(known.facts, demand.workload, ranks)
+    check_room(demand, known.facts, ranks)
+    rungs = tuple(decode_cell(isl, osl, n) for n in _first_rungs(min(most, FIRST_TOP), ranks))
     while (steps := _steps(known, rungs)) is not None:
-        higher = _next_rung(steps, _itl_limit_ms(demand, known), most)
+        if again := _again(known, rungs, steps):
+            return Ladder(rungs=rungs, again=again)
+        higher = _next_rung(steps, _itl_limit_ms(demand, known), most, ranks)
         another = None if higher is None else decode_cell(isl, osl, higher)
         if another is None or another in rungs:
             break
@@ -62,7 +75,8 @@ def judging_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     """Return the cells that a candidate is judged by; none before it was ever deployed."""
     if known.facts is None:
         return ()
-    return (prefill_cell(demand.workload.isl), *ladder(demand, known).rungs)
+    found = ladder(demand, known)
+    return (_prefill(demand, known), *found.rungs, *found.again)
 
 
 def estimate(demand: Demand, known: Evidence, cell: Cell) -> Point | None:
@@ -113,8 +127,12 @@ def largest_batch(demand: Demand, known: Evidence) -> float:
     return max((step.batch for step in steps), default=0.0)
 
 
+def _prefill(demand: Demand, known: Evidence) -> Cell:
+    return prefill_cell(demand.workload.isl, known.prefill_ranks)
+
+
 def _itl_limit_ms(demand: Demand, known: Evidence) -> float:
-    prefill = known.get(prefill_cell(demand.workload.isl))
+    prefill = known.get(_prefill(demand, known))
     ttft_ms = prefill.ttft_ms if prefill and prefill.ttft_ms is not None else 0.0
     return demand.targets.itl_limit_ms(ttft_ms)
 
@@ -129,8 +147,22 @@ class _Step:
     tokens_per_s: float
 
 
-def _first_rungs(top: int) -> tuple[int, ...]:
-    return tuple(sorted({1, max(1, round(top / RUNG_RATIO)), top}))
+def _first_rungs(top: int, ranks: int) -> tuple[int, ...]:
+    each = max(1, top // ranks)
+    return tuple(ranks * n for n in sorted({1, max(1, round(each / RUNG_RATIO)), each}))
+
+
+def _again(known: Evidence, cells: Sequence[Cell], steps: Sequence[_Step]) -> tuple[Cell, ...]:
+    """Return the next measurement of each rung that contradicts the most others."""
+    doubts = Counter(
+        concurrency
+        for low, high in combinations(sorted(steps, key=lambda s: s.batch), 2)
+        if low.itl_ms > NOISE_TOLERANCE * high.itl_ms
+        for concurrency in (low.concurrency, high.concurrency)
+    )
+    worst = {n for n, count in doubts.items() if count == max(doubts.values())}
+    tries = {c: len(known.tries(c)) for c in cells if c.concurrency in worst}
+    return tuple(replace(c, repeat=n) for c, n in tries.items() if n <= MOST_REPEATS)
 
 
 def _steps(known: Evidence, cells: Sequence[Cell]) -> list[_Step] | None:
@@ -160,7 +192,7 @@ def _itl_at(steps: Sequence[_Step], concurrency: int) -> float:
     return low.itl_ms + share * (high.itl_ms - low.itl_ms)
 
 
-def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int) -> int | None:
+def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int, ranks: int) -> int | None:
     """Return the next concurrency worth a look, or None when the ladder is good enough.
 
     Just below the target where the ladder crosses it; further up where it does not, as long as the
@@ -171,13 +203,18 @@ def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int) -> int | None
         return None
     at = _crossing(steps, limit_ms)
     if at is not None:
-        edge = int(EDGE_MARGIN * at)
+        edge = _even(EDGE_MARGIN * at, ranks)
         return edge if edge > EDGE_TOLERANCE * max(holding) else None
     top = steps[-1]
     if top.concurrency >= most or top.batch < FED * top.concurrency:
         return None
-    higher = min(most, RUNG_RATIO * top.concurrency, int(EDGE_MARGIN * _beyond(steps, limit_ms)))
+    beyond = _even(EDGE_MARGIN * _beyond(steps, limit_ms), ranks)
+    higher = min(most, RUNG_RATIO * top.concurrency, beyond)
     return higher if higher > EDGE_TOLERANCE * top.concurrency else None
+
+
+def _even(concurrency: float, ranks: int) -> int:
+    return ranks * int(concurrency / ranks)
 
 
 def _beyond(steps: Sequence[_Step], limit_ms: float) -> float:
