@@ -50,6 +50,11 @@ class Evidence:
         keys = [self.key(replace(cell, repeat=n)) for n in repeats]
         return tuple(self.points[key] for key in keys if key in self.points)
 
+    def again(self, cell: Cell) -> Cell | None:
+        """Return the next measurement of a doubted cell; None when it was measured often enough."""
+        repeats = (replace(cell, repeat=n) for n in range(1, MOST_REPEATS + 1))
+        return next((c for c in repeats if self.key(c) not in self.points), None)
+
     def missing(self, cells: Iterable[Cell]) -> tuple[Cell, ...]:
         """Return the cells without a point."""
         return tuple(cell for cell in cells if self.get(cell) is None)

@@ -1,15 +1,13 @@
 """The ladder: batches of one candidate at the workload's mean context, by which it is judged."""
 
-import math
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import dataclass
 
 from dgdr_api.points import Point, Source
 from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
 from dgdr_profiler.core.demand import Demand, check_room, decode_isl, most_in_flight
-from dgdr_profiler.core.evidence import MOST_REPEATS, Evidence
+from dgdr_profiler.core.evidence import Evidence
+from dgdr_profiler.core.steps import Step, crossing_at, doubtful, itl_ms_at, reach, steps_of
 
 # What most engines' targets lie below; the ladder grows where they do not.
 FIRST_TOP = 64
@@ -20,9 +18,6 @@ FED = 0.7
 # Close enough to the target not to look for the edge any closer.
 EDGE_TOLERANCE = 1.2
 EDGE_MARGIN = 0.9
-# A larger batch is never faster. Means of many steps differ by a few percent from one time to the
-# next; by more than this only when something else was going on.
-NOISE_TOLERANCE = 1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +45,15 @@ def ladder(demand: Demand, known: Evidence) -> Ladder:
     """
     if known.facts is None:
         return Ladder(rungs=())
-    isl, osl, ranks = (
-        decode_isl(demand.workload),
-        decode_osl(demand.workload.osl),
-        known.decode_ranks,
-    )
+    ranks = known.decode_ranks
     most = most_in_flight(known.facts, demand.workload, ranks)
     check_room(demand, known.facts, ranks)
-    rungs = tuple(decode_cell(isl, osl, n) for n in _first_rungs(min(most, FIRST_TOP), ranks))
-    while (steps := _steps(known, rungs)) is not None:
+    rungs = tuple(_rung(demand, n) for n in _first_rungs(min(most, FIRST_TOP), ranks))
+    while (steps := steps_of(known, rungs)) is not None:
         if again := _again(known, rungs, steps):
             return Ladder(rungs=rungs, again=again)
         higher = _next_rung(steps, _itl_limit_ms(demand, known), most, ranks)
-        another = None if higher is None else decode_cell(isl, osl, higher)
+        another = None if higher is None else _rung(demand, higher)
         if another is None or another in rungs:
             break
         if known.get(another) is None:
@@ -85,13 +76,13 @@ def estimate(demand: Demand, known: Evidence, cell: Cell) -> Point | None:
     It only decides whether the rung is worth measuring, and is marked as an estimate.
     """
     rungs = ladder(demand, known).rungs
-    steps = _steps(known, rungs)
+    steps = steps_of(known, rungs)
     model = known.get(rungs[0]) if rungs else None
     if not steps or model is None:
         return None
     below = [s for s in steps if s.concurrency < cell.concurrency] or steps[:1]
     near, batch = below[-1], cell.concurrency * below[-1].batch / below[-1].concurrency
-    itl_ms = _itl_at(steps, cell.concurrency)
+    itl_ms = itl_ms_at(steps, cell.concurrency)
     per_slot = near.tokens_per_s * near.itl_ms / near.batch
     return model.model_copy(
         update={
@@ -114,8 +105,8 @@ def crossing(demand: Demand, known: Evidence) -> int | None:
     Interpolated between the two rungs that the target lies between; the lowest rung when even that
     is too slow.
     """
-    steps = _steps(known, ladder(demand, known).rungs)
-    return None if not steps else _crossing(steps, _itl_limit_ms(demand, known))
+    steps = steps_of(known, ladder(demand, known).rungs)
+    return None if not steps else crossing_at(steps, _itl_limit_ms(demand, known))
 
 
 def largest_batch(demand: Demand, known: Evidence) -> float:
@@ -123,7 +114,7 @@ def largest_batch(demand: Demand, known: Evidence) -> float:
 
     Only that: a plan that changed with every point of the curve would never be done.
     """
-    steps = _steps(known, ladder(demand, known).rungs) or []
+    steps = steps_of(known, ladder(demand, known).rungs) or []
     return max((step.batch for step in steps), default=0.0)
 
 
@@ -137,14 +128,9 @@ def _itl_limit_ms(demand: Demand, known: Evidence) -> float:
     return demand.targets.itl_limit_ms(ttft_ms)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Step:
-    """A rung of the ladder, as it was measured."""
-
-    concurrency: int
-    batch: float
-    itl_ms: float
-    tokens_per_s: float
+def _rung(demand: Demand, concurrency: int) -> Cell:
+    load = demand.workload
+    return decode_cell(decode_isl(load), decode_osl(load.osl), concurrency)
 
 
 def _first_rungs(top: int, ranks: int) -> tuple[int, ...]:
@@ -152,47 +138,14 @@ def _first_rungs(top: int, ranks: int) -> tuple[int, ...]:
     return tuple(ranks * n for n in sorted({1, max(1, round(each / RUNG_RATIO)), each}))
 
 
-def _again(known: Evidence, cells: Sequence[Cell], steps: Sequence[_Step]) -> tuple[Cell, ...]:
-    """Return the next measurement of each rung that contradicts the most others."""
-    doubts = Counter(
-        concurrency
-        for low, high in combinations(sorted(steps, key=lambda s: s.batch), 2)
-        if low.itl_ms > NOISE_TOLERANCE * high.itl_ms
-        for concurrency in (low.concurrency, high.concurrency)
-    )
-    worst = {n for n, count in doubts.items() if count == max(doubts.values())}
-    tries = {c: len(known.tries(c)) for c in cells if c.concurrency in worst}
-    return tuple(replace(c, repeat=n) for c, n in tries.items() if n <= MOST_REPEATS)
+def _again(known: Evidence, rungs: Sequence[Cell], steps: Sequence[Step]) -> tuple[Cell, ...]:
+    """Return the next measurement of each rung that is doubted, as long as there is one."""
+    doubted = doubtful(steps)
+    cells = (known.again(cell) for cell in rungs if cell.concurrency in doubted)
+    return tuple(cell for cell in cells if cell is not None)
 
 
-def _steps(known: Evidence, cells: Sequence[Cell]) -> list[_Step] | None:
-    """Return the measured ladder, lowest rung first; None while a rung is missing."""
-    if known.missing(cells):
-        return None
-    return sorted(
-        _Step(cell.concurrency, _batch(point), point.itl_ms, point.output_tokens_per_s)
-        for cell, point in ((c, known.get(c)) for c in cells)
-        if point and point.itl_ms and point.output_tokens_per_s
-    )
-
-
-def _batch(point: Point) -> float:
-    return point.effective_concurrency or float(point.concurrency)
-
-
-def _itl_at(steps: Sequence[_Step], concurrency: int) -> float:
-    """Read the line between the rungs around a concurrency, or the one through both ends."""
-    above = [s for s in steps if s.concurrency >= concurrency]
-    below = [s for s in steps if s.concurrency < concurrency]
-    low = below[-1] if below and above else steps[0]
-    high = above[0] if above else steps[-1]
-    if high.concurrency == low.concurrency:
-        return low.itl_ms
-    share = (concurrency - low.concurrency) / (high.concurrency - low.concurrency)
-    return low.itl_ms + share * (high.itl_ms - low.itl_ms)
-
-
-def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int, ranks: int) -> int | None:
+def _next_rung(steps: Sequence[Step], limit_ms: float, most: int, ranks: int) -> int | None:
     """Return the next concurrency worth a look, or None when the ladder is good enough.
 
     Just below the target where the ladder crosses it; further up where it does not, as long as the
@@ -201,38 +154,18 @@ def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int, ranks: int) -
     holding = [s.concurrency for s in steps if s.itl_ms <= limit_ms]
     if not holding:
         return None
-    at = _crossing(steps, limit_ms)
+    at = crossing_at(steps, limit_ms)
     if at is not None:
         edge = _even(EDGE_MARGIN * at, ranks)
         return edge if edge > EDGE_TOLERANCE * max(holding) else None
     top = steps[-1]
     if top.concurrency >= most or top.batch < FED * top.concurrency:
         return None
-    beyond = _even(EDGE_MARGIN * _beyond(steps, limit_ms), ranks)
-    higher = min(most, RUNG_RATIO * top.concurrency, beyond)
+    furthest = RUNG_RATIO * top.concurrency
+    beyond = min(furthest, EDGE_MARGIN * reach(steps, limit_ms))
+    higher = min(most, _even(beyond, ranks))
     return higher if higher > EDGE_TOLERANCE * top.concurrency else None
 
 
 def _even(concurrency: float, ranks: int) -> int:
     return ranks * int(concurrency / ranks)
-
-
-def _beyond(steps: Sequence[_Step], limit_ms: float) -> float:
-    """Return where the line through both ends of the ladder would cross the target."""
-    low, top = steps[0], steps[-1]
-    rise = top.itl_ms - low.itl_ms
-    if rise <= 0 or math.isinf(limit_ms):
-        return float(RUNG_RATIO * top.concurrency)
-    return low.concurrency + (top.concurrency - low.concurrency) * (limit_ms - low.itl_ms) / rise
-
-
-def _crossing(steps: Sequence[_Step], limit_ms: float) -> int | None:
-    before: _Step | None = None
-    for step in steps:
-        if step.itl_ms > limit_ms:
-            if before is None:
-                return step.concurrency
-            share = (limit_ms - before.itl_ms) / (step.itl_ms - before.itl_ms)
-            return int(before.concurrency + (step.concurrency - before.concurrency) * share)
-        before = step
-    return None

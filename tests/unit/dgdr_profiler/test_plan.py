@@ -348,6 +348,14 @@ def test_three_measurements_have_a_median_and_end_the_doubt() -> None:
     assert ladder(demand(itl=30), known).again == ()
 
 
+def test_an_engine_that_really_is_slower_alone_keeps_its_grid() -> None:
+    wanted, tries = demand(itl=30), [decode_cell(2048, 96, 1, repeat=n) for n in range(3)]
+    known = spoiled(dict.fromkeys(tries, 1.8), *tries[1:])
+    assert ladder(wanted, known).again == ()
+    assert crossing(wanted, known) is None
+    assert decode_cells(wanted, known) == decode_cells(wanted, judged(wanted))
+
+
 def test_a_few_percent_are_no_contradiction() -> None:
     assert ladder(demand(itl=30), spoiled({decode_cell(2048, 96, 1): 1.2})).again == ()
 
