@@ -16,7 +16,7 @@ DEFAULT_DECODE_POINTS = 9
 MAX_CONCURRENCY = 2000
 # Upstream's head-room for chat template and system prompt; its smallest prompt.
 TEMPLATE_TOKENS = 512
-SHORTEST_ISL = 64
+SHORTEST_ISL = 100
 SHORTEST_CURVE_END = 512
 # Prompt lengths of real traffic spread about this much around their mean.
 CURVE_BELOW, CURVE_ABOVE = 8, 3
