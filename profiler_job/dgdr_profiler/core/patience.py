@@ -21,8 +21,9 @@ from dgdr_profiler.core.evidence import Evidence
 PATIENCE = 10.0
 # Upstream's timeout of every request.
 LONGEST_TIMEOUT_S = 1800.0
-# Of an engine that nothing is known of: slow ones.
-ASSUMED_PROMPT_TOKENS_PER_S = 1000.0
+# Of an engine that nothing is known of. A small GPU is about as fast; with the patience above, a
+# CPU is waited for too.
+ASSUMED_PROMPT_TOKENS_PER_S = 2000.0
 ASSUMED_ITL_MS = 50.0
 # Prompts of a batch are in the prefill engine's cache; this share of them may have left it.
 UNCACHED = 0.25

@@ -6,7 +6,8 @@ busy until each has answered its last prompt, so with W prompts on each
 
     T = (mean of the last first tokens, one per rank - mean of the first sendings) / W
 
-whatever the order. Upstream divides the largest TTFT, which is the slowest rank's bad luck.
+whatever the order. Upstream divides the largest TTFT. That is one rank's bad luck, and too short
+when sending takes its time: 183 ms where eight ranks needed 200, and this formula said 201.
 
 A tool that sends slower than the engine answers leaves ranks idle, and T too large; then most
 prompts wait for nobody and the median TTFT is T itself. Neither is ever below the truth, so the
