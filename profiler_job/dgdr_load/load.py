@@ -70,6 +70,7 @@ class LoadSpec:
     phases: tuple[LoadPhase, ...]
     seed: int
     request_timeout_s: float = 60.0
+    """After which a request counts as failed. Whoever knows how long prompts take says so."""
     grace_s: float = 30.0
     """How long requests in flight at the end of a timed phase may take to finish."""
     reuse_connections: bool = True

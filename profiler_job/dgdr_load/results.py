@@ -4,6 +4,7 @@ AIPerf 0.13 does not count a request that never ends as an error: only its log s
 sent. So the log is read too, and ``LoadResult.lost`` tells what the JSON leaves out.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,11 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """What one phase measured. Latencies are None when no request was answered."""
+    """What one phase measured. Latencies are None when no request was answered.
+
+    The tool's figures are passed on as they are, whatever nonsense they may be; only ``requests``
+    and what is computed from them are known to be finite.
+    """
 
     phase: str
     ttft_ms: Percentiles | None
@@ -52,6 +57,7 @@ class LoadResult:
     cancelled: int
     duration_s: float
     steady: Steady | None = None
+    requests: tuple[RequestTimes, ...] = ()
     error_messages: tuple[str, ...] = ()
 
     @property
@@ -138,6 +144,8 @@ class _Record(_Model):
         osl = self.metrics.output_sequence_length
         if self.error or self.metadata.was_cancelled or not (ttft and latency and osl):
             return None
+        if not all(math.isfinite(v.value) and v.value > 0 for v in (ttft, latency, osl)):
+            return None
         sent_s = self.metadata.request_start_ns / 1e9
         return RequestTimes(
             sent_s=sent_s,
@@ -175,11 +183,12 @@ def _result(phase: LoadPhase, exports: Exports, records: Sequence[_Record]) -> L
         isl_mean=export.input_sequence_length.avg,
         osl_mean=export.output_sequence_length.avg,
         sent=counts["sent"],
-        completed=round(export.request_count.avg),
-        errors=round(export.error_request_count.avg),
+        completed=_count(phase.name, "request_count", export.request_count),
+        errors=_count(phase.name, "error_request_count", export.error_request_count),
         cancelled=counts["cancelled"],
         duration_s=export.benchmark_duration.avg,
         steady=steady(times, phase.concurrency) if phase.concurrency else None,
+        requests=tuple(times),
         error_messages=_error_messages(records),
     )
 
@@ -193,11 +202,30 @@ def _phase_export(name: str, phases: Mapping[str, str]) -> _PhaseExport:
         raise UnreadableExport(f"AIPerf's result of phase {name} is unreadable: {exc}") from exc
 
 
+def _count(phase: str, name: str, stat: _Stat) -> int:
+    if not (math.isfinite(stat.avg) and stat.avg >= 0):
+        raise UnreadableExport(f"AIPerf's result of phase {phase} has {name} {stat.avg}")
+    return round(stat.avg)
+
+
 def _records(text: str) -> tuple[_Record, ...]:
+    """Read one record a line; one that cannot be read is left out, all of them are a failure.
+
+    A line ends with a line feed and nothing else: error texts may have what Unicode calls a line
+    separator in them.
+    """
+    lines = [line for line in text.split("\n") if line.strip()]
+    found = [record for line in lines if (record := _record(line)) is not None]
+    if lines and not found:
+        raise UnreadableExport(f"none of AIPerf's {len(lines)} records of requests is readable")
+    return tuple(found)
+
+
+def _record(line: str) -> _Record | None:
     try:
-        return tuple(_Record.model_validate_json(line) for line in text.splitlines() if line)
-    except ValidationError as exc:
-        raise UnreadableExport(f"AIPerf's record of a request is unreadable: {exc}") from exc
+        return _Record.model_validate_json(line)
+    except ValidationError:
+        return None
 
 
 def _counts(phase: str, log: str) -> Mapping[str, int]:

@@ -22,8 +22,10 @@ LOG_TAIL_LINES = 8
 STOP_GRACE_S = 10.0
 # Start-up and post-processing took 10-20 s on a busy machine of two cores.
 OVERHEAD_S = 120.0
-# A request in a long queue: far above what any phase of ours should see.
+# A request in a long queue: far above what any phase of ours should see, unless its time-out says
+# that requests take long; they are cut off at several times what is expected of them.
 ASSUMED_REQUEST_S = 120.0
+EXPECTED_SHARE = 0.2
 
 
 class LoadFailed(Exception):
@@ -65,7 +67,8 @@ def _phase_limit_s(phase: LoadPhase, spec: LoadSpec) -> float:
     if phase.request_rate_per_s is not None:
         return (phase.requests or 0) / phase.request_rate_per_s + spec.request_timeout_s
     waves = -(-(phase.requests or 0) // (phase.concurrency or 1))
-    return waves * min(spec.request_timeout_s, ASSUMED_REQUEST_S)
+    timeout_s = spec.request_timeout_s
+    return waves * max(min(timeout_s, ASSUMED_REQUEST_S), EXPECTED_SHARE * timeout_s)
 
 
 def read_exports(folder: Path, phases: Sequence[LoadPhase]) -> Exports:
@@ -79,10 +82,15 @@ def read_exports(folder: Path, phases: Sequence[LoadPhase]) -> Exports:
         files = {phases[0].name: whole}
     records = folder / "profile_export.jsonl"
     return Exports(
-        phases={name: file.read_text() for name, file in files.items() if file.exists()},
-        records=records.read_text() if records.exists() else "",
-        log=(folder / "logs" / "aiperf.log").read_text(),
+        phases={name: _text(file) for name, file in files.items() if file.exists()},
+        records=_text(records) if records.exists() else "",
+        log=_text(folder / "logs" / "aiperf.log"),
     )
+
+
+def _text(file: Path) -> str:
+    """Read a file in which an engine's words may have been cut in the middle of a character."""
+    return file.read_text(encoding="utf-8", errors="replace")
 
 
 async def _run(arguments: Sequence[str], folder: Path, limit_s: float) -> str:

@@ -1,7 +1,9 @@
 """Builders for the profiler's tests, and an engine whose times are known."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 from dgdr_api.points import Point, PointKind, Source
 from dgdr_profiler.core.actions import Plan, RunState
@@ -30,6 +32,27 @@ def ttft_ms(tp: int, isl: float) -> float:
 
 def itl_ms(tp: int, batch: float, kv_tokens: float) -> float:
     return STRETCH * (4.452 + 0.022245 * batch + 3.16e-5 * kv_tokens) / DECODE_SPEED[tp]
+
+
+class Times(Protocol):
+    """How long an engine takes."""
+
+    def ttft_ms(self, tp: int, isl: float) -> float: ...
+
+    def itl_ms(self, tp: int, batch: float, kv_tokens: float) -> float: ...
+
+
+class Surrogate:
+    """The times above."""
+
+    def ttft_ms(self, tp: int, isl: float) -> float:
+        return ttft_ms(tp, isl)
+
+    def itl_ms(self, tp: int, batch: float, kv_tokens: float) -> float:
+        return itl_ms(tp, batch, kv_tokens)
+
+
+SURROGATE = Surrogate()
 
 
 def subject(candidate: Candidate) -> Subject:
@@ -79,12 +102,17 @@ def plan(
 
 
 def evidence_of(
-    candidate: Candidate = TP1, *points: Point, facts: EngineFacts | None = FACTS
+    candidate: Candidate = TP1,
+    *points: Point,
+    facts: EngineFacts | None = FACTS,
+    ranks: int = 1,
 ) -> Evidence:
-    return evidence(candidate, subject(candidate), facts, points)
+    return evidence(candidate, subject(candidate), facts, points, ranks, ranks)
 
 
-def point(candidate: Candidate, cell: Cell, facts: EngineFacts = FACTS) -> Point:
+def point(
+    candidate: Candidate, cell: Cell, facts: EngineFacts = FACTS, times: Times = SURROGATE
+) -> Point:
     """Measure a cell on the engine whose times are known."""
     tp, batch = candidate.tensor_parallel, float(cell.concurrency)
     found = evidence_of(candidate, facts=facts)
@@ -95,7 +123,7 @@ def point(candidate: Candidate, cell: Cell, facts: EngineFacts = FACTS) -> Point
         isl=cell.isl + 9,
         osl=cell.osl or 8,
         concurrency=cell.concurrency,
-        ttft_ms=ttft_ms(tp, cell.isl + 9),
+        ttft_ms=times.ttft_ms(tp, cell.isl + 9),
         requests=5,
         completed=5,
         image_digest=facts.image_digest,
@@ -109,7 +137,7 @@ def point(candidate: Candidate, cell: Cell, facts: EngineFacts = FACTS) -> Point
     )
     if cell.kind is PointKind.PREFILL:
         return blank
-    itl = itl_ms(tp, batch, batch * (blank.isl + blank.osl / 2))
+    itl = times.itl_ms(tp, batch, batch * (blank.isl + blank.osl / 2))
     return blank.model_copy(
         update={
             "effective_concurrency": batch,
@@ -121,11 +149,16 @@ def point(candidate: Candidate, cell: Cell, facts: EngineFacts = FACTS) -> Point
 
 @dataclass
 class Machine:
-    """Carries actions out in no time, and counts what it was asked for."""
+    """Carries actions out in no time, and counts what it was asked for.
+
+    ``spoiled`` are cells during which something else was going on: their tokens took longer.
+    """
 
     plan: Plan
     state: RunState = field(default_factory=RunState)
     facts: EngineFacts = FACTS
+    times: Times = SURROGATE
+    spoiled: Mapping[Cell, float] = field(default_factory=dict)
     measured: list[tuple[str, Cell]] = field(default_factory=list)
     most_gpus: int = 0
 
@@ -145,9 +178,14 @@ class Machine:
     def measure(self, candidate: Candidate, call: Call) -> None:
         assert candidate.id in self.state.deployed
         assert known(self.plan, self.state, candidate).missing(call.cells) == call.cells
-        points = tuple(point(candidate, cell, self.facts) for cell in call.cells)
+        points = tuple(self.point(candidate, cell) for cell in call.cells)
         self.measured += [(candidate.id, cell) for cell in call.cells]
         self.state = replace(self.state, points=(*self.state.points, *points))
+
+    def point(self, candidate: Candidate, cell: Cell) -> Point:
+        found = point(candidate, cell, self.facts, self.times)
+        factor = self.spoiled.get(cell, 1.0)
+        return found.model_copy(update={"itl_ms": found.itl_ms and factor * found.itl_ms})
 
     def fail(self, candidate: Candidate, call: Call) -> None:
         failures = dict(self.state.failures)

@@ -41,6 +41,7 @@ class Aiperf:
             prompts=prompts(refs, await scale(url, model, seed), seed),
             phases=tuple(phase.load for phase in phases),
             seed=seed,
+            request_timeout_s=call.request_timeout_s,
             # The engine is to be measured, not when the network acknowledges.
             reuse_connections=False,
         )

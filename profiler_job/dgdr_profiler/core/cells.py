@@ -6,10 +6,14 @@ one prompt length after another:
 * ``warm``: a few short prompts. In its first second the load tool still starts processes, and an
   engine compiles what it has not needed before; neither belongs to a time to first token.
 * prefill, ``p<isl>``: one request after another, prompts that no cache has seen, short answers.
+  Of an engine with several attention ranks: four for each rank at once (``waves`` says why).
 * ``f<isl>``: the other prompts of that length once, with answers of two tokens. Large batches are
   only reached when the prefill engine finds their prompts in its cache.
 * decode, ``d<isl>c<n>``: n requests in flight, smallest n first. The batch that they reached is
-  what counts.
+  what counts. ``d<isl>c<n>r<k>`` measures the same once more.
+
+Ranks take turns, so a phase has a multiple of them: a prompt that is sent again then meets the rank
+that has it in its cache.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,26 +41,40 @@ MOST_EXTRA_REQUESTS = 8
 FILL_CONCURRENCY = 4
 FILL_OSL = 2
 
-# Long enough to average many steps, short enough to wait for.
+# Long enough to average many steps, short enough to wait for. Longer answers are made up for by
+# longer prompts: ``demand.decode_isl``.
 MIN_DECODE_OSL = 32
 MAX_DECODE_OSL = 128
+PREFILL_WAVES = 4
+"""Prompts that each rank of several gets at once, as upstream sends them."""
+DEFAULT_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Cell:
-    """One point that is asked for. ``osl`` is 0 for prefill, which does not depend on it."""
+    """One point that is asked for. ``osl`` is 0 for prefill, which does not depend on it.
+
+    ``repeat`` counts how often the same was measured before, because it was doubted.
+    """
 
     kind: PointKind
     isl: int
     osl: int = 0
     concurrency: int = 1
+    repeat: int = 0
 
     @property
     def phase(self) -> str:
         """Name of the phase that measures it."""
         if self.kind is PointKind.PREFILL:
             return f"p{self.isl}"
-        return f"d{self.isl}c{self.concurrency}"
+        again = f"r{self.repeat}" if self.repeat else ""
+        return f"d{self.isl}c{self.concurrency}{again}"
+
+    @property
+    def asked_osl(self) -> int:
+        """Answer length that its requests ask for."""
+        return self.osl or PREFILL_OSL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +96,11 @@ class PlannedPhase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of the load tool."""
+    """One call of the load tool. ``ranks`` divides the number of requests of each phase."""
 
     cells: tuple[Cell, ...]
+    ranks: int = 1
+    request_timeout_s: float = DEFAULT_TIMEOUT_S
 
     @property
     def isls(self) -> tuple[int, ...]:
@@ -89,37 +109,50 @@ class Call:
 
     def phases(self) -> tuple[PlannedPhase, ...]:
         """Return the phases in their order."""
-        warm = _pool(min(self.isls), PREFILL_OSL, WARM_FROM, WARM_REQUESTS)
+        requests = _full(WARM_REQUESTS, self.ranks)
+        warm = _pool(min(self.isls), PREFILL_OSL, WARM_FROM, requests)
         return (
-            _phase(WARM, 1, warm, warmup=True),
+            _phase(WARM, self.ranks, warm, warmup=True),
             *(
                 phase
                 for isl in self.isls
-                for phase in _of_length(isl, sorted(c for c in self.cells if c.isl == isl))
+                for phase in _of_length(isl, [c for c in self.cells if c.isl == isl], self.ranks)
             ),
         )
 
 
-def _of_length(isl: int, cells: list[Cell]) -> Iterator[PlannedPhase]:
+def _of_length(isl: int, cells: list[Cell], ranks: int) -> Iterator[PlannedPhase]:
     """Yield the phases of one prompt length, over one pool of prompts.
 
     The pool has a prompt for every request in flight, or a batch would share its cache blocks.
     """
-    decode = sorted((c for c in cells if c.kind is PointKind.DECODE), key=lambda c: c.concurrency)
+    decode = sorted(
+        (c for c in cells if c.kind is PointKind.DECODE), key=lambda c: (c.concurrency, c.repeat)
+    )
+    together = max((c.concurrency for c in cells if c.kind is PointKind.PREFILL), default=0)
     sent = seen = 0
-    alone = prefill_requests(isl)
-    if any(c.kind is PointKind.PREFILL for c in cells):
-        yield _phase(f"p{isl}", 1, _pool(isl, PREFILL_OSL, 0, alone))
+    alone = _full(together if together > 1 else prefill_requests(isl), ranks)
+    if together:
+        yield _phase(f"p{isl}", together, _pool(isl, PREFILL_OSL, 0, alone))
         seen = alone
-    pool = max([alone, *(c.concurrency for c in decode)])
+    pool = _full(max([alone, *(c.concurrency for c in decode)]), ranks)
     for cell in decode:
         if cell.concurrency > 1 and pool > seen:
             rest = _pool(isl, FILL_OSL, seen, pool - seen)
             yield _phase(f"f{isl}", min(FILL_CONCURRENCY, len(rest)), rest, warmup=True)
-        requests = WAVES * cell.concurrency + min(cell.concurrency, MOST_EXTRA_REQUESTS)
+        requests = _full(WAVES * cell.concurrency + _extra(cell), ranks)
         yield _phase(cell.phase, cell.concurrency, _pool(isl, cell.osl, sent, requests, pool))
         sent += requests
         seen = pool if cell.concurrency > 1 else max(seen, sent)
+
+
+def _extra(cell: Cell) -> int:
+    return min(cell.concurrency, MOST_EXTRA_REQUESTS)
+
+
+def _full(requests: int, ranks: int) -> int:
+    """Return the next multiple of the ranks."""
+    return -(-requests // ranks) * ranks
 
 
 def prefill_requests(isl: int) -> int:
@@ -142,19 +175,28 @@ def _phase(
     return PlannedPhase(load=load, prompts=prompts)
 
 
-def prefill_cell(isl: int) -> Cell:
-    """Return the cell of an idle time to first token."""
-    return Cell(kind=PointKind.PREFILL, isl=isl)
+def prefill_cell(isl: int, ranks: int = 1) -> Cell:
+    """Return the cell of a time to first token: idle, or with every rank busy."""
+    return Cell(
+        kind=PointKind.PREFILL, isl=isl, concurrency=PREFILL_WAVES * ranks if ranks > 1 else 1
+    )
 
 
-def decode_cell(isl: int, osl: int, concurrency: int) -> Cell:
+def prefill_ranks(concurrency: int) -> int:
+    """Return how many ranks a prefill point of that concurrency was measured over."""
+    return max(1, concurrency // PREFILL_WAVES)
+
+
+def decode_cell(isl: int, osl: int, concurrency: int, repeat: int = 0) -> Cell:
     """Return the cell of a decode step under load."""
-    return Cell(kind=PointKind.DECODE, isl=isl, osl=osl, concurrency=concurrency)
+    return Cell(kind=PointKind.DECODE, isl=isl, osl=osl, concurrency=concurrency, repeat=repeat)
 
 
-def call_of(cells: Iterable[Cell]) -> Call:
+def call_of(
+    cells: Iterable[Cell], ranks: int = 1, request_timeout_s: float = DEFAULT_TIMEOUT_S
+) -> Call:
     """Return the call that measures ``cells``."""
-    return Call(cells=tuple(sorted(set(cells))))
+    return Call(cells=tuple(sorted(set(cells))), ranks=ranks, request_timeout_s=request_timeout_s)
 
 
 def decode_osl(workload_osl: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from dgdr_api.points import Point
 from dgdr_api.profile_data import DecodeData, PrefillData, Provenance
+from dgdr_profiler.core.cells import prefill_ranks
 
 # Upstream's planner interpolates prefill with cubics, which need four points.
 FEWEST_PREFILL = 4
@@ -32,7 +33,8 @@ def prefill_data(points: Iterable[Point]) -> PrefillData:
         isl=tuple(float(p.isl) for p in ordered),
         ttft_ms=tuple(ttft_ms),
         thpt_per_gpu=tuple(
-            1000 * p.isl / ttft / p.gpus for p, ttft in zip(ordered, ttft_ms, strict=True)
+            1000 * p.isl / ttft / p.gpus * prefill_ranks(p.concurrency)
+            for p, ttft in zip(ordered, ttft_ms, strict=True)
         ),
         provenance=_provenance(ordered),
     )

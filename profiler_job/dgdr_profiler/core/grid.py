@@ -2,10 +2,16 @@
 
 import math
 
-from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
 from dgdr_profiler.core.curves import FEWEST_DECODE
-from dgdr_profiler.core.demand import Demand, curve_isls, most_in_flight, with_point
+from dgdr_profiler.core.demand import (
+    Demand,
+    curve_isls,
+    decode_isl,
+    decode_isls,
+    most_of_length,
+    with_point,
+)
 from dgdr_profiler.core.evidence import Evidence
 from dgdr_profiler.core.ladder import crossing, ladder, largest_batch
 
@@ -15,9 +21,12 @@ BEYOND_TARGET = 1.25
 FED_GROWTH = 2.0
 
 
-def prefill_cells(demand: Demand, facts: EngineFacts) -> tuple[Cell, ...]:
+def prefill_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     """Return the cells of the winner's prefill curve."""
-    return tuple(prefill_cell(isl) for isl in curve_isls(demand, facts))
+    if known.facts is None:
+        return ()
+    isls = curve_isls(demand, known.facts, known.decode_ranks)
+    return tuple(prefill_cell(isl, known.prefill_ranks) for isl in isls)
 
 
 def decode_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
@@ -27,29 +36,32 @@ def decode_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     """
     if known.facts is None:
         return ()
-    isls = curve_isls(demand, known.facts)
-    few = _spread(isls, demand.workload.isl, demand.decode_points)
-    grid = _grid(demand, known, few)
+    isls = decode_isls(demand, known.facts, known.decode_ranks)
+    grid = _grid(demand, known, _spread(isls, decode_isl(demand.workload), demand.decode_points))
     # An engine that holds one request at a time has one point for each context.
     return grid if len(grid) >= FEWEST_DECODE else _grid(demand, known, isls)
 
 
 def _grid(demand: Demand, known: Evidence, isls: tuple[int, ...]) -> tuple[Cell, ...]:
-    osl = decode_osl(demand.workload.osl)
+    osl, ranks = decode_osl(demand.workload.osl), known.decode_ranks
     per_isl = math.ceil(demand.decode_points / len(isls))
     cells = set(ladder(demand, known).rungs)
     for isl in isls:
-        if isl != demand.workload.isl:
+        if isl != decode_isl(demand.workload):
             top = _top(demand, known, isl)
-            cells |= {decode_cell(isl, osl, n) for n in levels(top, per_isl)}
+            cells |= {decode_cell(isl, osl, n) for n in levels(top, per_isl, ranks)}
     return tuple(sorted(cells))
 
 
-def levels(top: int, count: int) -> tuple[int, ...]:
-    """Return ``count`` concurrencies from 1 to ``top``, evenly spaced by ratio; fewer if small."""
-    if count <= 1 or top <= 1:
-        return (max(top, 1),)
-    return tuple(sorted({round(top ** (step / (count - 1))) for step in range(count)}))
+def levels(top: int, count: int, ranks: int = 1) -> tuple[int, ...]:
+    """Return ``count`` concurrencies up to ``top``, evenly spaced by ratio; fewer if small.
+
+    Multiples of ``ranks``, the lowest of which is one request for each.
+    """
+    most = max(top // ranks, 1)
+    if count <= 1 or most == 1:
+        return (ranks * most,)
+    return tuple(sorted({ranks * round(most ** (step / (count - 1))) for step in range(count)}))
 
 
 def _top(demand: Demand, known: Evidence, isl: int) -> int:
@@ -59,19 +71,20 @@ def _top(demand: Demand, known: Evidence, isl: int) -> int:
     """
     if known.facts is None:
         return 1
-    held = most_in_flight(known.facts, demand.workload, isl)
+    ranks = known.decode_ranks
+    held = most_of_length(known.facts, demand.workload, isl, ranks)
     # More in flight than the one prefill engine can feed would queue there, for minutes.
     most = min(held, round(FED_GROWTH * largest_batch(demand, known)) or held)
     at = crossing(demand, known)
-    if at is None:
-        return most
+    if at is None or most <= ranks:
+        return max(most, ranks)
     half = decode_osl(demand.workload.osl) // 2
-    moved = at * (demand.workload.isl + half) / (isl + half)
-    return max(2, min(most, math.ceil(BEYOND_TARGET * moved))) if most > 1 else 1
+    moved = at * (decode_isl(demand.workload) + half) / (isl + half)
+    return max(min(2 * ranks, held), min(most, math.ceil(BEYOND_TARGET * moved)))
 
 
 def _spread(isls: tuple[int, ...], isl: int, points: int) -> tuple[int, ...]:
-    """Choose as many contexts as batches: both ends, the workload's, and others between."""
+    """Choose as many contexts as batches: both ends, the judged one, and others between."""
     count = min(len(isls), max(2, math.isqrt(points)))
     if count < 2:
         return (isl,)

@@ -1,13 +1,13 @@
-"""The ladder: batches of one candidate at the workload's prompt length, by which it is judged."""
+"""The ladder: batches of one candidate at the workload's mean context, by which it is judged."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dgdr_api.points import Point, Source
 from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
-from dgdr_profiler.core.demand import Demand, check_room, most_in_flight
+from dgdr_profiler.core.demand import Demand, check_room, decode_isl, most_in_flight
 from dgdr_profiler.core.evidence import Evidence
+from dgdr_profiler.core.steps import Step, crossing_at, doubtful, itl_ms_at, reach, steps_of
 
 # What most engines' targets lie below; the ladder grows where they do not.
 FIRST_TOP = 64
@@ -24,11 +24,13 @@ EDGE_MARGIN = 0.9
 class Ladder:
     """The rungs that are known to be wanted.
 
-    ``rungs`` are all measured once the candidate is judged; ``another`` is worth a measurement of
-    its own if the candidate looks like the winner.
+    ``rungs`` are all measured once the candidate is judged; ``again`` are those that contradict
+    others, to be measured once more before anything is built on them; ``another`` is worth a
+    measurement of its own if the candidate looks like the winner.
     """
 
     rungs: tuple[Cell, ...]
+    again: tuple[Cell, ...] = ()
     another: Cell | None = None
 
 
@@ -43,13 +45,15 @@ def ladder(demand: Demand, known: Evidence) -> Ladder:
     """
     if known.facts is None:
         return Ladder(rungs=())
-    isl, osl = demand.workload.isl, decode_osl(demand.workload.osl)
-    most = most_in_flight(known.facts, demand.workload, isl)
-    check_room(demand, known.facts)
-    rungs = tuple(decode_cell(isl, osl, n) for n in _first_rungs(min(most, FIRST_TOP)))
-    while (steps := _steps(known, rungs)) is not None:
-        higher = _next_rung(steps, _itl_limit_ms(demand, known), most)
-        another = None if higher is None else decode_cell(isl, osl, higher)
+    ranks = known.decode_ranks
+    most = most_in_flight(known.facts, demand.workload, ranks)
+    check_room(demand, known.facts, ranks)
+    rungs = tuple(_rung(demand, n) for n in _first_rungs(min(most, FIRST_TOP), ranks))
+    while (steps := steps_of(known, rungs)) is not None:
+        if again := _again(known, rungs, steps):
+            return Ladder(rungs=rungs, again=again)
+        higher = _next_rung(steps, _itl_limit_ms(demand, known), most, ranks)
+        another = None if higher is None else _rung(demand, higher)
         if another is None or another in rungs:
             break
         if known.get(another) is None:
@@ -62,7 +66,8 @@ def judging_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     """Return the cells that a candidate is judged by; none before it was ever deployed."""
     if known.facts is None:
         return ()
-    return (prefill_cell(demand.workload.isl), *ladder(demand, known).rungs)
+    found = ladder(demand, known)
+    return (_prefill(demand, known), *found.rungs, *found.again)
 
 
 def estimate(demand: Demand, known: Evidence, cell: Cell) -> Point | None:
@@ -71,13 +76,13 @@ def estimate(demand: Demand, known: Evidence, cell: Cell) -> Point | None:
     It only decides whether the rung is worth measuring, and is marked as an estimate.
     """
     rungs = ladder(demand, known).rungs
-    steps = _steps(known, rungs)
+    steps = steps_of(known, rungs)
     model = known.get(rungs[0]) if rungs else None
     if not steps or model is None:
         return None
     below = [s for s in steps if s.concurrency < cell.concurrency] or steps[:1]
     near, batch = below[-1], cell.concurrency * below[-1].batch / below[-1].concurrency
-    itl_ms = _itl_at(steps, cell.concurrency)
+    itl_ms = itl_ms_at(steps, cell.concurrency)
     per_slot = near.tokens_per_s * near.itl_ms / near.batch
     return model.model_copy(
         update={
@@ -100,8 +105,8 @@ def crossing(demand: Demand, known: Evidence) -> int | None:
     Interpolated between the two rungs that the target lies between; the lowest rung when even that
     is too slow.
     """
-    steps = _steps(known, ladder(demand, known).rungs)
-    return None if not steps else _crossing(steps, _itl_limit_ms(demand, known))
+    steps = steps_of(known, ladder(demand, known).rungs)
+    return None if not steps else crossing_at(steps, _itl_limit_ms(demand, known))
 
 
 def largest_batch(demand: Demand, known: Evidence) -> float:
@@ -109,58 +114,38 @@ def largest_batch(demand: Demand, known: Evidence) -> float:
 
     Only that: a plan that changed with every point of the curve would never be done.
     """
-    steps = _steps(known, ladder(demand, known).rungs) or []
+    steps = steps_of(known, ladder(demand, known).rungs) or []
     return max((step.batch for step in steps), default=0.0)
 
 
+def _prefill(demand: Demand, known: Evidence) -> Cell:
+    return prefill_cell(demand.workload.isl, known.prefill_ranks)
+
+
 def _itl_limit_ms(demand: Demand, known: Evidence) -> float:
-    prefill = known.get(prefill_cell(demand.workload.isl))
+    prefill = known.get(_prefill(demand, known))
     ttft_ms = prefill.ttft_ms if prefill and prefill.ttft_ms is not None else 0.0
     return demand.targets.itl_limit_ms(ttft_ms)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Step:
-    """A rung of the ladder, as it was measured."""
-
-    concurrency: int
-    batch: float
-    itl_ms: float
-    tokens_per_s: float
+def _rung(demand: Demand, concurrency: int) -> Cell:
+    load = demand.workload
+    return decode_cell(decode_isl(load), decode_osl(load.osl), concurrency)
 
 
-def _first_rungs(top: int) -> tuple[int, ...]:
-    return tuple(sorted({1, max(1, round(top / RUNG_RATIO)), top}))
+def _first_rungs(top: int, ranks: int) -> tuple[int, ...]:
+    each = max(1, top // ranks)
+    return tuple(ranks * n for n in sorted({1, max(1, round(each / RUNG_RATIO)), each}))
 
 
-def _steps(known: Evidence, cells: Sequence[Cell]) -> list[_Step] | None:
-    """Return the measured ladder, lowest rung first; None while a rung is missing."""
-    if known.missing(cells):
-        return None
-    return sorted(
-        _Step(cell.concurrency, _batch(point), point.itl_ms, point.output_tokens_per_s)
-        for cell, point in ((c, known.get(c)) for c in cells)
-        if point and point.itl_ms and point.output_tokens_per_s
-    )
+def _again(known: Evidence, rungs: Sequence[Cell], steps: Sequence[Step]) -> tuple[Cell, ...]:
+    """Return the next measurement of each rung that is doubted, as long as there is one."""
+    doubted = doubtful(steps)
+    cells = (known.again(cell) for cell in rungs if cell.concurrency in doubted)
+    return tuple(cell for cell in cells if cell is not None)
 
 
-def _batch(point: Point) -> float:
-    return point.effective_concurrency or float(point.concurrency)
-
-
-def _itl_at(steps: Sequence[_Step], concurrency: int) -> float:
-    """Read the line between the rungs around a concurrency, or the one through both ends."""
-    above = [s for s in steps if s.concurrency >= concurrency]
-    below = [s for s in steps if s.concurrency < concurrency]
-    low = below[-1] if below and above else steps[0]
-    high = above[0] if above else steps[-1]
-    if high.concurrency == low.concurrency:
-        return low.itl_ms
-    share = (concurrency - low.concurrency) / (high.concurrency - low.concurrency)
-    return low.itl_ms + share * (high.itl_ms - low.itl_ms)
-
-
-def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int) -> int | None:
+def _next_rung(steps: Sequence[Step], limit_ms: float, most: int, ranks: int) -> int | None:
     """Return the next concurrency worth a look, or None when the ladder is good enough.
 
     Just below the target where the ladder crosses it; further up where it does not, as long as the
@@ -169,33 +154,18 @@ def _next_rung(steps: Sequence[_Step], limit_ms: float, most: int) -> int | None
     holding = [s.concurrency for s in steps if s.itl_ms <= limit_ms]
     if not holding:
         return None
-    at = _crossing(steps, limit_ms)
+    at = crossing_at(steps, limit_ms)
     if at is not None:
-        edge = int(EDGE_MARGIN * at)
+        edge = _even(EDGE_MARGIN * at, ranks)
         return edge if edge > EDGE_TOLERANCE * max(holding) else None
     top = steps[-1]
     if top.concurrency >= most or top.batch < FED * top.concurrency:
         return None
-    higher = min(most, RUNG_RATIO * top.concurrency, int(EDGE_MARGIN * _beyond(steps, limit_ms)))
+    furthest = RUNG_RATIO * top.concurrency
+    beyond = min(furthest, EDGE_MARGIN * reach(steps, limit_ms))
+    higher = min(most, _even(beyond, ranks))
     return higher if higher > EDGE_TOLERANCE * top.concurrency else None
 
 
-def _beyond(steps: Sequence[_Step], limit_ms: float) -> float:
-    """Return where the line through both ends of the ladder would cross the target."""
-    low, top = steps[0], steps[-1]
-    rise = top.itl_ms - low.itl_ms
-    if rise <= 0 or math.isinf(limit_ms):
-        return float(RUNG_RATIO * top.concurrency)
-    return low.concurrency + (top.concurrency - low.concurrency) * (limit_ms - low.itl_ms) / rise
-
-
-def _crossing(steps: Sequence[_Step], limit_ms: float) -> int | None:
-    before: _Step | None = None
-    for step in steps:
-        if step.itl_ms > limit_ms:
-            if before is None:
-                return step.concurrency
-            share = (limit_ms - before.itl_ms) / (step.itl_ms - before.itl_ms)
-            return int(before.concurrency + (step.concurrency - before.concurrency) * share)
-        before = step
-    return None
+def _even(concurrency: float, ranks: int) -> int:
+    return ranks * int(concurrency / ranks)

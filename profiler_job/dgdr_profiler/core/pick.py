@@ -6,6 +6,7 @@ from itertools import product
 
 from dgdr_api.points import Point
 from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.cells import prefill_ranks
 from dgdr_profiler.core.targets import Targets
 
 
@@ -23,8 +24,8 @@ class PrefillOption:
 
     @property
     def tokens_per_s(self) -> float:
-        """Prompt tokens per second of one engine, one prompt after another."""
-        return 1000 * self.point.isl / self.ttft_ms
+        """Prompt tokens per second of one engine, one prompt after another on each rank."""
+        return 1000 * self.point.isl / self.ttft_ms * prefill_ranks(self.point.concurrency)
 
     @property
     def tokens_per_s_per_gpu(self) -> float:
@@ -67,7 +68,7 @@ class Selection:
 
 def prefill_options(candidate: Candidate, points: Iterable[Point]) -> tuple[PrefillOption, ...]:
     """Return the options with a latency; a point without one says nothing."""
-    return tuple(PrefillOption(candidate=candidate, point=p) for p in points if p.ttft_ms)
+    return tuple(PrefillOption(candidate=candidate, point=p) for p in points if p.ttft_ms and p.isl)
 
 
 def decode_options(candidate: Candidate, points: Iterable[Point]) -> tuple[DecodeOption, ...]:

@@ -20,11 +20,12 @@ from dgdr_profiler.core.actions import (
     Stage,
 )
 from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.cells import Cell, call_of
+from dgdr_profiler.core.cells import Cell
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
 from dgdr_profiler.core.grid import decode_cells, prefill_cells
 from dgdr_profiler.core.ladder import estimate, judging_cells, ladder
+from dgdr_profiler.core.patience import patient_call
 from dgdr_profiler.core.pick import Selection, decode_options, pick, prefill_options
 
 MAX_ATTEMPTS = 2
@@ -65,11 +66,20 @@ def curve_cells(plan: Plan, state: RunState, chosen: Selection) -> dict[str, tup
     cells: dict[str, tuple[Cell, ...]] = {}
     prefill = known(plan, state, chosen.prefill.candidate)
     if prefill.facts is not None:
-        cells[prefill.candidate.id] = prefill_cells(plan.demand, prefill.facts)
+        cells[prefill.candidate.id] = prefill_cells(plan.demand, prefill)
     decode = known(plan, state, chosen.decode.candidate)
     more = decode_cells(plan.demand, decode)
     cells[decode.candidate.id] = (*cells.get(decode.candidate.id, ()), *more)
     return cells
+
+
+def curve_points(
+    plan: Plan, state: RunState, chosen: Selection, kind: PointKind
+) -> tuple[Point, ...]:
+    """Return the measured points of one curve."""
+    of = chosen.prefill if kind is PointKind.PREFILL else chosen.decode
+    cells = curve_cells(plan, state, chosen).get(of.candidate.id, ())
+    return known(plan, state, of.candidate).measured(c for c in cells if c.kind is kind)
 
 
 def _judge(plan: Plan, state: RunState) -> Action | None:
@@ -83,7 +93,7 @@ def _judge(plan: Plan, state: RunState) -> Action | None:
         if needed is None:
             continue
         if candidate.id in state.deployed and needed:
-            return _measure(state, candidate, needed, Stage.SELECTION)
+            return _measure(plan, state, candidate, needed, Stage.SELECTION)
         todo.append(candidate)
     if not todo:
         return None
@@ -110,7 +120,8 @@ def _confirm(plan: Plan, state: RunState) -> Action | None:
     if another is None:
         return None
     if candidate.id in state.deployed:
-        return Measure(candidate=candidate, call=call_of((another,)), stage=Stage.SELECTION)
+        call = patient_call((another,), known(plan, state, candidate))
+        return Measure(candidate=candidate, call=call, stage=Stage.SELECTION)
     return _deploy(plan, state, candidate)
 
 
@@ -130,7 +141,7 @@ def _build_curves(plan: Plan, state: RunState) -> Action:
     if done:
         return Retire(candidate=done[0])
     if up:
-        return _measure(state, up[0], todo[up[0]], Stage.CURVES)
+        return _measure(plan, state, up[0], todo[up[0]], Stage.CURVES)
     if todo:
         return _deploy(plan, state, next(iter(todo)))
     return Finish(selection=chosen)
@@ -146,7 +157,7 @@ def _worth_trying(state: RunState, candidate: Candidate, cells: Sequence[Cell]) 
 
 
 def _measure(
-    state: RunState, candidate: Candidate, cells: Sequence[Cell], stage: Stage
+    plan: Plan, state: RunState, candidate: Candidate, cells: Sequence[Cell], stage: Stage
 ) -> Measure | Reject:
     """Measure all cells in one call; after a failure, one prompt length at a time."""
     failures = {c.isl: _failures(state, candidate, c) for c in cells}
@@ -157,7 +168,8 @@ def _measure(
     if any(failures.values()):
         shortest = min(failures)
         cells = [c for c in cells if c.isl == shortest]
-    return Measure(candidate=candidate, call=call_of(cells), stage=stage)
+    call = patient_call(cells, known(plan, state, candidate))
+    return Measure(candidate=candidate, call=call, stage=stage)
 
 
 def _deploy(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire:
@@ -184,7 +196,7 @@ def _judging_points(plan: Plan, state: RunState, candidate: Candidate) -> list[P
         another = ladder(plan.demand, evidence_of).another
     except CandidateFailed:
         return []
-    points = [p for c in cells if (p := evidence_of.get(c)) is not None]
+    points = [*evidence_of.measured(c for c in cells if not c.repeat)]
     if another is None or _failed_too_often(state, candidate, another):
         return points
     guess = estimate(plan.demand, evidence_of, another)

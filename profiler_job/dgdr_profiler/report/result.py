@@ -15,7 +15,7 @@ from dgdr_profiler.core.progress import describe
 from dgdr_profiler.core.render import Setting, final_config, final_graph
 from dgdr_profiler.core.report import Ledger, report
 from dgdr_profiler.core.sizing import replicas
-from dgdr_profiler.core.strategy import known
+from dgdr_profiler.core.strategy import curve_points
 from dgdr_profiler.engines.registry import final_engine
 from dgdr_profiler.ports import Result
 from dgdr_profiler.report.plots import Titles, decode_png, prefill_png
@@ -39,8 +39,8 @@ def result(
         InvalidRequest: the deployment cannot be written as asked for.
     """
     wanted = effective(request.spec)
-    prefill_points = known(plan, state, chosen.prefill.candidate).of_kind(PointKind.PREFILL)
-    decode_points = known(plan, state, chosen.decode.candidate).of_kind(PointKind.DECODE)
+    prefill_points = curve_points(plan, state, chosen, PointKind.PREFILL)
+    decode_points = curve_points(plan, state, chosen, PointKind.DECODE)
     max_kv_tokens = chosen.decode.point.max_kv_tokens or 0
     prefill, decode = prefill_data(prefill_points), decode_data(decode_points, max_kv_tokens)
     engine = final_engine(request, wanted, max_kv_tokens)

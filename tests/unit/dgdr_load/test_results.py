@@ -1,12 +1,15 @@
 """Against exports that AIPerf 0.13.0 really wrote; ``record.py`` made them."""
 
+import re
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dgdr_load.load import LoadPhase, LoadSpec, SyntheticPrompts
-from dgdr_load.results import LoadResult, UnreadableExport, parse
+from dgdr_load.results import Exports, LoadResult, UnreadableExport, parse
 from dgdr_load.runner import read_exports
 
 EXPORTS = Path(__file__).parent / "exports"
@@ -88,3 +91,66 @@ def test_a_broken_export_is_named() -> None:
     exports = replace(read_exports(EXPORTS / "hanging", RATE), phases={"rate": "{"})
     with pytest.raises(UnreadableExport, match="result of phase rate is unreadable"):
         parse(spec(RATE), exports)
+
+
+def with_records(case: str, phases: tuple[LoadPhase, ...], change: Callable[[str], str]) -> Exports:
+    exports = read_exports(EXPORTS / case, phases)
+    return replace(exports, records=change(exports.records))
+
+
+def cut(text: str) -> str:
+    """End in the middle of the last record, as a tool that was killed does."""
+    return text.rstrip("\n")[:-40]
+
+
+def test_a_truncated_last_record_is_lost_alone() -> None:
+    before = recorded("waves", WAVES)
+    after = parse(spec(WAVES), with_records("waves", WAVES, cut))
+    assert [len(r.requests) for r in before] == [5, 3, 16]
+    assert sum(len(r.requests) for r in after) == 5 + 3 + 16 - 1
+    assert all(r.steady is not None for r in after if r.phase != "fill")
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "é🙂"])
+def test_odd_characters_in_an_error_text_lose_nothing(odd: str) -> None:
+    exports = with_records(
+        "failing", RATE, lambda text: text.replace("no worker", f"no{odd}worker")
+    )
+    (result,) = parse(spec(RATE), exports)
+    assert (result.completed, result.errors, len(result.requests)) == (20, 3, 20)
+    assert result.error_messages == (f'500: {{"error": {{"message": "no{odd}worker"}}}}',)
+
+
+def test_a_byte_that_is_no_character_loses_nothing(tmp_path: Path) -> None:
+    shutil.copytree(EXPORTS / "failing", tmp_path / "failing")
+    records = tmp_path / "failing" / "profile_export.jsonl"
+    records.write_bytes(records.read_bytes().replace(b"no worker", b"no \xff worker"))
+    (result,) = parse(spec(RATE), read_exports(tmp_path / "failing", RATE))
+    assert result.completed == 20
+
+
+def test_records_none_of_which_is_readable_are_a_failure() -> None:
+    with pytest.raises(UnreadableExport, match="none of AIPerf's 1 records"):
+        parse(spec(WAVES), with_records("waves", WAVES, lambda _: "{"))
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "0", "-3"])
+def test_a_request_whose_latency_is_no_duration_has_no_times(value: str) -> None:
+    def spoil(text: str) -> str:
+        first, rest = text.split("\n", 1)
+        return (
+            re.sub(r'("time_to_first_token": {"value": )[\d.]+', rf"\g<1>{value}", first)
+            + "\n"
+            + rest
+        )
+
+    (alone, *_) = parse(spec(WAVES), with_records("waves", WAVES, spoil))
+    assert len(alone.requests) == 4
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1"])
+def test_a_count_that_is_no_number_is_named(value: str) -> None:
+    exports = read_exports(EXPORTS / "hanging", RATE)
+    bad = f'{{"request_count": {{"avg": {value}}}}}'
+    with pytest.raises(UnreadableExport, match="phase rate has request_count"):
+        parse(spec(RATE), replace(exports, phases={"rate": bad}))

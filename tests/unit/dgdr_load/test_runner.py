@@ -1,4 +1,5 @@
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,9 @@ async def test_aiperf_has_a_home_to_write_in_and_no_hub_switch(
     script = 'touch "$HOME/x" && echo "hub=${HF_HUB_OFFLINE:-unset}"; exit 3'
     with pytest.raises(LoadFailed, match="code 3: hub=unset"):
         await run(ONE, tmp_path, program(tmp_path, script))
+
+
+def test_slow_requests_get_their_time_and_a_hung_engine_does_not() -> None:
+    phase = LoadPhase(name="p", concurrency=4, requests=9)
+    slow = replace(spec(phase), request_timeout_s=1000)
+    assert deadline_s(slow) == OVERHEAD_S + 3 * 200

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -6,12 +7,20 @@ from hypothesis import strategies as st
 
 from dgdr_api.points import PointKind, Source
 from dgdr_profiler.core.candidate import EngineFacts
-from dgdr_profiler.core.cells import Cell, call_of, decode_cell, prefill_cell
-from dgdr_profiler.core.demand import MAX_CONCURRENCY, Demand, curve_isls, most_in_flight
+from dgdr_profiler.core.cells import Cell, call_of, decode_cell, decode_osl, prefill_cell
+from dgdr_profiler.core.demand import (
+    MAX_CONCURRENCY,
+    SHORTEST_ISL,
+    Demand,
+    curve_isls,
+    decode_isl,
+    most_in_flight,
+)
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence
 from dgdr_profiler.core.grid import decode_cells, levels
-from dgdr_profiler.core.ladder import crossing, estimate, judging_cells, ladder
+from dgdr_profiler.core.ladder import Ladder, crossing, estimate, judging_cells, ladder
+from dgdr_profiler.core.patience import patient_call
 from dgdr_profiler.core.targets import Workload
 from support.profiling import FACTS, TP1, demand, evidence_of, point
 
@@ -28,6 +37,17 @@ def judged(wanted: Demand, facts: EngineFacts = FACTS) -> Evidence:
 def wanted_cells(wanted: Demand, known: Evidence) -> tuple[Cell, ...]:
     another = ladder(wanted, known).another
     return (*judging_cells(wanted, known), *([another] if another else []))
+
+
+def spoiled(factors: Mapping[Cell, float], *again: Cell) -> Evidence:
+    """Measure the first rungs, and some of them again, while something else slows them down."""
+    cells = (*judging_cells(demand(), evidence_of()), *again)
+    points = [point(TP1, c) for c in cells]
+    slow = [
+        p.model_copy(update={"itl_ms": p.itl_ms and factors.get(c, 1.0) * p.itl_ms})
+        for p, c in zip(points, cells, strict=True)
+    ]
+    return evidence_of(TP1, *slow)
 
 
 def concurrencies(cells: tuple[Cell, ...]) -> list[int]:
@@ -63,6 +83,7 @@ def test_levels_stay_within_what_the_engine_holds(top: int, count: int) -> None:
         pytest.param({}, {}, 30, id="KV cache"),
         pytest.param({"max_batch": 8}, {}, 8, id="the engine's own limit"),
         pytest.param({}, {"concurrency": 3.5}, 4, id="no more than the whole load"),
+        pytest.param({}, {"osl": 4096}, 10, id="a whole answer, and not the short one measured"),
         pytest.param(
             {"max_kv_tokens": 10**8, "max_batch": None}, {}, MAX_CONCURRENCY, id="the load tool"
         ),
@@ -72,7 +93,7 @@ def test_in_flight_is_bounded_by(
     facts: dict[str, int], workload: dict[str, float], most: int
 ) -> None:
     load = replace(Workload(isl=2048, osl=96), **workload)
-    assert most_in_flight(replace(FACTS, **facts), load, 2048) == most
+    assert most_in_flight(replace(FACTS, **facts), load) == most
 
 
 def test_the_first_look_is_prefill_and_a_ladder_of_batches() -> None:
@@ -189,6 +210,154 @@ def test_the_plan_does_not_change_while_it_is_carried_out() -> None:
     before = decode_cells(wanted, known)
     more = [point(TP1, c) for c in known.missing(before)]
     assert decode_cells(wanted, evidence_of(TP1, *known.points.values(), *more)) == before
+
+
+REASONING = demand(isl=500, osl=8000, itl=60, prefill_points=6)
+
+
+def test_decode_is_judged_at_the_mean_context_of_the_requests_by_longer_prompts() -> None:
+    assert decode_isl(REASONING.workload) == 500 + (8000 - 128) // 2
+    prefill, *decode = judging_cells(REASONING, evidence_of())
+    assert prefill == prefill_cell(500)
+    assert {(c.isl, c.osl) for c in decode} == {(4436, 128)}
+
+
+@given(isl=st.integers(1, 10**6), osl=st.integers(1, 10**5))
+def test_a_measured_context_is_that_of_the_request(isl: int, osl: int) -> None:
+    measured = decode_isl(Workload(isl=isl, osl=osl)) + decode_osl(osl) / 2
+    shortest = min(isl, SHORTEST_ISL) + decode_osl(osl) / 2
+    assert measured == pytest.approx(max(isl + osl / 2, shortest), abs=0.5)
+    assert measured >= isl + osl / 2
+
+
+@given(isl=st.integers(64, 30000), osl=st.integers(32, 30000), spare=st.integers(0, 3000))
+def test_a_measured_request_fits_where_the_workloads_fit(isl: int, osl: int, spare: int) -> None:
+    load = Workload(isl=isl, osl=osl)
+    facts = replace(FACTS, context_length=isl + osl + spare, max_kv_tokens=10**6)
+    assert most_in_flight(facts, load) >= 1
+    assert decode_isl(load) + decode_osl(osl) <= isl + osl
+
+
+def test_the_decode_grid_covers_what_a_request_passes_through() -> None:
+    contexts = sorted({c.isl + c.osl / 2 for c in decode_cells(REASONING, judged(REASONING))})
+    assert contexts[0] <= 500
+    assert 500 + 8000 / 2 in contexts
+    assert contexts[-1] == 500 + 8000
+
+
+def test_a_call_with_longer_prompts_for_decode_is_still_one_call() -> None:
+    call = call_of(judging_cells(REASONING, evidence_of()))
+    assert [phase.load.name for phase in call.phases()] == [
+        "warm",
+        "p500",
+        "d4436c1",
+        "f4436",
+        "d4436c2",
+        "d4436c7",
+    ]
+
+
+@given(
+    ranks=st.sampled_from([1, 2, 8]),
+    points=st.sampled_from([1, 2, 6]),
+    isl=st.integers(1, 8000),
+    osl=st.integers(1, 8000),
+    kv_tokens=st.integers(1, 10**6),
+    batch=st.none() | st.integers(1, 512),
+    load=st.none() | st.floats(0.5, 500),
+)
+def test_concurrencies_fill_every_rank_alike_and_never_more_than_it_holds(
+    ranks: int,
+    points: int,
+    isl: int,
+    osl: int,
+    kv_tokens: int,
+    batch: int | None,
+    load: float | None,
+) -> None:
+    wanted = demand(isl=isl, osl=osl, concurrency=load, decode_points=points)
+    facts = replace(FACTS, max_kv_tokens=kv_tokens, max_batch=batch and batch * ranks)
+    known = evidence_of(facts=facts, ranks=ranks)
+    try:
+        cells = (*judging_cells(wanted, known), *decode_cells(wanted, known))
+    except CandidateFailed:
+        return
+    decode = [c for c in cells if c.kind is PointKind.DECODE]
+    assert decode
+    for cell in decode:
+        assert cell.concurrency % ranks == 0
+        assert 1 <= cell.concurrency <= kv_tokens // (cell.isl + cell.osl)
+        assert batch is None or cell.concurrency <= batch * ranks
+    judging = [c.concurrency for c in decode if c.isl == decode_isl(wanted.workload)]
+    assert max(judging) <= kv_tokens // (isl + osl)
+
+
+def test_ranks_get_a_burst_of_prompts_and_the_warmth_for_all_of_them() -> None:
+    known = evidence_of(facts=replace(FACTS, max_kv_tokens=10**6), ranks=8)
+    warm, burst, *rest = patient_call(judging_cells(demand(), known), known).phases()
+    assert (warm.load.concurrency, warm.load.requests) == (8, 16)
+    assert (burst.load.concurrency, burst.load.requests) == (32, 32)
+    assert len(set(burst.prompts)) == 32
+    assert all(len(phase.prompts) % 8 == 0 for phase in rest)
+
+
+@given(ranks=st.sampled_from([1, 2, 3, 8]), each=st.lists(st.integers(1, 40), min_size=1))
+def test_a_prompt_that_is_sent_again_meets_the_rank_that_knows_it(
+    ranks: int, each: list[int]
+) -> None:
+    cells = [prefill_cell(64, ranks), *(decode_cell(64, 96, ranks * n) for n in each)]
+    phases = call_of(cells, ranks).phases()
+    sent = [ref for phase in phases for ref in phase.prompts]
+    met = {(ref.number, place % ranks) for place, ref in enumerate(sent)}
+    assert len(met) == len({ref.number for ref in sent})
+
+
+def test_a_rung_that_is_slower_than_larger_batches_is_measured_again_before_the_others() -> None:
+    wanted = demand(itl=30)
+    known = spoiled({decode_cell(2048, 96, 1): 1.8})
+    assert ladder(wanted, known) == Ladder(
+        rungs=tuple(decode_cell(2048, 96, n) for n in (1, 8, 30)),
+        again=(decode_cell(2048, 96, 1, repeat=1),),
+    )
+    assert judging_cells(wanted, known)[-1] == decode_cell(2048, 96, 1, repeat=1)
+
+
+def test_two_rungs_that_contradict_only_each_other_are_both_measured_again() -> None:
+    known = spoiled({decode_cell(2048, 96, 8): 1.6})
+    assert [(c.concurrency, c.repeat) for c in ladder(demand(itl=30), known).again] == [
+        (8, 1),
+        (30, 1),
+    ]
+
+
+def test_what_was_measured_again_counts_and_the_doubt_is_over() -> None:
+    wanted, again = demand(itl=30), decode_cell(2048, 96, 1, repeat=1)
+    known = spoiled({decode_cell(2048, 96, 1): 1.8}, again)
+    assert ladder(wanted, known).again == ()
+    assert known.get(decode_cell(2048, 96, 1)) == known.get(again) == point(TP1, again)
+    assert crossing(wanted, known) is None
+    assert decode_cells(wanted, known) == decode_cells(wanted, judged(wanted))
+
+
+def test_three_measurements_have_a_median_and_end_the_doubt() -> None:
+    tries = [decode_cell(2048, 96, 1, repeat=n) for n in range(3)]
+    known = spoiled({tries[0]: 2.0, tries[1]: 1.8, tries[2]: 1.9}, *tries[1:])
+    found = known.get(tries[0])
+    assert found is not None
+    assert found.itl_ms == pytest.approx(1.9 * (point(TP1, tries[0]).itl_ms or 0.0))
+    assert ladder(demand(itl=30), known).again == ()
+
+
+def test_an_engine_that_really_is_slower_alone_keeps_its_grid() -> None:
+    wanted, tries = demand(itl=30), [decode_cell(2048, 96, 1, repeat=n) for n in range(3)]
+    known = spoiled(dict.fromkeys(tries, 1.8), *tries[1:])
+    assert ladder(wanted, known).again == ()
+    assert crossing(wanted, known) is None
+    assert decode_cells(wanted, known) == decode_cells(wanted, judged(wanted))
+
+
+def test_a_few_percent_are_no_contradiction() -> None:
+    assert ladder(demand(itl=30), spoiled({decode_cell(2048, 96, 1): 1.2})).again == ()
 
 
 def test_an_estimated_rung_lies_on_the_line_between_its_neighbours() -> None:

@@ -2,6 +2,9 @@
 
 import io
 import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +12,15 @@ import pytest
 import yaml
 
 from dgdr_api.effective import effective
-from dgdr_api.graph import Role
+from dgdr_api.graph import Graph, Role
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, PROFILE_DATA_MOUNT
 from dgdr_api.points import MAX_POINT_BYTES
 from dgdr_api.request import ProfilingRequest
+from dgdr_load.results import Percentiles
+from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.measured import Measured
 from dgdr_profiler.engines.registry import final_engine
 from dgdr_profiler.ports import Result
 from dgdr_profiler.prepare import Prepared, prepare
@@ -163,6 +169,52 @@ async def test_a_call_that_failed_is_made_again_on_a_fresh_deployment() -> None:
     await finished(load=load, deployments=deployments)
     assert load.calls[1].cells == load.calls[0].cells
     assert deployments.log[:3] == ["deploy q-p-tp1", "retire q-p-tp1", "deploy q-p-tp1"]
+
+
+@dataclass
+class Nonsense(FakeLoad):
+    """A load tool whose first call has figures that are none."""
+
+    spoil: Mapping[str, object] = field(default_factory=dict)
+
+    async def measure(self, graph: Graph, model: str, call: Call) -> Measured:
+        measured = await super().measure(graph, model, call)
+        if len(self.calls) > 1:
+            return measured
+        results = [replace(r, **self.spoil) for r in measured.results]  # type: ignore[arg-type]
+        return replace(measured, results=results)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param({"isl_mean": 0.0}, "must end with usage", id="no usage"),
+        pytest.param({"isl_mean": math.nan}, "nan tokens", id="NaN"),
+        pytest.param({"osl_mean": math.inf}, "inf tokens", id="infinite"),
+        pytest.param(
+            {"ttft_ms": Percentiles(avg=0, p50=-1.0, p90=0, p99=0, min=0)}, "-1.0 as", id="negative"
+        ),
+    ],
+)
+async def test_a_call_with_figures_that_are_none_is_said_and_made_again(
+    spoil: dict[str, object], words: str
+) -> None:
+    records, load = MemoryRecords(), Nonsense(spoil=spoil)
+    report = json.loads((await finished(load=load, records=records)).texts["report.json"])
+    assert any(words in note for note in report["notes"])
+    assert {c.phase for c in load.calls[0].cells} <= {
+        c.phase for call in load.calls[1:] for c in call.cells
+    }
+    assert all(p.isl > 0 and p.ttft_ms for p in records.stored)
+
+
+async def test_a_stored_point_without_a_prompt_does_not_stop_the_next_pod() -> None:
+    records = MemoryRecords()
+    await finished(records=records)
+    records.stored = [p.model_copy(update={"isl": 0}) for p in records.stored]
+    again = FakeLoad()
+    assert (await finished(records=records, load=again)).texts
+    assert again.calls
 
 
 async def test_nothing_measured_is_a_failure_with_the_reasons() -> None:

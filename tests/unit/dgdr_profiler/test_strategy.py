@@ -19,9 +19,10 @@ from dgdr_profiler.core.actions import (
     Stage,
 )
 from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.cells import Call
+from dgdr_profiler.core.cells import Call, decode_cell
+from dgdr_profiler.core.evidence import MOST_REPEATS
 from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.strategy import next_action
+from dgdr_profiler.core.strategy import curve_points, next_action
 from support.profiling import (
     FACTS,
     TP1,
@@ -30,6 +31,7 @@ from support.profiling import (
     Machine,
     demand,
     plan,
+    point,
 )
 
 MOST_STEPS = 200
@@ -243,6 +245,56 @@ def test_a_run_ends_whatever_the_engine_is(
         assert cell.isl + cell.osl <= context
         assert cell.concurrency <= batch
         assert cell.concurrency * (cell.isl + cell.osl) <= kv
+
+
+def test_a_noisy_rung_costs_a_measurement_and_changes_nothing() -> None:
+    # 33 ms with one in flight, under a limit of 30 that 8 and 30 in flight hold.
+    noisy = Machine(plan(TP1), spoiled={decode_cell(2048, 96, 1): 1.8})
+    undisturbed = Machine(plan(TP1))
+    assert selected(run(noisy)) == selected(run(undisturbed))
+    extra = set(noisy.measured) - set(undisturbed.measured)
+    assert extra == {(TP1.id, decode_cell(2048, 96, 1, repeat=1))}
+    assert set(undisturbed.measured) <= set(noisy.measured)
+
+
+def test_a_doubted_rung_is_measured_before_anything_is_picked_or_drawn() -> None:
+    actions = run(Machine(plan(TP1), spoiled={decode_cell(2048, 96, 1): 1.8}))
+    first, second, *_ = [a for a in actions if isinstance(a, Measure)]
+    assert {c.repeat for c in first.call.cells} == {0}
+    assert second.call.cells == (decode_cell(2048, 96, 1, repeat=1),)
+    assert second.stage is Stage.SELECTION
+
+
+@settings(max_examples=30)
+@given(factors=st.lists(st.floats(0.3, 3), min_size=12, max_size=12))
+def test_however_noisy_an_engine_is_the_run_ends_and_repeats_are_few(factors: list[float]) -> None:
+    tries = [
+        decode_cell(2048, 96, n, repeat=k) for n in (1, 8, 30, 14) for k in range(MOST_REPEATS + 1)
+    ]
+    machine = Machine(plan(TP1), spoiled=dict(zip(tries, factors, strict=True)))
+    selected(run(machine))
+    assert len(machine.measured) == len(set(machine.measured))
+    assert max(cell.repeat for _, cell in machine.measured) <= MOST_REPEATS
+
+
+def test_a_measured_again_point_leaves_the_first_out_of_the_curve() -> None:
+    machine = Machine(plan(TP1), spoiled={decode_cell(2048, 96, 1): 1.8})
+    chosen = selected(run(machine))
+    drawn = curve_points(machine.plan, machine.state, chosen, PointKind.DECODE)
+    alone = [p for p in drawn if p.concurrency == 1 and p.isl == 2057]
+    assert alone == [point(TP1, decode_cell(2048, 96, 1, repeat=1))]
+
+
+def test_a_pod_that_finds_a_nonsensical_point_measures_that_cell_again() -> None:
+    machine = Machine(plan(TP1))
+    before = selected(run(machine))
+    broken = [
+        p.model_copy(update={"isl": 0}) if n < 2 else p for n, p in enumerate(machine.state.points)
+    ]
+    machine.state = RunState(points=tuple(broken))
+    machine.measured.clear()
+    assert selected(run(machine)) == before
+    assert len(machine.measured) == 2
 
 
 def test_an_empty_plan_fails() -> None:

@@ -1,0 +1,82 @@
+"""Capacity in the text of a worker's ``/metrics``: vLLM's, SGLang's and Dynamo's own samples."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+_SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+_VLLM_CACHE = "vllm:cache_config_info"
+_SGLANG_TOKENS = "sglang:max_total_num_tokens"
+# The longer name is that of Dynamo before 1.0.
+_DYNAMO_BLOCKS = ("dynamo_component_total_blocks", "dynamo_component_kvstats_total_blocks")
+_RANK_LABELS = ("dp_rank", "engine")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+def rank_kv_tokens(text: str, block_tokens: int | None) -> int | None:
+    """Return the tokens of one rank's KV cache: the least that any rank says.
+
+    An engine's own samples come first: what Dynamo repeats of them was a constant in some releases.
+    ``block_tokens`` is the size of Dynamo's blocks, which its samples do not have.
+    """
+    samples = list(_samples(text))
+    vllm = [s.labels for s in samples if s.name == _VLLM_CACHE]
+    return (
+        _least(_positive(labels.get("kv_cache_size_tokens")) for labels in vllm)
+        or _least(_blocks(labels) for labels in vllm)
+        or _least(_positive(s.value) for s in samples if s.name == _SGLANG_TOKENS)
+        or _least(_times(s.value, block_tokens) for s in samples if s.name in _DYNAMO_BLOCKS)
+    )
+
+
+def ranks(text: str) -> int | None:
+    """Return how many ranks the samples tell apart; None where they tell none."""
+    for label in _RANK_LABELS:
+        seen = {s.labels[label] for s in _samples(text) if label in s.labels}
+        if seen:
+            return len(seen)
+    return None
+
+
+def _samples(text: str) -> Iterator[_Sample]:
+    for line in text.split("\n"):
+        found = _SAMPLE.match(line)
+        if found is not None and (value := _float(found["value"])) is not None:
+            labels = dict(_LABEL.findall(found["labels"] or ""))
+            yield _Sample(found["name"], labels, value)
+
+
+def _blocks(labels: Mapping[str, str]) -> int | None:
+    blocks = _positive(labels.get("num_gpu_blocks"))
+    return None if blocks is None else _times(blocks, _positive(labels.get("block_size")))
+
+
+def _times(blocks: float, block_tokens: int | None) -> int | None:
+    return None if block_tokens is None else _positive(blocks * block_tokens)
+
+
+def _positive(value: str | float | None) -> int | None:
+    """Return a whole number above zero; engines write ``None`` and 0 for what they do not know."""
+    number = _float(value)
+    return None if number is None or number < 1 else int(number)
+
+
+def _float(value: str | float | None) -> float | None:
+    try:
+        number = float(value or 0)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _least(values: Iterator[int | None]) -> int | None:
+    return min((v for v in values if v is not None), default=None)
