@@ -54,6 +54,7 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
         namespace=request.namespace,
         uid=request.uid,
         wanted=wanted,
+        gpu_product=request.hardware.gpu_product,
         pull_secrets=request.images.pull_secrets,
     )
     space = _space(request, wanted, engine, profile_keys)

@@ -11,6 +11,7 @@ from dgdr_api.codec_v1beta1 import encode
 from dgdr_api.effective import EffectiveSpec
 from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, sla_planner
+from dgdr_api.pods import GPU_PRODUCT
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
@@ -33,6 +34,7 @@ class Setting:
     namespace: str
     uid: str
     wanted: EffectiveSpec
+    gpu_product: str | None = None
     pull_secrets: Sequence[str] = ()
 
 
@@ -122,9 +124,19 @@ def _base(engine: Engine, setting: Setting, name: str) -> Graph:
 
     def placed(component: Component) -> Component:
         pod = {**component.pod, **({"imagePullSecrets": secrets} if secrets else {})}
-        return component.with_(tolerations=(*component.tolerations, *tolerations), pod=pod)
+        tolerated = (*component.tolerations, *tolerations)
+        return _pinned(component.with_(tolerations=tolerated, pod=pod), setting.gpu_product)
 
     return _each(graph, None, placed)
+
+
+def _pinned(component: Component, product: str | None) -> Component:
+    """Keep engines on the GPUs that are measured; who selects nodes knows better."""
+    pod = component.pod
+    chosen = pod.get("nodeSelector") or (pod.get("affinity") or {}).get("nodeAffinity")
+    if product is None or component.gpus == 0 or chosen:
+        return component
+    return component.with_(pod={**pod, "nodeSelector": {GPU_PRODUCT: product}})
 
 
 def _with_router(graph: Graph, kv_router: bool) -> Graph:
