@@ -1,6 +1,6 @@
 """From the mounted request to a plan; everything that can be refused is refused here."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from dgdr_api.effective import EffectiveSpec, effective
@@ -20,8 +20,6 @@ from dgdr_profiler.core.targets import targets_of, workload_of
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, profile_key
 from dgdr_profiler.engines.registry import candidate_engine, final_engine
 
-UNKNOWN_GPU = "unknown"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -33,12 +31,13 @@ class Prepared:
     engine: Engine
 
 
-def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> Prepared:
+def prepare(request: ProfilingRequest, profiles: Mapping[str, str] | None) -> Prepared:
     """Check a request and lay out its run.
 
     Args:
         request: the mounted request.
-        profile_keys: keys of the mockers' performance data; None when candidates are no mockers.
+        profiles: digests of the mockers' performance data by key; None when candidates are no
+            mockers.
 
     Raises:
         InvalidRequest: names the field, its value and the cure.
@@ -57,9 +56,11 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
         gpu_product=request.hardware.gpu_product,
         pull_secrets=request.images.pull_secrets,
     )
-    space = _space(request, wanted, engine, profile_keys)
+    space = _space(request, wanted, engine, profiles)
     graphs = {c.id: candidate_graph(engine, setting, c) for c in space.candidates}
-    gpu = request.hardware.gpu_sku or wanted.gpu_sku or UNKNOWN_GPU
+    hardware = request.hardware
+    gpu = hardware.gpu_product or hardware.gpu_sku or wanted.gpu_sku
+    data = {c.id: (profiles or {}).get(profile_key(c), "") for c in space.candidates}
     policy = request.policy
     plan = Plan(
         demand=Demand(
@@ -69,7 +70,9 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
             decode_points=policy.decode_points or DEFAULT_DECODE_POINTS,
         ),
         candidates=by_promise(space.candidates),
-        subjects={name: subject_of(graph, engine, gpu) for name, graph in graphs.items()},
+        subjects={
+            name: subject_of(graph, engine, gpu, data[name]) for name, graph in graphs.items()
+        },
         infeasible=space.infeasible,
         gpus_at_once=_gpus_at_once(request, wanted),
         total_gpus=_total_gpus(request, wanted),
@@ -82,7 +85,7 @@ def _space(
     request: ProfilingRequest,
     wanted: EffectiveSpec,
     engine: Engine,
-    profile_keys: frozenset[str] | None,
+    profiles: Mapping[str, str] | None,
 ) -> SearchSpace:
     policy = request.policy
     space = search(
@@ -93,8 +96,8 @@ def _space(
             gpus_at_once=_gpus_at_once(request, wanted),
         )
     )
-    if profile_keys is not None and isinstance(engine, Mocker):
-        space = space.without(_without_data(space.candidates, engine.data, profile_keys))
+    if profiles is not None and isinstance(engine, Mocker):
+        space = space.without(_without_data(space.candidates, engine.data, profiles))
     if not space.candidates:
         reasons = "; ".join(
             f"{entry.candidate.label}: {entry.reason}" for entry in space.infeasible
@@ -104,7 +107,7 @@ def _space(
 
 
 def _without_data(
-    candidates: tuple[Candidate, ...], config_map: str, keys: frozenset[str]
+    candidates: tuple[Candidate, ...], config_map: str, keys: Container[str]
 ) -> tuple[Infeasible, ...]:
     return tuple(
         Infeasible(candidate=c, reason=f"ConfigMap {config_map} has no {profile_key(c)}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dgdr_api.points import Point, PointKind
 from dgdr_profiler.core.candidate import Candidate, EngineFacts
 from dgdr_profiler.core.cells import Cell
-from dgdr_profiler.core.point_key import Subject, point_key
+from dgdr_profiler.core.point_key import Subject, engine_key, point_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +30,25 @@ class Evidence:
 
     def of_kind(self, kind: PointKind) -> tuple[Point, ...]:
         """Return this engine's points of one curve."""
-        digest = self.facts.image_digest if self.facts else None
-        return tuple(p for p in self.points.values() if p.kind is kind and p.image_digest == digest)
+        if self.facts is None:
+            return ()
+        engine = self.engine
+        return tuple(p for p in self.points.values() if p.kind is kind and p.engine == engine)
+
+    @property
+    def engine(self) -> str:
+        """Identity of the engine that runs now."""
+        return engine_key(self.subject, self._known.image_digest)
 
     def key(self, cell: Cell) -> str:
         """Return the key of a cell on the engine that runs now."""
+        return point_key(self.subject, self._known.image_digest, cell)
+
+    @property
+    def _known(self) -> EngineFacts:
         if self.facts is None:
             raise ValueError(f"{self.candidate.id} was never deployed; its image is not known")
-        return point_key(self.subject, self.facts.image_digest, cell)
+        return self.facts
 
 
 def evidence(

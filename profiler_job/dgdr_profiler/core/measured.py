@@ -69,6 +69,7 @@ def _point(
         raise MeasurementFailed(f"phase {result.phase} has no time to first token")
     return Point(
         key=known.key(cell),
+        engine=known.engine,
         candidate=known.candidate.id,
         kind=cell.kind,
         isl=round(result.isl_mean),

@@ -17,7 +17,7 @@ from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.override import override, override_name
 from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.point_key import Subject
+from dgdr_profiler.core.point_key import Subject, engines_of
 from dgdr_profiler.core.sizing import Replicas
 from dgdr_profiler.core.targets import Targets, targets_of
 
@@ -85,13 +85,13 @@ def to_yaml(documents: Sequence[Mapping[str, Any]]) -> str:
     return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False)
 
 
-def subject_of(graph: Graph, engine: Engine, gpu_product: str) -> Subject:
-    """Return what a candidate's points are keyed by."""
+def subject_of(graph: Graph, engine: Engine, gpu_product: str | None, data: str = "") -> Subject:
+    """Return what a candidate's points are keyed by; ``data`` is a digest of mockers' data."""
     return Subject(
-        prefill_args=_command(graph, Role.PREFILL),
-        decode_args=_command(graph, Role.DECODE),
+        engines=engines_of(graph),
         model=engine.served_model,
         gpu_product=gpu_product,
+        data=data,
     )
 
 
@@ -168,10 +168,6 @@ def _each(graph: Graph, role: Role | None, change: Callable[[Component], Compone
         if role is None or component.role is role:
             graph = graph.with_component(change(component))
     return graph
-
-
-def _command(graph: Graph, role: Role) -> tuple[str, ...]:
-    return tuple(item for c in graph.with_role(role) for item in (*c.command, *c.args))
 
 
 def _planner(setting: Setting, config: Json, graph: Graph, chosen: Selection) -> Mapping[str, Any]:

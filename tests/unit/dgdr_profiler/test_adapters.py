@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,24 +8,28 @@ from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import ProfilingPhase
 from dgdr_api.request import OwnerReference, ProfilingRequest
 from dgdr_profiler.adapters import deployments as adapter
-from dgdr_profiler.adapters import records as store
+from dgdr_profiler.adapters import shelf, waiting
 from dgdr_profiler.adapters.deployments import KubeDeployments
 from dgdr_profiler.adapters.kube import (
     CONFIG_MAP,
     DGD,
+    EVENT,
     POD,
     AlreadyExists,
     ClusterError,
     Resource,
 )
-from dgdr_profiler.adapters.records import POINTS_PER_MAP, KubeRecords
+from dgdr_profiler.adapters.records import KubeRecords
+from dgdr_profiler.adapters.shelf import RECORDS_PER_MAP
+from dgdr_profiler.adapters.waiting import Patience
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.journal import Rejection, Stay
 from dgdr_profiler.core.progress import Progress
 from dgdr_profiler.engines.vllm import Vllm
 from dgdr_profiler.ports import Result
 from support.profiler_ports import MemoryKube
-from support.profiling import TP1, TP2, point
+from support.profiling import NOW, TP1, TP2, point
 
 OWNER = OwnerReference(
     api_version="nvidia.com/v1beta1",
@@ -47,8 +51,10 @@ REQUEST = ProfilingRequest.model_validate(
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "POLL_S", 0)
-    monkeypatch.setattr(store, "POLL_S", 0)
-    monkeypatch.setattr(store, "COLLECTED_TIMEOUT_S", 0)
+    monkeypatch.setattr(waiting, "POLL_S", 0)
+    monkeypatch.setattr(waiting, "FIRST_WORD_S", 0)
+    monkeypatch.setattr(shelf, "POLL_S", 0)
+    monkeypatch.setattr(shelf, "COLLECTED_TIMEOUT_S", 0)
     monkeypatch.setattr(adapter, "GONE_TIMEOUT_S", 0)
 
 
@@ -120,13 +126,78 @@ async def test_points_of_a_call_are_one_write_and_read_back() -> None:
     assert made["metadata"]["labels"]["dgdr.dev/run"] == "uid-1"
 
 
+def request_of(name: str) -> ProfilingRequest:
+    owner = OWNER.model_copy(update={"name": name, "uid": f"uid-{name}"})
+    changes = {"dgdr_name": name, "uid": owner.uid, "owner_reference": owner}
+    return REQUEST.model_copy(update=changes)
+
+
+async def test_points_of_other_requests_are_found_by_their_engine_and_not_written() -> None:
+    kube = MemoryKube()
+    other = KubeRecords(kube, request_of("other"))  # type: ignore[arg-type]
+    measured = (point(TP1, prefill_cell(64)), point(TP2, prefill_cell(64)))
+    await other.add(measured)
+    mine = await records(kube)
+    await mine.add((point(TP1, prefill_cell(128)),))
+    writes = len(kube.writes)
+    (found,) = await mine.measured_elsewhere(measured[0].engine)
+    assert (found.point, found.owner) == (measured[0], "other")
+    assert len(kube.writes) == writes
+    assert [p.isl for p in await mine.points()] == [128 + 9]
+
+
+REJECTION = Rejection(candidate="p-tp2", reason="OOMKilled", at=NOW)
+STAY = Stay(candidate="p-tp2", gpus=4, started_at=NOW)
+
+
+async def test_the_journal_is_stored_at_once_beside_the_points() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    await of.add((point(TP1, prefill_cell(64)),))
+    for entry in (STAY, REJECTION, STAY.ended(NOW + timedelta(seconds=9))):
+        await of.enter(entry)
+    assert set(await (await records(kube)).entries()) == {
+        REJECTION,
+        STAY.ended(NOW + timedelta(seconds=9)),
+    }
+    assert len(await of.points()) == 1
+    assert kube.names(CONFIG_MAP) == ["dgdr-journal-q-0", "dgdr-output-q", "dgdr-points-q-0"]
+
+
+async def test_an_entry_is_replaced_where_it_is_also_by_a_new_pod() -> None:
+    kube = MemoryKube()
+    await (await records(kube)).enter(STAY)
+    again = await records(kube)
+    await again.entries()
+    await again.enter(STAY.ended(NOW))
+    assert await again.entries() == (STAY.ended(NOW),)
+
+
+async def test_an_unreadable_entry_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    await of.enter(REJECTION)
+    strange = {"a": "{", "b": '{"entry": "dance", "candidate": "p-tp1"}'}
+    await kube.merge(CONFIG_MAP, "dgdr-journal-q-0", {"data": strange})
+    assert await of.entries() == (REJECTION,)
+    assert caplog.text.count("unreadable") == 2
+
+
+async def test_a_run_without_a_journal_is_read() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    await of.add((point(TP1, prefill_cell(64)),))
+    assert await of.entries() == ()
+    assert len(await of.points()) == 1
+
+
 async def test_a_full_config_map_is_followed_by_another() -> None:
     kube = MemoryKube()
     of = await records(kube)
-    for isl in range(1, POINTS_PER_MAP + 2):
+    for isl in range(1, RECORDS_PER_MAP + 2):
         await of.add((point(TP2, prefill_cell(isl)),))
     assert kube.names(CONFIG_MAP) == ["dgdr-output-q", "dgdr-points-q-0", "dgdr-points-q-1"]
-    assert len(await of.points()) == POINTS_PER_MAP + 1
+    assert len(await of.points()) == RECORDS_PER_MAP + 1
 
 
 async def test_an_unreadable_point_is_no_point() -> None:
@@ -148,8 +219,13 @@ async def test_the_output_of_an_earlier_request_of_the_same_name_is_not_written_
 GRAPH = Vllm(image="i", model="m").template("q-p-tp1").with_(labels={"dgdr.dev/run": "uid-1"})
 
 
-def deployments(kube: MemoryKube, timeout_s: float = 0) -> KubeDeployments:
-    return KubeDeployments(kube, OWNER, timeout_s)  # type: ignore[arg-type]
+def deployments(kube: MemoryKube, timeout_s: float = 0, schedule_s: float = 600) -> KubeDeployments:
+    patience = Patience(ready_s=timeout_s, schedule_s=schedule_s)
+    return KubeDeployments(kube, OWNER, patience)  # type: ignore[arg-type]
+
+
+async def silent(waited_s: float, why: str) -> None:
+    """Hear nothing."""
 
 
 def standing(graph: Graph = GRAPH, **metadata: Any) -> dict[str, Any]:
@@ -175,7 +251,7 @@ async def test_a_stuck_pod_fails_the_candidate_at_once_with_its_last_words() -> 
     kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
     kube.logs["d-1"] = "RuntimeError: CUDA out of memory\n"
     with pytest.raises(CandidateFailed, match="CrashLoopBackOff; its log ends: RuntimeError"):
-        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m")
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
 
 
 async def test_a_log_tail_tells_no_token() -> None:
@@ -183,7 +259,7 @@ async def test_a_log_tail_tells_no_token() -> None:
     kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
     kube.logs["d-1"] = "401 for https://hub.test with HF_TOKEN=hf_abcdefghijkl\n"
     with pytest.raises(CandidateFailed, match=r"with HF_TOKEN=\[token\]$"):
-        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m")
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
 
 
 async def test_what_is_shown_and_why_it_failed_tell_no_token() -> None:
@@ -203,10 +279,100 @@ async def test_a_candidate_that_does_not_come_up_in_time_says_what_the_scheduler
     ]
     kube.put(POD, homeless)
     with pytest.raises(CandidateFailed, match="not serving after 0 s: pod d-1: Insufficient"):
-        await deployments(kube).deploy(GRAPH, "m")
+        await deployments(kube).deploy(GRAPH, "m", silent)
     assert kube.objects["dynamographdeployments", "q-p-tp1"]["metadata"]["ownerReferences"] == [
         OWNER.to_json()
     ]
+
+
+def homeless(since: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:
+    made = pod()
+    made["status"]["conditions"] = [
+        {
+            "type": "PodScheduled",
+            "status": "False",
+            "message": "Insufficient nvidia.com/gpu",
+            "lastTransitionTime": since,
+        }
+    ]
+    return made
+
+
+def scale_up(reason: str = "TriggeredScaleUp") -> dict[str, Any]:
+    involved = {"kind": "Pod", "name": "d-1"}
+    return {"metadata": {"name": "e-1"}, "reason": reason, "involvedObject": involved}
+
+
+async def test_a_pod_without_a_node_costs_the_time_to_schedule_only() -> None:
+    kube = MemoryKube()
+    kube.put(POD, homeless())
+    with pytest.raises(CandidateFailed, match="no node for 600 s: pod d-1: Insufficient"):
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
+
+
+async def test_a_pod_that_gets_a_node_made_is_waited_for_as_long_as_a_candidate_may_take() -> None:
+    kube = MemoryKube()
+    kube.put(POD, homeless())
+    kube.put(EVENT, scale_up())
+    with pytest.raises(CandidateFailed, match="not serving after 0 s: pod d-1: Insufficient"):
+        await deployments(kube).deploy(GRAPH, "m", silent)
+    kube.put(EVENT, scale_up("NotTriggerScaleUp"))
+    with pytest.raises(CandidateFailed, match="no node for 600 s"):
+        await deployments(kube).deploy(GRAPH, "m", silent)
+
+
+async def test_without_the_right_to_read_events_the_time_to_schedule_counts() -> None:
+    kube = MemoryKube()
+    kube.put(POD, homeless())
+    kube.forbidden.add(EVENT)
+    with pytest.raises(CandidateFailed, match="no node for 600 s"):
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
+
+
+async def test_waiting_is_told_in_the_deployments_own_words() -> None:
+    kube = MemoryKube()
+    told: list[str] = []
+
+    async def tell(waited_s: float, why: str) -> None:
+        told.append(why)
+        kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
+
+    words = "decode: needs 32 nvidia.com/gpu and the largest node has 16"
+    kube.put(DGD, standing() | {"status": status(words)})
+    with pytest.raises(CandidateFailed, match=f"CrashLoopBackOff; the deployment says: {words}"):
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", tell)
+    assert told == [words]
+
+
+def status(message: str) -> dict[str, Any]:
+    ready = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "insufficient_capacity",
+        "message": message,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    return {"state": "pending", "conditions": [ready], "observedGeneration": 1}
+
+
+async def test_an_image_that_cannot_be_pulled_is_named_for_the_other_candidates() -> None:
+    kube = MemoryKube()
+    missing = {"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}
+    kube.put(POD, pod(state=missing, image="i:1"))
+    kube.logs["d-1"] = "there is none"
+    with pytest.raises(CandidateFailed, match="manifest unknown") as failed:
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
+    assert failed.value.image == "i:1"
+    assert "its log" not in str(failed.value)
+
+
+async def test_pods_of_an_earlier_shape_that_do_not_end_fail_the_candidate_only() -> None:
+    kube = MemoryKube()
+    kube.put(DGD, standing(GRAPH.with_(backend="sglang")))
+    kube.put(POD, pod())
+    with pytest.raises(CandidateFailed, match="in the way: pods d-1 have not ended") as failed:
+        await deployments(kube).deploy(GRAPH, "m", silent)
+    assert not failed.value.lasting
 
 
 @pytest.mark.parametrize("code", [400, 403, 422])
@@ -214,14 +380,14 @@ async def test_a_refused_deployment_fails_the_candidate_only(code: int) -> None:
     kube = MemoryKube()
     kube.refused = ClusterError("admission webhook denied", code)
     with pytest.raises(CandidateFailed, match="was refused: admission webhook denied"):
-        await deployments(kube).deploy(GRAPH, "m")
+        await deployments(kube).deploy(GRAPH, "m", silent)
 
 
 async def test_an_equal_candidate_of_this_run_is_adopted() -> None:
     kube = MemoryKube()
     kube.put(DGD, standing())
     with pytest.raises(CandidateFailed, match="not serving"):
-        await deployments(kube).deploy(GRAPH, "m")
+        await deployments(kube).deploy(GRAPH, "m", silent)
     assert kube.writes == []
 
 
@@ -244,7 +410,7 @@ async def test_a_candidate_of_another_shape_is_made_again() -> None:
     kube = MemoryKube()
     kube.put(DGD, standing(GRAPH.with_(backend="sglang")))
     with pytest.raises(CandidateFailed, match="not serving"):
-        await deployments(kube).deploy(GRAPH, "m")
+        await deployments(kube).deploy(GRAPH, "m", silent)
     assert [verb for verb, _, _ in kube.writes] == ["delete", "create"]
 
 
@@ -254,8 +420,8 @@ async def test_a_deployment_of_somebody_else_is_neither_taken_nor_deleted() -> N
     of = deployments(kube)
     assert not await of.standing(GRAPH)
     with pytest.raises(CandidateFailed, match="is not of this run"):
-        await of.deploy(GRAPH, "m")
-    await of.retire(GRAPH)
+        await of.deploy(GRAPH, "m", silent)
+    assert await of.retire(GRAPH, 0) is None
     assert kube.writes == []
 
 
@@ -263,8 +429,10 @@ async def test_retiring_waits_for_the_pods_whose_gpus_are_wanted() -> None:
     kube = MemoryKube()
     kube.put(DGD, standing())
     kube.put(POD, pod())
-    with pytest.raises(ClusterError, match="still there 0 s after its deletion"):
-        await deployments(kube).retire(GRAPH)
+    assert await deployments(kube).retire(GRAPH, 0) == "pods d-1 have not ended"
+    assert kube.names(DGD) == []
+    del kube.objects["pods", "d-1"]
+    assert await deployments(kube).retire(GRAPH, 0) is None
 
 
 async def test_a_candidate_that_is_going_does_not_stand() -> None:

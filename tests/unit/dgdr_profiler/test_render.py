@@ -219,4 +219,4 @@ def test_the_subject_of_a_candidate_is_what_its_engines_run() -> None:
     )
     assert one != two
     assert one.model == "org/model"
-    assert "--disaggregation-mode" in one.prefill_args
+    assert ["--disaggregation-mode" in e.command for e in one.engines] == [True, True]
