@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from dgdr_api.graph import Graph
+from dgdr_api.models.dgdr_v1beta1 import ProfilingPhase
 from dgdr_profiler.account import Account
 from dgdr_profiler.core.actions import (
     Deploy,
@@ -27,7 +28,7 @@ from dgdr_profiler.core.errors import CandidateFailed, MeasurementFailed
 from dgdr_profiler.core.measured import points_of
 from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.point_key import engine_key
-from dgdr_profiler.core.progress import STARTING, progress, waiting
+from dgdr_profiler.core.progress import STARTING, Progress, progress, waiting
 from dgdr_profiler.core.report import Ledger
 from dgdr_profiler.core.strategy import known, next_action
 from dgdr_profiler.ports import Deployments, LoadTool, Records, Tell
@@ -57,6 +58,7 @@ class Run:
     _account: Account = field(init=False)
     _started_s: float = field(default_factory=time.monotonic)
     _spent_before_s: float = 0.0
+    _phase: ProfilingPhase = STARTING.phase
 
     def __post_init__(self) -> None:
         self._account = Account(self.records)
@@ -69,7 +71,7 @@ class Run:
         """
         # The deadline is the run's, not this pod's: a pod that is replaced gains no time.
         self._spent_before_s = self.records.spent_s(datetime.now(UTC))
-        await self.records.show(STARTING)
+        await self._show(STARTING)
         await self._remember()
         await self._adopt()
         while True:
@@ -92,10 +94,10 @@ class Run:
         logger.info("next: %s", action)
         shown = progress(self.plan, self.state, action)
         if shown is not None:
-            await self.records.show(shown)
+            await self._show(shown)
         match action:
             case Deploy(candidate=candidate):
-                await self._deploy(candidate)
+                await self._try(candidate)
             case Measure():
                 await self._measure(action)
             case Retire(candidate=candidate):
@@ -128,18 +130,22 @@ class Run:
                 else:
                     await self._deploy(candidate)
 
+    async def _try(self, candidate: Candidate) -> None:
+        """Deploy, unless others have shown that its image cannot be pulled."""
+        told, components = self._account.unpullable, self.graphs[candidate.id].components
+        missing = next((c.image for c in components if c.image in told), None)
+        if missing is None:
+            await self._deploy(candidate)
+        else:
+            await self._give_up(candidate, CandidateFailed(f"not tried: {told[missing]}"))
+
     async def _deploy(self, candidate: Candidate) -> None:
-        graph = self.graphs[candidate.id]
-        told = self._account.unpullable
-        missing = next((c.image for c in graph.components if c.image in told), None)
-        if missing is not None:
-            await self._reject(candidate, CandidateFailed(f"not tried: {told[missing]}"))
-            return
         await self._account.begin_stay(candidate)
+        graph = self.graphs[candidate.id]
         try:
             facts = await self.deployments.deploy(graph, self.model, self._tell(candidate))
         except CandidateFailed as exc:
-            await self._reject(candidate, exc)
+            await self._give_up(candidate, exc)
             await self._retire(candidate)
             return
         await self._account.ready(candidate)
@@ -147,7 +153,10 @@ class Run:
         await self._reuse(candidate, facts)
 
     async def _reuse(self, candidate: Candidate, facts: EngineFacts) -> None:
-        """Take what other requests measured on the very engine that runs here."""
+        """Take what other requests measured on the very engine that runs here.
+
+        Limits are those that this run has seen: with others it would ask for other cells.
+        """
         subject = self.plan.subjects[candidate.id]
         if subject.gpu_product is None:
             # Their GPUs may have been others.
@@ -159,7 +168,13 @@ class Run:
             for r in await self.records.measured_elsewhere(engine)
             if r.point.key not in there
         }
-        points = (r.point.model_copy(update={"candidate": candidate.id}) for r in found.values())
+        ours = {
+            "candidate": candidate.id,
+            "max_kv_tokens": facts.max_kv_tokens,
+            "max_batch": facts.max_batch,
+            "context_length": facts.context_length,
+        }
+        points = (r.point.model_copy(update=ours) for r in found.values())
         self.state = replace(
             self.state,
             points=(*self.state.points, *points),
@@ -183,7 +198,7 @@ class Run:
         room_s = MOST_GONE_S if limit_s is None else min(MOST_GONE_S, limit_s - self._elapsed_s())
         while (left := await self.deployments.retire(graph, TELL_EVERY_S)) is not None:
             waited_s = time.monotonic() - began_s
-            await self.records.show(waiting(self.plan, candidate, waited_s, left))
+            await self._show(waiting(self.plan, candidate, self._phase, waited_s, left))
             if waited_s > room_s:
                 return False
         return True
@@ -223,8 +238,19 @@ class Run:
         rejected = {**self.state.rejected, candidate.id: str(why)}
         self.state = replace(self.state, rejected=rejected)
 
+    async def _give_up(self, candidate: Candidate, why: CandidateFailed) -> None:
+        """Reject a candidate for what its deployment met, and show it."""
+        shown = progress(self.plan, self.state, Reject(candidate=candidate, reason=str(why)))
+        if shown is not None:
+            await self._show(shown)
+        await self._reject(candidate, why)
+
+    async def _show(self, shown: Progress) -> None:
+        self._phase = shown.phase
+        await self.records.show(shown)
+
     def _tell(self, candidate: Candidate) -> Tell:
         async def tell(waited_s: float, why: str) -> None:
-            await self.records.show(waiting(self.plan, candidate, waited_s, why))
+            await self._show(waiting(self.plan, candidate, self._phase, waited_s, why))
 
         return tell
