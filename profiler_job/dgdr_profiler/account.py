@@ -23,12 +23,17 @@ class Account:
     _entries: dict[str, Entry] = field(default_factory=dict)
     _standing: dict[str, Stay] = field(default_factory=dict)
 
-    async def remember(self) -> None:
-        """Read what earlier pods stored; what stood when they died is counted up to now."""
+    async def remember(self) -> frozenset[str]:
+        """Read what earlier pods stored; what stood when they died is counted up to now.
+
+        Returns:
+            The candidates that stood.
+        """
         self._entries = {entry.key: entry for entry in await self.records.entries()}
-        for stay in journal.stays(self._entries.values()):
-            if stay.held_s is None:
-                await self._enter(stay.ended(_now()))
+        stood = [s for s in journal.stays(self._entries.values()) if s.held_s is None]
+        for stay in stood:
+            await self._enter(stay.ended(_now()))
+        return frozenset(stay.candidate for stay in stood)
 
     @property
     def rejected(self) -> dict[str, str]:

@@ -72,8 +72,7 @@ class Run:
         # The deadline is the run's, not this pod's: a pod that is replaced gains no time.
         self._spent_before_s = self.records.spent_s(datetime.now(UTC))
         await self._show(STARTING)
-        await self._remember()
-        await self._adopt()
+        await self._adopt(await self._remember())
         while True:
             await self._free_stuck()
             self.state = replace(self.state, elapsed_s=self._elapsed_s())
@@ -112,23 +111,27 @@ class Run:
                 assert_never(action)
         return None
 
-    async def _remember(self) -> None:
-        """Take over what earlier pods stored."""
+    async def _remember(self) -> frozenset[str]:
+        """Take over what earlier pods stored; return which candidates they left standing."""
         points = await self.records.points()
-        await self._account.remember()
+        stood = await self._account.remember()
         rejected, failures = self._account.rejected, self._account.failures
         self.state = replace(self.state, points=points, rejected=rejected, failures=failures)
         logger.info("%d points and %d rejections are known", len(points), len(rejected))
+        return stood
 
-    async def _adopt(self) -> None:
-        """Take over what an earlier pod left standing: it is measured, or makes room."""
+    async def _adopt(self, stood: frozenset[str]) -> None:
+        """Take over what an earlier pod left: it is measured, or makes room.
+
+        Pods that are still ending hold their GPUs, though their deployment stands no more.
+        """
         for candidate in self.plan.candidates:
-            if await self.deployments.standing(self.graphs[candidate.id]):
-                if candidate.id in self.state.rejected:
-                    await self._account.begin_stay(candidate)
-                    await self._retire(candidate)
-                else:
-                    await self._deploy(candidate)
+            standing = await self.deployments.standing(self.graphs[candidate.id])
+            if standing and candidate.id not in self.state.rejected:
+                await self._deploy(candidate)
+            elif standing or candidate.id in stood:
+                await self._account.begin_stay(candidate)
+                await self._retire(candidate)
 
     async def _try(self, candidate: Candidate) -> None:
         """Deploy, unless others have shown that its image cannot be pulled."""

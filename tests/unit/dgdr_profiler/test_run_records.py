@@ -189,6 +189,16 @@ async def test_pods_that_never_end_cost_what_needs_their_gpus_and_not_the_run(
     assert by["TP=4"] == "pods of TP=2 do not end and hold 4 GPUs"
 
 
+async def test_pods_that_an_earlier_pod_saw_ending_are_waited_for() -> None:
+    records = MemoryRecords()
+    await records.enter(Stay(candidate="p-tp4", gpus=8, started_at=datetime.now(UTC)))
+    deployments = FakeDeployments(clinging={"q-p-tp4": 2})
+    await finished(records=records, deployments=deployments)
+    shown = [p.message for p in records.shown]
+    assert shown[1] == "candidate 3 of 3: TP=4: waiting 0 s: pods d-1 have not ended"
+    assert deployments.log[0] == "retire q-p-tp4"
+
+
 async def test_what_is_waited_for_is_shown_with_the_clusters_words() -> None:
     records = MemoryRecords()
     why = "needs 4 nvidia.com/gpu and the largest node has 2"
