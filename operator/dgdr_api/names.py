@@ -50,8 +50,17 @@ class Label(StrEnum):
     """UID of the DGDR on whose behalf a candidate exists; the operator sweeps by it."""
     REQUEST_UID = "dgdr.dev/request-uid"
     """UID of the DGDR that a deployment, its curves and its SLAPlanner were generated for."""
+    RECORDS = "dgdr.dev/records"
+    """Which records of a run a ConfigMap holds, so that other runs find its points."""
     CANDIDATE = "dgdr.dev/candidate"
     """Identity of the candidate, such as ``vllm-tp2``."""
+
+
+class RecordKind(StrEnum):
+    """Values of the label of records."""
+
+    POINTS = "points"
+    JOURNAL = "journal"
 
 
 class Annotation(StrEnum):
@@ -105,6 +114,11 @@ def output_config_map(dgdr: str) -> str:
 def points_config_map(dgdr: str, index: int) -> str:
     """Name of the ``index``-th ConfigMap of measured points."""
     return f"dgdr-points-{dgdr}-{index}"
+
+
+def journal_config_map(dgdr: str, index: int) -> str:
+    """Name of the ``index``-th ConfigMap of rejections, failures and stays."""
+    return f"dgdr-journal-{dgdr}-{index}"
 
 
 def profile_data_config_map(dgdr_uid: str) -> str:

@@ -11,6 +11,8 @@ from dgdr_api.reading import CodecError, Reader, plain, set_
 
 MAIN = "main"
 GPU = "nvidia.com/gpu"
+GPU_PRODUCT = "nvidia.com/gpu.product"
+"""Label of a node, by GPU feature discovery."""
 
 
 def read_template(template: object, path: str) -> dict[str, Any]:

@@ -31,6 +31,9 @@ class Point(ApiModel):
     """
 
     key: str = Field(min_length=1, max_length=64, description="Hash of what determined it.")
+    engine: str = Field(
+        default="", max_length=64, description="Hash of the engine: the key without the cell."
+    )
     candidate: str = Field(max_length=63, description="Candidate, such as p-tp2.")
     kind: PointKind = Field(description="Curve that the point belongs to.")
     isl: int = Field(
@@ -55,7 +58,9 @@ class Point(ApiModel):
     completed: int = Field(ge=0, description="Requests answered.")
     errors: int = Field(default=0, ge=0, description="Requests that failed.")
     image_digest: str = Field(
-        default="", max_length=256, description="Image that the engine's pod ran, by digest."
+        default="",
+        max_length=256,
+        description="Image that the engines' pods ran, by digest; by role where they differ.",
     )
     gpus: int = Field(ge=0, description="GPUs of one engine of the measured role.")
     max_kv_tokens: int | None = Field(

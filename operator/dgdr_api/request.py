@@ -21,9 +21,14 @@ class HardwareSource(StrEnum):
 
 
 class RequestHardware(ApiModel):
-    """The GPUs to plan with, as far as they are known."""
+    """The GPUs to plan with, as far as they are known.
+
+    ``gpu_product`` is the value of the nodes' label ``nvidia.com/gpu.product``, when all nodes that
+    count have one and the same.
+    """
 
     gpu_sku: str | None = None
+    gpu_product: str | None = None
     gpus_per_node: int | None = Field(default=None, ge=1)
     total_gpus: int | None = Field(default=None, ge=1)
     vram_mib: float | None = Field(default=None, gt=0)

@@ -8,6 +8,7 @@ stored at once, so a retry goes on where this pod stopped.
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ from dgdr_profiler.adapters.deployments import KubeDeployments
 from dgdr_profiler.adapters.kube import CONFIG_MAP, ClusterError, Kube
 from dgdr_profiler.adapters.load import Aiperf
 from dgdr_profiler.adapters.records import KubeRecords
+from dgdr_profiler.adapters.waiting import Patience
 from dgdr_profiler.core.curves import TooFewPoints
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.engines.mocker import DEFAULT_PROFILES
@@ -91,7 +93,7 @@ async def _outcome(
 ) -> tuple[int, str]:
     """Return the exit code, and what went wrong."""
     try:
-        prepared = prepare(request, await _profile_keys(kube, request))
+        prepared = prepare(request, await _profiles(kube, request))
         await _profile(request, prepared, work_dir, kube, records)
     except (InvalidRequest, NothingMeasured, TooFewPoints) as exc:
         # Each candidate has had its own tries: another pod would only hold the GPUs once more.
@@ -112,12 +114,13 @@ async def _profile(
     kube: Kube,
     records: KubeRecords,
 ) -> None:
-    timeout_s = request.policy.candidate_timeout_s
+    policy = request.policy
+    patience = Patience(ready_s=policy.candidate_timeout_s, schedule_s=policy.schedule_timeout_s)
     run = Run(
         plan=prepared.plan,
         graphs=dict(prepared.graphs),
         model=prepared.engine.served_model,
-        deployments=KubeDeployments(kube, request.owner_reference, timeout_s),
+        deployments=KubeDeployments(kube, request.owner_reference, patience),
         load=Aiperf(os.environ.get(TOKENIZER_ENV, DEFAULT_TOKENIZER), work_dir),
         records=records,
     )
@@ -127,8 +130,8 @@ async def _profile(
     logger.info("done: %s", done.message)
 
 
-async def _profile_keys(kube: Kube, request: ProfilingRequest) -> frozenset[str] | None:
-    """Return the mappings that mockers have data for.
+async def _profiles(kube: Kube, request: ProfilingRequest) -> dict[str, str] | None:
+    """Return digests of the mockers' performance data, by key; None for real engines.
 
     Raises:
         InvalidRequest: the ConfigMap does not exist.
@@ -143,7 +146,8 @@ async def _profile_keys(kube: Kube, request: ProfilingRequest) -> frozenset[str]
             f"ProfilingPolicy spec.mocker.profilesConfigMap: no ConfigMap {name} in namespace "
             f"{request.namespace}; create it with the performance data of each mapping"
         )
-    return frozenset(found.get("binaryData") or {})
+    stored: dict[str, str] = found.get("binaryData") or {}
+    return {key: hashlib.sha256(data.encode()).hexdigest() for key, data in stored.items()}
 
 
 if __name__ == "__main__":

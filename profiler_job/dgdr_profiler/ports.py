@@ -1,6 +1,6 @@
 """What the run needs from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -9,6 +9,7 @@ from dgdr_api.graph import Graph
 from dgdr_api.points import Point
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.cells import Call
+from dgdr_profiler.core.journal import Entry, Reused
 from dgdr_profiler.core.measured import Measured
 from dgdr_profiler.core.progress import Progress
 
@@ -22,10 +23,14 @@ class Result:
     message: str = ""
 
 
+Tell = Callable[[float, str], Awaitable[None]]
+"""Hears for how many seconds something has been waited for, and why."""
+
+
 class Deployments(Protocol):
     """Brings graphs up and takes them down."""
 
-    async def deploy(self, graph: Graph, model: str) -> EngineFacts:
+    async def deploy(self, graph: Graph, model: str, tell: Tell) -> EngineFacts:
         """Deploy a graph, or adopt it where it stands already, and wait until it serves.
 
         Raises:
@@ -33,8 +38,16 @@ class Deployments(Protocol):
         """
         ...
 
-    async def retire(self, graph: Graph) -> None:
-        """Delete a graph and wait until its pods are gone."""
+    async def retire(self, graph: Graph, patience_s: float) -> str | None:
+        """Delete a graph and wait until its pods are gone.
+
+        Returns:
+            What is still there after ``patience_s``; None when all is gone.
+        """
+        ...
+
+    async def serves(self, graph: Graph, model: str) -> bool:
+        """Whether a graph that stands still answers."""
         ...
 
     async def standing(self, graph: Graph) -> bool:
@@ -67,6 +80,18 @@ class Records(Protocol):
 
     async def add(self, points: tuple[Point, ...]) -> None:
         """Store points at once, all or none."""
+        ...
+
+    async def measured_elsewhere(self, engine: str) -> tuple[Reused, ...]:
+        """Return the points that other requests of the namespace measured on that engine."""
+        ...
+
+    async def entries(self) -> tuple[Entry, ...]:
+        """Return the journal of this run: rejections, failures and stays of all of its pods."""
+        ...
+
+    async def enter(self, entry: Entry) -> None:
+        """Store an entry at once; one of the same key is replaced."""
         ...
 
     async def show(self, progress: Progress) -> None:

@@ -1,6 +1,6 @@
 """From the mounted request to a plan; everything that can be refused is refused here."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from dgdr_api.effective import EffectiveSpec, effective
@@ -22,8 +22,6 @@ from dgdr_profiler.core.targets import targets_of, workload_of
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, profile_key
 from dgdr_profiler.engines.registry import candidate_engine, final_engine
 
-UNKNOWN_GPU = "unknown"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -35,12 +33,13 @@ class Prepared:
     engine: Engine
 
 
-def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> Prepared:
+def prepare(request: ProfilingRequest, profiles: Mapping[str, str] | None) -> Prepared:
     """Check a request and lay out its run.
 
     Args:
         request: the mounted request.
-        profile_keys: keys of the mockers' performance data; None when candidates are no mockers.
+        profiles: digests of the mockers' performance data by key; None when candidates are no
+            mockers.
 
     Raises:
         InvalidRequest: names the field, its value and the cure.
@@ -56,14 +55,17 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
         namespace=request.namespace,
         uid=request.uid,
         wanted=wanted,
+        gpu_product=request.hardware.gpu_product,
         pull_secrets=request.images.pull_secrets,
     )
-    candidates, infeasible = _space(request, wanted, engine, profile_keys)
+    candidates, infeasible = _space(request, wanted, engine, profiles)
     graphs = {c.id: candidate_graph(engine, setting, c.shape) for c in candidates}
     candidates, infeasible = _feasible(
         candidates, (*infeasible, *_over_budget(candidates, graphs, _gpus_at_once(request, wanted)))
     )
-    gpu = request.hardware.gpu_sku or wanted.gpu_sku or UNKNOWN_GPU
+    hardware = request.hardware
+    gpu = hardware.gpu_product or hardware.gpu_sku or wanted.gpu_sku
+    data = {c.id: (profiles or {}).get(profile_key(c.mapping), "") for c in candidates}
     policy = request.policy
     plan = Plan(
         demand=Demand(
@@ -73,7 +75,9 @@ def prepare(request: ProfilingRequest, profile_keys: frozenset[str] | None) -> P
             decode_points=policy.decode_points or DEFAULT_DECODE_POINTS,
         ),
         candidates=by_promise(candidates),
-        subjects={name: subject_of(graph, engine, gpu) for name, graph in graphs.items()},
+        subjects={
+            name: subject_of(graphs[name], engine, gpu, digest) for name, digest in data.items()
+        },
         infeasible=infeasible,
         gpus_at_once=_gpus_at_once(request, wanted),
         total_gpus=_total_gpus(request, wanted),
@@ -86,7 +90,7 @@ def _space(
     request: ProfilingRequest,
     wanted: EffectiveSpec,
     engine: Engine,
-    profile_keys: frozenset[str] | None,
+    profiles: Mapping[str, str] | None,
 ) -> tuple[tuple[Candidate, ...], tuple[Infeasible, ...]]:
     """Return the pairs of engines on one node each, and what is not tried."""
     policy = request.policy
@@ -105,8 +109,8 @@ def _space(
     infeasible = tuple(
         Infeasible(candidate=c, reason=refused[c]) for c in sorted(refused, key=lambda c: c.gpus)
     )
-    if profile_keys is not None and isinstance(engine, Mocker):
-        infeasible += _without_data(candidates, engine.data, profile_keys)
+    if profiles is not None and isinstance(engine, Mocker):
+        infeasible += _without_data(candidates, engine.data, profiles)
     return _feasible(candidates, infeasible)
 
 
@@ -153,7 +157,7 @@ def _over_budget(
 
 
 def _without_data(
-    candidates: tuple[Candidate, ...], config_map: str, keys: frozenset[str]
+    candidates: tuple[Candidate, ...], config_map: str, keys: Container[str]
 ) -> tuple[Infeasible, ...]:
     return tuple(
         Infeasible(candidate=c, reason=f"ConfigMap {config_map} has no {profile_key(c.mapping)}")

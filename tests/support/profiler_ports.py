@@ -14,9 +14,10 @@ from dgdr_profiler.adapters.kube import AlreadyExists, ClusterError, Manifest, N
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.errors import CandidateFailed, MeasurementFailed
+from dgdr_profiler.core.journal import Entry, Reused, from_text, to_text
 from dgdr_profiler.core.measured import Measured
 from dgdr_profiler.core.progress import Progress
-from dgdr_profiler.ports import Result
+from dgdr_profiler.ports import Result, Tell
 from support.profiling import FACTS, itl_ms, ttft_ms
 
 
@@ -28,6 +29,7 @@ class MemoryKube:
         self.objects: dict[tuple[str, str], Manifest] = {}
         self.writes: list[tuple[str, str, str]] = []
         self.logs: dict[str, str] = {}
+        self.forbidden: set[Resource] = set()
         self.refused: ClusterError | None = None
 
     def put(self, resource: Resource, manifest: Manifest) -> None:
@@ -39,12 +41,20 @@ class MemoryKube:
     async def get(self, resource: Resource, name: str) -> Manifest | None:
         return copy.deepcopy(self.objects.get((resource.plural, name)))
 
-    async def list(self, resource: Resource, selector: Mapping[str, str]) -> list[Manifest]:
+    async def list(
+        self,
+        resource: Resource,
+        selector: Mapping[str, str],
+        fields: Mapping[str, str] | None = None,
+    ) -> list[Manifest]:
+        if resource in self.forbidden:
+            raise ClusterError(f"{resource.plural} is forbidden", 403)
         found = [o for (plural, _), o in self.objects.items() if plural == resource.plural]
         return [
             copy.deepcopy(o)
             for o in found
             if selector.items() <= (o["metadata"].get("labels") or {}).items()
+            and all(_field(o, path) == value for path, value in (fields or {}).items())
         ]
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
@@ -69,8 +79,14 @@ class MemoryKube:
         self.writes.append(("delete", resource.plural, name))
         self.objects.pop((resource.plural, name), None)
 
-    async def log_tail(self, pod: str, previous: bool, lines: int = 5) -> str:
+    async def log_tail(self, pod: str, container: str, previous: bool, lines: int = 5) -> str:
         return self.logs.get(pod, "")
+
+
+def _field(found: Any, path: str) -> Any:
+    for key in path.split("."):
+        found = found[key]
+    return found
 
 
 def _merge(old: Any, patch: Any) -> Any:
@@ -87,27 +103,43 @@ def _merge(old: Any, patch: Any) -> Any:
 
 @dataclass
 class FakeDeployments:
-    """Deployments that stand at once, or fail with a reason."""
+    """Deployments that stand at once, or fail with a reason.
 
-    broken: dict[str, str] = field(default_factory=dict)
+    ``hang`` are graphs that do not answer after a failure, ``clinging`` graphs whose pods stay for
+    that many calls.
+    """
+
+    broken: dict[str, str | CandidateFailed] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     up: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
+    hang: set[str] = field(default_factory=set)
+    clinging: dict[str, int] = field(default_factory=dict)
     facts: EngineFacts = FACTS
 
     async def standing(self, graph: Graph) -> bool:
         return graph.name in self.left
 
-    async def deploy(self, graph: Graph, model: str) -> EngineFacts:
+    async def deploy(self, graph: Graph, model: str, tell: Tell) -> EngineFacts:
         self.log.append(f"deploy {graph.name}")
         self.up.add(graph.name)
         if graph.name in self.broken:
-            raise CandidateFailed(self.broken[graph.name])
+            why = self.broken[graph.name]
+            await tell(80, str(why))
+            raise why if isinstance(why, CandidateFailed) else CandidateFailed(why)
         return self.facts
 
-    async def retire(self, graph: Graph) -> None:
+    async def retire(self, graph: Graph, patience_s: float) -> str | None:
+        left = self.clinging.get(graph.name, 0)
+        if left:
+            self.clinging[graph.name] = left - 1
+            return "pods d-1 have not ended"
         self.log.append(f"retire {graph.name}")
         self.up.discard(graph.name)
+        return None
+
+    async def serves(self, graph: Graph, model: str) -> bool:
+        return graph.name not in self.hang
 
 
 @dataclass
@@ -159,6 +191,8 @@ class MemoryRecords:
     """Records that outlive a run of the test, as ConfigMaps outlive a pod."""
 
     stored: list[Point] = field(default_factory=list)
+    elsewhere: list[Reused] = field(default_factory=list)
+    journal: dict[str, str] = field(default_factory=dict)
     shown: list[Progress] = field(default_factory=list)
     result: Result | None = None
     error: str | None = None
@@ -172,6 +206,15 @@ class MemoryRecords:
 
     async def add(self, points: tuple[Point, ...]) -> None:
         self.stored += points
+
+    async def measured_elsewhere(self, engine: str) -> tuple[Reused, ...]:
+        return tuple(r for r in self.elsewhere if r.point.engine == engine)
+
+    async def entries(self) -> tuple[Entry, ...]:
+        return tuple(from_text(text) for text in self.journal.values())
+
+    async def enter(self, entry: Entry) -> None:
+        self.journal[entry.key] = to_text(entry)
 
     async def show(self, progress: Progress) -> None:
         self.shown.append(progress)

@@ -11,7 +11,7 @@ from dgdr_profiler.core.candidate import Candidate, EngineFacts
 from dgdr_profiler.core.cells import Call, Cell
 from dgdr_profiler.core.demand import Demand
 from dgdr_profiler.core.evidence import Evidence, evidence
-from dgdr_profiler.core.point_key import Subject
+from dgdr_profiler.core.point_key import EngineSubject, Subject
 from dgdr_profiler.core.strategy import known
 from dgdr_profiler.core.targets import Targets, Workload
 
@@ -57,8 +57,10 @@ SURROGATE = Surrogate()
 
 def subject(candidate: Candidate) -> Subject:
     return Subject(
-        prefill_args=("prefill", candidate.id),
-        decode_args=("decode", candidate.id),
+        engines=tuple(
+            EngineSubject(role=role, command=(role, candidate.id), gpus=candidate.engine_gpus)
+            for role in ("prefill", "decode")
+        ),
         model="model",
         gpu_product="NVIDIA-H200",
     )
@@ -118,6 +120,7 @@ def point(
     found = evidence_of(candidate, facts=facts)
     blank = Point(
         key=found.key(cell),
+        engine=found.engine,
         candidate=candidate.id,
         kind=cell.kind,
         isl=cell.isl + 9,

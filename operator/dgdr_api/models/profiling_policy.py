@@ -111,6 +111,11 @@ class ProfilingPolicySpec(ApiModel):
         default=None,
         description="Time for a candidate to become ready, such as 30m. Default: 30m.",
     )
+    schedule_timeout: Duration | None = Field(
+        default=None,
+        description="Time for a pod of a candidate to get a node, such as 10m; longer while an "
+        "autoscaler makes one. Default: 10m.",
+    )
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -142,6 +147,11 @@ class ProfilingPolicySpec(ApiModel):
     def candidate_timeout_s(self) -> float:
         """Seconds that a candidate has to become ready."""
         return duration_s(self.candidate_timeout or "30m")
+
+    @property
+    def schedule_timeout_s(self) -> float:
+        """Seconds that a pod of a candidate has to get a node."""
+        return duration_s(self.schedule_timeout or "10m")
 
 
 class ProfilingPolicy(Resource):

@@ -65,11 +65,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HardwareFound:
-    """The GPUs to plan with; the product stays unknown on nodes without labels."""
+    """The GPUs to plan with; the product stays unknown on nodes without labels.
+
+    ``gpu_product`` is the nodes' own label, to choose nodes by.
+    """
 
     gpu_sku: str | None
     gpus_per_node: int
     total_gpus: int
+    gpu_product: str | None = None
     vram_mib: float | None = None
     source: HardwareSource = HardwareSource.DISCOVERED
 
@@ -100,7 +104,8 @@ def decide_hardware(
     """Complete what the user gave by what the nodes report; None: they cannot be read."""
     given = given or Hardware()
     if given.num_gpus_per_node and (nodes is None or _is_complete(given)):
-        return _as_given(given)
+        named = [n for n in nodes or () if given.gpu_sku and _counts(n, given.gpu_sku)]
+        return _as_given(given, _product(named))
     if nodes is None:
         return HardwareUnknown(f"spec.hardware: Required value: {HARDWARE_NEEDED}; {CURE}")
     group = _largest_group(node for node in nodes if _counts(node, given.gpu_sku))
@@ -115,12 +120,13 @@ def _is_complete(given: Hardware) -> bool:
     return bool(given.gpu_sku and given.num_gpus_per_node and given.total_gpus)
 
 
-def _as_given(given: Hardware) -> HardwareFound:
+def _as_given(given: Hardware, product: str | None = None) -> HardwareFound:
     per_node = given.num_gpus_per_node or 1
     return HardwareFound(
         gpu_sku=given.gpu_sku,
         gpus_per_node=per_node,
         total_gpus=given.total_gpus or per_node,
+        gpu_product=product,
         vram_mib=given.vram_mb,
         source=HardwareSource.SPEC,
     )
@@ -155,8 +161,15 @@ def _completed(given: Hardware, group: list[Node]) -> HardwareFound:
         gpu_sku=given.gpu_sku or group[0].sku,
         gpus_per_node=given.num_gpus_per_node or max(node.gpus for node in group),
         total_gpus=given.total_gpus or min(found, DISCOVERED_GPUS_CAP),
+        gpu_product=_product(group),
         vram_mib=given.vram_mb or min(memory, default=None),
     )
+
+
+def _product(nodes: Sequence[Node]) -> str | None:
+    """Return the label that chooses these nodes; None when one label does not choose them all."""
+    products = {node.product for node in nodes}
+    return products.pop() if len(products) == 1 else None
 
 
 def _nothing_found(given: Hardware, nodes: Sequence[Node]) -> str:

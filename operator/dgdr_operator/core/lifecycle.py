@@ -121,6 +121,7 @@ def _hardware_of_run(seen: Observation) -> HardwareFound | None:
         gpu_sku=told.gpu_sku,
         gpus_per_node=per_node,
         total_gpus=told.total_gpus or per_node,
+        gpu_product=told.gpu_product,
         vram_mib=told.vram_mib,
         source=told.source,
     )

@@ -11,7 +11,7 @@ from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.names import Label, OutputKey
-from dgdr_api.pods import GPU
+from dgdr_api.pods import GPU, GPU_PRODUCT
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
 from dgdr_operator.core.final_config import APPLIED_HASH
@@ -182,7 +182,7 @@ def node_seen(node: Json) -> Node:
     memory = labels.get("nvidia.com/gpu.memory")
     return Node(
         name=node["metadata"]["name"],
-        product=labels.get("nvidia.com/gpu.product"),
+        product=labels.get(GPU_PRODUCT),
         labelled=_whole(labels.get("nvidia.com/gpu.count")),
         allocatable=_whole(allocatable.get(GPU)),
         memory_mib=None if memory is None else _whole(memory),

@@ -91,6 +91,7 @@ class DgdrActor:
             policy=seen.policy,
             hardware=RequestHardware(
                 gpu_sku=hardware.gpu_sku,
+                gpu_product=hardware.gpu_product,
                 gpus_per_node=hardware.gpus_per_node,
                 total_gpus=hardware.total_gpus,
                 vram_mib=hardware.vram_mib,

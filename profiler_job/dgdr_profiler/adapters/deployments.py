@@ -3,65 +3,75 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from dgdr_api import names
 from dgdr_api.codec_v1beta1 import encode
 from dgdr_api.graph import Graph, Role
-from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
 from dgdr_api.request import OwnerReference
-from dgdr_profiler.adapters.endpoint import serves
-from dgdr_profiler.adapters.kube import DGD, POD, WORKER_METADATA, AlreadyExists, ClusterError, Kube
+from dgdr_profiler.adapters import endpoint
+from dgdr_profiler.adapters.kube import DGD, WORKER_METADATA, AlreadyExists, ClusterError, Kube
+from dgdr_profiler.adapters.waiting import Patience, Wait, pods_of
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.errors import CandidateFailed
-from dgdr_profiler.core.readiness import facts_of, is_ready, trouble, unschedulable
+from dgdr_profiler.core.readiness import facts_of, role_of, telling_pod
+from dgdr_profiler.ports import Tell
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.5
+# For a deployment of the same name and another shape, which has to go first.
 GONE_TIMEOUT_S = 180.0
 
 
 class KubeDeployments:
     """Deployments of one run."""
 
-    def __init__(self, kube: Kube, owner: OwnerReference, ready_timeout_s: float) -> None:
+    def __init__(self, kube: Kube, owner: OwnerReference, patience: Patience) -> None:
         self._kube = kube
         self._owner = owner
-        self._ready_timeout_s = ready_timeout_s
+        self._patience = patience
 
     async def standing(self, graph: Graph) -> bool:
         """Whether the graph is there, left by an earlier pod of the Job."""
         found = await self._kube.get(DGD, graph.name)
         return found is not None and self._is_ours(found) and not _is_going(found)
 
-    async def deploy(self, graph: Graph, model: str) -> EngineFacts:
+    async def deploy(self, graph: Graph, model: str, tell: Tell) -> EngineFacts:
         """Deploy a graph, or adopt it where it stands already, and wait until it serves."""
         logger.info("deploying %s", graph.name)
         await self._ensure(self._manifest(graph), graph)
-        deadline_s = time.monotonic() + self._ready_timeout_s
-        await self._until(deadline_s, graph, lambda: self._serves(graph))
-        url = frontend_url(graph)
-        await self._until(deadline_s, graph, lambda: serves(url, model))
+        wait = Wait(self._kube, graph, self._patience, tell)
+        await wait.until_serving(frontend_url(graph), model)
         return await self._facts(graph)
 
-    async def retire(self, graph: Graph) -> None:
+    async def serves(self, graph: Graph, model: str) -> bool:
+        """Whether a graph that stands still answers."""
+        return await endpoint.serves(frontend_url(graph), model)
+
+    async def retire(self, graph: Graph, patience_s: float) -> str | None:
         """Delete a graph and wait until its pods are gone: only then its GPUs are free."""
-        logger.info("deleting %s", graph.name)
         found = await self._kube.get(DGD, graph.name)
         if found is not None and not self._is_ours(found):
-            return
-        await self._kube.delete(DGD, graph.name)
-        deadline_s = time.monotonic() + GONE_TIMEOUT_S
-        while await self._kube.get(DGD, graph.name) or await self._pods(graph):
-            if time.monotonic() > deadline_s:
-                raise ClusterError(
-                    f"the pods of {graph.name} are still there {GONE_TIMEOUT_S:.0f} s after its "
-                    "deletion; their GPUs cannot be used again"
-                )
+            return None
+        if found is not None and not _is_going(found):
+            logger.info("deleting %s", graph.name)
+            await self._kube.delete(DGD, graph.name)
+        deadline_s = time.monotonic() + patience_s
+        while (left := await self._left(graph)) is not None:
+            if time.monotonic() >= deadline_s:
+                return left
             await asyncio.sleep(POLL_S)
+        return None
+
+    async def _left(self, graph: Graph) -> str | None:
+        """Return what is still there of a graph that was deleted."""
+        pods = [pod["metadata"]["name"] for pod in await pods_of(self._kube, graph)]
+        if pods:
+            return f"pods {', '.join(pods)} have not ended"
+        there = await self._kube.get(DGD, graph.name)
+        return None if there is None else f"the deployment {graph.name} is still being deleted"
 
     def _manifest(self, graph: Graph) -> dict[str, Any]:
         manifest = encode(graph)
@@ -77,13 +87,14 @@ class KubeDeployments:
         if found is not None and not self._is_ours(found):
             raise CandidateFailed(
                 f"a DynamoGraphDeployment {graph.name} exists and is not of this run; delete it, "
-                "or rename the request"
+                "or rename the request",
+                lasting=False,
             )
         if found is not None and not _is_going(found) and found["spec"] == manifest["spec"]:
             logger.info("%s stands already", graph.name)
             return
-        if found is not None:
-            await self.retire(graph)
+        if found is not None and (left := await self.retire(graph, GONE_TIMEOUT_S)) is not None:
+            raise CandidateFailed(f"an earlier {graph.name} is in the way: {left}", lasting=False)
         try:
             await self._kube.create(DGD, manifest)
         except AlreadyExists as exc:
@@ -96,43 +107,15 @@ class KubeDeployments:
                 raise CandidateFailed(f"the deployment was refused: {exc}") from exc
             raise
 
-    async def _until(
-        self, deadline_s: float, graph: Graph, holds: Callable[[], Awaitable[bool]]
-    ) -> None:
-        while not await holds():
-            if time.monotonic() > deadline_s:
-                raise CandidateFailed(await self._why_not(graph))
-            await asyncio.sleep(POLL_S)
-
-    async def _serves(self, graph: Graph) -> bool:
-        found = await self._kube.get(DGD, graph.name)
-        if found is None:
-            raise CandidateFailed(f"the deployment {graph.name} was deleted by someone else")
-        if is_ready(DynamoGraphDeployment.parse(found)):
-            return True
-        stuck = trouble(await self._pods(graph))
-        if stuck is not None:
-            tail = await self._kube.log_tail(stuck.pod, previous=stuck.restarted)
-            said = f"; its log ends: {tail.strip()}" if tail.strip() else ""
-            raise CandidateFailed(f"pod {stuck.pod}: {stuck.reason}{said}")
-        return False
-
-    async def _why_not(self, graph: Graph) -> str:
-        pods = await self._pods(graph)
-        homeless = unschedulable(pods)
-        waited = f"not serving after {self._ready_timeout_s:.0f} s"
-        return f"{waited}: {homeless}" if homeless else waited
-
     async def _facts(self, graph: Graph) -> EngineFacts:
-        decode = [p for p in await self._pods(graph) if _role(p) == Role.DECODE]
-        if not decode:
-            raise CandidateFailed(f"{graph.name} is ready but has no pod of a decode worker")
-        pod = decode[0]
+        pods = await pods_of(self._kube, graph)
+        engines = [p for p in pods if (role := role_of(p)) is not None and role.serves_model]
+        pod = telling_pod(engines)
+        if pod is None:
+            raise CandidateFailed(f"{graph.name} is ready but has no pod of a worker")
         found = await self._kube.get(WORKER_METADATA, pod["metadata"]["name"])
-        return facts_of(pod, DynamoWorkerMetadata.parse(found) if found else None)
-
-    async def _pods(self, graph: Graph) -> list[dict[str, Any]]:
-        return await self._kube.list(POD, {names.Label.GRAPH.value: graph.name})
+        metadata = DynamoWorkerMetadata.parse(found) if found else None
+        return facts_of(pod, metadata, engines)
 
 
 def frontend_url(graph: Graph) -> str:
@@ -145,9 +128,3 @@ def frontend_url(graph: Graph) -> str:
 
 def _is_going(found: dict[str, Any]) -> bool:
     return bool(found["metadata"].get("deletionTimestamp"))
-
-
-def _role(pod: dict[str, Any]) -> str | None:
-    labels = pod["metadata"].get("labels") or {}
-    value = labels.get(names.Label.COMPONENT_TYPE.value)
-    return None if value is None else str(value)

@@ -52,6 +52,7 @@ DGD = Resource("nvidia.com/v1beta1", "dynamographdeployments")
 WORKER_METADATA = Resource("nvidia.com/v1alpha1", "dynamoworkermetadatas")
 CONFIG_MAP = Resource("v1", "configmaps")
 POD = Resource("v1", "pods")
+EVENT = Resource("v1", "events")
 
 
 class Kube:
@@ -73,10 +74,16 @@ class Kube:
         except NotFound:
             return None
 
-    async def list(self, resource: Resource, selector: Mapping[str, str]) -> list[Manifest]:
-        """Return the objects that carry all labels."""
-        text = ",".join(f"{key}={value}" for key, value in selector.items())
-        found = await self._call("GET", resource, params={"labelSelector": text})
+    async def list(
+        self,
+        resource: Resource,
+        selector: Mapping[str, str],
+        fields: Mapping[str, str] | None = None,
+    ) -> list[Manifest]:
+        """Return the objects that carry all labels and have all fields."""
+        params = {"labelSelector": _selector(selector), "fieldSelector": _selector(fields or {})}
+        chosen = {key: text for key, text in params.items() if text}
+        found = await self._call("GET", resource, params=chosen)
         return list(found.get("items", ()))
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
@@ -101,9 +108,10 @@ class Kube:
         except NotFound:
             return
 
-    async def log_tail(self, pod: str, previous: bool, lines: int = 5) -> str:
-        """Return the last lines of a pod's main container; empty when there is no log."""
-        params = {"tailLines": str(lines), "container": "main", "previous": str(previous).lower()}
+    async def log_tail(self, pod: str, container: str, previous: bool, lines: int = 5) -> str:
+        """Return the last lines of a container; empty when there is no log."""
+        params = {"tailLines": str(lines), "container": container}
+        params["previous"] = str(previous).lower()
         url = f"pods/{pod}/log"
         try:
             return await self._text("GET", "v1", url, params=params)
@@ -157,6 +165,10 @@ class Kube:
             raise _error(status, f"{method} {url}: {exc}") from exc
         except (httpx.TransportError, kr8s.APITimeoutError) as exc:
             raise ClusterError(f"{method} {url}: {exc!r}") from exc
+
+
+def _selector(pairs: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in pairs.items())
 
 
 def _error(status: int | None, message: str) -> ClusterError:

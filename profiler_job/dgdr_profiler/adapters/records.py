@@ -1,30 +1,24 @@
-"""What outlives the pod: points, progress and the result, in ConfigMaps of the request."""
+"""What outlives the pod: points, journal, progress and result, in ConfigMaps of the request."""
 
-import asyncio
 import base64
 import logging
-import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from pydantic import ValidationError
 
 from dgdr_api import names
-from dgdr_api.names import Label, OutputKey
+from dgdr_api.names import Label, OutputKey, RecordKind
 from dgdr_api.points import Point
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
-from dgdr_profiler.adapters.kube import CONFIG_MAP, AlreadyExists, ClusterError, Kube, Manifest
+from dgdr_profiler.adapters.kube import CONFIG_MAP, Kube, Manifest
+from dgdr_profiler.adapters.shelf import Shelf, ensure, is_of
+from dgdr_profiler.core.journal import Entry, Reused, from_text, to_text
 from dgdr_profiler.core.progress import Progress
 from dgdr_profiler.ports import Result
 
 logger = logging.getLogger(__name__)
-
-# 500 records of at most 1 KiB: half of what a ConfigMap may hold.
-POINTS_PER_MAP = 500
-COLLECTED_TIMEOUT_S = 60.0
-POLL_S = 1.0
 
 
 class KubeRecords:
@@ -34,7 +28,8 @@ class KubeRecords:
         self._kube = kube
         self._request = request
         self._output = names.output_config_map(request.dgdr_name)
-        self._counts: dict[str, int] = {}
+        self._points = Shelf(kube, request, RecordKind.POINTS, names.points_config_map)
+        self._journal = Shelf(kube, request, RecordKind.JOURNAL, names.journal_config_map)
         self._began: str | None = None
 
     async def open(self) -> None:
@@ -43,7 +38,7 @@ class KubeRecords:
         Raises:
             ClusterError: the one of an earlier request of the same name does not go away.
         """
-        await self._ensure(self._output, {})
+        await ensure(self._kube, self._request, self._output, {})
         running = {OutputKey.STATUS.value: "running", OutputKey.ERROR.value: None}
         found = await self._kube.merge(CONFIG_MAP, self._output, {"data": running})
         self._began = found["metadata"].get("creationTimestamp")
@@ -56,21 +51,34 @@ class KubeRecords:
 
     async def points(self) -> tuple[Point, ...]:
         """Return the points that are stored for this run."""
-        found = await self._kube.list(CONFIG_MAP, {Label.RUN.value: self._request.uid})
-        prefix = names.points_config_map(self._request.dgdr_name, 0).removesuffix("0")
-        maps = [m for m in found if m["metadata"]["name"].startswith(prefix)]
-        self._counts = {m["metadata"]["name"]: len(m.get("data") or {}) for m in maps}
-        texts = [text for m in maps for text in (m.get("data") or {}).values()]
+        texts = (await self._points.read()).values()
         return tuple(point for text in texts if (point := _read(text)) is not None)
 
     async def add(self, points: tuple[Point, ...]) -> None:
         """Store points in one write: a call's points are there together or not at all."""
-        name = self._place(len(points))
-        if name not in self._counts:
-            await self._ensure(name, {Label.RUN.value: self._request.uid})
-        data = {point.key: point.to_text() for point in points}
-        await self._kube.merge(CONFIG_MAP, name, {"data": data})
-        self._counts[name] = self._counts.get(name, 0) + len(points)
+        await self._points.put({point.key: point.to_text() for point in points})
+
+    async def measured_elsewhere(self, engine: str) -> tuple[Reused, ...]:
+        """Return the points that other requests of the namespace measured on that engine."""
+        kind = {Label.RECORDS.value: RecordKind.POINTS.value}
+        found = await self._kube.list(CONFIG_MAP, kind)
+        others = [m for m in found if not is_of(m, self._request.uid)]
+        return tuple(
+            Reused(point=point, owner=_owner(m))
+            for m in others
+            for text in (m.get("data") or {}).values()
+            # A namespace may have thousands of other engines' points.
+            if f'"{engine}"' in text and (point := _read(text)) and point.engine == engine
+        )
+
+    async def entries(self) -> tuple[Entry, ...]:
+        """Return the journal of this run; what cannot be read is skipped."""
+        texts = (await self._journal.read()).values()
+        return tuple(entry for text in texts if (entry := _read_entry(text)) is not None)
+
+    async def enter(self, entry: Entry) -> None:
+        """Store an entry at once; one of the same key is replaced."""
+        await self._journal.put({entry.key: to_text(entry)})
 
     async def show(self, progress: Progress) -> None:
         """Show where the run stands."""
@@ -97,51 +105,6 @@ class KubeRecords:
         data = {OutputKey.STATUS.value: "failed", OutputKey.ERROR.value: error}
         await self._kube.merge(CONFIG_MAP, self._output, {"data": data})
 
-    def _place(self, count: int) -> str:
-        index = 0
-        while True:
-            name = names.points_config_map(self._request.dgdr_name, index)
-            if self._counts.get(name, 0) + count <= POINTS_PER_MAP:
-                return name
-            index += 1
-
-    async def _ensure(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make a ConfigMap of this request; one of an earlier namesake is being collected."""
-        deadline_s = time.monotonic() + COLLECTED_TIMEOUT_S
-        while True:
-            try:
-                await self._kube.create(CONFIG_MAP, self._config_map(name, labels))
-                return
-            except AlreadyExists:
-                found = await self._kube.get(CONFIG_MAP, name)
-            if found is not None and self._is_ours(found):
-                return
-            if time.monotonic() > deadline_s:
-                raise ClusterError(
-                    f"ConfigMap {name} belongs to another request of the same name; delete it"
-                )
-            await asyncio.sleep(POLL_S)
-
-    def _is_ours(self, found: Manifest) -> bool:
-        owners: list[Any] = found["metadata"].get("ownerReferences") or []
-        return any(owner.get("uid") == self._request.uid for owner in owners)
-
-    def _config_map(self, name: str, labels: Mapping[str, str]) -> Manifest:
-        return {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {
-                "name": name,
-                "labels": {
-                    Label.MANAGED_BY.value: names.MANAGED_BY_VALUE,
-                    Label.DGDR_NAME.value: self._request.dgdr_name,
-                    Label.DGDR_NAMESPACE.value: self._request.namespace,
-                    **labels,
-                },
-                "ownerReferences": [self._request.owner_reference.to_json()],
-            },
-        }
-
 
 def _read(text: str) -> Point | None:
     """Read a stored point; one that cannot be read is measured again."""
@@ -150,3 +113,16 @@ def _read(text: str) -> Point | None:
     except ValidationError as exc:
         logger.warning("a stored point is unreadable and will be measured again: %s", exc)
         return None
+
+
+def _read_entry(text: str) -> Entry | None:
+    try:
+        return from_text(text)
+    except ValidationError as exc:
+        logger.warning("a record of the journal is unreadable and left out: %s", exc)
+        return None
+
+
+def _owner(found: Manifest) -> str:
+    labels: Mapping[str, str] = found["metadata"].get("labels") or {}
+    return labels.get(Label.DGDR_NAME.value) or str(found["metadata"]["name"])

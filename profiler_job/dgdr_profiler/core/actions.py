@@ -39,16 +39,20 @@ class Plan:
 class RunState:
     """What is known so far.
 
+    ``reused`` says by key which points another request measured, and which request that was.
     ``failures`` holds what went wrong with a measurement, by candidate and prompt length.
-    ``suspect`` are deployments that a measurement went wrong on: one that hangs goes on hanging.
+    ``suspect`` are deployments that a measurement went wrong on and that do not answer: one that
+    hangs goes on hanging. ``stuck`` are candidates whose pods do not end: they hold their GPUs.
     ``elapsed_s`` counts from the start of the run's first pod.
     """
 
     points: tuple[Point, ...] = ()
+    reused: Mapping[str, str] = field(default_factory=dict)
     deployed: Mapping[str, EngineFacts] = field(default_factory=dict)
     rejected: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
     suspect: frozenset[str] = frozenset()
+    stuck: frozenset[str] = frozenset()
     elapsed_s: float = 0.0
 
 
@@ -77,10 +81,11 @@ class Retire:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """Give a candidate up."""
+    """Give a candidate up; for good, unless the next pod of the Job may have more luck."""
 
     candidate: Candidate
     reason: str
+    lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

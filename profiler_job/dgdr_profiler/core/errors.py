@@ -18,7 +18,16 @@ class QuotesPods(Exception):
 
 
 class CandidateFailed(QuotesPods):
-    """One candidate cannot be measured; the others still can."""
+    """One candidate cannot be measured; the others still can.
+
+    ``lasting`` is False when the next pod of the Job may have more luck. ``image`` is the one that
+    cannot be pulled, when that is why.
+    """
+
+    def __init__(self, text: str, *, lasting: bool = True, image: str | None = None) -> None:
+        super().__init__(text)
+        self.lasting = lasting
+        self.image = image
 
 
 class MeasurementFailed(QuotesPods):

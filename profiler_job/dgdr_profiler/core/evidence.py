@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from dgdr_api.points import Point, PointKind
 from dgdr_profiler.core.candidate import Candidate, EngineFacts
 from dgdr_profiler.core.cells import Cell
-from dgdr_profiler.core.point_key import Subject, point_key
+from dgdr_profiler.core.point_key import Subject, engine_key, point_key
 
 MOST_REPEATS = 2
 """How often a doubtful cell is measured again: three values have a median."""
@@ -63,11 +63,20 @@ class Evidence:
         """Return the points of those cells that have one."""
         return tuple(point for cell in cells if (point := self.get(cell)) is not None)
 
+    @property
+    def engine(self) -> str:
+        """Identity of the engine that runs now."""
+        return engine_key(self.subject, self._known.image_digest)
+
     def key(self, cell: Cell) -> str:
         """Return the key of a cell on the engine that runs now."""
+        return point_key(self.subject, self._known.image_digest, cell)
+
+    @property
+    def _known(self) -> EngineFacts:
         if self.facts is None:
             raise ValueError(f"{self.candidate.id} was never deployed; its image is not known")
-        return point_key(self.subject, self.facts.image_digest, cell)
+        return self.facts
 
 
 def evidence(

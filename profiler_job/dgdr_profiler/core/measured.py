@@ -98,6 +98,7 @@ def _point(
         raise MeasurementFailed(f"phase {result.phase}: the engine's image is not known")
     return Point(
         key=known.key(cell),
+        engine=known.engine,
         candidate=known.candidate.id,
         kind=cell.kind,
         isl=round(result.isl_mean),

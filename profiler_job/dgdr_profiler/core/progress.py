@@ -56,6 +56,14 @@ def progress(plan: Plan, state: RunState, action: Action) -> Progress | None:
     assert_never(action)
 
 
+def waiting(
+    plan: Plan, candidate: Candidate, phase: ProfilingPhase, waited_s: float, why: str
+) -> Progress:
+    """Return what to show while a candidate is waited for; the run is as far as it was."""
+    message = f"{_which(plan, candidate)}: waiting {waited_s:.0f} s: {why}"
+    return Progress(phase=phase, message=message)
+
+
 def describe(chosen: Selection) -> str:
     """Return the pick in a sentence; says so when the targets are not reached."""
     p, d = chosen.prefill, chosen.decode

@@ -1,37 +1,26 @@
-"""Whether a deployed pair serves, from what the cluster says about it. Pure."""
+"""Whether a deployed candidate serves, and what stands against it. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from dgdr_api.graph import Role
 from dgdr_api.models.dgd_v1beta1 import DgdState, DynamoGraphDeployment
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
+from dgdr_api.names import Label
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.pod_troubles import main_image_digest
 
-# States of a container that do not go away by waiting.
-_HOPELESS = frozenset(
-    {
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "ErrImageNeverPull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RunContainerError",
-    }
-)
-# A worker that lost its race with discovery restarts once and is fine; twice is a pattern.
-MOST_RESTARTS = 1
+READY = "Ready"
+# What the operator says about a deployment, the more particular first.
+_TOLD_BY = ("DataPlaneReady", READY)
+# Of the cluster autoscaler and of Karpenter: a node is on its way to the pod.
+SCALE_UP_REASONS = ("TriggeredScaleUp", "Nominated")
+# Which role's worker says what an engine holds, the first that there is.
+_TELLING = (Role.DECODE, Role.WORKER, Role.PREFILL)
+MAX_WORDS_CHARS = 400
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """A pod that will not serve."""
-
-    pod: str
-    reason: str
-    restarted: bool
+Json = Mapping[str, Any]
 
 
 def is_ready(dgd: DynamoGraphDeployment) -> bool:
@@ -40,7 +29,7 @@ def is_ready(dgd: DynamoGraphDeployment) -> bool:
     Raises:
         CandidateFailed: it says that the deployment failed.
     """
-    ready = next((c for c in dgd.status.conditions if c.type == "Ready"), None)
+    ready = next((c for c in dgd.status.conditions if c.type == READY), None)
     if dgd.status.state is DgdState.FAILED:
         said = f": {ready.message}" if ready else ""
         raise CandidateFailed(f"the deployment {dgd.metadata.name} failed{said}")
@@ -48,64 +37,69 @@ def is_ready(dgd: DynamoGraphDeployment) -> bool:
     return current and ready is not None and ready.is_true
 
 
-def trouble(pods: Iterable[Mapping[str, Any]]) -> Trouble | None:
-    """Return the first pod that waiting will not help."""
-    for pod in pods:
-        for status in _statuses(pod):
-            found = _trouble(pod["metadata"]["name"], status)
-            if found is not None:
-                return found
-    return None
+def words_of(dgd: DynamoGraphDeployment) -> str:
+    """Return what the deployment itself says stands against it; empty when nothing does."""
+    false = {c.type: c.message for c in dgd.status.conditions if not c.is_true and c.message}
+    said = [false[kind] for kind in _TOLD_BY if kind in false]
+    return "; ".join(dict.fromkeys(said))[:MAX_WORDS_CHARS]
 
 
-def _trouble(pod: str, status: Mapping[str, Any]) -> Trouble | None:
-    waiting = (status.get("state") or {}).get("waiting") or {}
-    ended = (status.get("lastState") or {}).get("terminated") or {}
-    restarts = int(status.get("restartCount") or 0)
-    reason = waiting.get("reason")
-    if reason in _HOPELESS:
-        why = ended.get("reason") or waiting.get("message") or ""
-        return Trouble(
-            pod=pod, reason=f"{reason} ({why})".replace(" ()", ""), restarted=restarts > 0
-        )
-    if restarts > MOST_RESTARTS:
-        code = f"{ended.get('reason')}, exit code {ended.get('exitCode')}"
-        return Trouble(pod=pod, reason=f"restarted {restarts} times ({code})", restarted=True)
-    return None
+def with_words(reason: str, words: str) -> str:
+    """Return a reason with what the deployment says about it, unless it says the same."""
+    return reason if not words or words in reason else f"{reason}; the deployment says: {words}"
 
 
-def unschedulable(pods: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return what the scheduler says about a pod that has no node."""
-    for pod in pods:
-        for condition in (pod.get("status") or {}).get("conditions") or ():
-            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-                return f"pod {pod['metadata']['name']}: {condition.get('message')}"
-    return None
+def is_scaling_up(events: Iterable[Json], pod: str) -> bool:
+    """Whether an autoscaler has ordered a node for a pod."""
+    ours = (e for e in events if (e.get("involvedObject") or {}).get("name") == pod)
+    return any(event.get("reason") in SCALE_UP_REASONS for event in ours)
 
 
-def facts_of(pod: Mapping[str, Any], metadata: DynamoWorkerMetadata | None) -> EngineFacts:
-    """Return what a decode worker says about itself.
+def role_of(pod: Json) -> Role | None:
+    """Return which role a pod of a deployment has; None when its label says nothing known."""
+    value = (pod["metadata"].get("labels") or {}).get(Label.COMPONENT_TYPE.value)
+    return next((role for role in Role if role.value == value), None)
+
+
+def telling_pod(pods: Iterable[Json]) -> Json | None:
+    """Return the pod whose worker says what an engine holds."""
+    by_role = {role_of(pod): pod for pod in pods}
+    return next((by_role[role] for role in _TELLING if role in by_role), None)
+
+
+def facts_of(
+    pod: Json, metadata: DynamoWorkerMetadata | None, pods: Sequence[Json] = ()
+) -> EngineFacts:
+    """Return what a worker says about itself, and which images all engines run.
 
     Raises:
-        CandidateFailed: the pod does not say which image it runs.
+        CandidateFailed: a pod does not say which image it runs.
     """
-    digest = image_digest(pod)
-    if not digest:
-        raise CandidateFailed(f"pod {pod['metadata']['name']} does not say which image it runs")
     card = next(iter(metadata.cards()), None) if metadata else None
     return EngineFacts(
-        image_digest=digest,
+        image_digest=engine_images(pods or [pod]),
         max_kv_tokens=card.kv_capacity_tokens if card else None,
         max_batch=card.max_num_seqs if card else None,
         context_length=card.context_length if card else None,
     )
 
 
-def image_digest(pod: Mapping[str, Any]) -> str:
-    """Return the digest of the image that the main container runs, or an empty text."""
-    ids = [str(s.get("imageID") or "") for s in _statuses(pod) if s.get("name") == "main"]
-    return ids[0].rpartition("@")[2] if ids else ""
+def engine_images(pods: Iterable[Json]) -> str:
+    """Return the digest that all engines run, or each role's where they differ.
+
+    Raises:
+        CandidateFailed: a pod does not say which image it runs.
+    """
+    found = dict.fromkeys(_images(pods))
+    digests = dict.fromkeys(digest for _, digest in found)
+    if len(digests) == 1:
+        return next(iter(digests))
+    return " ".join(sorted(f"{role}={digest}" for role, digest in found))
 
 
-def _statuses(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list((pod.get("status") or {}).get("containerStatuses") or ())
+def _images(pods: Iterable[Json]) -> Iterator[tuple[str, str]]:
+    for pod in pods:
+        digest = main_image_digest(pod)
+        if not digest:
+            raise CandidateFailed(f"pod {pod['metadata']['name']} does not say which image it runs")
+        yield str(role_of(pod) or ""), digest

@@ -11,11 +11,12 @@ from dgdr_api.codec_v1beta1 import encode
 from dgdr_api.effective import EffectiveSpec
 from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, sla_planner
+from dgdr_api.pods import GPU_PRODUCT
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.override import override, override_name
 from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.point_key import Subject
+from dgdr_profiler.core.point_key import Subject, engines_of
 from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.core.sizing import Replicas
 from dgdr_profiler.core.targets import Targets, targets_of
@@ -33,6 +34,7 @@ class Setting:
     namespace: str
     uid: str
     wanted: EffectiveSpec
+    gpu_product: str | None = None
     pull_secrets: Sequence[str] = ()
 
 
@@ -79,13 +81,13 @@ def to_yaml(documents: Sequence[Mapping[str, Any]]) -> str:
     return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False)
 
 
-def subject_of(graph: Graph, engine: Engine, gpu_product: str) -> Subject:
-    """Return what a candidate's points are keyed by."""
+def subject_of(graph: Graph, engine: Engine, gpu_product: str | None, data: str = "") -> Subject:
+    """Return what a candidate's points are keyed by; ``data`` is a digest of mockers' data."""
     return Subject(
-        prefill_args=_command(graph, Role.PREFILL),
-        decode_args=_command(graph, Role.DECODE),
+        engines=engines_of(graph),
         model=engine.served_model,
         gpu_product=gpu_product,
+        data=data,
     )
 
 
@@ -119,9 +121,19 @@ def _base(engine: Engine, setting: Setting, name: str, shape: Shape) -> Graph:
 
     def placed(component: Component) -> Component:
         pod = {**component.pod, **({"imagePullSecrets": secrets} if secrets else {})}
-        return component.with_(tolerations=(*component.tolerations, *tolerations), pod=pod)
+        tolerated = (*component.tolerations, *tolerations)
+        return _pinned(component.with_(tolerations=tolerated, pod=pod), setting.gpu_product)
 
     return _each(graph, None, placed)
+
+
+def _pinned(component: Component, product: str | None) -> Component:
+    """Keep engines on the GPUs that are measured; who selects nodes knows better."""
+    pod = component.pod
+    chosen = pod.get("nodeSelector") or (pod.get("affinity") or {}).get("nodeAffinity")
+    if product is None or component.gpus == 0 or chosen:
+        return component
+    return component.with_(pod={**pod, "nodeSelector": {GPU_PRODUCT: product}})
 
 
 def _with_router(graph: Graph, kv_router: bool) -> Graph:
@@ -157,10 +169,6 @@ def _each(graph: Graph, role: Role | None, change: Callable[[Component], Compone
 
 def _roles(graph: Graph) -> tuple[Role, ...]:
     return tuple(role for role in Role if role.serves_model and graph.with_role(role))
-
-
-def _command(graph: Graph, role: Role) -> tuple[str, ...]:
-    return tuple(item for c in graph.with_role(role) for item in (*c.command, *c.args))
 
 
 def _planner(setting: Setting, config: Json, graph: Graph, chosen: Selection) -> Mapping[str, Any]:

@@ -7,29 +7,15 @@ from typing import Any
 from dgdr_api.points import Point
 from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.journal import Stay
 from dgdr_profiler.core.pick import Selection
 
 VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stay:
-    """One deployment of a candidate, from creation until its GPUs were free."""
-
-    candidate: str
-    gpus: int
-    ready_after_s: float
-    held_s: float
-
-    @property
-    def gpu_s(self) -> float:
-        """GPU-seconds that it held."""
-        return self.gpus * self.held_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """What this pod of the Job spent; an earlier pod's deployments are not in it."""
+    """What the run spent, all pods of its Job together."""
 
     stays: Sequence[Stay] = ()
     notes: Sequence[str] = ()
@@ -50,7 +36,7 @@ def report(plan: Plan, state: RunState, chosen: Selection, ledger: Ledger) -> Ma
         "infeasible": [
             {"label": entry.candidate.label, "reason": entry.reason} for entry in plan.infeasible
         ],
-        "points": [p.to_json() for p in _ordered(state.points)],
+        "points": [_point(p, state) for p in _ordered(state.points)],
         "elapsedS": round(ledger.elapsed_s, 1),
         "gpuSeconds": round(sum(stay.gpu_s for stay in ledger.stays), 1),
         "notes": list(ledger.notes),
@@ -83,20 +69,32 @@ def _candidate(
 ) -> Mapping[str, Any]:
     points = [p for p in state.points if p.candidate == candidate.id]
     stays = [stay for stay in ledger.stays if stay.candidate == candidate.id]
-    measuring_s = sum(p.wall_s for p in points)
+    measured = [p for p in points if p.key not in state.reused]
+    measuring_s = sum(p.wall_s for p in measured)
     return {
         "id": candidate.id,
         "label": candidate.label,
         "engineGpus": candidate.engine_gpus,
         "points": len(points),
-        "meanSPerPoint": round(measuring_s / len(points), 2) if points else None,
+        "reusedPoints": len(points) - len(measured),
+        "meanSPerPoint": round(measuring_s / len(measured), 2) if measured else None,
         "measuringS": round(measuring_s, 1),
         "deployments": [
-            {"readyAfterS": round(s.ready_after_s, 1), "heldS": round(s.held_s, 1)} for s in stays
+            {"readyAfterS": _rounded(s.ready_after_s), "heldS": _rounded(s.held_s)} for s in stays
         ],
         "gpuSeconds": round(sum(stay.gpu_s for stay in stays), 1),
         "rejected": state.rejected.get(candidate.id),
     }
+
+
+def _point(point: Point, state: RunState) -> Mapping[str, Any]:
+    """Return a point, with the request that measured it when that was another one."""
+    owner = state.reused.get(point.key)
+    return point.to_json() if owner is None else {**point.to_json(), "reusedFrom": owner}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _ordered(points: Iterable[Point]) -> list[Point]:

@@ -98,7 +98,8 @@ def _judge(plan: Plan, state: RunState) -> Action | None:
     if not todo:
         return None
     if plan.deadline_s is not None and state.elapsed_s > plan.deadline_s:
-        return Reject(candidate=todo[0], reason=f"the deadline of {plan.deadline_s:g} s has passed")
+        reason = f"the deadline of {plan.deadline_s:g} s has passed"
+        return Reject(candidate=todo[0], reason=reason, lasting=False)
     return _deploy(plan, state, todo[0])
 
 
@@ -172,17 +173,27 @@ def _measure(
     return Measure(candidate=candidate, call=call, stage=stage)
 
 
-def _deploy(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire:
+def _deploy(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire | Reject:
     """Deploy, after others made room: first those that will not be needed, then the best so far."""
+    stuck = [c for c in plan.candidates if c.id in state.stuck]
+    stuck_gpus = sum(c.gpus for c in stuck)
+    if candidate in stuck or (stuck and not _fits(plan, stuck_gpus + candidate.gpus)):
+        names = ", ".join(c.label for c in stuck)
+        reason = f"pods of {names} do not end and hold {stuck_gpus} GPUs"
+        return Reject(candidate=candidate, reason=reason, lasting=False)
     up = [c for c in plan.candidates if c.id in state.deployed]
-    held = sum(c.gpus for c in up)
-    if plan.gpus_at_once is None or held + candidate.gpus <= plan.gpus_at_once:
+    held = stuck_gpus + sum(c.gpus for c in up)
+    if _fits(plan, held + candidate.gpus):
         best = selection(plan, state)
         idle = [c for c in up if best is not None and c not in _winners(best)]
         return Retire(candidate=idle[0]) if idle else Deploy(candidate=candidate)
     best = selection(plan, state)
     keep = _winners(best) if best else ()
     return Retire(candidate=min(up, key=lambda c: (c in keep, -c.gpus)))
+
+
+def _fits(plan: Plan, gpus: int) -> bool:
+    return plan.gpus_at_once is None or gpus <= plan.gpus_at_once
 
 
 def _live(plan: Plan, state: RunState) -> list[Candidate]:

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.request import OwnerReference, ProfilingRequest
 
 REQUEST = ProfilingRequest.model_validate(
@@ -46,6 +47,12 @@ def test_an_owner_of_candidates_neither_controls_nor_waits() -> None:
     owner = OwnerReference(api_version="v", kind="k", name="n", uid="u")
     assert owner.to_json()["controller"] is False
     assert owner.to_json()["blockOwnerDeletion"] is False
+
+
+def test_a_policy_says_how_long_a_candidate_may_take() -> None:
+    unsaid, said = ProfilingPolicySpec(), ProfilingPolicySpec(schedule_timeout="90s")
+    assert (unsaid.candidate_timeout_s, unsaid.schedule_timeout_s) == (1800, 600)
+    assert said.schedule_timeout_s == 90
 
 
 def test_a_broken_file_names_the_field() -> None:

@@ -77,6 +77,40 @@ def test_what_the_user_gives_wins_and_is_not_capped() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "nodes", "product"),
+    [
+        pytest.param(None, [node(), node()], "NVIDIA-H200", id="one product"),
+        pytest.param(None, [node(), node("NVIDIA-L4", 1)], "NVIDIA-H200", id="two products"),
+        pytest.param(
+            None,
+            [node("NVIDIA-H100-80GB-HBM3"), node("NVIDIA-H100-96GB-HBM3")],
+            None,
+            id="no label chooses both",
+        ),
+        pytest.param(None, [node(None)], None, id="no labels"),
+        pytest.param(
+            Hardware(gpu_sku=GpuSku.L4, num_gpus_per_node=1, total_gpus=4),
+            [node(), node("NVIDIA-L4", 1)],
+            "NVIDIA-L4",
+            id="of what the user named",
+        ),
+        pytest.param(
+            Hardware(gpu_sku=GpuSku.L4, num_gpus_per_node=1, total_gpus=4),
+            [node()],
+            None,
+            id="no such node now",
+        ),
+    ],
+)
+def test_the_label_that_chooses_the_nodes_is_found(
+    given: Hardware | None, nodes: list[Node], product: str | None
+) -> None:
+    hardware = decide_hardware(given, nodes)
+    assert isinstance(hardware, HardwareFound)
+    assert hardware.gpu_product == product
+
+
 def test_only_nodes_of_the_wanted_product_count() -> None:
     hardware = decide_hardware(Hardware(gpu_sku=GpuSku.L4), [node(), node("NVIDIA-L4", 2)])
     assert isinstance(hardware, HardwareFound)

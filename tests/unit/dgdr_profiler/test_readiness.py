@@ -6,7 +6,15 @@ import pytest
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
 from dgdr_profiler.core.errors import CandidateFailed
-from dgdr_profiler.core.readiness import facts_of, is_ready, trouble, unschedulable
+from dgdr_profiler.core.readiness import (
+    engine_images,
+    facts_of,
+    is_ready,
+    is_scaling_up,
+    telling_pod,
+    with_words,
+    words_of,
+)
 
 
 def dgd(state: str, ready: str, observed: int = 2, generation: int = 2) -> DynamoGraphDeployment:
@@ -50,48 +58,47 @@ def pod(image_id: str = "registry.test/x@sha256:abc", **status: Any) -> dict[str
     return {"metadata": {"name": "d-1"}, "status": {"containerStatuses": [container]}}
 
 
-def waiting(reason: str, message: str = "") -> dict[str, Any]:
-    return {"state": {"waiting": {"reason": reason, "message": message}}}
+def test_the_deployments_own_words_are_part_of_a_reason() -> None:
+    words = words_of(dgd("pending", "False"))
+    assert words == "decode: quota exceeded"
+    assert words_of(dgd("successful", "True")) == ""
+    assert with_words("pod d-1: OOMKilled", words) == (
+        "pod d-1: OOMKilled; the deployment says: decode: quota exceeded"
+    )
+    assert with_words(f"late; {words}", words) == f"late; {words}"
+    assert with_words("late", "") == "late"
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        pytest.param(waiting("ContainerCreating"), None, id="starting"),
-        pytest.param(
-            waiting("ImagePullBackOff", "no such tag"), "ImagePullBackOff (no such tag)", id="image"
-        ),
-        pytest.param(
-            {
-                **waiting("CrashLoopBackOff", "back-off 10s"),
-                "restartCount": 2,
-                "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
-            },
-            "CrashLoopBackOff (OOMKilled)",
-            id="memory",
-        ),
-        pytest.param(
-            {
-                "state": {"running": {}},
-                "restartCount": 2,
-                "lastState": {"terminated": {"reason": "Completed", "exitCode": 0}},
-            },
-            "restarted 2 times (Completed, exit code 0)",
-            id="exit code 0 is a failure too",
-        ),
-        pytest.param({"state": {"running": {}}, "restartCount": 1}, None, id="one restart"),
-    ],
-)
-def test_trouble(status: dict[str, Any], reason: str | None) -> None:
-    found = trouble([pod(**status)])
-    assert (found and found.reason) == reason
+@pytest.mark.parametrize("reason", ["TriggeredScaleUp", "Nominated"])
+def test_an_autoscaler_that_makes_a_node_is_heard(reason: str) -> None:
+    event = {"reason": reason, "involvedObject": {"kind": "Pod", "name": "d-1"}}
+    assert is_scaling_up([event], "d-1")
+    assert not is_scaling_up([event], "d-2")
+    assert not is_scaling_up([{**event, "reason": "NotTriggerScaleUp"}], "d-1")
 
 
-def test_a_pod_without_a_node_says_why() -> None:
-    condition = {"type": "PodScheduled", "status": "False", "message": "2 Insufficient gpu"}
-    homeless = {"metadata": {"name": "d-1"}, "status": {"conditions": [condition]}}
-    assert unschedulable([pod(), homeless]) == "pod d-1: 2 Insufficient gpu"
-    assert unschedulable([pod()]) is None
+def of_role(role: str, digest: str) -> dict[str, Any]:
+    made = pod(f"registry.test/x@sha256:{digest}")
+    made["metadata"]["labels"] = {"nvidia.com/dynamo-component-type": role}
+    return made
+
+
+def test_the_images_of_all_roles_are_part_of_what_was_measured() -> None:
+    same = [of_role("prefill", "a"), of_role("decode", "a")]
+    other = [of_role("decode", "a"), of_role("prefill", "b")]
+    assert engine_images(same) == "sha256:a"
+    assert engine_images(other) == "decode=sha256:a prefill=sha256:b"
+    assert engine_images(other) == engine_images(reversed(other))
+    swapped = [of_role("decode", "b"), of_role("prefill", "a")]
+    assert engine_images(swapped) != engine_images(other)
+
+
+def test_the_decode_worker_tells_the_facts_and_a_worker_where_there_is_none() -> None:
+    prefill, decode, worker = (of_role(r, "a") for r in ("prefill", "decode", "worker"))
+    assert telling_pod([prefill, decode]) is decode
+    assert telling_pod([worker]) is worker
+    assert telling_pod([prefill]) is prefill
+    assert telling_pod([pod()]) is None
 
 
 def metadata(runtime: dict[str, int]) -> DynamoWorkerMetadata:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,46 @@ def test_engines_get_onto_the_nodes_that_the_job_tolerates() -> None:
     assert all(c.tolerations == tuple(tolerations) for c in graph.components)
 
 
+PRODUCT = {"nvidia.com/gpu.product": "NVIDIA-H200"}
+
+
+def pinned(**spec: Any) -> Setting:
+    return replace(setting(**spec), gpu_product="NVIDIA-H200")
+
+
+def test_engines_stay_on_the_product_that_is_measured_and_so_does_the_result() -> None:
+    graphs = (
+        candidate_graph(ENGINE, pinned(), TP1.shape),
+        final_graph(ENGINE, pinned(), CHOSEN, Replicas()),
+    )
+    for graph in graphs:
+        frontend, *workers = graph.components
+        assert "nodeSelector" not in frontend.pod
+        assert [c.pod["nodeSelector"] for c in workers] == [PRODUCT, PRODUCT]
+
+
+def test_an_unknown_product_selects_no_nodes() -> None:
+    graph = candidate_graph(ENGINE, setting(), TP1.shape)
+    assert all("nodeSelector" not in c.pod for c in graph.components)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        pytest.param({"nodeSelector": {"pool": "b"}}, id="selector"),
+        pytest.param({"affinity": {"nodeAffinity": {"x": []}}}, id="affinity"),
+    ],
+)
+def test_who_selects_nodes_is_not_overruled(choice: dict[str, Any]) -> None:
+    partial = override_of([])
+    (decode,) = partial["spec"]["components"]
+    decode["podTemplate"]["spec"] = {**choice, "containers": []}
+    graph = candidate_graph(ENGINE, pinned(overrides={"dgd": partial}), TP1.shape)
+    (prefill,), (decoding,) = graph.with_role(Role.PREFILL), graph.with_role(Role.DECODE)
+    assert prefill.pod["nodeSelector"] == PRODUCT
+    assert decoding.pod.get("nodeSelector") == choice.get("nodeSelector")
+
+
 def test_the_router_is_switched_by_the_environment_of_the_frontend() -> None:
     graph = candidate_graph(ENGINE, setting(features={"kvRouter": {"enabled": True}}), TP1.shape)
     assert graph.components[0].env == ({"name": "DYN_ROUTER_MODE", "value": "kv"},)
@@ -169,4 +210,4 @@ def test_the_subject_of_a_candidate_is_what_its_engines_run() -> None:
     )
     assert one != two
     assert one.model == "org/model"
-    assert "--disaggregation-mode" in one.prefill_args
+    assert ["--disaggregation-mode" in e.command for e in one.engines] == [True, True]

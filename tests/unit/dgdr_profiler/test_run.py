@@ -16,66 +16,16 @@ from dgdr_api.graph import Graph, Role
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, PROFILE_DATA_MOUNT
 from dgdr_api.points import MAX_POINT_BYTES
-from dgdr_api.request import ProfilingRequest
 from dgdr_load.results import Percentiles
 from dgdr_profiler.core.cells import Call
-from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.errors import CandidateFailed, InvalidRequest
 from dgdr_profiler.core.measured import Measured
 from dgdr_profiler.engines.registry import final_engine
-from dgdr_profiler.ports import Result
-from dgdr_profiler.prepare import Prepared, prepare
-from dgdr_profiler.report.result import result
-from dgdr_profiler.run import NothingMeasured, Run
+from dgdr_profiler.prepare import prepare
+from dgdr_profiler.run import NothingMeasured
 from support.profiler_ports import FakeDeployments, FakeLoad, MemoryRecords
+from support.profiler_runs import GRAPHS, PROFILES, finished, request
 from support.profiling import FACTS, TP2
-
-PROFILES = frozenset({"tp-1.npz", "tp-2.npz", "tp-4.npz"})
-
-
-def request(spec: dict[str, Any] | None = None, **policy: Any) -> ProfilingRequest:
-    return ProfilingRequest.model_validate(
-        {
-            "dgdrName": "q",
-            "namespace": "ns",
-            "uid": "uid-1",
-            "spec": {
-                "model": "Qwen/Qwen3-8B",
-                "backend": "vllm",
-                "workload": {"isl": 2048, "osl": 96},
-                "sla": {"ttft": 300, "itl": 24},
-                "features": {"mocker": {"enabled": True}, "planner": {"max_gpu_budget": 16}},
-                **(spec or {}),
-            },
-            "policy": {"candidateEngine": "mocker", "maxGpusPerEngine": 4, **policy},
-            "hardware": {"gpuSku": "NVIDIA-H200", "gpusPerNode": 8, "totalGpus": 16},
-            "images": {"dynamoMocker": "images.test/mocker:dev"},
-            "ownerReference": {
-                "apiVersion": "nvidia.com/v1beta1",
-                "kind": "DynamoGraphDeploymentRequest",
-                "name": "q",
-                "uid": "uid-1",
-            },
-        }
-    )
-
-
-def run_of(prepared: Prepared, **parts: Any) -> Run:
-    return Run(
-        plan=prepared.plan,
-        graphs=dict(prepared.graphs),
-        model=prepared.engine.served_model,
-        deployments=parts.get("deployments", FakeDeployments()),
-        load=parts.get("load", FakeLoad()),
-        records=parts.get("records", MemoryRecords()),
-    )
-
-
-async def finished(of: ProfilingRequest | None = None, **parts: Any) -> Result:
-    asked = of or request()
-    prepared = prepare(asked, PROFILES)
-    run = run_of(prepared, **parts)
-    chosen = await run.measure_all()
-    return result(asked, prepared.setting, prepared.plan, run.state, chosen, run.ledger())
 
 
 async def test_a_finished_run_has_everything_that_is_promised() -> None:
@@ -136,10 +86,7 @@ async def test_unreachable_targets_are_said_in_message_and_report() -> None:
 
 
 async def test_a_restarted_run_takes_the_stored_points_and_the_standing_candidate() -> None:
-    records, load = MemoryRecords(), FakeLoad(failures=99)
-    with pytest.raises(NothingMeasured):
-        await finished(records=records, load=load)
-    first, again = FakeLoad(), FakeLoad()
+    records, first, again = MemoryRecords(), FakeLoad(), FakeLoad()
     await finished(records=records, load=first)
     await finished(records=records, load=again)
     assert first.calls
@@ -164,8 +111,16 @@ async def test_a_candidate_that_does_not_come_up_is_taken_down_and_reported() ->
     assert any("OOMKilled" in note for note in report["notes"])
 
 
-async def test_a_call_that_failed_is_made_again_on_a_fresh_deployment() -> None:
+async def test_a_lost_request_does_not_retire_an_engine_that_answers() -> None:
     load, deployments = FakeLoad(failures=1), FakeDeployments()
+    await finished(load=load, deployments=deployments)
+    assert load.calls[1].cells == load.calls[0].cells
+    assert deployments.log.count("deploy q-p-tp1") == 1
+    assert deployments.log[1] == "deploy q-p-tp2"
+
+
+async def test_a_call_that_hung_the_engine_is_made_again_on_a_fresh_deployment() -> None:
+    load, deployments = FakeLoad(failures=1), FakeDeployments(hang={"q-p-tp1"})
     await finished(load=load, deployments=deployments)
     assert load.calls[1].cells == load.calls[0].cells
     assert deployments.log[:3] == ["deploy q-p-tp1", "retire q-p-tp1", "deploy q-p-tp1"]
@@ -218,7 +173,7 @@ async def test_a_stored_point_without_a_prompt_does_not_stop_the_next_pod() -> N
 
 
 async def test_nothing_measured_is_a_failure_with_the_reasons() -> None:
-    down = dict.fromkeys(("q-p-tp1", "q-p-tp2", "q-p-tp4"), "no node has GPUs")
+    down: dict[str, str | CandidateFailed] = dict.fromkeys(GRAPHS, "no node has GPUs")
     with pytest.raises(NothingMeasured, match="TP=1: no node has GPUs"):
         await finished(deployments=FakeDeployments(broken=down))
 
@@ -294,7 +249,7 @@ def test_candidates_of_the_longest_name_keep_the_budget_of_names() -> None:
 
 
 def test_a_mapping_without_performance_data_is_infeasible_with_the_reason() -> None:
-    prepared = prepare(request(), frozenset({"tp-1.npz"}))
+    prepared = prepare(request(), {"tp-1.npz": "digest"})
     assert [c.label for c in prepared.plan.candidates] == ["TP=1"]
     assert [e.reason for e in prepared.plan.infeasible] == [
         "ConfigMap mocker-profiles has no tp-2.npz",

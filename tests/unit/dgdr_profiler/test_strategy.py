@@ -181,6 +181,32 @@ def test_after_the_deadline_nothing_is_started_but_what_was_judged_counts() -> N
     assert selected(actions).decode.candidate == TP1
 
 
+def test_gpus_of_pods_that_do_not_end_stay_counted() -> None:
+    stuck = RunState(stuck=frozenset({TP2.id}), rejected={TP2.id: "OOMKilled"})
+    machine = Machine(plan(gpus_at_once=8), state=stuck)
+    actions = run(machine)
+    (rejected,) = (a for a in actions if isinstance(a, Reject))
+    assert rejected.candidate == TP4
+    assert rejected.reason == "pods of TP=2 do not end and hold 4 GPUs"
+    assert not rejected.lasting
+    assert machine.most_gpus + TP2.gpus <= 8
+    assert selected(actions).prefill.candidate == TP1
+
+
+def test_a_failure_of_an_engine_that_answers_is_measured_again_where_it_stands() -> None:
+    machine = Machine(plan(TP1))
+    first = next_action(machine.plan, machine.state)
+    step(machine, first)
+    measure = next_action(machine.plan, machine.state)
+    assert isinstance(measure, Measure)
+    machine.fail(measure.candidate, measure.call)
+    assert isinstance(next_action(machine.plan, machine.state), Retire)
+    machine.state = replace(machine.state, suspect=frozenset())
+    again = next_action(machine.plan, machine.state)
+    assert isinstance(again, Measure)
+    assert again.call.cells == measure.call.cells
+
+
 def test_an_engine_that_cannot_hold_the_prompt_is_given_up() -> None:
     machine = Machine(plan(TP1), facts=replace(FACTS, max_kv_tokens=1024))
     actions = run(machine)

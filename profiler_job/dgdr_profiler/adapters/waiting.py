@@ -1,0 +1,118 @@
+"""Waits until a candidate serves, and gives it up as soon as the cluster says that it will not."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from dgdr_api.graph import Graph
+from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
+from dgdr_api.names import Label
+from dgdr_profiler.adapters.endpoint import serves
+from dgdr_profiler.adapters.kube import DGD, EVENT, POD, ClusterError, Kube, Manifest
+from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.pod_troubles import Trouble, Watched, homeless, watch
+from dgdr_profiler.core.readiness import is_ready, is_scaling_up, with_words, words_of
+from dgdr_profiler.ports import Tell
+
+POLL_S = 0.5
+# A start of some seconds is not worth a word.
+FIRST_WORD_S = 10.0
+NEXT_WORD_S = 30.0
+# An autoscaler's order is looked up again after this.
+ASK_AGAIN_S = 10.0
+FORBIDDEN = 403
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a candidate may take to serve, and how long each of its pods to get a node."""
+
+    ready_s: float
+    schedule_s: float
+
+
+class Wait:
+    """One wait for one candidate."""
+
+    def __init__(self, kube: Kube, graph: Graph, patience: Patience, tell: Tell) -> None:
+        self._kube = kube
+        self._graph = graph
+        self._patience = patience
+        self._tell = tell
+        self._began_s = time.monotonic()
+        self._next_word_s = FIRST_WORD_S
+        self._promised: dict[str, float] = {}
+        self._watched: tuple[Watched, ...] = ()
+
+    async def until_serving(self, url: str, model: str) -> None:
+        """Return when the candidate answers.
+
+        Raises:
+            CandidateFailed: it will not, or not in time; the message says why.
+        """
+        while True:
+            found = await self._kube.get(DGD, self._graph.name)
+            if found is None:
+                raise CandidateFailed(
+                    f"the deployment {self._graph.name} was deleted by someone else", lasting=False
+                )
+            dgd = DynamoGraphDeployment.parse(found)
+            if is_ready(dgd) and await serves(url, model):
+                return
+            await self._look(dgd)
+            await asyncio.sleep(POLL_S)
+
+    async def _look(self, dgd: DynamoGraphDeployment) -> None:
+        """Raise when waiting on is of no use; say from time to time what is waited for."""
+        pods, words = await pods_of(self._kube, self._graph), words_of(dgd)
+        if not is_ready(dgd):
+            self._watched, stuck = watch(self._watched, pods, time.monotonic())
+            if stuck is not None:
+                raise await self._failed(stuck, words)
+            await self._check_nodes(pods, words)
+        waited_s = time.monotonic() - self._began_s
+        why = [*(str(h) for h in homeless(pods)), *(str(w.trouble) for w in self._watched)]
+        if waited_s > self._patience.ready_s:
+            late = f"not serving after {self._patience.ready_s:.0f} s"
+            raise CandidateFailed(with_words(": ".join([late, *why[:1]]), words))
+        if waited_s >= self._next_word_s:
+            self._next_word_s = waited_s + NEXT_WORD_S
+            await self._tell(waited_s, words or "; ".join(why[:1]) or "it does not answer yet")
+
+    async def _failed(self, stuck: Trouble, words: str) -> CandidateFailed:
+        container = stuck.container
+        tail = ""
+        if container is not None and stuck.image is None:
+            tail = await self._kube.log_tail(stuck.pod, container, previous=stuck.restarted)
+        said = f"; its log ends: {tail.strip()}" if tail.strip() else ""
+        text = with_words(f"{stuck}{said}", words)
+        return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)
+
+    async def _check_nodes(self, pods: Sequence[Manifest], words: str) -> None:
+        """Raise when a pod waits for a node for too long and nobody is making one."""
+        now, limit_s = datetime.now(UTC), self._patience.schedule_s
+        for lost in homeless(pods):
+            if lost.waited_s(now) > limit_s and not await self._gets_node(lost.pod):
+                raise CandidateFailed(with_words(f"no node for {limit_s:.0f} s: {lost}", words))
+
+    async def _gets_node(self, pod: str) -> bool:
+        """Whether an autoscaler makes a node; False without the right to read events."""
+        if self._promised.get(pod, 0.0) > time.monotonic():
+            return True
+        try:
+            events = await self._kube.list(EVENT, {}, {"involvedObject.name": pod})
+        except ClusterError as exc:
+            if exc.status != FORBIDDEN:
+                raise
+            events = []
+        promised = is_scaling_up(events, pod)
+        if promised:
+            self._promised[pod] = time.monotonic() + ASK_AGAIN_S
+        return promised
+
+
+async def pods_of(kube: Kube, graph: Graph) -> list[Manifest]:
+    """Return the pods of a graph."""
+    return await kube.list(POD, {Label.GRAPH.value: graph.name})

@@ -1,0 +1,38 @@
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from dgdr_profiler.adapters.kube import CONFIG_MAP, EVENT, Kube
+
+
+@dataclass
+class Api:
+    """An API server that has nothing, and remembers what it was asked."""
+
+    asked: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def call_api(self, method: str, **request: Any) -> AsyncIterator[SimpleNamespace]:
+        self.asked.append((f"{method} {request['url']}", request["params"]))
+        yield SimpleNamespace(text="{}")
+
+
+async def test_a_list_is_asked_for_by_labels_and_by_fields() -> None:
+    api = Api()
+    kube = Kube(api, "ns")
+    assert await kube.list(CONFIG_MAP, {"a": "1", "b": "2"}) == []
+    assert await kube.list(EVENT, {}, {"involvedObject.name": "d-1"}) == []
+    assert api.asked == [
+        ("GET configmaps", {"labelSelector": "a=1,b=2"}),
+        ("GET events", {"fieldSelector": "involvedObject.name=d-1"}),
+    ]
+
+
+async def test_a_log_is_that_of_one_container() -> None:
+    api = Api()
+    await Kube(api, "ns").log_tail("d-1", "fetch", previous=True)
+    ((url, params),) = api.asked
+    assert url == "GET pods/d-1/log"
+    assert (params["container"], params["previous"]) == ("fetch", "true")
