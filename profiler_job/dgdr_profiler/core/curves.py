@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from dgdr_api.points import Point
-from dgdr_api.profile_data import DecodeData, PrefillData, Provenance
+from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_api.provenance import Provenance
 
 # Upstream's planner interpolates prefill with cubics, which need four points.
 FEWEST_PREFILL = 4
@@ -57,6 +58,7 @@ def decode_data(points: Iterable[Point], max_kv_tokens: int) -> DecodeData:
         itl_ms=tuple(p.itl_ms or 0.0 for p in rows),
         thpt_per_gpu=tuple((p.output_tokens_per_s or 0.0) / p.gpus for p in rows),
         max_kv_tokens=max_kv_tokens,
+        max_num_seqs=min((p.max_batch for p in rows if p.max_batch), default=None),
         provenance=_provenance(rows),
     )
 

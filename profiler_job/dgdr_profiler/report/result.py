@@ -6,6 +6,7 @@ from dgdr_api.effective import effective
 from dgdr_api.names import OutputKey
 from dgdr_api.points import Point, PointKind
 from dgdr_api.request import ProfilingRequest
+from dgdr_perf.drawn import drawn_decode, drawn_prefill
 from dgdr_perf.npz import write_decode, write_prefill
 from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
@@ -43,6 +44,8 @@ def result(
     decode_points = known(plan, state, chosen.decode.candidate).of_kind(PointKind.DECODE)
     max_kv_tokens = chosen.decode.point.max_kv_tokens or 0
     prefill, decode = prefill_data(prefill_points), decode_data(decode_points, max_kv_tokens)
+    prefill = drawn_prefill(prefill, chosen.prefill.point.gpus)
+    decode = drawn_decode(decode, chosen.decode.point.gpus)
     engine = final_engine(request, wanted, max_kv_tokens)
     count = replicas(chosen, plan.demand.workload, plan.total_gpus)
     graph = final_graph(engine, setting, chosen, count)
