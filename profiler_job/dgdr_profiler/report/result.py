@@ -11,11 +11,11 @@ from dgdr_perf.npz import write_decode, write_prefill
 from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.curves import decode_data, prefill_data
-from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.engine_curves import EngineCurves
+from dgdr_profiler.core.pick import Selection, replicas
 from dgdr_profiler.core.progress import describe
 from dgdr_profiler.core.render import Setting, final_config, final_graph
 from dgdr_profiler.core.report import Ledger, report
-from dgdr_profiler.core.sizing import replicas
 from dgdr_profiler.core.strategy import known
 from dgdr_profiler.engines.registry import final_engine
 from dgdr_profiler.ports import Result
@@ -47,7 +47,9 @@ def result(
     prefill = drawn_prefill(prefill, chosen.prefill.point.gpus)
     decode = drawn_decode(decode, chosen.decode.point.gpus)
     engine = final_engine(request, wanted, max_kv_tokens)
-    count = replicas(chosen, plan.demand.workload, plan.total_gpus)
+    curves = EngineCurves.of(prefill_points, decode_points)
+    asked = plan.demand
+    count = replicas(chosen, curves, asked.workload, asked.targets, plan.total_gpus)
     graph = final_graph(engine, setting, chosen, count)
     report_json = report(plan, state, chosen, ledger)
     itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
