@@ -7,7 +7,7 @@ reading and computing overlap), the points correct it around themselves.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
 import numpy as np
@@ -78,7 +78,8 @@ class DecodeSurface:
             usage * points.max_kv_tokens / context
             for usage, context in zip(points.kv_usage, contexts, strict=True)
         ]
-        return cls.fit(batch, contexts, points.itl_ms, points.provenance)
+        provenance = replace(points.provenance, fingerprint=data.provenance.fingerprint)
+        return cls.fit(batch, contexts, points.itl_ms, provenance)
 
     @property
     def source(self) -> Source | None:

@@ -5,7 +5,7 @@ from each token back on all before it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -45,7 +45,8 @@ class PrefillCurve:
     def of(cls, data: PrefillData) -> Self:
         """Fit to the points of stored profile data."""
         points = data.fitted
-        return cls.fit(points.isl, points.ttft_ms, points.provenance)
+        provenance = replace(points.provenance, fingerprint=data.provenance.fingerprint)
+        return cls.fit(points.isl, points.ttft_ms, provenance)
 
     @property
     def source(self) -> Source | None:
