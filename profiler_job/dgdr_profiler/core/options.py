@@ -89,6 +89,7 @@ class Engines:
     decode: DecodeOption
     aggregated: bool = False
 
+    @property
     def ttft_ms(self) -> float:
         """Time to first token while the engines hold the batch of ``decode``, nothing waiting."""
         steps = STEPS_BEFORE_FIRST_TOKEN if self.aggregated else 0
@@ -113,12 +114,12 @@ class Engines:
 
     def miss(self, workload: Workload, targets: Targets) -> float:
         """How far the engines miss, as a product of ratios; 1 when they hold."""
-        return targets.miss(self.ttft_ms(), self.itl_ms(workload.osl))
+        return targets.miss(self.ttft_ms, self.itl_ms(workload.osl))
 
     def need(self, curves: EngineCurves, workload: Workload, targets: Targets) -> Need | None:
         """Return what the load needs of engines with these curves; None when it names none."""
         itl_ms = self.itl_ms(workload.osl)
-        rate = rate_per_s(workload, self.ttft_ms(), itl_ms)
+        rate = rate_per_s(workload, self.ttft_ms, itl_ms)
         if rate is None:
             return None
         load, asked = load_of(workload, rate), role_targets(targets, itl_ms)

@@ -61,7 +61,7 @@ def replicas(
 
 def _by_throughput(engines: Sequence[Engines], workload: Workload, targets: Targets) -> Selection:
     best = min(engines, key=lambda one: _promise(one, workload, targets))
-    ttft_ms, itl_ms = best.ttft_ms(), best.itl_ms(workload.osl)
+    ttft_ms, itl_ms = best.ttft_ms, best.itl_ms(workload.osl)
     if targets.hold(ttft_ms, itl_ms):
         return _selection(best, True, HOLDS)
     return _selection(best, False, _nearest(targets, ttft_ms, itl_ms))

@@ -65,8 +65,9 @@ class Need:
     def __str__(self) -> str:
         named = {Role.WORKER: "aggregated"}
         counts = (f"{a.replicas} {named.get(role, role)}" for role, a in self.answers.items())
-        many = len(self.answers) > 1 or any(a.replicas != 1 for a in self.answers.values())
-        return f"{' and '.join(counts)} {'replicas' if many else 'replica'} with {self.gpus} GPUs"
+        replicas = sum(a.replicas for a in self.answers.values())
+        gpus = f"{self.gpus} {_some(self.gpus, 'GPU')}"
+        return f"{' and '.join(counts)} {_some(replicas, 'replica')} with {gpus}"
 
 
 def rate_per_s(workload: Workload, ttft_ms: float, itl_ms: float) -> float | None:
@@ -110,6 +111,10 @@ def aggregated_need(
         ttft_ms=ttft.ms if ttft else answer.latency_ms,
         itl_ms=itl.ms if itl else answer.latency_ms,
     )
+
+
+def _some(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"
 
 
 def load_of(workload: Workload, rate_per_s: float) -> sizing.Workload:

@@ -166,7 +166,7 @@ def test_an_aggregated_engine_serves_a_light_load_on_the_gpus_of_one() -> None:
     selection = picked(Targets(osl=96, ttft_ms=500, itl_ms=60), light, both)
     assert selection.aggregated
     assert selection.prefill.candidate == selection.decode.candidate == TP1
-    assert selection.reason.endswith("1 aggregated replica with 1 GPUs")
+    assert selection.reason.endswith("1 aggregated replica with 1 GPU")
 
 
 def test_an_aggregated_engine_pays_for_every_prompt_with_its_tokens() -> None:

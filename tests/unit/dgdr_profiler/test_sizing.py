@@ -71,7 +71,7 @@ def test_requests_in_flight_become_a_rate_by_the_time_of_an_answer() -> None:
 
 
 def test_a_target_for_the_whole_answer_leaves_prefill_what_decode_does_not_use() -> None:
-    answer_ms = chosen().ttft_ms() + 95 * chosen().itl_ms(96)
+    answer_ms = chosen().ttft_ms + 95 * chosen().itl_ms(96)
     loose, tight = (Targets(osl=96, e2e_ms=answer_ms + more) for more in (1000, 50))
     assert sized(at(12), targets=loose).prefill < sized(at(12), targets=tight).prefill
 
