@@ -17,9 +17,11 @@ class PointKind(StrEnum):
 
 
 class Source(StrEnum):
-    """Where a number comes from; an estimate is never shown as measured."""
+    """Where a number comes from, the most certain first; no other is ever shown as measured."""
 
     MEASURED = "measured"
+    INTERPOLATED = "interpolated"
+    """Read off a fit, between points that were measured."""
     ESTIMATED = "estimated"
 
 
@@ -72,7 +74,7 @@ class Point(ApiModel):
     context_length: int | None = Field(
         default=None, ge=1, description="Tokens of prompt and answer that the engine accepts."
     )
-    source: Source = Field(description="measured or estimated.")
+    source: Source = Field(description="Where the figures come from.")
     started_at: Timestamp = Field(description="When the measurement began.")
     wall_s: float = Field(ge=0, description="Seconds that the measurement took.")
 

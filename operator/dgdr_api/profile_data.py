@@ -3,17 +3,21 @@
 Units: prompt and context lengths in tokens, latencies in milliseconds, throughput in output
 tokens per second per GPU (prefill: prompt tokens per second per GPU), KV usage as a fraction of
 ``max_kv_tokens``. The arrays of one curve have the same length; point ``i`` is the ``i``-th of
-each. JSON is written here; NPZ, which needs numpy, in ``dgdr_perf``. ``provenance`` is ours and
-optional: upstream's files have none, and upstream's planner reads only the keys that it knows.
+each. JSON is written here; NPZ, which needs numpy, in ``dgdr_perf``. ``points``, ``provenance``,
+``transfer`` and ``max_num_seqs`` are ours and optional: upstream's files have none, and upstream's
+planner reads only the keys that it knows.
+
+Upstream interpolates the rows. So what we write has dense rows, drawn from a fit, and under
+``points`` the few points that were measured; our own curves are fitted to those.
 """
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from dgdr_api.points import Source
+from dgdr_api.provenance import PROVENANCE, UNKNOWN, ProfileDataError, Provenance
 
 PREFILL_ISL = "prefill_isl"
 PREFILL_TTFT = "prefill_ttft"
@@ -24,123 +28,117 @@ ITL = "z_itl"
 DECODE_THPT_PER_GPU = "z_thpt_per_gpu"
 MAX_KV_TOKENS = "max_kv_tokens"
 MAX_NUM_SEQS = "max_num_seqs"
-PROVENANCE = "provenance"
-
-
-class ProfileDataError(ValueError):
-    """The data are not a curve; the message names the key, what is wrong, and the cure."""
+POINTS = "points"
+TRANSFER = "transfer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """Where a curve comes from; None is unknown, as in upstream's files.
+class Transfer:
+    """What it costs to send the KV cache of a prompt to the decode engine; None is unknown.
 
-    ``fingerprint`` is the hash of what determined the engine (image, arguments, parallelism, GPU);
-    ``sources`` has one entry for each point.
+    ``bytes_per_token`` is the cache of one token. ``measured_ms`` is the mean time that one prompt
+    of ``measured_isl`` tokens took.
     """
 
-    fingerprint: str | None = None
-    sources: tuple[Source, ...] | None = None
-
-    @property
-    def source(self) -> Source | None:
-        """Measured if every point is, estimated if any is, None if unknown."""
-        if not self.sources:
-            return None
-        return Source.ESTIMATED if Source.ESTIMATED in self.sources else Source.MEASURED
-
-    def to_object(self) -> dict[str, Any]:
-        """Return what is known under the optional key of the JSON files."""
-        known = {"fingerprint": self.fingerprint, "sources": self.sources}
-        kept = {key: value for key, value in known.items() if value is not None}
-        return {PROVENANCE: kept} if kept else {}
+    bytes_per_token: float | None = None
+    measured_ms: float | None = None
+    measured_isl: float | None = None
 
     @classmethod
-    def from_object(cls, data: Mapping[str, Any]) -> Self:
+    def from_object(cls, data: object) -> Self:
         """Read the optional key.
 
         Raises:
-            ProfileDataError: it is there and says something else.
+            ProfileDataError: a value is no number from 0.
         """
-        known = data.get(PROVENANCE, {})
-        if not isinstance(known, dict):
-            raise ProfileDataError(f"{PROVENANCE} is a {type(known).__name__}, not an object")
-        fingerprint, sources = known.get("fingerprint"), known.get("sources")
-        if fingerprint is not None and not isinstance(fingerprint, str):
-            raise ProfileDataError(f"{PROVENANCE}.fingerprint is {fingerprint!r}, not a text")
-        if sources is None:
-            return cls(fingerprint=fingerprint)
-        if not isinstance(sources, list):
-            raise ProfileDataError(f"{PROVENANCE}.sources is {sources!r}, not a list of sources")
-        return cls(fingerprint=fingerprint, sources=sources_of(sources))
+        if not isinstance(data, dict):
+            raise ProfileDataError(f"{TRANSFER} is a {type(data).__name__}, not an object")
+        known = {name: data[name] for name in cls.__slots__ if data.get(name) is not None}
+        for name, value in known.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise ProfileDataError(
+                    f"{TRANSFER}.{name} is {value!r}; it must be a number from 0"
+                )
+        return cls(**known)
 
-
-def sources_of(names: Iterable[str]) -> tuple[Source, ...]:
-    """Read one source for each point.
-
-    Raises:
-        ProfileDataError: names the point whose source is neither measured nor estimated.
-    """
-    sources = []
-    for index, name in enumerate(names):
-        if name not in list(Source):
-            raise ProfileDataError(
-                f"{PROVENANCE}.sources[{index}] is {name!r}; it must be measured or estimated"
-            )
-        sources.append(Source(name))
-    return tuple(sources)
-
-
-UNKNOWN = Provenance()
+    def to_object(self) -> dict[str, float]:
+        """Return what is known."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrefillData:
-    """Prefill alone, by prompt length."""
+    """Prefill alone, by prompt length.
+
+    ``points`` are what the rows were drawn from; None where the rows are the points themselves.
+    """
 
     isl: tuple[float, ...]
     ttft_ms: tuple[float, ...]
     thpt_per_gpu: tuple[float, ...]
+    points: "PrefillData | None" = None
+    transfer: Transfer | None = None
     provenance: Provenance = UNKNOWN
 
     def __post_init__(self) -> None:
-        _check(
-            {
-                PREFILL_ISL: self.isl,
-                PREFILL_TTFT: self.ttft_ms,
-                PREFILL_THPT_PER_GPU: self.thpt_per_gpu,
-            },
-            self.provenance,
-        )
+        _check(self.columns, self.provenance)
+
+    @property
+    def columns(self) -> dict[str, tuple[float, ...]]:
+        """The arrays by their keys."""
+        return {
+            PREFILL_ISL: self.isl,
+            PREFILL_TTFT: self.ttft_ms,
+            PREFILL_THPT_PER_GPU: self.thpt_per_gpu,
+        }
+
+    @property
+    def fitted(self) -> "PrefillData":
+        """What a curve is fitted to: the points, never what was drawn from an earlier fit."""
+        return self.points or self
+
+    def to_object(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            **self.columns,
+            **self.provenance.to_object(),
+            **({} if self.transfer is None else {TRANSFER: self.transfer.to_object()}),
+            **({} if self.points is None else {POINTS: self.points.to_object()}),
+        }
 
     def to_json(self) -> str:
         """Return the content of ``prefill_raw_data.json``."""
-        return json.dumps(
-            {
-                PREFILL_ISL: self.isl,
-                PREFILL_TTFT: self.ttft_ms,
-                PREFILL_THPT_PER_GPU: self.thpt_per_gpu,
-                **self.provenance.to_object(),
-            }
+        return json.dumps(self.to_object())
+
+    @classmethod
+    def from_object(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON object.
+
+        Raises:
+            ProfileDataError: names the key that is missing or wrong.
+        """
+        points = data.get(POINTS)
+        return cls(
+            isl=_floats(data, PREFILL_ISL),
+            ttft_ms=_floats(data, PREFILL_TTFT),
+            thpt_per_gpu=_floats(data, PREFILL_THPT_PER_GPU),
+            points=None if points is None else cls.from_object(_points(points)),
+            transfer=Transfer.from_object(data[TRANSFER]) if TRANSFER in data else None,
+            provenance=Provenance.from_object(data),
         )
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read the content of ``prefill_raw_data.json``."""
-        data = _object(text)
-        return cls(
-            isl=_floats(data, PREFILL_ISL),
-            ttft_ms=_floats(data, PREFILL_TTFT),
-            thpt_per_gpu=_floats(data, PREFILL_THPT_PER_GPU),
-            provenance=Provenance.from_object(data),
-        )
+        return cls.from_object(_object(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodeData:
-    """Decode alone, by KV usage and context length: scattered points, not a full grid.
+    """Decode alone, by KV usage and context length: scattered points, or a grid drawn from them.
 
     ``max_num_seqs`` is how many requests the engine runs at once at most; None is unknown.
+    ``points`` are what the rows were drawn from; None where the rows are the points themselves.
     """
 
     kv_usage: tuple[float, ...]
@@ -149,18 +147,11 @@ class DecodeData:
     thpt_per_gpu: tuple[float, ...]
     max_kv_tokens: int
     max_num_seqs: int | None = None
+    points: "DecodeData | None" = None
     provenance: Provenance = UNKNOWN
 
     def __post_init__(self) -> None:
-        _check(
-            {
-                KV_USAGE: self.kv_usage,
-                CONTEXT_LENGTH: self.context_length,
-                ITL: self.itl_ms,
-                DECODE_THPT_PER_GPU: self.thpt_per_gpu,
-            },
-            self.provenance,
-        )
+        _check(self.columns, self.provenance)
         if self.max_num_seqs is not None and self.max_num_seqs <= 0:
             raise ProfileDataError(
                 f"{MAX_NUM_SEQS} is {self.max_num_seqs}; it must be at least 1, or left out"
@@ -171,24 +162,43 @@ class DecodeData:
                 "cache of one engine holds"
             )
 
+    @property
+    def columns(self) -> dict[str, tuple[float, ...]]:
+        """The arrays by their keys."""
+        return {
+            KV_USAGE: self.kv_usage,
+            CONTEXT_LENGTH: self.context_length,
+            ITL: self.itl_ms,
+            DECODE_THPT_PER_GPU: self.thpt_per_gpu,
+        }
+
+    @property
+    def fitted(self) -> "DecodeData":
+        """What a surface is fitted to: the points, never what was drawn from an earlier fit."""
+        return self.points or self
+
+    def to_object(self) -> dict[str, Any]:
+        """Return the JSON object."""
+        return {
+            **self.columns,
+            MAX_KV_TOKENS: self.max_kv_tokens,
+            **({} if self.max_num_seqs is None else {MAX_NUM_SEQS: self.max_num_seqs}),
+            **self.provenance.to_object(),
+            **({} if self.points is None else {POINTS: self.points.to_object()}),
+        }
+
     def to_json(self) -> str:
         """Return the content of ``decode_raw_data.json``."""
-        return json.dumps(
-            {
-                KV_USAGE: self.kv_usage,
-                CONTEXT_LENGTH: self.context_length,
-                ITL: self.itl_ms,
-                DECODE_THPT_PER_GPU: self.thpt_per_gpu,
-                MAX_KV_TOKENS: self.max_kv_tokens,
-                **({} if self.max_num_seqs is None else {MAX_NUM_SEQS: self.max_num_seqs}),
-                **self.provenance.to_object(),
-            }
-        )
+        return json.dumps(self.to_object())
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read the content of ``decode_raw_data.json``."""
-        data = _object(text)
+    def from_object(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON object.
+
+        Raises:
+            ProfileDataError: names the key that is missing or wrong.
+        """
+        points = data.get(POINTS)
         return cls(
             kv_usage=_floats(data, KV_USAGE),
             context_length=_floats(data, CONTEXT_LENGTH),
@@ -196,8 +206,20 @@ class DecodeData:
             thpt_per_gpu=_floats(data, DECODE_THPT_PER_GPU),
             max_kv_tokens=_tokens(data, MAX_KV_TOKENS),
             max_num_seqs=_tokens(data, MAX_NUM_SEQS) if MAX_NUM_SEQS in data else None,
+            points=None if points is None else cls.from_object(_points(points)),
             provenance=Provenance.from_object(data),
         )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read the content of ``decode_raw_data.json``."""
+        return cls.from_object(_object(text))
+
+
+def _points(data: object) -> Mapping[str, Any]:
+    if not isinstance(data, dict):
+        raise ProfileDataError(f"{POINTS} is a {type(data).__name__}, not an object")
+    return data
 
 
 def _object(text: str) -> Mapping[str, Any]:

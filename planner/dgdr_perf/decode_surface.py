@@ -7,13 +7,14 @@ reading and computing overlap), the points correct it around themselves.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
 import numpy as np
 
 from dgdr_api.points import Source
-from dgdr_api.profile_data import UNKNOWN, DecodeData, Provenance
+from dgdr_api.profile_data import DecodeData
+from dgdr_api.provenance import UNKNOWN, Provenance
 from dgdr_perf.curve_fit import Array, Estimate, Form, checked
 from dgdr_perf.monotone_grid import MonotoneGrid
 
@@ -70,13 +71,15 @@ class DecodeSurface:
 
     @classmethod
     def of(cls, data: DecodeData) -> Self:
-        """Fit to stored profile data; the batch follows from KV usage and context."""
-        contexts = [max(context, 1.0) for context in data.context_length]
+        """Fit to the points of stored profile data; the batch is KV usage over context."""
+        points = data.fitted
+        contexts = [max(context, 1.0) for context in points.context_length]
         batch = [
-            usage * data.max_kv_tokens / context
-            for usage, context in zip(data.kv_usage, contexts, strict=True)
+            usage * points.max_kv_tokens / context
+            for usage, context in zip(points.kv_usage, contexts, strict=True)
         ]
-        return cls.fit(batch, contexts, data.itl_ms, data.provenance)
+        provenance = replace(points.provenance, fingerprint=data.provenance.fingerprint)
+        return cls.fit(batch, contexts, points.itl_ms, provenance)
 
     @property
     def source(self) -> Source | None:

@@ -5,13 +5,14 @@ from each token back on all before it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from dgdr_api.points import Source
-from dgdr_api.profile_data import UNKNOWN, PrefillData, Provenance
+from dgdr_api.profile_data import PrefillData
+from dgdr_api.provenance import UNKNOWN, Provenance
 from dgdr_perf.curve_fit import Array, Estimate, Form, checked
 
 # Where points do not tell: half fixed, half linear; attention matters for long prompts only.
@@ -42,8 +43,10 @@ class PrefillCurve:
 
     @classmethod
     def of(cls, data: PrefillData) -> Self:
-        """Fit to stored profile data."""
-        return cls.fit(data.isl, data.ttft_ms, data.provenance)
+        """Fit to the points of stored profile data."""
+        points = data.fitted
+        provenance = replace(points.provenance, fingerprint=data.provenance.fingerprint)
+        return cls.fit(points.isl, points.ttft_ms, provenance)
 
     @property
     def source(self) -> Source | None:

@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 
 from dgdr_api.points import Source
+from dgdr_api.provenance import least_certain
 from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, Expected, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
@@ -122,6 +123,7 @@ def _binding(replicas: int, binding: Binding) -> Binding:
 
 
 def _either(*sources: Source | None) -> Source | None:
-    if Source.ESTIMATED in sources:
+    known = [source for source in sources if source is not None]
+    if Source.ESTIMATED in known:
         return Source.ESTIMATED
-    return None if None in sources else Source.MEASURED
+    return least_certain(known) if len(known) == len(sources) else None

@@ -15,7 +15,8 @@ from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerSpec
 from dgdr_api.models.sla_planner_policy import Bounds
 from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
 from dgdr_api.problem import from_validation, summary
-from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError
+from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_api.provenance import ProfileDataError
 from dgdr_perf import npz
 from dgdr_perf.curve_fit import ProfileError
 from dgdr_perf.engine_profile import EngineProfile

@@ -11,7 +11,8 @@ from pathlib import Path
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
-from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError
+from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_api.provenance import ProfileDataError
 from dgdr_cli.errors import CliError, NotThere
 from dgdr_cli.found import FoundPlanner, Source
 from dgdr_cli.planner.case import (

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
-from dgdr_api.profile_data import ProfileDataError
+from dgdr_api.provenance import ProfileDataError
 from dgdr_kube.kinds import CONFIG_MAP
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_perf.curve_fit import ProfileError

@@ -32,6 +32,7 @@ from dgdr_planner.core.observation import (
     number,
 )
 from dgdr_planner.core.policy import Policy
+from dgdr_planner.core.profiled import unlike
 from dgdr_planner.core.shared_budget import Claim
 from dgdr_planner.core.sized import Sized, sized
 from dgdr_planner.core.state import State
@@ -80,11 +81,16 @@ class RolePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Replicas for the forecast load; ``share_gpus`` is None where nobody counts GPUs."""
+    """Replicas for the forecast load; ``share_gpus`` is None where nobody counts GPUs.
+
+    ``unlike`` says which engines differ from those of the profile. Its numbers are used all the
+    same: those of another engine are nearer to the truth than none.
+    """
 
     forecast: Forecast
     roles: tuple[RolePlan, ...]
     share_gpus: int | None = None
+    unlike: tuple[str, ...] = ()
 
     @property
     def changed(self) -> tuple[RolePlan, ...]:
@@ -144,7 +150,12 @@ def decide(
         return Decision(outcome=outcome, state=state, claim=gpus.claim)
     roles = tuple(_planned(draft, gpus, state, policy) for draft in drafts)
     state = with_plan(state, {role.seen.role: role.replicas for role in roles})
-    outcome = Plan(forecast=ready.forecast, roles=roles, share_gpus=gpus.share)
+    outcome = Plan(
+        forecast=ready.forecast,
+        roles=roles,
+        share_gpus=gpus.share,
+        unlike=unlike(ready.profile, ready.target),
+    )
     return Decision(outcome=outcome, state=state, claim=gpus.claim)
 
 

@@ -7,6 +7,7 @@ nobody knows, and the cause says why. Unknown is never read as zero.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.graph import Role
 from dgdr_planner.core.histogram import Histogram
 from dgdr_planner.core.shared_budget import BudgetSeen
@@ -96,7 +97,8 @@ class RoleSeen:
     although they are wanted no more. ``present`` counts pods in whole replicas, stopping ones
     apart; it is above ``replicas`` until a smaller number has reached the pods. ``writer`` is the
     field manager that wrote ``replicas``, None where nobody knows. ``adapter_version`` is the
-    resourceVersion of the component's scaling adapter; None without one.
+    resourceVersion of the component's scaling adapter; None without one. ``engine`` is what the
+    deployment says about the engine, None where there is no deployment to ask.
     """
 
     role: Role
@@ -109,6 +111,7 @@ class RoleSeen:
     terminating: int = 0
     present: int = 0
     writer: str | None = None
+    engine: Fingerprint | None = None
 
     @property
     def held(self) -> int:

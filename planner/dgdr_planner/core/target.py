@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.fingerprint import fingerprint_of
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DGDStatus
 from dgdr_api.names import Label, component_name
@@ -185,6 +186,7 @@ def _role(
         terminating=-(-pods.terminating // component.nodes),
         present=-(-pods.present // component.nodes),
         writer=writer,
+        engine=fingerprint_of(component),
     )
 
 

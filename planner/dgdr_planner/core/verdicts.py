@@ -35,6 +35,7 @@ class Reason(StrEnum):
     PROFILE_INVALID = "ProfileInvalid"
     FRESH = "FreshSamples"
     PROFILE_USED = "ProfileUsed"
+    ENGINE_CHANGED = "EngineChanged"
     REACHABLE = "Reachable"
     UNREACHABLE = "Unreachable"
     PASS_FAILED = "PassFailed"
@@ -133,6 +134,9 @@ def _metrics(seen: Observation) -> Verdict:
 
 
 def _profile_used(plan: Plan) -> Verdict:
+    if plan.unlike:
+        text = f"{'; '.join(plan.unlike)}; planned with this profile all the same: profile again"
+        return Verdict(ConditionType.PROFILE_VALID, False, Reason.ENGINE_CHANGED, text)
     text = explain.extrapolated(plan) or "the load lies within what was measured"
     return Verdict(ConditionType.PROFILE_VALID, True, Reason.PROFILE_USED, text)
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from dgdr_api.points import Point
-from dgdr_api.profile_data import DecodeData, PrefillData, Provenance
+from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_api.provenance import Provenance
 from dgdr_profiler.core.cells import prefill_ranks
 
 # Upstream's planner interpolates prefill with cubics, which need four points.
@@ -48,17 +49,18 @@ def decode_data(points: Iterable[Point], max_kv_tokens: int) -> DecodeData:
     Raises:
         TooFewPoints: no surface can be laid through them.
     """
-    rows = sorted((p for p in points if _usable(p)), key=lambda p: (context(p), _batch(p)))
+    rows = sorted((p for p in points if _usable(p)), key=lambda p: (context(p), batch(p)))
     if len(rows) < FEWEST_DECODE:
         raise TooFewPoints(
             f"{len(rows)} decode points were measured; a surface needs {FEWEST_DECODE}"
         )
     return DecodeData(
-        kv_usage=tuple(context(p) * _batch(p) / max_kv_tokens for p in rows),
+        kv_usage=tuple(context(p) * batch(p) / max_kv_tokens for p in rows),
         context_length=tuple(context(p) for p in rows),
         itl_ms=tuple(p.itl_ms or 0.0 for p in rows),
         thpt_per_gpu=tuple((p.output_tokens_per_s or 0.0) / p.gpus for p in rows),
         max_kv_tokens=max_kv_tokens,
+        max_num_seqs=min((p.max_batch for p in rows if p.max_batch), default=None),
         provenance=_provenance(rows),
     )
 
@@ -72,7 +74,8 @@ def context(point: Point) -> float:
     return point.isl + point.osl / 2
 
 
-def _batch(point: Point) -> float:
+def batch(point: Point) -> float:
+    """Requests that were decoded together: what was reached, not what was asked for."""
     return point.effective_concurrency or float(point.concurrency)
 
 

@@ -1,128 +1,128 @@
-"""The pick: the prefill and the decode engine that serve the load on the fewest GPUs."""
+"""The pick: the engines that serve the load on the fewest GPUs.
+
+A request that names its load is served by whole replicas, so the engines that win are those whose
+replicas, sized as the planner sizes them, hold the targets on the fewest GPUs. A request without a
+load gets the highest throughput per GPU. Pairs compete with aggregated engines, and the two roles
+of a pair may come from different candidates.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
-from dgdr_api.points import Point
-from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.cells import prefill_ranks
-from dgdr_profiler.core.targets import Targets
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefillOption:
-    """A candidate's measured prefill at the workload's prompt length."""
-
-    candidate: Candidate
-    point: Point
-
-    @property
-    def ttft_ms(self) -> float:
-        """Idle time to first token."""
-        return self.point.ttft_ms or 0.0
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Prompt tokens per second of one engine, one prompt after another on each rank."""
-        return 1000 * self.point.isl / self.ttft_ms * prefill_ranks(self.point.concurrency)
-
-    @property
-    def tokens_per_s_per_gpu(self) -> float:
-        """The same for each of its GPUs."""
-        return self.tokens_per_s / self.candidate.engine_gpus
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodeOption:
-    """A candidate's measured decode at one concurrency."""
-
-    candidate: Candidate
-    point: Point
-
-    @property
-    def itl_ms(self) -> float:
-        """Time between tokens."""
-        return self.point.itl_ms or 0.0
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Output tokens per second of one engine."""
-        return self.point.output_tokens_per_s or 0.0
-
-    @property
-    def tokens_per_s_per_gpu(self) -> float:
-        """The same for each of its GPUs."""
-        return self.tokens_per_s / self.candidate.engine_gpus
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """The picked pair. ``sla_reachable`` is False when nothing measured holds the targets."""
-
-    prefill: PrefillOption
-    decode: DecodeOption
-    sla_reachable: bool
-    reason: str
-
-
-def prefill_options(candidate: Candidate, points: Iterable[Point]) -> tuple[PrefillOption, ...]:
-    """Return the options with a latency; a point without one says nothing."""
-    return tuple(PrefillOption(candidate=candidate, point=p) for p in points if p.ttft_ms and p.isl)
-
-
-def decode_options(candidate: Candidate, points: Iterable[Point]) -> tuple[DecodeOption, ...]:
-    """Return the options with a latency and a throughput."""
-    return tuple(
-        DecodeOption(candidate=candidate, point=p)
-        for p in points
-        if p.itl_ms and p.output_tokens_per_s
-    )
-
-
-def pick(
-    prefill: Sequence[PrefillOption],
-    decode: Sequence[DecodeOption],
-    targets: Targets,
-    isl: int,
-) -> Selection | None:
-    """Return the pair with the fewest GPUs per request among those that hold the targets.
-
-    With separate targets that is the highest throughput per GPU of each role; with one target for
-    the whole answer the roles have to be weighed against each other. When no pair holds, the one
-    that misses least, and among equals the cheapest. None when a role has no option at all.
-    """
-    pairs = [_Pair(p, d) for p, d in product(prefill, decode)]
-    best = min(
-        pairs,
-        key=lambda pair: (pair.miss(targets), pair.gpus_per_request(targets.osl, isl)),
-        default=None,
-    )
-    if best is None:
-        return None
-    holds = targets.hold(best.prefill.ttft_ms, best.decode.itl_ms)
-    reason = HOLDS if holds else best.why_not(targets)
-    return Selection(prefill=best.prefill, decode=best.decode, sla_reachable=holds, reason=reason)
-
+from dgdr_profiler.core.engine_curves import EngineCurves
+from dgdr_profiler.core.options import Engines, Offer
+from dgdr_profiler.core.sizing import ONE_WORKER, Need, Replicas, within
+from dgdr_profiler.core.targets import Targets, Workload
 
 HOLDS = "highest throughput per GPU among what holds the targets"
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    prefill: PrefillOption
-    decode: DecodeOption
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection(Engines):
+    """The picked engines.
 
-    def miss(self, targets: Targets) -> float:
-        """How far the pair misses, as a product of ratios; 1 when it holds."""
-        return targets.miss(self.prefill.ttft_ms, self.decode.itl_ms)
+    ``sla_reachable`` is False when nothing measured holds the targets, or, under a named load, when
+    no number of replicas would.
+    """
 
-    def gpus_per_request(self, osl: int, isl: int) -> float:
-        """GPU-seconds that one request costs in both roles."""
-        return isl / self.prefill.tokens_per_s_per_gpu + osl / self.decode.tokens_per_s_per_gpu
+    sla_reachable: bool
+    reason: str
 
-    def why_not(self, targets: Targets) -> str:
-        return (
-            f"nothing measured holds the targets ({targets}); the nearest has "
-            f"TTFT {self.prefill.ttft_ms:.0f} ms and ITL {self.decode.itl_ms:.1f} ms"
-        )
+
+def pick(offer: Offer, workload: Workload, targets: Targets) -> Selection | None:
+    """Return the engines that hold the targets on the fewest GPUs; None when there are none.
+
+    When none hold, those that miss least, and among equals the cheapest.
+    """
+    engines = offer.engines()
+    if not engines:
+        return None
+    if workload.request_rate_per_s is None and workload.concurrency is None:
+        return _by_throughput(engines, workload, targets)
+    return _by_replicas(offer, _worth_sizing(engines, workload, targets), workload, targets)
+
+
+def replicas(
+    chosen: Selection,
+    curves: EngineCurves,
+    workload: Workload,
+    targets: Targets,
+    total_gpus: int | None,
+) -> Replicas:
+    """Return the replicas that the deployment starts with; one each when no load is named.
+
+    By the whole curves of the picked engines, as the planner will read them.
+    """
+    need = chosen.need(curves, workload, targets)
+    if need is None:
+        return ONE_WORKER if chosen.aggregated else Replicas()
+    return within(need, total_gpus)
+
+
+def _by_throughput(engines: Sequence[Engines], workload: Workload, targets: Targets) -> Selection:
+    best = min(engines, key=lambda one: _promise(one, workload, targets))
+    ttft_ms, itl_ms = best.ttft_ms, best.itl_ms(workload.osl)
+    if targets.hold(ttft_ms, itl_ms):
+        return _selection(best, True, HOLDS)
+    return _selection(best, False, _nearest(targets, ttft_ms, itl_ms))
+
+
+def _promise(one: Engines, workload: Workload, targets: Targets) -> tuple[float, float]:
+    return one.miss(workload, targets), one.gpus_per_request(workload)
+
+
+def _worth_sizing(
+    engines: Iterable[Engines], workload: Workload, targets: Targets
+) -> list[Engines]:
+    """Keep one batch for each choice of engines: the one with the most throughput in the targets.
+
+    Sizing reads all batches from the curve. Only a target for the whole answer is shared out
+    between the roles by the batch, so that each is another choice.
+    """
+    if targets.e2e_ms is not None:
+        return list(engines)
+    best: dict[tuple[str, str, bool], Engines] = {}
+    for one in sorted(engines, key=lambda one: _promise(one, workload, targets)):
+        best.setdefault((one.prefill.candidate.id, one.decode.candidate.id, one.aggregated), one)
+    return list(best.values())
+
+
+def _by_replicas(
+    offer: Offer, engines: Sequence[Engines], workload: Workload, targets: Targets
+) -> Selection:
+    sized = [
+        (one, need)
+        for one in engines
+        if (need := one.need(offer.curves(one), workload, targets)) is not None
+    ]
+    best, need = min(sized, key=lambda pair: _cost(pair[0], pair[1], workload, targets))
+    load = f"{need.rate_per_s:.3g} requests/s"
+    if need.reachable:
+        return _selection(best, True, f"fewest GPUs that hold the targets under {load}: {need}")
+    nearest = _nearest(targets, need.ttft_ms, need.itl_ms)
+    return _selection(best, False, f"{nearest} under {load}")
+
+
+def _cost(
+    one: Engines, need: Need, workload: Workload, targets: Targets
+) -> tuple[bool, float, int, float]:
+    """Order engines: what holds, then what misses least, then GPUs, then their use."""
+    miss = 1.0 if need.reachable else targets.miss(need.ttft_ms, need.itl_ms)
+    return not need.reachable, miss, need.gpus, one.gpus_per_request(workload)
+
+
+def _selection(best: Engines, holds: bool, reason: str) -> Selection:
+    return Selection(
+        prefill=best.prefill,
+        decode=best.decode,
+        aggregated=best.aggregated,
+        sla_reachable=holds,
+        reason=reason,
+    )
+
+
+def _nearest(targets: Targets, ttft_ms: float, itl_ms: float) -> str:
+    return (
+        f"nothing measured holds the targets ({targets}); the nearest has "
+        f"TTFT {ttft_ms:.0f} ms and ITL {itl_ms:.1f} ms"
+    )

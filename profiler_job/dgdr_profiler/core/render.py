@@ -18,7 +18,7 @@ from dgdr_profiler.core.override import override, override_name
 from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.point_key import Subject, engines_of
 from dgdr_profiler.core.shape import Shape
-from dgdr_profiler.core.sizing import Replicas
+from dgdr_profiler.core.sizing import Replicas, role_targets
 from dgdr_profiler.core.targets import Targets, targets_of
 
 # Nobody waits for a candidate's last request; its GPUs are wanted at once.
@@ -97,10 +97,8 @@ def planner_targets_ms(targets: Targets, chosen: Selection) -> tuple[float, floa
     A target for the whole answer is split the way the picked engines split it: the planner needs
     both, and they add up to the target again.
     """
-    if targets.e2e_ms is None:
-        return targets.ttft_ms or 0.0, targets.itl_ms or 0.0
-    itl_ms = chosen.decode.itl_ms
-    return max(1.0, targets.e2e_ms - itl_ms * (targets.osl - 1)), itl_ms
+    split = role_targets(targets, chosen.itl_ms(targets.osl))
+    return split.ttft_ms, split.itl_ms
 
 
 class _Plain(yaml.SafeDumper):

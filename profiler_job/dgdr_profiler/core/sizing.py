@@ -1,70 +1,169 @@
-"""How many replicas the generated deployment starts with."""
+"""How many replicas a load needs: by the functions with which the planner will scale them.
 
-import math
+What the profiler picks, what the deployment starts with and what the planner asks for later are
+then one number. A request names its load as a rate, or as requests in flight, which become a rate
+by Little's law. Lengths are those of the request, without any spread but dgdr_perf's default.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from dgdr_profiler.core.pick import Selection
-from dgdr_profiler.core.targets import Workload
+from dgdr_api.graph import Role
+from dgdr_perf import sizing
+from dgdr_perf.sizing import Answer
+from dgdr_profiler.core.engine_curves import EngineCurves
+from dgdr_profiler.core.targets import Targets, Workload
+
+# Pairs of candidates that a run weighs again and again.
+REMEMBERED = 4096
+
+# A target that nobody named: dgdr_perf has no word for none.
+NO_LIMIT_MS = 1e9
+LEAST_MS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicas:
-    """Replicas of each role. ``shortage`` says what the load would need, when GPUs do not do."""
+    """Replicas of each role; a role that the deployment has not has none.
+
+    ``shortage`` says what the load would need, when GPUs do not do.
+    """
 
     prefill: int = 1
     decode: int = 1
+    worker: int = 0
     shortage: str | None = None
 
 
-def replicas(chosen: Selection, workload: Workload, total_gpus: int | None) -> Replicas:
-    """Return the replicas that keep up with the workload; one each when it names no load.
+ONE_WORKER = Replicas(prefill=0, decode=0, worker=1)
 
-    Never more GPUs than there are: the role with more than its share then gives way, so that both
-    roles stay in step.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a load needs of each role, of engines that hold so many GPUs each.
+
+    ``ttft_ms`` and ``itl_ms`` are expected with these replicas.
     """
-    rate_per_s = _rate_per_s(chosen, workload)
-    if rate_per_s is None:
-        return Replicas()
-    prefill = _needed(rate_per_s * workload.isl, chosen.prefill.tokens_per_s)
-    decode = _needed(rate_per_s * workload.osl, chosen.decode.tokens_per_s)
-    wanted = Replicas(prefill=math.ceil(prefill), decode=math.ceil(decode))
-    needs = _gpus(chosen, wanted)
-    if total_gpus is None or needs <= total_gpus:
-        return wanted
-    shortage = (
-        f"the load needs {wanted.prefill} prefill and {wanted.decode} decode replicas with "
-        f"{needs} GPUs, but there are {total_gpus}"
-    )
-    return _within(chosen, prefill, decode, total_gpus, shortage)
+
+    answers: Mapping[Role, Answer]
+    gpus_each: Mapping[Role, int]
+    rate_per_s: float
+    ttft_ms: float
+    itl_ms: float
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all replicas."""
+        return sum(a.replicas * self.gpus_each[role] for role, a in self.answers.items())
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the targets hold with these replicas."""
+        return all(answer.reachable for answer in self.answers.values())
+
+    def __str__(self) -> str:
+        named = {Role.WORKER: "aggregated"}
+        counts = (f"{a.replicas} {named.get(role, role)}" for role, a in self.answers.items())
+        replicas = sum(a.replicas for a in self.answers.values())
+        gpus = f"{self.gpus} {_some(self.gpus, 'GPU')}"
+        return f"{' and '.join(counts)} {_some(replicas, 'replica')} with {gpus}"
 
 
-def _rate_per_s(chosen: Selection, workload: Workload) -> float | None:
-    """Return the load as a rate; a concurrency becomes one by Little's law."""
+def rate_per_s(workload: Workload, ttft_ms: float, itl_ms: float) -> float | None:
+    """Return the load as a rate, when an answer takes that long; None: the request names none."""
     if workload.request_rate_per_s is not None or workload.concurrency is None:
         return workload.request_rate_per_s
-    answer_ms = chosen.prefill.ttft_ms + chosen.decode.itl_ms * (workload.osl - 1)
-    return 1000 * workload.concurrency / answer_ms
+    return 1000 * workload.concurrency / (ttft_ms + itl_ms * (workload.osl - 1))
 
 
-def _within(
-    chosen: Selection, prefill: float, decode: float, total_gpus: int, shortage: str
-) -> Replicas:
+@lru_cache(maxsize=REMEMBERED)
+def pair_need(
+    curves: EngineCurves,
+    gpus_each: tuple[int, int],
+    load: sizing.Workload,
+    targets: sizing.Targets,
+) -> Need:
+    """Return what a load needs of a prefill and a decode engine."""
+    engine = curves.profile()
+    prefill = sizing.size_prefill(engine, load, targets)
+    decode = sizing.size_decode(engine, load, targets)
+    return Need(
+        answers={Role.PREFILL: prefill, Role.DECODE: decode},
+        gpus_each=dict(zip((Role.PREFILL, Role.DECODE), gpus_each, strict=True)),
+        rate_per_s=load.rate_per_s,
+        ttft_ms=prefill.latency_ms,
+        itl_ms=decode.latency_ms,
+    )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def aggregated_need(
+    curves: EngineCurves, gpus_each: int, load: sizing.Workload, targets: sizing.Targets
+) -> Need:
+    """Return what a load needs of an engine that prefills and decodes."""
+    answer = sizing.size_aggregated(curves.profile(), load, targets)
+    ttft, itl = answer.ttft, answer.itl
+    return Need(
+        answers={Role.WORKER: answer},
+        gpus_each={Role.WORKER: gpus_each},
+        rate_per_s=load.rate_per_s,
+        ttft_ms=ttft.ms if ttft else answer.latency_ms,
+        itl_ms=itl.ms if itl else answer.latency_ms,
+    )
+
+
+def _some(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def load_of(workload: Workload, rate_per_s: float) -> sizing.Workload:
+    """Return a rate of the workload's requests, as dgdr_perf knows it."""
+    return sizing.Workload(rate_per_s=rate_per_s, isl=workload.isl, osl=workload.osl)
+
+
+def role_targets(targets: Targets, itl_ms: float) -> sizing.Targets:
+    """Return a target for each role.
+
+    A target for the whole answer leaves to prefill what decode does not use at ``itl_ms``.
+    """
+    if targets.e2e_ms is not None:
+        left_ms = targets.e2e_ms - itl_ms * (targets.osl - 1)
+        return sizing.Targets(ttft_ms=max(LEAST_MS, left_ms), itl_ms=itl_ms)
+    return sizing.Targets(
+        ttft_ms=targets.ttft_ms or NO_LIMIT_MS, itl_ms=targets.itl_ms or NO_LIMIT_MS
+    )
+
+
+def within(need: Need, total_gpus: int | None) -> Replicas:
+    """Return what a load needs, or what there are GPUs for.
+
+    Never more GPUs than there are, but one replica of each role: the role with more than its share
+    then gives way, so that all roles stay in step.
+    """
+    wanted = {role: answer.replicas for role, answer in need.answers.items()}
+    if total_gpus is None or need.gpus <= total_gpus:
+        return _replicas(wanted, None)
+    shortage = f"the load needs {need}, but there are {total_gpus}"
+    return _replicas(_shared_out(need, total_gpus), shortage)
+
+
+def _shared_out(need: Need, total_gpus: int) -> Mapping[Role, int]:
     """Add replicas one by one, always to the role that is further behind, while GPUs last."""
-    now = Replicas(shortage=shortage)
+    exact = {role: max(1.0, answer.replicas_exact) for role, answer in need.answers.items()}
+    now = dict.fromkeys(exact, 1)
     while True:
-        behind = now.prefill / prefill <= now.decode / decode
-        more = Replicas(
-            prefill=now.prefill + behind, decode=now.decode + (not behind), shortage=shortage
-        )
-        if _gpus(chosen, more) > total_gpus:
+        behind = min(now, key=lambda role: now[role] / exact[role])
+        more = {**now, behind: now[behind] + 1}
+        if sum(count * need.gpus_each[role] for role, count in more.items()) > total_gpus:
             return now
         now = more
 
 
-def _gpus(chosen: Selection, of: Replicas) -> int:
-    prefill, decode = chosen.prefill.candidate, chosen.decode.candidate
-    return of.prefill * prefill.engine_gpus + of.decode * decode.engine_gpus
-
-
-def _needed(tokens_per_s: float, one_serves: float) -> float:
-    return max(1.0, tokens_per_s / one_serves)
+def _replicas(counts: Mapping[Role, int], shortage: str | None) -> Replicas:
+    return Replicas(
+        prefill=counts.get(Role.PREFILL, 0),
+        decode=counts.get(Role.DECODE, 0),
+        worker=counts.get(Role.WORKER, 0),
+        shortage=shortage,
+    )

@@ -25,8 +25,9 @@ from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
 from dgdr_profiler.core.grid import decode_cells, prefill_cells
 from dgdr_profiler.core.ladder import estimate, judging_cells, ladder
+from dgdr_profiler.core.options import Offer, decode_options, prefill_options
 from dgdr_profiler.core.patience import patient_call
-from dgdr_profiler.core.pick import Selection, decode_options, pick, prefill_options
+from dgdr_profiler.core.pick import Selection, pick
 
 MAX_ATTEMPTS = 2
 """What failed twice will fail again; the rest of the run must not wait for it."""
@@ -53,12 +54,15 @@ def selection(plan: Plan, state: RunState) -> Selection | None:
     measured next. So only rungs that could change the pick cost a measurement.
     """
     judged = [(c, _judging_points(plan, state, c)) for c in _live(plan, state)]
-    return pick(
-        [o for c, points in judged for o in prefill_options(c, _kind(points, PointKind.PREFILL))],
-        [o for c, points in judged for o in decode_options(c, _kind(points, PointKind.DECODE))],
-        plan.demand.targets,
-        plan.demand.workload.isl,
+    offer = Offer(
+        prefill=[
+            o for c, points in judged for o in prefill_options(c, _kind(points, PointKind.PREFILL))
+        ],
+        decode=[
+            o for c, points in judged for o in decode_options(c, _kind(points, PointKind.DECODE))
+        ],
     )
+    return pick(offer, plan.demand.workload, plan.demand.targets)
 
 
 def curve_cells(plan: Plan, state: RunState, chosen: Selection) -> dict[str, tuple[Cell, ...]]:

@@ -9,12 +9,12 @@ from dgdr_api.request import ProfilingRequest
 from dgdr_perf.npz import write_decode, write_prefill
 from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.curves import decode_data, prefill_data
-from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.described import described
+from dgdr_profiler.core.engine_curves import EngineCurves
+from dgdr_profiler.core.pick import Selection, replicas
 from dgdr_profiler.core.progress import describe
 from dgdr_profiler.core.render import Setting, final_config, final_graph
 from dgdr_profiler.core.report import Ledger, report
-from dgdr_profiler.core.sizing import replicas
 from dgdr_profiler.core.strategy import curve_points
 from dgdr_profiler.engines.registry import final_engine
 from dgdr_profiler.ports import Result
@@ -42,30 +42,37 @@ def result(
     prefill_points = curve_points(plan, state, chosen, PointKind.PREFILL)
     decode_points = curve_points(plan, state, chosen, PointKind.DECODE)
     max_kv_tokens = chosen.decode.point.max_kv_tokens or 0
-    prefill, decode = prefill_data(prefill_points), decode_data(decode_points, max_kv_tokens)
     engine = final_engine(request, wanted, max_kv_tokens)
-    count = replicas(chosen, plan.demand.workload, plan.total_gpus)
+    count = replicas(
+        chosen,
+        EngineCurves.of(prefill_points, decode_points),
+        plan.demand.workload,
+        plan.demand.targets,
+        plan.total_gpus,
+    )
     graph = final_graph(engine, setting, chosen, count)
+    replayed = wanted.mocker and not request.policy.uses_mocker
+    curves = described(chosen, graph, prefill_points, decode_points, replayed)
     report_json = report(plan, state, chosen, ledger)
     itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
     return Result(
         texts={
             OutputKey.FINAL_CONFIG.value: final_config(setting, graph, chosen),
-            OutputKey.PREFILL_JSON.value: prefill.to_json(),
-            OutputKey.DECODE_JSON.value: decode.to_json(),
+            OutputKey.PREFILL_JSON.value: curves.prefill.to_json(),
+            OutputKey.DECODE_JSON.value: curves.decode.to_json(),
             OutputKey.REPORT.value: json.dumps(report_json, indent=1),
         },
         binaries={
-            OutputKey.PREFILL_NPZ.value: write_prefill(prefill),
-            OutputKey.DECODE_NPZ.value: write_decode(decode),
+            OutputKey.PREFILL_NPZ.value: write_prefill(curves.prefill),
+            OutputKey.DECODE_NPZ.value: write_decode(curves.decode),
             PREFILL_PNG: prefill_png(
-                prefill,
+                curves.prefill,
                 _drawn(prefill_points),
                 _titles(request, chosen.prefill.candidate),
                 plan.demand.targets.ttft_ms,
             ),
             DECODE_PNG: decode_png(
-                decode,
+                curves.decode,
                 _drawn(decode_points),
                 _titles(request, chosen.decode.candidate),
                 itl_limit_ms,

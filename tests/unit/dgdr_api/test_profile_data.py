@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.points import Source
-from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError, Provenance
+from dgdr_api.profile_data import DecodeData, PrefillData, Transfer
+from dgdr_api.provenance import ProfileDataError, Provenance
 
 PREFILL = PrefillData(isl=(128.0, 512.0), ttft_ms=(10.0, 30.5), thpt_per_gpu=(12800.0, 16786.9))
 DECODE = DecodeData(
@@ -16,6 +18,9 @@ DECODE = DecodeData(
     thpt_per_gpu=(100.0, 300.0),
     max_kv_tokens=262144,
 )
+
+
+ENGINE = Fingerprint(image="vllm:1.0.2", args=("--a", "1"), mapping="tp2", gpus=2)
 
 
 def test_the_keys_are_upstreams() -> None:
@@ -39,7 +44,7 @@ def test_curves_survive() -> None:
 
 
 def test_what_upstream_does_not_know_survives_beside_its_keys() -> None:
-    lab = Provenance(fingerprint="3f2a", sources=(Source.MEASURED, Source.ESTIMATED))
+    lab = Provenance(fingerprint=ENGINE, sources=(Source.MEASURED, Source.ESTIMATED))
     known = replace(DECODE, provenance=lab, max_num_seqs=256)
     assert DecodeData.from_json(known.to_json()) == known
     assert list(json.loads(known.to_json()))[-2:] == ["max_num_seqs", "provenance"]
@@ -50,10 +55,11 @@ def test_what_upstream_does_not_know_survives_beside_its_keys() -> None:
     [
         (None, None),
         (("measured", "measured"), "measured"),
-        (("measured", "estimated"), "estimated"),
+        (("measured", "interpolated"), "interpolated"),
+        (("measured", "estimated", "interpolated"), "estimated"),
     ],
 )
-def test_one_estimated_point_makes_a_curve_estimated(
+def test_a_curve_is_as_certain_as_its_least_certain_point(
     sources: tuple[str, ...] | None, source: str | None
 ) -> None:
     known = None if sources is None else tuple(Source(name) for name in sources)
@@ -79,19 +85,45 @@ def test_the_capacity_may_stand_in_an_array_as_in_the_npz() -> None:
         ({"max_kv_tokens": float("inf")}, "max_kv_tokens is inf, not a number"),
         ({"max_num_seqs": 0}, "max_num_seqs is 0; it must be at least 1"),
         ({"provenance": "lab"}, "provenance is a str, not an object"),
-        ({"provenance": {"fingerprint": 7}}, "provenance.fingerprint is 7, not a text"),
+        ({"provenance": {"fingerprint": 7}}, "provenance.fingerprint: "),
+        ({"provenance": {"fingerprint": {"gpus": "two"}}}, 'gpus: Invalid value: "two"'),
         ({"provenance": {"sources": "measured"}}, "provenance.sources is 'measured', not a list"),
         (
             {"provenance": {"sources": ["measured", "guessed"]}},
-            "provenance.sources[1] is 'guessed'; it must be measured or estimated",
+            "provenance.sources[1] is 'guessed'; it must be measured, interpolated, estimated",
         ),
         ({"provenance": {"sources": ["measured"]}}, "'provenance.sources': 1"),
+        ({"points": []}, "points is a list, not an object"),
+        ({"points": {}}, "x_kv_usage is missing"),
     ],
 )
 def test_data_that_are_no_curve_are_refused(change: dict[str, Any], text: str) -> None:
     data = json.loads(DECODE.to_json()) | change
     with pytest.raises(ProfileDataError, match=re.escape(text)):
         DecodeData.from_json(json.dumps(data))
+
+
+def test_points_and_transfer_survive_beside_rows_that_were_drawn_from_them() -> None:
+    sent = Transfer(bytes_per_token=131072, measured_ms=17.0, measured_isl=2048)
+    drawn = replace(PREFILL, isl=(128.0, 256.0), points=PREFILL, transfer=sent)
+    assert PrefillData.from_json(drawn.to_json()) == drawn
+    assert drawn.fitted is PREFILL
+    assert DecodeData.from_json(replace(DECODE, points=DECODE).to_json()).points == DECODE
+
+
+@pytest.mark.parametrize(
+    ("transfer", "text"),
+    [
+        (17, "transfer is a int, not an object"),
+        ({"measured_ms": "17 ms"}, "transfer.measured_ms is '17 ms'; it must be a number from 0"),
+        ({"measured_ms": -1}, "transfer.measured_ms is -1"),
+        ({"bytes_per_token": True}, "transfer.bytes_per_token is True"),
+    ],
+)
+def test_a_transfer_that_means_nothing_is_refused(transfer: Any, text: str) -> None:
+    data = json.loads(PREFILL.to_json()) | {"transfer": transfer}
+    with pytest.raises(ProfileDataError, match=re.escape(text)):
+        PrefillData.from_json(json.dumps(data))
 
 
 @pytest.mark.parametrize(("text", "says"), [("{", "not JSON"), ("[]", "a list, not an object")])

@@ -3,7 +3,8 @@ import io
 import numpy as np
 import pytest
 
-from dgdr_api.profile_data import DecodeData, PrefillData, ProfileDataError
+from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_api.provenance import ProfileDataError
 from dgdr_perf import npz
 from dgdr_perf.engine_profile import EngineProfile
 
@@ -46,6 +47,17 @@ def test_arrays_are_upstreams(
 def test_another_file_is_refused(content: bytes) -> None:
     with pytest.raises(ProfileDataError, match="no NPZ archive"):
         npz.read_prefill(content)
+
+
+@pytest.mark.parametrize(
+    ("ours", "says"), [(b"{", "array dgdr_json is no JSON"), (b"[]", "is a list, not an object")]
+)
+def test_what_upstream_does_not_know_must_be_an_object(ours: bytes, says: str) -> None:
+    buffer = io.BytesIO()
+    arrays = dict(np.load(io.BytesIO(npz.write_prefill(PREFILL))))
+    np.savez(buffer, **arrays, dgdr_json=np.frombuffer(ours, dtype=np.uint8))
+    with pytest.raises(ProfileDataError, match=says):
+        npz.read_prefill(buffer.getvalue())
 
 
 def test_a_missing_array_is_named() -> None:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from bench.reference import reference_data, reference_engine
+from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.points import Source
-from dgdr_api.profile_data import DecodeData, PrefillData, Provenance
+from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_api.provenance import Provenance
 from dgdr_perf import npz
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import (
@@ -188,11 +190,14 @@ def test_a_target_of_nothing_is_refused(name: str) -> None:
         replace(SLA, **{name: 0})
 
 
+ENGINE = Fingerprint(image="vllm:1.0.2", gpus=2)
+
+
 def marked(source: Source) -> tuple[PrefillData, DecodeData]:
     prefill, decode = reference_data()
     last = (Source.MEASURED,) * (len(prefill.isl) - 1) + (source,)
     return (
-        replace(prefill, provenance=Provenance(fingerprint="3f2a", sources=last)),
+        replace(prefill, provenance=Provenance(fingerprint=ENGINE, sources=last)),
         replace(
             decode,
             max_num_seqs=512,
@@ -208,7 +213,7 @@ def test_provenance_reaches_the_answer_through_npz(source: Source) -> None:
     decode = npz.read_decode(npz.write_decode(decode))
     assert (prefill, decode) == marked(source)
     profile = EngineProfile.of(prefill, decode)
-    assert profile.prefill.provenance.fingerprint == "3f2a"
+    assert profile.prefill.provenance.fingerprint == ENGINE
     assert profile.max_num_seqs == 512
     assert size_prefill(profile, LOAD, SLA).source is source
     assert size_decode(profile, LOAD, SLA).source is Source.MEASURED

@@ -3,12 +3,15 @@
 import copy
 import re
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.graph import Role
+from dgdr_api.provenance import Provenance
 from dgdr_kube.errors import Conflict, Rejected, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDSA, SLA_PLANNER
 from dgdr_kube.ports import Key, WatchedCluster
@@ -26,6 +29,7 @@ from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.telemetry import Telemetry
 from support.fake_cluster import FakeCluster, Killed, Write
 from support.planning import (
+    DECODE,
     DGD_NAME,
     NAMESPACE,
     FakeEndpoints,
@@ -445,6 +449,37 @@ async def test_a_broken_profile_is_said_by_its_point() -> None:
     world.cluster.seed(curves_config_map())
     await world.passes()
     assert world.condition("ProfileValid")[0] == "True"
+
+
+def profiled_with(**engine: Any) -> dict[str, Any]:
+    curves = curves_config_map()
+    known = Provenance(fingerprint=Fingerprint(**engine))
+    curves["data"]["decode_raw_data.json"] = replace(DECODE, provenance=known).to_json()
+    return curves
+
+
+async def test_a_profile_of_another_image_is_said_and_used_all_the_same() -> None:
+    world = World()
+    world.cluster.seed(profiled_with(image="registry.test/dynamo-mocker:1.0.2"))
+    world.metrics.rate_per_s = 9.4
+    await world.passes(3)
+    assert world.replicas() == (3, 2)
+    assert world.condition("ProfileValid") == (
+        "False",
+        "EngineChanged",
+        "decode: image: profiled registry.test/dynamo-mocker:1.0.2, runs"
+        " registry.test/dynamo-mocker:dev; planned with this profile all the same: profile again",
+    )
+    assert world.condition("Ready")[0] == "True"
+    assert world.events().count(("Warning", "EngineChanged")) == 1
+
+
+@pytest.mark.parametrize("engine", [{}, {"image": "registry.test/dynamo-mocker:dev"}])
+async def test_a_profile_of_this_engine_or_of_an_unknown_one_is_valid(engine: Any) -> None:
+    world = World()
+    world.cluster.seed(profiled_with(**engine))
+    await world.passes()
+    assert world.condition("ProfileValid")[:2] == ("True", "ProfileUsed")
 
 
 async def test_an_unreachable_target_and_a_limit_are_said() -> None:

@@ -1,5 +1,6 @@
 import io
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -58,22 +59,32 @@ def test_a_curve_says_of_each_point_whether_it_was_measured() -> None:
     assert decode_data(DECODE, 65536).provenance.source is Source.MEASURED
 
 
-def test_the_archives_hold_upstreams_keys_dtypes_and_shapes_and_where_points_come_from() -> None:
+def shapes(archive: Mapping[str, np.ndarray]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Leave out what upstream does not know, whose length says nothing."""
+    arrays = {key: array for key, array in archive.items() if key != "dgdr_json"}
+    return {key: (str(array.dtype), array.shape) for key, array in arrays.items()}
+
+
+def test_how_many_requests_an_engine_runs_at_once_is_part_of_its_curve() -> None:
+    assert decode_data(DECODE, 65536).max_num_seqs == 256
+    silent = [p.model_copy(update={"max_batch": None}) for p in DECODE]
+    assert decode_data(silent, 65536).max_num_seqs is None
+
+
+def test_the_archives_hold_upstreams_keys_dtypes_and_shapes() -> None:
     prefill = np.load(io.BytesIO(write_prefill(prefill_data(PREFILL))))
-    assert {k: (str(prefill[k].dtype), prefill[k].shape) for k in prefill.files} == {
+    assert shapes(prefill) == {
         "prefill_isl": ("int64", (4,)),
         "prefill_ttft": ("float64", (4,)),
         "prefill_thpt_per_gpu": ("float64", (4,)),
-        "provenance_sources": ("<U8", (4,)),
     }
     decode = np.load(io.BytesIO(write_decode(decode_data(DECODE, 65536))))
-    assert {k: (str(decode[k].dtype), decode[k].shape) for k in decode.files} == {
+    assert shapes(decode) == {
         "x_kv_usage": ("float64", (4,)),
         "y_context_length": ("float64", (4,)),
         "z_itl": ("float64", (4,)),
         "z_thpt_per_gpu": ("float64", (4,)),
         "max_kv_tokens": ("int64", (1,)),
-        "provenance_sources": ("<U8", (4,)),
     }
 
 

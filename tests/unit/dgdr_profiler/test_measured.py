@@ -12,7 +12,7 @@ from dgdr_load.steady import RequestTimes, Steady
 from dgdr_profiler.core.cells import PREFILL_WAVES, call_of, decode_cell, prefill_cell
 from dgdr_profiler.core.evidence import is_sound
 from dgdr_profiler.core.measured import Measured, points_of
-from dgdr_profiler.core.pick import prefill_options
+from dgdr_profiler.core.options import prefill_options
 from dgdr_profiler.core.waves import prompt_ms
 from support.profiling import TP2, evidence_of, point
 

@@ -5,22 +5,32 @@ import pytest
 from dgdr_api.points import Point
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
-from dgdr_profiler.core.pick import Selection, decode_options, pick, prefill_options
-from dgdr_profiler.core.sizing import Replicas, replicas
+from dgdr_profiler.core.options import Offer, aggregated_options, decode_options, prefill_options
+from dgdr_profiler.core.pick import Selection, pick
 from dgdr_profiler.core.targets import Targets, Workload
 from support.profiling import TP1, TP2, TP4, point
 
 ALL = (TP1, TP2, TP4)
+NO_LOAD = Workload(isl=2048, osl=96)
 
 
-def picked(targets: Targets, batches: tuple[int, ...] = (1, 8, 30)) -> Selection:
-    prefill = [o for c in ALL for o in prefill_options(c, [point(c, prefill_cell(2048))])]
-    decode = [
-        o
-        for c in ALL
-        for o in decode_options(c, [point(c, decode_cell(2048, 96, n)) for n in batches])
-    ]
-    found = pick(prefill, decode, targets, 2048)
+def offer() -> Offer:
+    return Offer(
+        prefill=[o for c in ALL for o in prefill_options(c, prefill_points(c))],
+        decode=[o for c in ALL for o in decode_options(c, decode_points(c))],
+    )
+
+
+def prefill_points(candidate: Candidate) -> list[Point]:
+    return [point(candidate, prefill_cell(2048))]
+
+
+def decode_points(candidate: Candidate) -> list[Point]:
+    return [point(candidate, decode_cell(2048, 96, n)) for n in (1, 8, 30)]
+
+
+def picked(targets: Targets, workload: Workload = NO_LOAD, of: Offer | None = None) -> Selection:
+    found = pick(of or offer(), workload, targets)
     assert found is not None
     return found
 
@@ -78,7 +88,7 @@ def test_a_target_for_the_whole_answer_is_shared_between_the_roles() -> None:
 
 
 def test_without_options_nothing_is_picked() -> None:
-    assert pick([], [], Targets(osl=96, ttft_ms=1, itl_ms=1), 2048) is None
+    assert pick(Offer(), NO_LOAD, Targets(osl=96, ttft_ms=1, itl_ms=1)) is None
 
 
 def test_points_without_figures_are_no_options() -> None:
@@ -94,39 +104,81 @@ def replace_point(**changes: float | None) -> Point:
 LOOSE = Targets(osl=96, ttft_ms=300, itl_ms=30)
 
 
-@pytest.mark.parametrize(
-    ("workload", "expected"),
-    [
-        pytest.param(Workload(isl=2048, osl=96), (1, 1), id="no load named"),
-        # One prefill serves 5.0 prompts a second, one decode 10.9 answers.
-        pytest.param(Workload(isl=2048, osl=96, request_rate_per_s=12), (3, 2), id="rate"),
-        # 30 in flight for 2.9 s each: 10.4 a second.
-        pytest.param(Workload(isl=2048, osl=96, concurrency=30), (3, 1), id="concurrency"),
-    ],
-)
-def test_replicas_keep_up_with_the_load(workload: Workload, expected: tuple[int, int]) -> None:
-    found = replicas(picked(LOOSE), workload, None)
-    assert (found.prefill, found.decode, found.shortage) == (*expected, None)
+def slower_by(points: list[Point], factor: float) -> list[Point]:
+    return [
+        p.model_copy(
+            update={
+                "itl_ms": (p.itl_ms or 0) * factor,
+                "output_tokens_per_s": (p.output_tokens_per_s or 0) / factor,
+            }
+        )
+        for p in points
+    ]
 
 
-@pytest.mark.parametrize("gpus", [2, 3, 5, 8, 16])
-def test_replicas_never_exceed_the_gpus_and_the_shortage_is_said(gpus: int) -> None:
-    load = Workload(isl=2048, osl=96, request_rate_per_s=1000)
-    found = replicas(picked(LOOSE), load, gpus)
-    assert found.prefill + found.decode <= gpus
-    assert found.prefill >= 1
-    assert found.decode >= 1
-    assert found.shortage is not None
-    assert f"but there are {gpus}" in found.shortage
-
-
-def test_scarce_gpus_go_to_the_role_that_is_further_behind() -> None:
-    load = Workload(isl=2048, osl=96, request_rate_per_s=1000)
-    found = replicas(picked(LOOSE), load, 12)
-    assert found == replace(found, prefill=8, decode=4)
-
-
-def test_one_each_is_the_least() -> None:
-    assert (
-        replicas(picked(LOOSE), Workload(isl=1, osl=1, request_rate_per_s=0.01), 16) == Replicas()
+def test_a_light_load_gets_the_smallest_engines_that_hold_and_not_the_thriftiest() -> None:
+    """TP 4 serves 10 % more for each GPU, but one request a second fills no engine."""
+    better = Offer(
+        prefill=offer().prefill,
+        decode=[
+            *decode_options(TP1, slower_by(decode_points(TP1), 1.1 * 4 / 2.56)),
+            *decode_options(TP4, decode_points(TP4)),
+        ],
     )
+    best = max(better.decode, key=lambda option: option.tokens_per_s_per_gpu)
+    assert best.candidate == TP4
+    light = Workload(isl=2048, osl=96, request_rate_per_s=1)
+    loose = replace(LOOSE, itl_ms=60)
+    selection = picked(loose, light, better)
+    assert (selection.prefill.candidate, selection.decode.candidate) == (TP1, TP1)
+    assert selection.reason == (
+        "fewest GPUs that hold the targets under 1 requests/s: "
+        "1 prefill and 1 decode replicas with 2 GPUs"
+    )
+    assert picked(loose, NO_LOAD, better).decode.candidate == TP4
+
+
+def test_targets_that_no_number_of_replicas_holds_are_said_with_the_load() -> None:
+    tight = Targets(osl=96, ttft_ms=300, itl_ms=2)
+    selection = picked(tight, Workload(isl=2048, osl=96, request_rate_per_s=12))
+    assert not selection.sla_reachable
+    assert selection.reason.startswith(
+        "nothing measured holds the targets (TTFT 300 ms, ITL 2 ms); the nearest has TTFT"
+    )
+    assert selection.reason.endswith("under 12 requests/s")
+
+
+def test_a_load_of_requests_in_flight_and_a_whole_answer_are_picked_for_too() -> None:
+    whole = Targets(osl=96, e2e_ms=2600)
+    selection = picked(whole, Workload(isl=2048, osl=96, concurrency=40))
+    assert selection.sla_reachable
+    assert whole.hold(selection.prefill.ttft_ms, selection.decode.itl_ms)
+
+
+def aggregated(candidate: Candidate, slower: float = 1.0) -> Offer:
+    decode = slower_by(decode_points(candidate), slower)
+    return Offer(aggregated=aggregated_options(candidate, prefill_points(candidate), decode))
+
+
+def test_an_aggregated_engine_serves_a_light_load_on_the_gpus_of_one() -> None:
+    both = replace(offer(), aggregated=aggregated(TP1).aggregated)
+    light = Workload(isl=2048, osl=96, request_rate_per_s=0.5)
+    selection = picked(Targets(osl=96, ttft_ms=500, itl_ms=60), light, both)
+    assert selection.aggregated
+    assert selection.prefill.candidate == selection.decode.candidate == TP1
+    assert selection.reason.endswith("1 aggregated replica with 1 GPU")
+
+
+def test_an_aggregated_engine_pays_for_every_prompt_with_its_tokens() -> None:
+    """30 in flight: while one answer of 96 tokens is made, 30 prompts of 198 ms are read."""
+    slow = Targets(osl=96, ttft_ms=1000, itl_ms=95)
+    assert picked(slow, NO_LOAD, aggregated(TP1)).decode.point.concurrency == 30
+    assert picked(replace(slow, itl_ms=60), NO_LOAD, aggregated(TP1)).decode.point.concurrency == 8
+
+
+def test_without_a_load_pairs_and_aggregated_engines_compete_by_the_gpus_of_a_request() -> None:
+    loose = Targets(osl=96, ttft_ms=1000, itl_ms=200)
+    same = replace(offer(), aggregated=aggregated(TP1, slower=1.01).aggregated)
+    assert not picked(loose, NO_LOAD, same).aggregated
+    faster = replace(offer(), aggregated=aggregated(TP1, slower=0.99).aggregated)
+    assert picked(loose, NO_LOAD, faster).aggregated

@@ -10,7 +10,8 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.names import profile_data_config_map
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.errors import InvalidRequest
-from dgdr_profiler.core.pick import DecodeOption, PrefillOption, Selection
+from dgdr_profiler.core.options import DecodeOption, PrefillOption
+from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.render import (
     Setting,
     candidate_graph,

@@ -11,12 +11,17 @@ import numpy as np
 import pytest
 import yaml
 
+from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.effective import effective
+from dgdr_api.fingerprint import fingerprint_of
 from dgdr_api.graph import Graph, Role
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, PROFILE_DATA_MOUNT
-from dgdr_api.points import MAX_POINT_BYTES
+from dgdr_api.points import MAX_POINT_BYTES, Source
+from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_load.results import Percentiles
+from dgdr_perf.engine_profile import EngineProfile
+from dgdr_perf.sizing import Targets, Workload, size_decode, size_prefill
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.errors import CandidateFailed, InvalidRequest
 from dgdr_profiler.core.measured import Measured
@@ -43,9 +48,9 @@ async def test_a_finished_run_has_everything_that_is_promised() -> None:
         "decode_curve.png",
     }
     prefill = np.load(io.BytesIO(done.binaries["selected_prefill_interpolation.npz"]))
-    decode = np.load(io.BytesIO(done.binaries["selected_decode_interpolation.npz"]))
-    assert len(prefill["prefill_isl"]) >= 4
-    assert len(decode["z_itl"]) >= 9
+    surface = np.load(io.BytesIO(done.binaries["selected_decode_interpolation.npz"]))
+    assert len(prefill["prefill_isl"]) >= 30
+    assert len(surface["z_itl"]) >= 400
 
 
 async def test_the_result_is_a_planner_and_a_deployment_of_what_was_measured() -> None:
@@ -68,6 +73,31 @@ def test_mockers_in_place_of_engines_replay_the_curves_and_hold_no_gpus() -> Non
     assert worker.args[worker.args.index("--planner-profile-data") + 1] == PROFILE_DATA_MOUNT
     assert worker.args[worker.args.index("--speedup-ratio") + 1] == "1"
     assert worker.gpus == 0
+
+
+async def test_the_curves_name_the_deployed_engines_and_their_batch_limit() -> None:
+    done = await finished()
+    _, dgd = yaml.safe_load_all(done.texts["final_config.yaml"])
+    prefill = PrefillData.from_json(done.texts["prefill_raw_data.json"])
+    decode_curve = DecodeData.from_json(done.texts["decode_raw_data.json"])
+    assert decode_curve.max_num_seqs == FACTS.max_batch
+    for role, data in ((Role.PREFILL, prefill), (Role.DECODE, decode_curve)):
+        (component,) = decode(dgd).with_role(role)
+        assert data.provenance.fingerprint is not None
+        assert data.provenance.fingerprint.differences(fingerprint_of(component)) == ()
+        assert data.fitted.provenance.source is Source.MEASURED
+
+
+async def test_a_named_load_gives_the_first_replicas_by_the_planners_sizing() -> None:
+    done = await finished(request({"workload": {"isl": 2048, "osl": 96, "requestRate": 8}}))
+    _, dgd = yaml.safe_load_all(done.texts["final_config.yaml"])
+    profile = EngineProfile.from_json(
+        done.texts["prefill_raw_data.json"], done.texts["decode_raw_data.json"]
+    )
+    load, asked = Workload(rate_per_s=8, isl=2048, osl=96), Targets(ttft_ms=300, itl_ms=24)
+    (prefill,), (decoding,) = (decode(dgd).with_role(r) for r in (Role.PREFILL, Role.DECODE))
+    assert prefill.replicas == size_prefill(profile, load, asked).replicas
+    assert decoding.replicas == size_decode(profile, load, asked).replicas
 
 
 async def test_the_report_names_time_and_gpus_of_every_candidate() -> None:
