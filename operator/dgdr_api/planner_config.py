@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from dgdr_api.graph import Json
+from dgdr_api.graph import Json, Role
 from dgdr_api.models.base import ObjectMeta
 from dgdr_api.models.sla_planner import (
     ConfigMapRef,
@@ -27,12 +27,12 @@ from dgdr_api.problem import Problem, from_validation
 
 FIELD = "spec.features.planner"
 _THROUGHPUT = "enable_throughput_scaling"
+_MODES = ("disagg", "agg")
 _MINIMA = ("min_endpoint", "prefill_min_endpoint", "decode_min_endpoint")
 
 # Upstream's keys that ask for what our planner does anyway, when they have this value.
 _SAME_ANYWAY: Mapping[str, object] = {
     "environment": "kubernetes",
-    "mode": "disagg",
     "optimization_target": "sla",
     "load_predictor": "constant",
     _THROUGHPUT: True,
@@ -73,6 +73,7 @@ class PlannerKeys(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
 
+    mode: str = "disagg"
     interval_s: float = Field(
         default=180.0,
         ge=5,
@@ -96,14 +97,9 @@ class PlannerKeys(BaseModel):
     pre_deployment_sweeping_mode: Literal["none", "rapid", "thorough"] = "rapid"
 
     @property
-    def min_prefill(self) -> int:
-        """The fewest prefill replicas; one at least, because nothing wakes a role up again."""
-        return self.prefill_min_endpoint or self.min_endpoint or 1
-
-    @property
-    def min_decode(self) -> int:
-        """The fewest decode replicas; one at least, likewise."""
-        return self.decode_min_endpoint or self.min_endpoint or 1
+    def aggregated(self) -> bool:
+        """Whether the deployment shall have engines that do both, prefill and decode."""
+        return self.mode == "agg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +147,7 @@ def parse_planner_config(config: Json) -> PlannerConfig:
         keys=keys,
         unknown=tuple(key for key in extra if key not in known),
         without_effect=(
+            *(("mode",) if keys.mode not in _MODES else ()),
             *(key for key in _MINIMA if getattr(keys, key) == 0),
             *(key for key, value in extra.items() if _is_ignored(key, value)),
         ),
@@ -169,8 +166,7 @@ def sla_planner(
     profile_config_map: str,
     ttft_ms: float,
     itl_ms: float,
-    prefill_gpus: int,
-    decode_gpus: int,
+    gpus: Mapping[Role, int],
 ) -> SLAPlanner:
     """Return the SLAPlanner of a deployment, named like it.
 
@@ -181,8 +177,7 @@ def sla_planner(
         profile_config_map: ConfigMap with the curves.
         ttft_ms: target where the configuration has none of its own.
         itl_ms: likewise.
-        prefill_gpus: GPUs of one prefill replica.
-        decode_gpus: GPUs of one decode replica.
+        gpus: GPUs of one replica of each role that the deployment has.
 
     Raises:
         BudgetTooSmall: the GPU budget does not hold the fewest replicas.
@@ -194,7 +189,7 @@ def sla_planner(
         mode=PlannerMode.SHADOW if keys.advisory else PlannerMode.ACTIVE,
         sla=PlannerSla(ttft_ms=keys.ttft_ms or ttft_ms, itl_ms=keys.itl_ms or itl_ms),
         profile=ProfileSource(config_map_ref=ConfigMapRef(name=profile_config_map)),
-        roles=role_bounds(keys, prefill_gpus, decode_gpus),
+        roles=role_bounds(keys, gpus),
         interval=f"{keys.interval_s:g}s",
         behavior=Behavior(scale_up=ScaleUp(max_step=step)) if step else None,
         metrics=MetricsSource(prometheus=PrometheusSource(url=url)) if url else None,
@@ -202,22 +197,27 @@ def sla_planner(
     return SLAPlanner(metadata=ObjectMeta(name=target, namespace=namespace), spec=spec)
 
 
-def role_bounds(keys: PlannerKeys, prefill_gpus: int, decode_gpus: int) -> RoleBounds:
-    """Share the GPU budget so that both roles at their most still fit into it.
+def role_bounds(keys: PlannerKeys, gpus: Mapping[Role, int]) -> RoleBounds:
+    """Share the GPU budget so that all roles at their most still fit into it.
 
     A role that the other leaves GPUs to could grow further, but not without a budget that both
     count against; the bounds are the promise that holds without one.
     """
-    low_prefill, low_decode = keys.min_prefill, keys.min_decode
-    needed = low_prefill * prefill_gpus + low_decode * decode_gpus
+    least = {role: _least(keys, role) for role in gpus}
+    needed = sum(least[role] * each for role, each in gpus.items())
     spare = keys.max_gpu_budget - needed
     if spare < 0:
+        engines = " and ".join(f"{least[role]} {role} of {each}" for role, each in gpus.items())
         raise BudgetTooSmall(
-            f"{FIELD}.max_gpu_budget: {keys.max_gpu_budget} GPUs do not hold {low_prefill} prefill "
-            f"of {prefill_gpus} and {low_decode} decode of {decode_gpus}; give {needed} or more"
+            f"{FIELD}.max_gpu_budget: {keys.max_gpu_budget} GPUs do not hold {engines}; "
+            f"give {needed} or more"
         )
-    pairs = spare // max(1, prefill_gpus + decode_gpus)
-    return RoleBounds(
-        prefill=Bounds(min=low_prefill, max=low_prefill + pairs),
-        decode=Bounds(min=low_decode, max=low_decode + pairs),
-    )
+    more = spare // max(1, sum(gpus.values()))
+    bounds = {role.value: Bounds(min=low, max=low + more) for role, low in least.items()}
+    return RoleBounds.model_validate(bounds)
+
+
+def _least(keys: PlannerKeys, role: Role) -> int:
+    """Return the fewest replicas; one at least, because nothing wakes a role up again."""
+    of_role = {Role.PREFILL: keys.prefill_min_endpoint, Role.DECODE: keys.decode_min_endpoint}
+    return of_role.get(role) or keys.min_endpoint or 1

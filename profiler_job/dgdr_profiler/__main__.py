@@ -119,7 +119,7 @@ async def _profile(
     run = Run(
         plan=prepared.plan,
         graphs=dict(prepared.graphs),
-        model=prepared.engine.served_model,
+        model=prepared.model,
         deployments=KubeDeployments(kube, request.owner_reference, patience),
         load=Aiperf(os.environ.get(TOKENIZER_ENV, DEFAULT_TOKENIZER), work_dir),
         records=records,

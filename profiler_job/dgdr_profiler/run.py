@@ -28,7 +28,7 @@ from dgdr_profiler.core.errors import CandidateFailed, MeasurementFailed
 from dgdr_profiler.core.measured import points_of
 from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.point_key import engine_key
-from dgdr_profiler.core.progress import STARTING, Progress, progress, waiting
+from dgdr_profiler.core.progress import STARTING, Progress, progress, starting, waiting
 from dgdr_profiler.core.report import Ledger
 from dgdr_profiler.core.strategy import known, next_action
 from dgdr_profiler.ports import Deployments, LoadTool, Records, Tell
@@ -71,7 +71,7 @@ class Run:
         """
         # The deadline is the run's, not this pod's: a pod that is replaced gains no time.
         self._spent_before_s = self.records.spent_s(datetime.now(UTC))
-        await self._show(STARTING)
+        await self._show(starting(self.plan))
         await self._adopt(await self._remember())
         while True:
             await self._free_stuck()

@@ -44,7 +44,7 @@ def run_of(prepared: Prepared, **parts: Any) -> Run:
     return Run(
         plan=prepared.plan,
         graphs=dict(prepared.graphs),
-        model=prepared.engine.served_model,
+        model=prepared.model,
         deployments=parts.get("deployments", FakeDeployments()),
         load=parts.get("load", FakeLoad()),
         records=parts.get("records", MemoryRecords()),

@@ -1,6 +1,6 @@
 """Builders for the profiler's tests, and an engine whose times are known."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
@@ -12,13 +12,21 @@ from dgdr_profiler.core.cells import Call, Cell
 from dgdr_profiler.core.demand import Demand
 from dgdr_profiler.core.evidence import Evidence, evidence
 from dgdr_profiler.core.point_key import EngineSubject, Subject
+from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.strategy import known
 from dgdr_profiler.core.targets import Targets, Workload
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DIGEST = "sha256:engine"
 FACTS = EngineFacts(image_digest=DIGEST, max_kv_tokens=65536, max_batch=256, context_length=32768)
-TP1, TP2, TP4 = (Candidate(tensor_parallel=n) for n in (1, 2, 4))
+
+
+def pair(gpus: int) -> Candidate:
+    """A prefill and a decode engine, each spread over so many GPUs by tensor parallelism."""
+    return Candidate.of(Shape.pair(Mapping.tensor(gpus)))
+
+
+TP1, TP2, TP4 = (pair(n) for n in (1, 2, 4))
 
 # The surrogate of hack/mocker_profiles.py, stretched by four.
 PREFILL_SPEED = {1: 1.0, 2: 1.8, 4: 3.24}
@@ -58,7 +66,7 @@ SURROGATE = Surrogate()
 def subject(candidate: Candidate) -> Subject:
     return Subject(
         engines=tuple(
-            EngineSubject(role=role, command=(role, candidate.id), gpus=candidate.engine_gpus)
+            EngineSubject(role=role, command=(role, candidate.id), gpus=candidate.gpus)
             for role in ("prefill", "decode")
         ),
         model="model",
@@ -107,16 +115,15 @@ def evidence_of(
     candidate: Candidate = TP1,
     *points: Point,
     facts: EngineFacts | None = FACTS,
-    ranks: int = 1,
 ) -> Evidence:
-    return evidence(candidate, subject(candidate), facts, points, ranks, ranks)
+    return evidence(candidate, subject(candidate), facts, points)
 
 
 def point(
     candidate: Candidate, cell: Cell, facts: EngineFacts = FACTS, times: Times = SURROGATE
 ) -> Point:
     """Measure a cell on the engine whose times are known."""
-    tp, batch = candidate.tensor_parallel, float(cell.concurrency)
+    tp, batch = candidate.shape.largest.gpus, float(cell.concurrency)
     found = evidence_of(candidate, facts=facts)
     blank = Point(
         key=found.key(cell),
@@ -130,7 +137,7 @@ def point(
         requests=5,
         completed=5,
         image_digest=facts.image_digest,
-        gpus=candidate.engine_gpus,
+        gpus=candidate.engine_gpus(cell.kind),
         max_kv_tokens=facts.max_kv_tokens,
         max_batch=facts.max_batch,
         context_length=facts.context_length,
@@ -161,7 +168,7 @@ class Machine:
     state: RunState = field(default_factory=RunState)
     facts: EngineFacts = FACTS
     times: Times = SURROGATE
-    spoiled: Mapping[Cell, float] = field(default_factory=dict)
+    spoiled: MappingOf[Cell, float] = field(default_factory=dict)
     measured: list[tuple[str, Cell]] = field(default_factory=list)
     most_gpus: int = 0
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dgdr_api.points import Point
-from dgdr_profiler.core.candidate import Candidate, EngineFacts, Infeasible
+from dgdr_profiler.core.candidate import Candidate, EngineFacts
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.demand import Demand
 from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.point_key import Subject
+from dgdr_profiler.core.search import Infeasible
 
 
 class Stage(StrEnum):
@@ -23,6 +24,7 @@ class Stage(StrEnum):
 class Plan:
     """What a run works with; fixed from its start to its end.
 
+    ``space`` says in a sentence how many shapes are possible, and why others are not.
     Candidates together hold at most ``gpus_at_once``, the generated deployment ``total_gpus``.
     """
 
@@ -30,6 +32,7 @@ class Plan:
     candidates: tuple[Candidate, ...]
     subjects: Mapping[str, Subject]
     infeasible: tuple[Infeasible, ...] = ()
+    space: str = ""
     gpus_at_once: int | None = None
     total_gpus: int | None = None
     deadline_s: float | None = None

@@ -1,62 +1,90 @@
-"""A candidate: one way to spread a model over GPUs, deployed as a prefill and a decode engine."""
+"""A candidate: what is deployed to be measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dgdr_api.graph import Graph, Role
+from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.points import PointKind
 from dgdr_profiler.core.shape import Mapping, Shape
-
-ROLES_OF_A_PAIR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One mapping. Both engines of the pair have it, so that one deployment gives both curves."""
+    """Engines in a shape, and the GPUs that they really hold.
 
-    tensor_parallel: int
+    ``backend`` is set where several compete. ``prefill_gpus`` and ``decode_gpus`` are those of the
+    engine that gives that curve, 0 where none does; ``gpus`` those of the whole deployment. An
+    override may ask for more than the shape does, so they are the graph's.
+    """
 
-    @property
-    def mapping(self) -> Mapping:
-        """How each engine of the pair is spread."""
-        return Mapping.tensor(self.tensor_parallel)
+    shape: Shape
+    backend: Backend | None = None
+    prefill_gpus: int
+    decode_gpus: int
+    gpus: int
 
-    @property
-    def shape(self) -> Shape:
-        """The deployed pair."""
-        return Shape.pair(self.mapping)
+    @classmethod
+    def of(cls, shape: Shape, backend: Backend | None = None) -> "Candidate":
+        """Return the candidate of a shape that nothing makes larger."""
+        prefill, decode = shape.worker or shape.prefill, shape.worker or shape.decode
+        return cls(
+            shape=shape,
+            backend=backend,
+            prefill_gpus=prefill.gpus if prefill else 0,
+            decode_gpus=decode.gpus if decode else 0,
+            gpus=shape.gpus,
+        )
+
+    def sized(self, graph: Graph) -> "Candidate":
+        """Return the candidate with the GPUs that its graph asks for."""
+        # A role that is measured alone runs as an ordinary worker.
+        alone = _gpus(graph, Role.WORKER)
+        prefill, decode = _gpus(graph, Role.PREFILL) or alone, _gpus(graph, Role.DECODE) or alone
+        return replace(
+            self,
+            prefill_gpus=prefill if self.prefill_gpus else 0,
+            decode_gpus=decode if self.decode_gpus else 0,
+            gpus=graph.gpus,
+        )
 
     @property
     def id(self) -> str:
         """Name in labels, object names and records."""
-        return f"p-tp{self.tensor_parallel}"
+        return self.shape.id if self.backend is None else f"{self.backend}-{self.shape.id}"
 
     @property
     def label(self) -> str:
-        """Name for humans, as upstream writes it."""
-        return f"TP={self.tensor_parallel}"
+        """Name for humans."""
+        return self.shape.label if self.backend is None else f"{self.backend} {self.shape.label}"
 
-    @property
-    def engine_gpus(self) -> int:
-        """GPUs of one engine."""
-        return self.tensor_parallel
+    def mapping(self, kind: PointKind) -> Mapping | None:
+        """Return how the engine that gives a curve is spread; None: it gives none."""
+        role = self.shape.prefill if kind is PointKind.PREFILL else self.shape.decode
+        return self.shape.worker or role
 
-    @property
-    def gpus(self) -> int:
-        """GPUs of the deployed pair."""
-        return ROLES_OF_A_PAIR * self.engine_gpus
+    def engine_gpus(self, kind: PointKind) -> int:
+        """Return the GPUs of the engine that gives a curve."""
+        return self.prefill_gpus if kind is PointKind.PREFILL else self.decode_gpus
 
+    def ranks(self, kind: PointKind) -> int:
+        """Return the attention ranks of the engine that gives a curve."""
+        mapping = self.mapping(kind)
+        return 1 if mapping is None else mapping.ranks
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Infeasible:
-    """A candidate that is not tried, and why: a user who expected it must find the reason."""
-
-    candidate: Candidate
-    reason: str
+    def gives(self, kind: PointKind) -> bool:
+        """Whether a curve can be measured on it."""
+        return self.mapping(kind) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """What a running pair says about itself; ``None`` where it does not say."""
+    """What a running candidate says about itself; ``None`` where it does not say."""
 
     image_digest: str
     max_kv_tokens: int | None
     max_batch: int | None
     context_length: int | None
+
+
+def _gpus(graph: Graph, role: Role) -> int:
+    return sum(c.gpus * c.nodes for c in graph.with_role(role))

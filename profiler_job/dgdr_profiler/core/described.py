@@ -64,5 +64,5 @@ def _engine(
         return None
     digest = None if replayed else option.point.image_digest or None
     return fingerprint_of(components[0]).model_copy(
-        update={"image_digest": digest, "mapping": option.candidate.label}
+        update={"image_digest": digest, "mapping": option.mapping.label if option.mapping else None}
     )

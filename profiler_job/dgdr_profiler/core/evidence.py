@@ -15,17 +15,22 @@ MOST_REPEATS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The points of one candidate, and what its engines said about themselves.
-
-    ``prefill_ranks`` and ``decode_ranks`` are the attention ranks of its engines.
-    """
+    """The points of one candidate, and what its engines said about themselves."""
 
     candidate: Candidate
     subject: Subject
     facts: EngineFacts | None = None
     points: Mapping[str, Point] = field(default_factory=dict)
-    prefill_ranks: int = 1
-    decode_ranks: int = 1
+
+    @property
+    def prefill_ranks(self) -> int:
+        """Attention ranks of the engine that prefills."""
+        return self.candidate.ranks(PointKind.PREFILL)
+
+    @property
+    def decode_ranks(self) -> int:
+        """Attention ranks of the engine that decodes."""
+        return self.candidate.ranks(PointKind.DECODE)
 
     @property
     def ranks(self) -> int:
@@ -84,8 +89,6 @@ def evidence(
     subject: Subject,
     deployed: EngineFacts | None,
     points: Iterable[Point],
-    prefill_ranks: int = 1,
-    decode_ranks: int = 1,
 ) -> Evidence:
     """Collect what is known of a candidate.
 
@@ -100,8 +103,6 @@ def evidence(
         subject=subject,
         facts=facts,
         points={p.key: p for p in own if is_sound(p)},
-        prefill_ranks=prefill_ranks,
-        decode_ranks=decode_ranks,
     )
 
 

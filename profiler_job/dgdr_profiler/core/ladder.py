@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dgdr_api.points import Point, Source
+from dgdr_api.points import Point, PointKind, Source
 from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
 from dgdr_profiler.core.demand import Demand, check_room, decode_isl, most_in_flight
 from dgdr_profiler.core.evidence import Evidence
@@ -43,7 +43,7 @@ def ladder(demand: Demand, known: Evidence) -> Ladder:
     Raises:
         CandidateFailed: the engine cannot be judged.
     """
-    if known.facts is None:
+    if known.facts is None or not known.candidate.gives(PointKind.DECODE):
         return Ladder(rungs=())
     ranks = known.decode_ranks
     most = most_in_flight(known.facts, demand.workload, ranks)
@@ -67,7 +67,8 @@ def judging_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     if known.facts is None:
         return ()
     found = ladder(demand, known)
-    return (_prefill(demand, known), *found.rungs, *found.again)
+    prefill = (_prefill(demand, known),) if known.candidate.gives(PointKind.PREFILL) else ()
+    return (*prefill, *found.rungs, *found.again)
 
 
 def estimate(demand: Demand, known: Evidence, cell: Cell) -> Point | None:

@@ -109,7 +109,7 @@ def _point(
         completed=result.completed,
         errors=result.errors,
         image_digest=facts.image_digest,
-        gpus=known.candidate.engine_gpus,
+        gpus=known.candidate.engine_gpus(cell.kind),
         max_kv_tokens=facts.max_kv_tokens,
         max_batch=facts.max_batch,
         context_length=facts.context_length,

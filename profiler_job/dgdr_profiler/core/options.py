@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from dgdr_api.points import Point
+from dgdr_api.points import Point, PointKind
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.cells import prefill_ranks
 from dgdr_profiler.core.curves import batch
 from dgdr_profiler.core.engine_curves import EngineCurves
+from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.sizing import (
     Need,
     aggregated_need,
@@ -31,9 +32,14 @@ class PrefillOption:
     point: Point
 
     @property
+    def mapping(self) -> Mapping | None:
+        """How the engine is spread."""
+        return self.candidate.mapping(PointKind.PREFILL)
+
+    @property
     def gpus(self) -> int:
         """GPUs of one engine."""
-        return self.candidate.engine_gpus
+        return self.candidate.prefill_gpus
 
     @property
     def ttft_ms(self) -> float:
@@ -59,9 +65,14 @@ class DecodeOption:
     point: Point
 
     @property
+    def mapping(self) -> Mapping | None:
+        """How the engine is spread."""
+        return self.candidate.mapping(PointKind.DECODE)
+
+    @property
     def gpus(self) -> int:
         """GPUs of one engine."""
-        return self.candidate.engine_gpus
+        return self.candidate.decode_gpus
 
     @property
     def itl_ms(self) -> float:
@@ -89,6 +100,12 @@ class Engines:
     prefill: PrefillOption
     decode: DecodeOption
     aggregated: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """The engines that are deployed."""
+        prefill, decode = self.prefill.mapping, self.decode.mapping
+        return Shape(worker=decode) if self.aggregated else Shape(prefill=prefill, decode=decode)
 
     @property
     def ttft_ms(self) -> float:
@@ -138,9 +155,12 @@ class Offer:
     aggregated: Sequence[Engines] = ()
 
     def engines(self) -> list[Engines]:
-        """Return every pair, and what is aggregated."""
+        """Return every pair of one backend, and what is aggregated."""
         pairs = product(self.prefill, self.decode)
-        return [*(Engines(prefill=p, decode=d) for p, d in pairs), *self.aggregated]
+        return [
+            *(Engines(prefill=p, decode=d) for p, d in pairs if _is_of_one_backend(p, d)),
+            *self.aggregated,
+        ]
 
     def curves(self, of: Engines) -> EngineCurves:
         """Return the curves through all points of these engines."""
@@ -152,6 +172,11 @@ class Offer:
             (o.point for o in prefill if o.candidate == of.prefill.candidate),
             (o.point for o in decode if o.candidate == of.decode.candidate),
         )
+
+
+def _is_of_one_backend(prefill: PrefillOption, decode: DecodeOption) -> bool:
+    """No backend reads another one's keys and values."""
+    return prefill.candidate.backend == decode.candidate.backend
 
 
 def prefill_options(candidate: Candidate, points: Iterable[Point]) -> tuple[PrefillOption, ...]:

@@ -19,6 +19,7 @@ from dgdr_profiler.core.actions import (
 )
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.ladder import judging_cells
+from dgdr_profiler.core.options import DecodeOption, PrefillOption
 from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.strategy import curve_cells, known, selection
 
@@ -32,6 +33,11 @@ class Progress:
 
 
 STARTING = Progress(phase=ProfilingPhase.INITIALIZING, message="reading what is already measured")
+
+
+def starting(plan: Plan) -> Progress:
+    """Return what to show first: what is going to be tried, and why not more."""
+    return Progress(phase=STARTING.phase, message=plan.space or STARTING.message)
 
 
 def progress(plan: Plan, state: RunState, action: Action) -> Progress | None:
@@ -67,11 +73,18 @@ def waiting(
 def describe(chosen: Selection) -> str:
     """Return the pick in a sentence; says so when the targets are not reached."""
     p, d = chosen.prefill, chosen.decode
-    text = (
-        f"prefill {p.candidate.label} (TTFT {p.ttft_ms:.0f} ms), decode {d.candidate.label} "
-        f"(ITL {d.itl_ms:.1f} ms at {d.point.concurrency} in flight)"
-    )
+    backend = f"{d.candidate.backend} " if d.candidate.backend else ""
+    prefill = f"TTFT {p.ttft_ms:.0f} ms"
+    decode = f"ITL {d.itl_ms:.1f} ms at {d.point.concurrency} in flight"
+    if chosen.aggregated:
+        text = f"{backend}{chosen.shape.label} ({prefill} alone, {decode})"
+    else:
+        text = f"{backend}prefill {_named(p)} ({prefill}), decode {_named(d)} ({decode})"
     return text if chosen.sla_reachable else f"{text}; targets NOT reached: {chosen.reason}"
+
+
+def _named(option: PrefillOption | DecodeOption) -> str:
+    return option.mapping.label if option.mapping else option.candidate.label
 
 
 def _which(plan: Plan, candidate: Candidate) -> str:

@@ -12,6 +12,7 @@ from dgdr_api.effective import EffectiveSpec
 from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, sla_planner
 from dgdr_api.pods import GPU_PRODUCT
+from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.override import override, override_name
@@ -38,17 +39,17 @@ class Setting:
     pull_secrets: Sequence[str] = ()
 
 
-def candidate_graph(engine: Engine, setting: Setting, shape: Shape) -> Graph:
-    """Return what is measured: one replica of each engine of a shape, and a frontend."""
-    name = names.candidate_dgd_name(setting.dgdr, shape.id)
-    graph = _base(engine, setting, name, shape)
+def candidate_graph(engine: Engine, setting: Setting, candidate: Candidate) -> Graph:
+    """Return what is measured: one replica of each engine of a candidate, and a frontend."""
+    name = names.candidate_dgd_name(setting.dgdr, candidate.id)
+    graph = _base(engine, setting, name, candidate.shape)
     for role in _roles(graph):
         graph = _each(graph, role, lambda c: c.with_(replicas=1))
     graph = _each(graph, None, _ends_quickly)
     labels = {
         **graph.labels,
         names.Label.RUN.value: setting.uid,
-        names.Label.CANDIDATE.value: shape.id,
+        names.Label.CANDIDATE.value: candidate.id,
     }
     return graph.with_(labels=labels)
 
@@ -56,10 +57,14 @@ def candidate_graph(engine: Engine, setting: Setting, shape: Shape) -> Graph:
 def final_graph(engine: Engine, setting: Setting, chosen: Selection, replicas: Replicas) -> Graph:
     """Return what is deployed in the end."""
     name = names.dgd_name(setting.dgdr, override_name(setting.wanted.dgd_override))
-    shape = Shape.pair(chosen.prefill.candidate.mapping, chosen.decode.candidate.mapping)
-    graph = _base(engine, setting, name, shape)
+    graph = _base(engine, setting, name, chosen.shape)
     scaled = setting.wanted.planner is not None
-    for role, count in ((Role.PREFILL, replicas.prefill), (Role.DECODE, replicas.decode)):
+    counts = {
+        Role.PREFILL: replicas.prefill,
+        Role.DECODE: replicas.decode,
+        Role.WORKER: replicas.worker,
+    }
+    for role, count in counts.items():
         graph = _each(graph, role, _scaled(count, scaled))
     return graph
 
@@ -179,8 +184,9 @@ def _planner(setting: Setting, config: Json, graph: Graph, chosen: Selection) ->
             profile_config_map=names.profile_data_config_map(setting.uid),
             ttft_ms=ttft_ms,
             itl_ms=itl_ms,
-            prefill_gpus=_gpus(graph, Role.PREFILL),
-            decode_gpus=_gpus(graph, Role.DECODE),
+            gpus={
+                role: gpus for role in Role if role.serves_model and (gpus := _gpus(graph, role))
+            },
         )
     except BudgetTooSmall as exc:
         raise InvalidRequest(str(exc)) from exc

@@ -34,7 +34,8 @@ def report(plan: Plan, state: RunState, chosen: Selection, ledger: Ledger) -> Ma
         "selection": _selection(chosen),
         "candidates": [_candidate(c, plan, state, ledger) for c in plan.candidates],
         "infeasible": [
-            {"label": entry.candidate.label, "reason": entry.reason} for entry in plan.infeasible
+            {"label": entry.label, "code": entry.code.value, "reason": entry.reason}
+            for entry in plan.infeasible
         ],
         "points": [_point(p, state) for p in _ordered(state.points)],
         "elapsedS": round(ledger.elapsed_s, 1),
@@ -46,6 +47,8 @@ def report(plan: Plan, state: RunState, chosen: Selection, ledger: Ledger) -> Ma
 def _selection(chosen: Selection) -> Mapping[str, Any]:
     p, d = chosen.prefill, chosen.decode
     return {
+        "shape": chosen.shape.label,
+        "aggregated": chosen.aggregated,
         "prefill": {
             "candidate": p.candidate.id,
             "label": p.candidate.label,
@@ -74,7 +77,7 @@ def _candidate(
     return {
         "id": candidate.id,
         "label": candidate.label,
-        "engineGpus": candidate.engine_gpus,
+        "engineGpus": max(candidate.prefill_gpus, candidate.decode_gpus),
         "points": len(points),
         "reusedPoints": len(points) - len(measured),
         "meanSPerPoint": round(measuring_s / len(measured), 2) if measured else None,

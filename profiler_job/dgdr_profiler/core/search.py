@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.limits import UNKNOWN_MAX_GPUS, SearchLimits
 from dgdr_profiler.core.model import ModelFacts
@@ -31,6 +32,12 @@ class Infeasible:
     shape: Shape
     code: ReasonCode
     reason: str
+    backend: Backend | None = None
+
+    @property
+    def label(self) -> str:
+        """Name for humans, of the engine where both roles have the same."""
+        return self.shape.label if self.backend is None else f"{self.backend} {self.shape.label}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,13 @@ from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
 from dgdr_profiler.core.grid import decode_cells, prefill_cells
 from dgdr_profiler.core.ladder import estimate, judging_cells, ladder
-from dgdr_profiler.core.options import Offer, decode_options, prefill_options
+from dgdr_profiler.core.lending import borrowed, lenders
+from dgdr_profiler.core.options import (
+    Offer,
+    aggregated_options,
+    decode_options,
+    prefill_options,
+)
 from dgdr_profiler.core.patience import patient_call
 from dgdr_profiler.core.pick import Selection, pick
 
@@ -50,16 +56,21 @@ def known(plan: Plan, state: RunState, candidate: Candidate) -> Evidence:
 def selection(plan: Plan, state: RunState) -> Selection | None:
     """Return the pick by what is known, also before the last candidate is judged.
 
-    A rung that was not measured takes part with its estimate; when it is picked, it has to be
-    measured next. So only rungs that could change the pick cost a measurement.
+    What was not measured takes part with its estimate: a rung of a ladder, or an aggregated engine,
+    whose two kinds of work were measured apart. When it is picked, it has to be measured next. So
+    only what could change the pick costs a measurement.
     """
-    judged = [(c, _judging_points(plan, state, c)) for c in _live(plan, state)]
+    judged = {c: _judging_points(plan, state, c) for c in _live(plan, state)}
+    apart = {c: points for c, points in judged.items() if not c.shape.is_aggregated}
     offer = Offer(
-        prefill=[
-            o for c, points in judged for o in prefill_options(c, _kind(points, PointKind.PREFILL))
-        ],
-        decode=[
-            o for c, points in judged for o in decode_options(c, _kind(points, PointKind.DECODE))
+        prefill=[o for c, ps in apart.items() for o in prefill_options(c, _prefill(ps))],
+        decode=[o for c, ps in apart.items() for o in decode_options(c, _decode(ps))],
+        aggregated=[
+            o
+            for c, points in judged.items()
+            if c.shape.is_aggregated
+            for ps in (points or borrowed(c, apart),)
+            for o in aggregated_options(c, _prefill(ps), _decode(ps))
         ],
     )
     return pick(offer, plan.demand.workload, plan.demand.targets)
@@ -89,7 +100,7 @@ def curve_points(
 def _judge(plan: Plan, state: RunState) -> Action | None:
     """Return the next step towards a judgement of every candidate; None when all are judged."""
     todo: list[Candidate] = []
-    for candidate in _live(plan, state):
+    for candidate in _to_be_judged(plan, state):
         try:
             needed = _to_judge(plan, state, candidate)
         except CandidateFailed as exc:
@@ -121,6 +132,8 @@ def _confirm(plan: Plan, state: RunState) -> Action | None:
     if chosen is None or chosen.decode.point.source is Source.MEASURED:
         return None
     candidate = chosen.decode.candidate
+    if known(plan, state, candidate).facts is None:
+        return _deploy(plan, state, candidate)
     another = ladder(plan.demand, known(plan, state, candidate)).another
     if another is None:
         return None
@@ -200,6 +213,12 @@ def _fits(plan: Plan, gpus: int) -> bool:
     return plan.gpus_at_once is None or gpus <= plan.gpus_at_once
 
 
+def _to_be_judged(plan: Plan, state: RunState) -> list[Candidate]:
+    """Return the candidates that are measured whatever the others show."""
+    live = _live(plan, state)
+    return [c for c in live if c.id in state.deployed or not lenders(c, live)]
+
+
 def _live(plan: Plan, state: RunState) -> list[Candidate]:
     return [c for c in plan.candidates if c.id not in state.rejected]
 
@@ -226,13 +245,17 @@ def _failed_too_often(state: RunState, candidate: Candidate, cell: Cell) -> bool
     return len(_failures(state, candidate, cell)) >= MAX_ATTEMPTS
 
 
-def _kind(points: Iterable[Point], kind: PointKind) -> list[Point]:
-    return [p for p in points if p.kind is kind]
+def _prefill(points: Iterable[Point]) -> list[Point]:
+    return [p for p in points if p.kind is PointKind.PREFILL]
+
+
+def _decode(points: Iterable[Point]) -> list[Point]:
+    return [p for p in points if p.kind is PointKind.DECODE]
 
 
 def _nothing_measured(plan: Plan, state: RunState) -> str:
     reasons = [
         f"{c.label}: {state.rejected[c.id]}" for c in plan.candidates if c.id in state.rejected
     ]
-    reasons += [f"{entry.candidate.label}: {entry.reason}" for entry in plan.infeasible]
+    reasons += [f"{entry.label}: {entry.reason}" for entry in plan.infeasible]
     return "no candidate could be measured; " + "; ".join(reasons or ["there is none"])

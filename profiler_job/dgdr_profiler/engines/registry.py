@@ -52,8 +52,13 @@ def candidate_engine(request: ProfilingRequest, wanted: EffectiveSpec) -> Engine
     return candidate_engines(request, wanted)[0]
 
 
-def final_engine(request: ProfilingRequest, wanted: EffectiveSpec, max_kv_tokens: int) -> Engine:
-    """Return what the generated deployment runs.
+def final_engine(
+    request: ProfilingRequest,
+    wanted: EffectiveSpec,
+    max_kv_tokens: int,
+    backend: Backend | None = None,
+) -> Engine:
+    """Return what the generated deployment runs; ``backend`` is the winner, where several compete.
 
     A mocker has the KV cache that was measured. Where mockers stood for the candidates it is the
     one that was measured; otherwise it is fed with the measured curves and holds no GPUs.
@@ -62,7 +67,7 @@ def final_engine(request: ProfilingRequest, wanted: EffectiveSpec, max_kv_tokens
         InvalidRequest: an image is missing.
     """
     if not wanted.mocker:
-        return backend_engine(wanted, backends(wanted)[0])
+        return backend_engine(wanted, backend or backends(wanted)[0])
     mocker = replace(_mocker(request, wanted), kv_blocks=max_kv_tokens // BLOCK_TOKENS)
     if request.policy.uses_mocker:
         return mocker

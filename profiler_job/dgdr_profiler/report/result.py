@@ -42,7 +42,8 @@ def result(
     prefill_points = curve_points(plan, state, chosen, PointKind.PREFILL)
     decode_points = curve_points(plan, state, chosen, PointKind.DECODE)
     max_kv_tokens = chosen.decode.point.max_kv_tokens or 0
-    engine = final_engine(request, wanted, max_kv_tokens)
+    backend = chosen.decode.candidate.backend
+    engine = final_engine(request, wanted, max_kv_tokens, backend)
     count = replicas(
         chosen,
         EngineCurves.of(prefill_points, decode_points),

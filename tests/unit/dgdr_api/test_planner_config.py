@@ -2,6 +2,8 @@ from typing import Any
 
 import pytest
 
+from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner_policy import Bounds
 from dgdr_api.planner_config import (
     BudgetTooSmall,
     PlannerConfig,
@@ -19,8 +21,7 @@ def rendered(config: dict[str, Any], **gpus: int) -> dict[str, Any]:
         profile_config_map="curves",
         ttft_ms=500,
         itl_ms=50,
-        prefill_gpus=gpus.get("prefill", 1),
-        decode_gpus=gpus.get("decode", 1),
+        gpus={Role(role): each for role, each in (gpus or {"prefill": 1, "decode": 1}).items()},
     ).to_json()
 
 
@@ -93,7 +94,8 @@ def test_upstreams_example_is_understood_whole() -> None:
 
 def test_scaling_to_zero_is_read_as_one_and_reported() -> None:
     config = parse_planner_config({"min_endpoint": 0})
-    assert (config.keys.min_prefill, config.keys.min_decode) == (1, 1)
+    bounds = role_bounds(config.keys, {Role.PREFILL: 1, Role.DECODE: 1})
+    assert (bounds.prefill, bounds.decode) == (Bounds(min=1, max=4), Bounds(min=1, max=4))
     assert config.without_effect == ("min_endpoint",)
 
 
@@ -130,16 +132,26 @@ def test_scaling_by_load_alone_is_reported_but_no_mistake() -> None:
 def test_both_roles_at_their_most_fit_the_budget(
     budget: int, prefill: int, decode: int, most: tuple[int, int]
 ) -> None:
-    bounds = role_bounds(keys(max_gpu_budget=budget), prefill, decode)
+    bounds = role_bounds(keys(max_gpu_budget=budget), {Role.PREFILL: prefill, Role.DECODE: decode})
     assert (bounds.prefill.max, bounds.decode.max) == most
     assert bounds.prefill.max * prefill + bounds.decode.max * decode <= budget
 
 
 def test_a_budget_below_the_floor_says_what_is_needed() -> None:
     with pytest.raises(BudgetTooSmall, match="3 GPUs do not hold 1 prefill of 2 and 1 decode of 2"):
-        role_bounds(keys(max_gpu_budget=3), 2, 2)
+        role_bounds(keys(max_gpu_budget=3), {Role.PREFILL: 2, Role.DECODE: 2})
 
 
 def keys(**config: Any) -> Any:
     parsed: PlannerConfig = parse_planner_config(config)
     return parsed.keys
+
+
+def test_an_aggregated_deployment_has_one_role_to_scale() -> None:
+    roles = rendered({"mode": "agg", "max_gpu_budget": 9}, worker=2)["spec"]["roles"]
+    assert roles == {"worker": {"min": 1, "max": 4}}
+
+
+def test_a_mode_that_our_planner_has_not_is_reported() -> None:
+    assert parse_planner_config({"mode": "prefill"}).without_effect == ("mode",)
+    assert parse_planner_config({"mode": "agg"}).without_effect == ()

@@ -50,7 +50,7 @@ def test_each_curve_has_the_engine_of_its_role() -> None:
 
 @pytest.mark.parametrize(("role", "candidate"), [(Role.PREFILL, TP2), (Role.DECODE, TP1)])
 def test_what_is_deployed_is_what_was_measured(role: Role, candidate: Candidate) -> None:
-    measured = candidate_graph(ENGINE, SETTING, candidate.shape)
+    measured = candidate_graph(ENGINE, SETTING, candidate)
     (was,), (runs,) = measured.with_role(role), GRAPH.with_role(role)
     assert fingerprint_of(was).differences(fingerprint_of(runs)) == ()
 

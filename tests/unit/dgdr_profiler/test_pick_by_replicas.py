@@ -18,6 +18,7 @@ from dgdr_profiler.core.options import (
 )
 from dgdr_profiler.core.pick import pick
 from dgdr_profiler.core.targets import Targets, Workload
+from support.profiling import pair
 
 GPUS = (1, 2, 4, 8)
 BATCHES = (1, 4, 16, 64)
@@ -41,7 +42,7 @@ class World:
         self.workload = Workload(
             isl=self.isl, osl=self.osl, request_rate_per_s=float(np.exp(rng.uniform(-3, 5)))
         )
-        self.candidates = [Candidate(tensor_parallel=gpus) for gpus in GPUS]
+        self.candidates = [pair(gpus) for gpus in GPUS]
 
     def ttft_ms(self, gpus: int) -> float:
         return float(self.fixed_ms + self.prompt_ms / self.speed[gpus])
@@ -51,7 +52,7 @@ class World:
         return float(self.step_ms * grown / self.speed[gpus])
 
     def points(self, candidate: Candidate) -> tuple[list[Point], list[Point]]:
-        gpus = candidate.tensor_parallel
+        gpus = candidate.shape.largest.gpus
         prefill = self._point(gpus, PointKind.PREFILL, 1, {"ttft_ms": self.ttft_ms(gpus)})
         decode = [self._decode(gpus, batch) for batch in BATCHES]
         return [prefill], decode
@@ -103,10 +104,12 @@ class World:
                 prefill = sizing.size_prefill(engine, load, asked)
                 decode = sizing.size_decode(engine, load, asked)
                 if prefill.reachable and decode.reachable:
-                    found.append(prefill.replicas * p.engine_gpus + decode.replicas * d.engine_gpus)
+                    found.append(
+                        prefill.replicas * p.prefill_gpus + decode.replicas * d.decode_gpus
+                    )
             whole = sizing.size_aggregated(self._profile(p, p), load, asked)
             if whole.reachable:
-                found.append(whole.replicas * p.engine_gpus)
+                found.append(whole.replicas * p.prefill_gpus)
         return min(found, default=None)
 
     def _profile(self, prefill: Candidate, decode: Candidate) -> EngineProfile:

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping as MappingOf
 from dataclasses import replace
 
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgdr_api.points import PointKind, Source
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import Candidate, EngineFacts
 from dgdr_profiler.core.cells import Cell, call_of, decode_cell, decode_osl, prefill_cell
 from dgdr_profiler.core.demand import (
     MAX_CONCURRENCY,
@@ -21,8 +21,14 @@ from dgdr_profiler.core.evidence import Evidence
 from dgdr_profiler.core.grid import decode_cells, levels
 from dgdr_profiler.core.ladder import Ladder, crossing, estimate, judging_cells, ladder
 from dgdr_profiler.core.patience import patient_call
+from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.targets import Workload
 from support.profiling import FACTS, TP1, demand, evidence_of, point
+
+
+def over(ranks: int) -> Candidate:
+    """A pair whose engines have so many attention ranks."""
+    return Candidate.of(Shape.pair(Mapping.data_expert(ranks)))
 
 
 def judged(wanted: Demand, facts: EngineFacts = FACTS) -> Evidence:
@@ -39,7 +45,7 @@ def wanted_cells(wanted: Demand, known: Evidence) -> tuple[Cell, ...]:
     return (*judging_cells(wanted, known), *([another] if another else []))
 
 
-def spoiled(factors: Mapping[Cell, float], *again: Cell) -> Evidence:
+def spoiled(factors: MappingOf[Cell, float], *again: Cell) -> Evidence:
     """Measure the first rungs, and some of them again, while something else slows them down."""
     cells = (*judging_cells(demand(), evidence_of()), *again)
     points = [point(TP1, c) for c in cells]
@@ -277,7 +283,7 @@ def test_concurrencies_fill_every_rank_alike_and_never_more_than_it_holds(
 ) -> None:
     wanted = demand(isl=isl, osl=osl, concurrency=load, decode_points=points)
     facts = replace(FACTS, max_kv_tokens=kv_tokens, max_batch=batch and batch * ranks)
-    known = evidence_of(facts=facts, ranks=ranks)
+    known = evidence_of(over(ranks), facts=facts)
     try:
         cells = (*judging_cells(wanted, known), *decode_cells(wanted, known))
     except CandidateFailed:
@@ -293,7 +299,7 @@ def test_concurrencies_fill_every_rank_alike_and_never_more_than_it_holds(
 
 
 def test_ranks_get_a_burst_of_prompts_and_the_warmth_for_all_of_them() -> None:
-    known = evidence_of(facts=replace(FACTS, max_kv_tokens=10**6), ranks=8)
+    known = evidence_of(over(8), facts=replace(FACTS, max_kv_tokens=10**6))
     warm, burst, *rest = patient_call(judging_cells(demand(), known), known).phases()
     assert (warm.load.concurrency, warm.load.requests) == (8, 16)
     assert (burst.load.concurrency, burst.load.requests) == (32, 32)

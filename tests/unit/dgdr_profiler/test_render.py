@@ -8,6 +8,7 @@ from dgdr_api.effective import effective
 from dgdr_api.graph import Role
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.names import profile_data_config_map
+from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.options import DecodeOption, PrefillOption
@@ -47,7 +48,7 @@ def documents(of: Setting, replicas: Replicas | None = None) -> list[dict[str, A
 
 
 def test_a_candidate_is_a_pair_of_the_same_mapping_that_nobody_waits_for() -> None:
-    graph = candidate_graph(ENGINE, setting(), TP2.shape)
+    graph = candidate_graph(ENGINE, setting(), TP2)
     assert (graph.name, graph.namespace) == ("q-p-tp2", "ns")
     assert graph.labels == {"dgdr.dev/run": "uid-1", "dgdr.dev/candidate": "p-tp2"}
     assert [(c.name, c.gpus, c.replicas) for c in graph.components] == [
@@ -105,7 +106,7 @@ def test_the_result_has_no_anchors() -> None:
 def test_engines_get_onto_the_nodes_that_the_job_tolerates() -> None:
     tolerations = [{"key": "gpu", "operator": "Exists"}]
     job = {"template": {"spec": {"containers": [], "tolerations": tolerations}}}
-    graph = candidate_graph(ENGINE, setting(overrides={"profilingJob": job}), TP1.shape)
+    graph = candidate_graph(ENGINE, setting(overrides={"profilingJob": job}), TP1)
     assert all(c.tolerations == tuple(tolerations) for c in graph.components)
 
 
@@ -118,7 +119,7 @@ def pinned(**spec: Any) -> Setting:
 
 def test_engines_stay_on_the_product_that_is_measured_and_so_does_the_result() -> None:
     graphs = (
-        candidate_graph(ENGINE, pinned(), TP1.shape),
+        candidate_graph(ENGINE, pinned(), TP1),
         final_graph(ENGINE, pinned(), CHOSEN, Replicas()),
     )
     for graph in graphs:
@@ -128,7 +129,7 @@ def test_engines_stay_on_the_product_that_is_measured_and_so_does_the_result() -
 
 
 def test_an_unknown_product_selects_no_nodes() -> None:
-    graph = candidate_graph(ENGINE, setting(), TP1.shape)
+    graph = candidate_graph(ENGINE, setting(), TP1)
     assert all("nodeSelector" not in c.pod for c in graph.components)
 
 
@@ -143,14 +144,14 @@ def test_who_selects_nodes_is_not_overruled(choice: dict[str, Any]) -> None:
     partial = override_of([])
     (decode,) = partial["spec"]["components"]
     decode["podTemplate"]["spec"] = {**choice, "containers": []}
-    graph = candidate_graph(ENGINE, pinned(overrides={"dgd": partial}), TP1.shape)
+    graph = candidate_graph(ENGINE, pinned(overrides={"dgd": partial}), TP1)
     (prefill,), (decoding,) = graph.with_role(Role.PREFILL), graph.with_role(Role.DECODE)
     assert prefill.pod["nodeSelector"] == PRODUCT
     assert decoding.pod.get("nodeSelector") == choice.get("nodeSelector")
 
 
 def test_the_router_is_switched_by_the_environment_of_the_frontend() -> None:
-    graph = candidate_graph(ENGINE, setting(features={"kvRouter": {"enabled": True}}), TP1.shape)
+    graph = candidate_graph(ENGINE, setting(features={"kvRouter": {"enabled": True}}), TP1)
     assert graph.components[0].env == ({"name": "DYN_ROUTER_MODE", "value": "kv"},)
     assert graph.components[1].env == ()
 
@@ -176,12 +177,12 @@ def test_an_override_names_the_result_and_reaches_it() -> None:
 
 def test_a_candidate_keeps_its_own_name_under_an_override() -> None:
     of = setting(overrides={"dgd": override_of([], name="mine")})
-    assert candidate_graph(ENGINE, of, TP1.shape).name == "q-p-tp1"
+    assert candidate_graph(ENGINE, of, TP1).name == "q-p-tp1"
 
 
 def test_an_override_cannot_take_the_parallelism_away() -> None:
     partial = override_of(["--tensor-parallel-size=8"])
-    graph = candidate_graph(ENGINE, setting(overrides={"dgd": partial}), TP2.shape)
+    graph = candidate_graph(ENGINE, setting(overrides={"dgd": partial}), TP2)
     (worker,) = graph.with_role(Role.DECODE)
     assert worker.args[:2] == ("--tensor-parallel-size", "2")
     assert worker.gpus == 2
@@ -190,13 +191,13 @@ def test_an_override_cannot_take_the_parallelism_away() -> None:
 def test_ranks_of_an_override_are_counted_in_every_candidate() -> None:
     partial = override_of(["--data-parallel-size", "8"])
     of = setting(overrides={"dgd": partial})
-    assert candidate_graph(ENGINE, of, TP1.shape).gpus == 1 + 8
-    assert candidate_graph(ENGINE, of, TP2.shape).gpus == 2 + 16
+    assert candidate_graph(ENGINE, of, TP1).gpus == 1 + 8
+    assert candidate_graph(ENGINE, of, TP2).gpus == 2 + 16
 
 
 def test_an_engine_that_is_measured_alone_is_one_replica() -> None:
     shape = Shape(decode=Mapping.data_expert(8))
-    graph = candidate_graph(ENGINE, setting(), shape)
+    graph = candidate_graph(ENGINE, setting(), Candidate.of(shape))
     assert (graph.name, graph.labels["dgdr.dev/candidate"]) == ("q-dec-dep8", "dec-dep8")
     assert [(c.name, c.role, c.gpus, c.replicas) for c in graph.components] == [
         ("frontend", Role.FRONTEND, 0, 1),
@@ -206,8 +207,7 @@ def test_an_engine_that_is_measured_alone_is_one_replica() -> None:
 
 def test_the_subject_of_a_candidate_is_what_its_engines_run() -> None:
     one, two = (
-        subject_of(candidate_graph(ENGINE, setting(), c.shape), ENGINE, "NVIDIA-H200")
-        for c in (TP1, TP2)
+        subject_of(candidate_graph(ENGINE, setting(), c), ENGINE, "NVIDIA-H200") for c in (TP1, TP2)
     )
     assert one != two
     assert one.model == "org/model"

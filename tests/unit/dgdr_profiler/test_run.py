@@ -220,7 +220,7 @@ async def test_progress_counts_candidates_and_points() -> None:
     records = MemoryRecords()
     await finished(records=records)
     messages = [p.message for p in records.shown]
-    assert messages[0] == "reading what is already measured"
+    assert messages[0] == "3 of 3 shapes are possible"
     assert "candidate 1 of 3: TP=1: deploying 2 GPUs" in messages
     assert "candidate 2 of 3: TP=2, 0 of 4 points" in messages
     assert any(m.startswith("curves of TP=") for m in messages)
@@ -259,7 +259,12 @@ UNTRANSLATABLE = {
         pytest.param(
             {}, {"mocker": {"modelName": "tiny"}}, "must be the end of modelPath", id="model name"
         ),
-        pytest.param({}, {"gpusAtOnce": 1}, "no candidate is feasible: TP=1", id="no room"),
+        pytest.param(
+            {},
+            {"gpusAtOnce": 1, "minGpusPerEngine": 2},
+            "no candidate is feasible: TP=2: an engine of 2 GPUs",
+            id="no room",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_refused_at_the_start(

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
-from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.limits import SearchLimits
 from dgdr_profiler.core.model import ModelFacts
@@ -16,6 +15,7 @@ from dgdr_profiler.core.prior import by_promise
 from dgdr_profiler.core.search import Infeasible, SearchSpace, search, summary
 from dgdr_profiler.core.shape import Mapping, Shape
 from support.model_configs import NAMES, model
+from support.profiling import pair
 
 MIB = 2**20
 H100, H200, L4 = 81_559 * MIB, 143_771 * MIB, 23_034 * MIB
@@ -288,5 +288,5 @@ def test_nothing_that_is_tried_breaks_a_limit_and_nothing_is_lost(
 
 
 def test_the_smallest_engine_comes_first() -> None:
-    candidates = [Candidate(tensor_parallel=n) for n in (4, 1, 2)]
+    candidates = [pair(n) for n in (4, 1, 2)]
     assert [c.label for c in by_promise(candidates)] == ["TP=1", "TP=2", "TP=4"]

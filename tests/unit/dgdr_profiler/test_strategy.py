@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -7,7 +6,6 @@ from hypothesis import strategies as st
 
 from dgdr_api.points import PointKind, Source
 from dgdr_profiler.core.actions import (
-    Action,
     Deploy,
     Fail,
     Finish,
@@ -18,11 +16,10 @@ from dgdr_profiler.core.actions import (
     RunState,
     Stage,
 )
-from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.cells import Call, decode_cell
+from dgdr_profiler.core.cells import decode_cell
 from dgdr_profiler.core.evidence import MOST_REPEATS
-from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.strategy import curve_points, next_action
+from support.profiler_steps import run, selected, step
 from support.profiling import (
     FACTS,
     TP1,
@@ -33,40 +30,6 @@ from support.profiling import (
     plan,
     point,
 )
-
-MOST_STEPS = 200
-
-Broken = Callable[[Candidate, Call], bool]
-
-
-def step(machine: Machine, action: Action, broken: Broken = lambda *_: False) -> None:
-    match action:
-        case Deploy(candidate=c):
-            machine.deploy(c)
-        case Retire(candidate=c):
-            machine.retire(c)
-        case Reject(candidate=c, reason=reason):
-            machine.reject(c, reason)
-        case Measure(candidate=c, call=call):
-            (machine.fail if broken(c, call) else machine.measure)(c, call)
-
-
-def run(machine: Machine, broken: Broken = lambda *_: False) -> list[Action]:
-    """Run to the end; return every action."""
-    done: list[Action] = []
-    for _ in range(MOST_STEPS):
-        action = next_action(machine.plan, machine.state)
-        done.append(action)
-        if isinstance(action, Finish | Fail):
-            return done
-        step(machine, action, broken)
-    raise AssertionError("the run does not end")
-
-
-def selected(actions: list[Action]) -> Selection:
-    last = actions[-1]
-    assert isinstance(last, Finish), last
-    return last.selection
 
 
 def test_every_candidate_is_deployed_once_and_the_winner_not_again() -> None:

@@ -45,16 +45,16 @@ def holds(of: Case, chosen: Selection) -> bool:
     p, d = chosen.prefill, chosen.decode
     batch = d.point.effective_concurrency or d.point.concurrency
     return of.demand.targets.hold(
-        of.surface.ttft_ms(p.candidate.tensor_parallel, of.demand.workload.isl),
-        itl_ms(of, d.candidate.tensor_parallel, batch),
+        of.surface.ttft_ms(p.candidate.shape.largest.gpus, of.demand.workload.isl),
+        itl_ms(of, d.candidate.shape.largest.gpus, batch),
     )
 
 
 def could_hold(of: Case) -> bool:
     if most_in_flight(of.facts, of.demand.workload) < 1:
         return False
-    ttft = min(of.surface.ttft_ms(c.tensor_parallel, of.demand.workload.isl) for c in ALL)
-    return of.demand.targets.hold(ttft, min(itl_ms(of, c.tensor_parallel, 1) for c in ALL))
+    ttft = min(of.surface.ttft_ms(c.shape.largest.gpus, of.demand.workload.isl) for c in ALL)
+    return of.demand.targets.hold(ttft, min(itl_ms(of, c.shape.largest.gpus, 1) for c in ALL))
 
 
 @pytest.fixture(scope="module")

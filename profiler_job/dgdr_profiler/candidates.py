@@ -1,0 +1,187 @@
+"""Every candidate of a request, with its graph and its identity, and why other shapes are none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dgdr_api.effective import EffectiveSpec
+from dgdr_api.graph import Graph
+from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.planner_config import parse_planner_config
+from dgdr_api.request import ProfilingRequest
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.engine import Engine
+from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.limits import SearchLimits
+from dgdr_profiler.core.model import ModelFacts, merge
+from dgdr_profiler.core.obstacles import ReasonCode
+from dgdr_profiler.core.point_key import Subject
+from dgdr_profiler.core.render import Setting, candidate_graph, subject_of
+from dgdr_profiler.core.search import Infeasible, SearchSpace, search, summary
+from dgdr_profiler.core.shape import Shape
+from dgdr_profiler.core.stated_model import stated_facts
+from dgdr_profiler.engines.mocker import Mocker, profile_key
+from dgdr_profiler.engines.registry import backends, candidate_engines
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a request asks for, and what is known of its model and its mockers."""
+
+    request: ProfilingRequest
+    spec: EffectiveSpec
+    setting: Setting
+    profiles: Mapping[str, str] | None
+    read: ModelFacts | None
+    gpus_at_once: int | None
+
+    @property
+    def gpu(self) -> str | None:
+        """Product of the GPUs, as points are keyed by it."""
+        hardware = self.request.hardware
+        return hardware.gpu_product or hardware.gpu_sku or self.spec.gpu_sku
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """What is tried, and what is not. ``space`` says it in a sentence."""
+
+    candidates: tuple[Candidate, ...]
+    graphs: Mapping[str, Graph]
+    subjects: Mapping[str, Subject]
+    infeasible: tuple[Infeasible, ...]
+    space: str
+
+
+def candidates_of(wanted: Wanted) -> Candidates:
+    """Return the candidates of each backend that competes.
+
+    Raises:
+        InvalidRequest: nothing is possible, with the reasons; a single backend's own.
+    """
+    engines = candidate_engines(wanted.request, wanted.spec)
+    if len(engines) == 1:
+        return _of_backend(wanted, engines[0], None)
+    found: list[Candidates] = []
+    refused: list[str] = []
+    for engine, backend in zip(engines, backends(wanted.spec), strict=True):
+        try:
+            found.append(_of_backend(wanted, engine, backend))
+        except InvalidRequest as exc:
+            refused.append(f"{backend}: {exc}")
+    if not found:
+        raise InvalidRequest("; ".join(refused))
+    return _joined(found)
+
+
+def _joined(parts: list[Candidates]) -> Candidates:
+    return Candidates(
+        candidates=tuple(c for part in parts for c in part.candidates),
+        graphs={name: graph for part in parts for name, graph in part.graphs.items()},
+        subjects={name: subject for part in parts for name, subject in part.subjects.items()},
+        infeasible=tuple(entry for part in parts for entry in part.infeasible),
+        space=parts[0].space,
+    )
+
+
+def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Candidates:
+    space = search(_limits(wanted), _facts(wanted, engine))
+    space = _of_mode(space, wanted)
+    if isinstance(engine, Mocker) and wanted.profiles is not None:
+        space = space.without(_without_data(space, engine.data, wanted.profiles)).required()
+    shapes = {shape: Candidate.of(shape, backend) for shape in space.shapes}
+    graphs = {s: candidate_graph(engine, wanted.setting, c) for s, c in shapes.items()}
+    space = space.without(_over_budget(graphs, wanted.gpus_at_once)).required()
+    return Candidates(
+        candidates=tuple(shapes[shape].sized(graphs[shape]) for shape in space.shapes),
+        graphs={shapes[shape].id: graphs[shape] for shape in space.shapes},
+        subjects={
+            shapes[shape].id: subject_of(graphs[shape], engine, wanted.gpu, _data(wanted, shape))
+            for shape in space.shapes
+        },
+        infeasible=tuple(replace(entry, backend=backend) for entry in space.infeasible),
+        space=summary(space),
+    )
+
+
+def _limits(wanted: Wanted) -> SearchLimits:
+    request, spec = wanted.request, wanted.spec
+    hardware, policy = request.hardware, request.policy
+    vram_mib = hardware.vram_mib or spec.vram_mib
+    simulated = policy.uses_mocker
+    return SearchLimits(
+        min_engine_gpus=policy.min_gpus_per_engine or 1,
+        max_engine_gpus=policy.max_gpus_per_engine,
+        gpus_per_node=hardware.gpus_per_node or spec.gpus_per_node,
+        gpus_at_once=wanted.gpus_at_once,
+        # A mocker has no memory that could be too small.
+        gpu_memory_bytes=None if simulated or vram_mib is None else round(vram_mib * MIB),
+        isl=spec.isl,
+        osl=spec.osl,
+        backend=spec.backend,
+        aggregated=_aggregated(spec) is not False,
+    )
+
+
+def _facts(wanted: Wanted, engine: Engine) -> ModelFacts | None:
+    """Return what is known of the model; None when that is nothing.
+
+    Mockers load no model: only what a user says of one counts.
+    """
+    stated = stated_facts(wanted.request.policy.model)
+    facts = merge(stated, None if isinstance(engine, Mocker) else wanted.read)
+    return None if facts == ModelFacts() else facts
+
+
+def _aggregated(spec: EffectiveSpec) -> bool | None:
+    """Return whether engines have to be aggregated; None: whatever needs the fewest GPUs.
+
+    A planner's configuration says for which kind of deployment it is.
+    """
+    if spec.planner is None:
+        return None
+    return parse_planner_config(spec.planner).keys.aggregated
+
+
+def _of_mode(space: SearchSpace, wanted: Wanted) -> SearchSpace:
+    if not _aggregated(wanted.spec):
+        return space
+    return replace(space, shapes=tuple(s for s in space.shapes if s.is_aggregated))
+
+
+def _without_data(
+    space: SearchSpace, config_map: str, profiles: Mapping[str, str]
+) -> tuple[Infeasible, ...]:
+    return tuple(
+        Infeasible(
+            shape=shape,
+            code=ReasonCode.NO_DATA,
+            reason=f"ConfigMap {config_map} has no {', '.join(sorted(missing))}",
+        )
+        for shape in space.shapes
+        if (missing := _keys(shape) - profiles.keys())
+    )
+
+
+def _over_budget(graphs: Mapping[Shape, Graph], most: int | None) -> tuple[Infeasible, ...]:
+    """Return the shapes that an override made too large for the GPUs that may be held."""
+    return tuple(
+        Infeasible(
+            shape=shape,
+            code=ReasonCode.OVER_BUDGET,
+            reason=f"with overrides.dgd it asks for {graph.gpus} GPUs, {most} may be held at once",
+        )
+        for shape, graph in graphs.items()
+        if most is not None and graph.gpus > most
+    )
+
+
+def _keys(shape: Shape) -> set[str]:
+    return {profile_key(mapping) for mapping in shape.mappings.values()}
+
+
+def _data(wanted: Wanted, shape: Shape) -> str:
+    """Return the digest of what simulated engines are fed with."""
+    profiles = wanted.profiles or {}
+    return ",".join(profiles.get(key, "") for key in sorted(_keys(shape)))

@@ -1,0 +1,134 @@
+"""Runs whose candidates are no pairs: one role at a time, aggregated engines, several backends."""
+
+from typing import Any
+
+import pytest
+
+from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.points import PointKind, Source
+from dgdr_profiler.core.actions import Deploy, Finish
+from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.lending import borrowed, lenders
+from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.shape import Mapping, Shape
+from dgdr_profiler.core.strategy import next_action, selection
+from dgdr_profiler.prepare import Prepared, prepare
+from support.profiler_runs import PROFILES, finished, request
+from support.profiler_steps import run, selected, step
+from support.profiling import Machine, demand, pair, plan
+
+TP1 = Mapping.tensor(1)
+PREFILL, DECODE = Candidate.of(Shape(prefill=TP1)), Candidate.of(Shape(decode=TP1))
+WORKER = Candidate.of(Shape(worker=TP1))
+LIGHT = demand(rate=0.2)
+
+
+def ran(*candidates: Candidate, **limits: Any) -> tuple[Machine, Selection]:
+    machine = Machine(plan(*candidates, **limits))
+    return machine, selected(run(machine))
+
+
+def test_one_gpu_measures_one_role_after_the_other() -> None:
+    machine, chosen = ran(PREFILL, DECODE, gpus_at_once=1)
+    assert machine.most_gpus == 1
+    assert chosen.shape == Shape.pair(TP1)
+    kinds = {name: {cell.kind for n, cell in machine.measured if n == name} for name in
+             (PREFILL.id, DECODE.id)}  # fmt: skip
+    assert kinds == {PREFILL.id: {PointKind.PREFILL}, DECODE.id: {PointKind.DECODE}}
+
+
+def test_a_light_load_gets_one_aggregated_engine_and_it_is_measured() -> None:
+    machine, chosen = ran(pair(1), WORKER, of=LIGHT)
+    assert chosen.shape == Shape(worker=TP1)
+    assert chosen.decode.point.source is Source.MEASURED
+    assert {name for name, _ in machine.measured} == {pair(1).id, WORKER.id}
+
+
+def test_an_aggregated_engine_that_would_not_win_is_never_deployed() -> None:
+    # Prompts of others would stop its tokens for longer than the target allows.
+    machine, chosen = ran(pair(1), WORKER, of=demand(rate=40.0, ttft=300.0, itl=25.0))
+    assert chosen.shape == Shape.pair(TP1)
+    assert {name for name, _ in machine.measured} == {pair(1).id}
+
+
+def test_an_aggregated_engine_alone_is_judged_by_itself() -> None:
+    machine, chosen = ran(WORKER, of=LIGHT, gpus_at_once=1)
+    assert (chosen.shape, machine.most_gpus) == (Shape(worker=TP1), 1)
+
+
+def test_only_engines_of_the_same_mapping_and_backend_lend_their_points() -> None:
+    other = Candidate.of(Shape.pair(TP1), Backend.SGLANG)
+    assert lenders(WORKER, [pair(1)]) == (pair(1), pair(1))
+    assert lenders(WORKER, [PREFILL, DECODE]) == (PREFILL, DECODE)
+    assert lenders(WORKER, [PREFILL, pair(2), other]) == ()
+    assert lenders(pair(1), [pair(1)]) == ()
+
+
+def test_borrowed_points_are_estimates_under_the_borrowers_name() -> None:
+    machine, _ = ran(pair(1))
+    points = borrowed(WORKER, {pair(1): machine.state.points})
+    assert {p.source for p in points} == {Source.ESTIMATED}
+    assert {p.candidate for p in points} == {WORKER.id}
+    assert {p.kind for p in points} == {*PointKind}
+
+
+def test_roles_of_two_backends_are_never_paired() -> None:
+    one, two = (
+        Candidate.of(Shape.pair(TP1), backend) for backend in (Backend.VLLM, Backend.SGLANG)
+    )
+    _, chosen = ran(one, two)
+    assert chosen.prefill.candidate == chosen.decode.candidate
+
+
+MIXTURE = {
+    "parametersBillions": 30.5, "layers": 48, "attentionHeads": 32, "kvHeads": 4, "headSize": 128,
+    "hiddenSize": 2048, "experts": 128, "expertsPerToken": 8, "moeIntermediateSize": 768,
+}  # fmt: skip
+DATA = {f"{kind}-{n}.npz": "digest" for kind in ("tp", "tep", "dep") for n in (1, 2, 4, 8)}
+
+
+def mixture(**more: Any) -> Prepared:
+    asked = request(
+        {"features": {"mocker": {"enabled": True}}}, model=MIXTURE, maxGpusPerEngine=8, **more
+    )
+    hardware = asked.hardware.model_copy(update={"total_gpus": 8})
+    return prepare(asked.model_copy(update={"hardware": hardware}), DATA)
+
+
+def test_a_mixture_is_tried_with_its_experts_spread_one_role_at_a_time_where_gpus_are_few() -> None:
+    names = {c.id for c in mixture(minGpusPerEngine=8).plan.candidates}
+    assert names == {
+        *(f"{role}-{m}" for role in ("pre", "dec", "agg") for m in ("tep8", "dep8")),
+        *(f"{role}-tp8" for role in ("pre", "dec", "agg")),
+    }
+
+
+def test_each_candidate_holds_what_its_graph_asks_for() -> None:
+    prepared = mixture()
+    assert all(prepared.graphs[c.id].gpus == c.gpus for c in prepared.plan.candidates)
+
+
+@pytest.mark.parametrize(("mode", "aggregated"), [("agg", True), ("disagg", False)])
+def test_a_planner_says_for_which_kind_of_deployment_it_is(mode: str, aggregated: bool) -> None:
+    asked = request({"features": {"mocker": {"enabled": True}, "planner": {"mode": mode}}})
+    shapes = [c.shape for c in prepare(asked, PROFILES).plan.candidates]
+    assert {shape.is_aggregated for shape in shapes} == {aggregated}
+
+
+async def test_an_aggregated_winner_is_handed_over_with_its_planner_and_curves() -> None:
+    planner = {"mode": "agg", "max_gpu_budget": 8}
+    done = await finished(request({"features": {"mocker": {"enabled": True}, "planner": planner}}))
+    assert "type: worker" in done.texts["final_config.yaml"]
+    assert "worker:\n" in done.texts["final_config.yaml"]
+    assert "aggregated TP=" in done.message
+
+
+def test_a_run_with_an_unmeasured_aggregated_favourite_deploys_it() -> None:
+    machine = Machine(plan(pair(1), WORKER, of=LIGHT))
+    while not isinstance(action := next_action(machine.plan, machine.state), Finish):
+        if isinstance(action, Deploy) and action.candidate == WORKER:
+            break
+        step(machine, action)
+    favourite = selection(machine.plan, machine.state)
+    assert favourite is not None
+    assert favourite.decode.point.source is Source.ESTIMATED
