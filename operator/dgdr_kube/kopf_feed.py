@@ -52,13 +52,7 @@ class Feed:
         """Have kopf read from here; a kind that it does not ask for reads as silent."""
         watching.infinite_watch = self.stream
         for (kind, scope), watch in self._watches.items():
-            where = f" in {scope}" if scope else ""
-            health.watch(f"watch of {kind.plural}{where}", watch.silent_s)
-        health.needs("watches", self.followed)
-
-    def followed(self) -> bool:
-        """Whether all of it is followed."""
-        return all(watch.followed for watch in self._watches.values())
+            health.follow(kind.plural, scope, watch)
 
     async def stream(
         self, *, resource: Any, namespace: str | None, **_: Any

@@ -7,10 +7,24 @@ and the kubelet starts it again.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+
+class Followed(Protocol):
+    """A watch, as far as health asks for it."""
+
+    @property
+    def followed(self) -> bool:
+        """Whether it tells what happens now."""
+        ...
+
+    def silent_s(self) -> float:
+        """Seconds since the last sign of life, a failure that is waited out included."""
+        ...
 
 
 @dataclass
@@ -25,7 +39,7 @@ class Health:
     clock: Callable[[], float] = time.monotonic
     beats: dict[str, float] = field(default_factory=dict)
     watched: dict[str, Callable[[], float]] = field(default_factory=dict)
-    needed: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    followed: dict[str, "Followed"] = field(default_factory=dict)
 
     def beat(self, loop: str) -> None:
         """Note that this loop is alive now."""
@@ -35,14 +49,19 @@ class Health:
         """Ask this loop, at every check, for how many seconds it has been busy with one thing."""
         self.watched[loop] = busy_s
 
-    def needs(self, what: str, there: Callable[[], bool]) -> None:
-        """Be ready only while this is there; being without it is no reason to be restarted."""
-        self.needed[what] = there
+    def follow(self, kind: str, scope: str | None, watch: "Followed") -> None:
+        """Be alive only while this watch is heard of, and ready only while it is followed.
+
+        Being without it is no reason to be restarted: that brings no API server back.
+        """
+        name = f"watch of {kind}" + (f" in {scope}" if scope else "")
+        self.watch(name, watch.silent_s)
+        self.followed[name] = watch
 
     def ready(self) -> bool:
         """Whether the process does its work now."""
-        there = all(is_there() for is_there in self.needed.values())
-        return bool(self.beats) and not self.stalled() and there
+        followed = all(watch.followed for watch in self.followed.values())
+        return bool(self.beats) and not self.stalled() and followed
 
     def ages_s(self) -> dict[str, float]:
         """Seconds since each loop's last sign of life."""

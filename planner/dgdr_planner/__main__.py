@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dgdr_kube.client import KubeCluster
-from dgdr_kube.following import follow
+from dgdr_kube.following import Watch, follow
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Key
 from dgdr_kube.remembering import RememberingCluster
@@ -73,7 +73,7 @@ async def serve(settings: Settings) -> None:
         web = await start(application(health, planning.telemetry.registry), settings.health.port)
         loops = {
             asyncio.create_task(queue.run(planning.run_pass), name="queue"),
-            *_followed(settings, planning),
+            *_followed(settings, planning, health),
             asyncio.create_task(_beat(health), name="beat"),
             asyncio.create_task(stop.wait(), name="stop"),
         }
@@ -138,13 +138,20 @@ async def _planning(settings: Settings) -> AsyncIterator[_Planning]:
         await server.close()
 
 
-def _followed(settings: Settings, planning: _Planning) -> list["asyncio.Task[None]"]:
+def _followed(
+    settings: Settings, planning: _Planning, health: Health
+) -> list["asyncio.Task[None]"]:
     """Follow each kind in all namespaces, or in each of those that the installation names."""
     scopes: tuple[str | None, ...] = settings.namespaces or (None,)
+    watches = {(kind, scope): Watch() for kind in planning.stores for scope in scopes}
+    for (kind, scope), watch in watches.items():
+        health.follow(kind.plural, scope, watch)
     return [
-        asyncio.create_task(follow(planning.source, kind, scope, store), name=kind.plural)
-        for kind, store in planning.stores.items()
-        for scope in scopes
+        asyncio.create_task(
+            follow(planning.source, kind, scope, planning.stores[kind], watch=watch),
+            name=kind.plural,
+        )
+        for (kind, scope), watch in watches.items()
     ]
 
 

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from dgdr_kube.errors import Expired, Unreachable
-from dgdr_kube.following import BACKOFF, SHORTEST_S, follow
+from dgdr_kube.following import BACKOFF, SHORTEST_S, Watch, follow
 from dgdr_kube.kinds import DGD
 from dgdr_kube.ports import Listing, Manifest
 from dgdr_kube.store import UNSURE, Store
@@ -97,6 +97,24 @@ async def test_nothing_is_trusted_while_nobody_tells() -> None:
     source = ScriptedWatching([listing(5, thing("one", 2)), down, down], [[down]])
     assert await followed(source, store) == [1.0, 2.0, 4.0]
     assert store.look(ONE) is UNSURE
+
+
+async def test_a_watch_is_followed_while_its_list_and_stream_hold() -> None:
+    back: list[None] = []
+    watch = Watch(back=lambda: back.append(None))
+    down = Unreachable("no route to host")
+    source = ScriptedWatching([down, listing(5), down, listing(9)], [[down]])
+    followed_at: list[bool] = []
+
+    async def sleep(_: float) -> None:
+        followed_at.append(watch.followed)
+
+    task = asyncio.create_task(follow(source, DGD, None, Store(), sleep, watch=watch))
+    await asyncio.wait_for(source.silent.wait(), 5)
+    task.cancel()
+    # Not while it waits for the next try; back after each of the two outages.
+    assert followed_at == [False, False, False]
+    assert (watch.followed, len(back)) == (True, 2)
 
 
 async def test_each_namespace_is_trusted_by_itself() -> None:
