@@ -18,16 +18,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from dgdr_api.effective import effective
 from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_api.problem import from_validation, summary
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.adapters.deployments import KubeDeployments
+from dgdr_profiler.adapters.hub import Hub
 from dgdr_profiler.adapters.kube import CONFIG_MAP, ClusterError, Kube
 from dgdr_profiler.adapters.load import Aiperf
+from dgdr_profiler.adapters.model_files import read_model
 from dgdr_profiler.adapters.records import KubeRecords
 from dgdr_profiler.adapters.waiting import Patience
 from dgdr_profiler.core.curves import TooFewPoints
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.known_model import KnownModel
 from dgdr_profiler.engines.mocker import DEFAULT_PROFILES
 from dgdr_profiler.prepare import Prepared, prepare
 from dgdr_profiler.report.result import result
@@ -93,7 +97,8 @@ async def _outcome(
 ) -> tuple[int, str]:
     """Return the exit code, and what went wrong."""
     try:
-        prepared = prepare(request, await _profiles(kube, request))
+        known = await _known_model(request)
+        prepared = prepare(request, await _profiles(kube, request), known)
         await _profile(request, prepared, work_dir, kube, records)
     except (InvalidRequest, NothingMeasured, TooFewPoints) as exc:
         # Each candidate has had its own tries: another pod would only hold the GPUs once more.
@@ -120,7 +125,7 @@ async def _profile(
         plan=prepared.plan,
         graphs=dict(prepared.graphs),
         model=prepared.model,
-        deployments=KubeDeployments(kube, request.owner_reference, patience),
+        deployments=KubeDeployments(kube, request.owner_reference, patience, prepared.expected),
         load=Aiperf(os.environ.get(TOKENIZER_ENV, DEFAULT_TOKENIZER), work_dir),
         records=records,
     )
@@ -128,6 +133,24 @@ async def _profile(
     done = result(request, prepared.setting, prepared.plan, run.state, chosen, run.ledger())
     await records.succeed(done)
     logger.info("done: %s", done.message)
+
+
+async def _known_model(request: ProfilingRequest) -> KnownModel | None:
+    """Return what the model's files say; None for mockers, which load no model.
+
+    Raises:
+        InvalidRequest: they describe no model, and the policy does not say what it is.
+    """
+    if request.policy.uses_mocker:
+        return None
+    try:
+        found = await read_model(effective(request.spec), Hub.of(os.environ))
+    except InvalidRequest as exc:
+        if request.policy.model is None:
+            raise
+        found = KnownModel(tried=(str(exc),))
+    logger.info("%s", found)
+    return found
 
 
 async def _profiles(kube: Kube, request: ProfilingRequest) -> dict[str, str] | None:

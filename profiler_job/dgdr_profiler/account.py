@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from dgdr_profiler.core import journal
-from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.candidate import Candidate, EngineFacts
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.journal import Entry, Failure, Rejection, Stay
 from dgdr_profiler.core.report import Ledger
@@ -55,9 +55,9 @@ class Account:
         stay = Stay(candidate=candidate.id, gpus=candidate.gpus, started_at=_now())
         await self._stand(stay)
 
-    async def ready(self, candidate: Candidate) -> None:
-        """Store that a candidate serves from now on."""
-        await self._stand(self._standing[candidate.id].ready(_now()))
+    async def ready(self, candidate: Candidate, facts: EngineFacts) -> None:
+        """Store that a candidate serves from now on, and what its engine says of itself."""
+        await self._stand(self._standing[candidate.id].ready(_now(), facts))
 
     async def end_stay(self, candidate: str) -> None:
         """Store that a candidate's GPUs are free."""

@@ -11,14 +11,14 @@ from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.expected import Expected, expected_of
+from dgdr_profiler.core.known_model import KnownModel
 from dgdr_profiler.core.limits import SearchLimits
-from dgdr_profiler.core.model import ModelFacts, merge
 from dgdr_profiler.core.obstacles import ReasonCode
 from dgdr_profiler.core.point_key import Subject
 from dgdr_profiler.core.render import Setting, candidate_graph, subject_of
 from dgdr_profiler.core.search import Infeasible, SearchSpace, search, summary
 from dgdr_profiler.core.shape import Shape
-from dgdr_profiler.core.stated_model import stated_facts
 from dgdr_profiler.engines.mocker import Mocker, profile_key
 from dgdr_profiler.engines.registry import backends, candidate_engines
 
@@ -27,13 +27,13 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a request asks for, and what is known of its model and its mockers."""
+    """What a request asks for, and what is known of its model and of its mockers' data."""
 
     request: ProfilingRequest
     spec: EffectiveSpec
     setting: Setting
     profiles: Mapping[str, str] | None
-    read: ModelFacts | None
+    model: KnownModel
     gpus_at_once: int | None
 
     @property
@@ -45,13 +45,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """What is tried, and what is not. ``space`` says it in a sentence."""
+    """What is tried, and what is not. ``space`` says it in a sentence.
+
+    ``expected`` says by the name of each graph what its engine should be like.
+    """
 
     candidates: tuple[Candidate, ...]
     graphs: Mapping[str, Graph]
     subjects: Mapping[str, Subject]
     infeasible: tuple[Infeasible, ...]
     space: str
+    expected: Mapping[str, Expected]
 
 
 def candidates_of(wanted: Wanted) -> Candidates:
@@ -82,11 +86,13 @@ def _joined(parts: list[Candidates]) -> Candidates:
         subjects={name: subject for part in parts for name, subject in part.subjects.items()},
         infeasible=tuple(entry for part in parts for entry in part.infeasible),
         space=parts[0].space,
+        expected={name: of for part in parts for name, of in part.expected.items()},
     )
 
 
 def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Candidates:
-    space = search(_limits(wanted), _facts(wanted, engine))
+    limits = _limits(wanted, backend)
+    space = search(limits, wanted.model.facts)
     space = _of_mode(space, wanted)
     if isinstance(engine, Mocker) and wanted.profiles is not None:
         space = space.without(_without_data(space, engine.data, wanted.profiles)).required()
@@ -101,11 +107,15 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
             for shape in space.shapes
         },
         infeasible=tuple(replace(entry, backend=backend) for entry in space.infeasible),
-        space=summary(space),
+        space=summary(space, wanted.model.basis),
+        expected={
+            graphs[shape].name: expected_of(shapes[shape], limits, wanted.model.facts)
+            for shape in space.shapes
+        },
     )
 
 
-def _limits(wanted: Wanted) -> SearchLimits:
+def _limits(wanted: Wanted, backend: Backend | None) -> SearchLimits:
     request, spec = wanted.request, wanted.spec
     hardware, policy = request.hardware, request.policy
     vram_mib = hardware.vram_mib or spec.vram_mib
@@ -119,19 +129,9 @@ def _limits(wanted: Wanted) -> SearchLimits:
         gpu_memory_bytes=None if simulated or vram_mib is None else round(vram_mib * MIB),
         isl=spec.isl,
         osl=spec.osl,
-        backend=spec.backend,
+        backend=backend or spec.backend,
         aggregated=_aggregated(spec) is not False,
     )
-
-
-def _facts(wanted: Wanted, engine: Engine) -> ModelFacts | None:
-    """Return what is known of the model; None when that is nothing.
-
-    Mockers load no model: only what a user says of one counts.
-    """
-    stated = stated_facts(wanted.request.policy.model)
-    facts = merge(stated, None if isinstance(engine, Mocker) else wanted.read)
-    return None if facts == ModelFacts() else facts
 
 
 def _aggregated(spec: EffectiveSpec) -> bool | None:

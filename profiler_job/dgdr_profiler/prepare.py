@@ -12,7 +12,8 @@ from dgdr_profiler.candidates import Candidates, Wanted, candidates_of
 from dgdr_profiler.core.actions import Plan
 from dgdr_profiler.core.demand import DEFAULT_DECODE_POINTS, DEFAULT_PREFILL_POINTS, Demand
 from dgdr_profiler.core.errors import InvalidRequest
-from dgdr_profiler.core.model import ModelFacts
+from dgdr_profiler.core.expected import Expected
+from dgdr_profiler.core.known_model import KnownModel, known_model
 from dgdr_profiler.core.prior import by_promise
 from dgdr_profiler.core.render import Setting
 from dgdr_profiler.core.targets import targets_of, workload_of
@@ -22,18 +23,23 @@ from dgdr_profiler.engines.registry import candidate_engines, final_engine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request that can be worked on; ``model`` is the name that the candidates serve."""
+    """A request that can be worked on.
+
+    ``model`` is the name that the candidates serve; ``expected`` says by the name of each graph
+    what its engine should be like.
+    """
 
     plan: Plan
     setting: Setting
     graphs: Mapping[str, Graph]
+    expected: Mapping[str, Expected]
     model: str
 
 
 def prepare(
     request: ProfilingRequest,
     profiles: Mapping[str, str] | None,
-    read: ModelFacts | None = None,
+    read: KnownModel | None = None,
 ) -> Prepared:
     """Check a request and lay out its run.
 
@@ -41,12 +47,14 @@ def prepare(
         request: the mounted request.
         profiles: digests of the mockers' performance data by key; None when candidates are no
             mockers.
-        read: what the model's files say of it; None where there are none to read.
+        read: what the model's files say of it; None where nobody looked. Mockers load no model:
+            only what a user says of one counts.
 
     Raises:
         InvalidRequest: names the field, its value and the cure.
     """
     spec = effective(request.spec)
+    known = KnownModel() if read is None or request.policy.uses_mocker else read
     if found := problems(request.spec, request.policy, request.dgdr_name):
         raise InvalidRequest(summary(found))
     # Refused now, not after hours of measuring.
@@ -56,13 +64,17 @@ def prepare(
         spec=spec,
         setting=_setting(request, spec),
         profiles=profiles,
-        read=read,
+        model=known_model(request.policy.model, known),
         gpus_at_once=_gpus_at_once(request, spec),
     )
     tried = candidates_of(wanted)
     served = candidate_engines(request, spec)[0].served_model
     return Prepared(
-        plan=_plan(wanted, tried), setting=wanted.setting, graphs=tried.graphs, model=served
+        plan=_plan(wanted, tried),
+        setting=wanted.setting,
+        graphs=tried.graphs,
+        expected=tried.expected,
+        model=served,
     )
 
 
@@ -78,6 +90,7 @@ def _plan(wanted: Wanted, tried: Candidates) -> Plan:
         candidates=by_promise(tried.candidates),
         subjects=tried.subjects,
         infeasible=tried.infeasible,
+        model=wanted.model,
         space=tried.space,
         gpus_at_once=wanted.gpus_at_once,
         total_gpus=_total_gpus(wanted.request, wanted.spec),

@@ -151,7 +151,7 @@ class Run:
             await self._give_up(candidate, exc)
             await self._retire(candidate)
             return
-        await self._account.ready(candidate)
+        await self._account.ready(candidate, facts)
         self.state = replace(self.state, deployed={**self.state.deployed, candidate.id: facts})
         await self._reuse(candidate, facts)
 

@@ -82,6 +82,9 @@ class MemoryKube:
     async def log_tail(self, pod: str, container: str, previous: bool, lines: int = 5) -> str:
         return self.logs.get(pod, "")
 
+    async def log(self, pod: str, container: str, limit_bytes: int) -> str:
+        return self.logs.get(pod, "")[:limit_bytes]
+
 
 def _field(found: Any, path: str) -> Any:
     for key in path.split("."):

@@ -3,19 +3,20 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from dgdr_api import names
 from dgdr_api.codec_v1beta1 import encode
 from dgdr_api.graph import Graph, Role
-from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
 from dgdr_api.request import OwnerReference
 from dgdr_profiler.adapters import endpoint
-from dgdr_profiler.adapters.kube import DGD, WORKER_METADATA, AlreadyExists, ClusterError, Kube
+from dgdr_profiler.adapters.capacity import engine_facts
+from dgdr_profiler.adapters.kube import DGD, AlreadyExists, ClusterError, Kube
 from dgdr_profiler.adapters.waiting import Patience, Wait, pods_of
 from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.errors import CandidateFailed
-from dgdr_profiler.core.readiness import facts_of, role_of, telling_pod
+from dgdr_profiler.core.expected import Expected
 from dgdr_profiler.ports import Tell
 
 logger = logging.getLogger(__name__)
@@ -26,12 +27,19 @@ GONE_TIMEOUT_S = 180.0
 
 
 class KubeDeployments:
-    """Deployments of one run."""
+    """Deployments of one run; ``expected`` says by name what each engine should be like."""
 
-    def __init__(self, kube: Kube, owner: OwnerReference, patience: Patience) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        owner: OwnerReference,
+        patience: Patience,
+        expected: Mapping[str, Expected],
+    ) -> None:
         self._kube = kube
         self._owner = owner
         self._patience = patience
+        self._expected = expected
 
     async def standing(self, graph: Graph) -> bool:
         """Whether the graph is there, left by an earlier pod of the Job."""
@@ -44,7 +52,7 @@ class KubeDeployments:
         await self._ensure(self._manifest(graph), graph)
         wait = Wait(self._kube, graph, self._patience, tell)
         await wait.until_serving(frontend_url(graph), model)
-        return await self._facts(graph)
+        return await engine_facts(self._kube, graph, self._expected.get(graph.name, Expected()))
 
     async def serves(self, graph: Graph, model: str) -> bool:
         """Whether a graph that stands still answers."""
@@ -106,16 +114,6 @@ class KubeDeployments:
             if exc.status in (400, 403, 422):
                 raise CandidateFailed(f"the deployment was refused: {exc}") from exc
             raise
-
-    async def _facts(self, graph: Graph) -> EngineFacts:
-        pods = await pods_of(self._kube, graph)
-        engines = [p for p in pods if (role := role_of(p)) is not None and role.serves_model]
-        pod = telling_pod(engines)
-        if pod is None:
-            raise CandidateFailed(f"{graph.name} is ready but has no pod of a worker")
-        found = await self._kube.get(WORKER_METADATA, pod["metadata"]["name"])
-        metadata = DynamoWorkerMetadata.parse(found) if found else None
-        return facts_of(pod, metadata, engines)
 
 
 def frontend_url(graph: Graph) -> str:

@@ -118,6 +118,14 @@ class Kube:
         except ClusterError:
             return ""
 
+    async def log(self, pod: str, container: str, limit_bytes: int) -> str:
+        """Return a container's log from its beginning; empty when there is none."""
+        params = {"container": container, "limitBytes": str(limit_bytes)}
+        try:
+            return await self._text("GET", "v1", f"pods/{pod}/log", params=params)
+        except ClusterError:
+            return ""
+
     async def _call(
         self,
         method: str,

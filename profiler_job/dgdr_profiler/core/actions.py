@@ -8,6 +8,7 @@ from dgdr_api.points import Point
 from dgdr_profiler.core.candidate import Candidate, EngineFacts
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.demand import Demand
+from dgdr_profiler.core.known_model import KnownModel
 from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.point_key import Subject
 from dgdr_profiler.core.search import Infeasible
@@ -24,7 +25,8 @@ class Stage(StrEnum):
 class Plan:
     """What a run works with; fixed from its start to its end.
 
-    ``space`` says in a sentence how many shapes are possible, and why others are not.
+    ``space`` says in a sentence how many shapes are possible, by what is known of the ``model``,
+    and why others are not.
     Candidates together hold at most ``gpus_at_once``, the generated deployment ``total_gpus``.
     """
 
@@ -32,6 +34,7 @@ class Plan:
     candidates: tuple[Candidate, ...]
     subjects: Mapping[str, Subject]
     infeasible: tuple[Infeasible, ...] = ()
+    model: KnownModel = field(default_factory=KnownModel)
     space: str = ""
     gpus_at_once: int | None = None
     total_gpus: int | None = None

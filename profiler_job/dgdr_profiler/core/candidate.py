@@ -1,6 +1,7 @@
 """A candidate: what is deployed to be measured."""
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from dgdr_api.graph import Graph, Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
@@ -76,14 +77,29 @@ class Candidate:
         return self.mapping(kind) is not None
 
 
+class CapacitySource(StrEnum):
+    """Where the size of a KV cache comes from, the most trusted first."""
+
+    METADATA = "worker metadata"
+    METRICS = "/metrics"
+    LOG = "engine log"
+    MEMORY_MODEL = "memory model"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """What a running candidate says about itself; ``None`` where it does not say."""
+    """What a running candidate says about itself; ``None`` where it does not say.
+
+    Limits are those of the whole engine, all attention ranks together. ``kv_source`` says who
+    named ``max_kv_tokens``, and ``notes`` what a reader of the report should know about it.
+    """
 
     image_digest: str
     max_kv_tokens: int | None
     max_batch: int | None
     context_length: int | None
+    kv_source: CapacitySource | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _gpus(graph: Graph, role: Role) -> int:

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from dgdr_api.models.base import ApiModel
 from dgdr_api.points import Point
+from dgdr_profiler.core.candidate import EngineFacts
 
 MAX_ENTRY_BYTES = 1024
 _ELLIPSIS = "…"
@@ -56,7 +57,9 @@ class Failure(ApiModel):
 class Stay(ApiModel):
     """One deployment of a candidate, from creation until its GPUs were free.
 
-    ``held_s`` is None as long as it stands, ``ready_after_s`` as long as it does not serve.
+    ``held_s`` is None as long as it stands, ``ready_after_s`` as long as it does not serve. Limits
+    are those of the engine, ``kv_source`` says who named its ``kv_tokens``, ``notes`` what is odd
+    about them.
     """
 
     entry: Literal["stay"] = "stay"
@@ -64,6 +67,11 @@ class Stay(ApiModel):
     gpus: int = Field(ge=0)
     started_at: AwareDatetime
     ready_after_s: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    kv_tokens: int | None = None
+    kv_source: str | None = None
+    max_batch: int | None = None
+    context_length: int | None = None
+    notes: tuple[str, ...] = ()
     held_s: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     @property
@@ -81,10 +89,19 @@ class Stay(ApiModel):
         held_s = max(0.0, (now - self.started_at).total_seconds())
         return self.model_copy(update={"held_s": round(held_s, 3)})
 
-    def ready(self, now: datetime) -> "Stay":
+    def ready(self, now: datetime, facts: EngineFacts) -> "Stay":
         """Return the stay of an engine that serves from now on."""
         after_s = max(0.0, (now - self.started_at).total_seconds())
-        return self.model_copy(update={"ready_after_s": round(after_s, 3)})
+        return self.model_copy(
+            update={
+                "ready_after_s": round(after_s, 3),
+                "kv_tokens": facts.max_kv_tokens,
+                "kv_source": facts.kv_source,
+                "max_batch": facts.max_batch,
+                "context_length": facts.context_length,
+                "notes": facts.notes,
+            }
+        )
 
 
 Entry = Rejection | Failure | Stay
@@ -152,16 +169,27 @@ def stays(entries: Iterable[Entry]) -> tuple[Stay, ...]:
 
 
 def notes(entries: Iterable[Entry], labels: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what went wrong, in sentences, oldest first; ``labels`` name the candidates."""
-    wrong = [e for e in entries if isinstance(e, Rejection | Failure)]
-    return tuple(_note(e, labels) for e in sorted(wrong, key=lambda e: e.at))
+    """Return what went wrong or is odd, in sentences, oldest first, each of them once.
+
+    ``labels`` name the candidates.
+    """
+    told = [
+        (e.started_at if isinstance(e, Stay) else e.at, text)
+        for e in entries
+        for text in _told(e, labels)
+    ]
+    return tuple(dict.fromkeys(text for _, text in sorted(told, key=lambda pair: pair[0])))
 
 
-def _note(entry: Rejection | Failure, labels: Mapping[str, str]) -> str:
+def _told(entry: Entry, labels: Mapping[str, str]) -> tuple[str, ...]:
     name = labels.get(entry.candidate, entry.candidate)
-    if isinstance(entry, Rejection):
-        return f"{name} given up: {entry.reason}"
-    return f"{name}, prompt length {entry.isl}: {entry.reason}"
+    match entry:
+        case Rejection():
+            return (f"{name} given up: {entry.reason}",)
+        case Failure():
+            return (f"{name}, prompt length {entry.isl}: {entry.reason}",)
+        case Stay():
+            return tuple(f"{name}: {note}" for note in entry.notes)
 
 
 def _plain(entry: Entry) -> str:

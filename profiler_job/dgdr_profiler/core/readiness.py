@@ -1,13 +1,12 @@
 """Whether a deployed candidate serves, and what stands against it. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dgdr_api.graph import Role
 from dgdr_api.models.dgd_v1beta1 import DgdState, DynamoGraphDeployment
-from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
 from dgdr_api.names import Label
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_api.pods import MAIN
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.pod_troubles import main_image_digest
 
@@ -16,6 +15,8 @@ READY = "Ready"
 _TOLD_BY = ("DataPlaneReady", READY)
 # Of the cluster autoscaler and of Karpenter: a node is on its way to the pod.
 SCALE_UP_REASONS = ("TriggeredScaleUp", "Nominated")
+# Name of the port that serves a worker's probes and metrics.
+SYSTEM_PORT = "system"
 # Which role's worker says what an engine holds, the first that there is.
 _TELLING = (Role.DECODE, Role.WORKER, Role.PREFILL)
 MAX_WORDS_CHARS = 400
@@ -61,27 +62,27 @@ def role_of(pod: Json) -> Role | None:
     return next((role for role in Role if role.value == value), None)
 
 
-def telling_pod(pods: Iterable[Json]) -> Json | None:
-    """Return the pod whose worker says what an engine holds."""
-    by_role = {role_of(pod): pod for pod in pods}
-    return next((by_role[role] for role in _TELLING if role in by_role), None)
+def telling_pods(pods: Iterable[Json]) -> tuple[Json, ...]:
+    """Return the pods whose workers say what an engine holds: all of the role that decodes.
 
-
-def facts_of(
-    pod: Json, metadata: DynamoWorkerMetadata | None, pods: Sequence[Json] = ()
-) -> EngineFacts:
-    """Return what a worker says about itself, and which images all engines run.
-
-    Raises:
-        CandidateFailed: a pod does not say which image it runs.
+    An engine over several nodes has several, and only one of them speaks for it.
     """
-    card = next(iter(metadata.cards()), None) if metadata else None
-    return EngineFacts(
-        image_digest=engine_images(pods or [pod]),
-        max_kv_tokens=card.kv_capacity_tokens if card else None,
-        max_batch=card.max_num_seqs if card else None,
-        context_length=card.context_length if card else None,
-    )
+    by_role: dict[Role | None, list[Json]] = {}
+    for pod in pods:
+        by_role.setdefault(role_of(pod), []).append(pod)
+    return tuple(next((by_role[role] for role in _TELLING if role in by_role), ()))
+
+
+def metrics_url(pod: Json) -> str | None:
+    """Return where a worker's metrics are; None for a pod without address or such a port."""
+    address = (pod.get("status") or {}).get("podIP")
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    ports = (port for c in containers if c.get("name") == MAIN for port in c.get("ports") or ())
+    number = next((p["containerPort"] for p in ports if p.get("name") == SYSTEM_PORT), None)
+    if not address or number is None:
+        return None
+    host = f"[{address}]" if ":" in address else address
+    return f"http://{host}:{number}/metrics"
 
 
 def engine_images(pods: Iterable[Json]) -> str:

@@ -29,10 +29,12 @@ def report(plan: Plan, state: RunState, chosen: Selection, ledger: Ledger) -> Ma
         "version": VERSION,
         "slaReachable": chosen.sla_reachable,
         "reason": chosen.reason,
+        "model": plan.model.to_object(),
         "workload": asdict(workload),
         "targets": asdict(targets),
         "selection": _selection(chosen),
         "candidates": [_candidate(c, plan, state, ledger) for c in plan.candidates],
+        "space": plan.space,
         "infeasible": [
             {"label": entry.label, "code": entry.code.value, "reason": entry.reason}
             for entry in plan.infeasible
@@ -83,7 +85,15 @@ def _candidate(
         "meanSPerPoint": round(measuring_s / len(measured), 2) if measured else None,
         "measuringS": round(measuring_s, 1),
         "deployments": [
-            {"readyAfterS": _rounded(s.ready_after_s), "heldS": _rounded(s.held_s)} for s in stays
+            {
+                "readyAfterS": _rounded(s.ready_after_s),
+                "heldS": _rounded(s.held_s),
+                "kvTokens": s.kv_tokens,
+                "kvSource": s.kv_source,
+                "maxBatch": s.max_batch,
+                "contextLength": s.context_length,
+            }
+            for s in stays
         ],
         "gpuSeconds": round(sum(stay.gpu_s for stay in stays), 1),
         "rejected": state.rejected.get(candidate.id),

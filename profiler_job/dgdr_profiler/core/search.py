@@ -89,14 +89,15 @@ def search(limits: SearchLimits, facts: ModelFacts | None = None) -> SearchSpace
     return SearchSpace(shapes=tuple(shapes), infeasible=tuple(refused)).required()
 
 
-def summary(space: SearchSpace) -> str:
+def summary(space: SearchSpace, basis: str = "") -> str:
     """Return a sentence about the space: how many shapes are possible, and why others are not.
 
-    One reason stands for all of its code, so that it has room in a condition.
+    ``basis`` are words about what the search rests on. One reason stands for all of its code, so
+    that it has room in a condition.
     """
     possible = {shape.largest for shape in space.shapes}
     every = possible | {entry.shape.largest for entry in space.infeasible}
-    said = f"{len(possible)} of {len(every)} shapes are possible"
+    said = f"{len(possible)} of {len(every)} shapes are possible{basis}"
     codes = list(dict.fromkeys(entry.code for entry in space.infeasible))
     for left, code in zip(range(len(codes), 0, -1), codes, strict=True):
         longer = f"{said}; {_in_short([e for e in space.infeasible if e.code is code])}"

@@ -199,13 +199,15 @@ def folder_bytes(sizes: Mapping[str, int]) -> int | None:
     """Return the bytes of a model folder's weights, each weight once; None without any.
 
     Many folders hold the same weights twice: as safetensors and pickled, or in shards and
-    consolidated. Engines read safetensors first, and shards rather than ``consolidated*`` files.
+    consolidated. Engines read safetensors first, shards rather than ``consolidated*`` files, and
+    what lies beside ``config.json`` rather than the same below in a folder such as ``original``.
 
     Args:
         sizes: bytes of each file by its path in the folder.
     """
     for suffixes in ((".safetensors",), _PICKLED):
-        found = {n: b for n, b in sizes.items() if n.endswith(suffixes) and b > 0}
+        every = {n: b for n, b in sizes.items() if n.endswith(suffixes) and b > 0}
+        found = {n: b for n, b in every.items() if "/" not in n} or every
         shards = {n: b for n, b in found.items() if not _is_consolidated(n)}
         if found:
             return sum((shards or found).values())

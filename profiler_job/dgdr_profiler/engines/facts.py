@@ -7,22 +7,13 @@ sweep that is planned with a wrong capacity measures queues and calls them batch
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata, ModelCard
+from dgdr_profiler.core.candidate import CapacitySource
 from dgdr_profiler.engines import exposition, log_lines
 
 DOUBT = 0.25
 """Sources that differ by more than this do not speak of the same cache."""
-
-
-class CapacitySource(StrEnum):
-    """Where a capacity comes from, the most trusted first."""
-
-    METADATA = "worker metadata"
-    METRICS = "/metrics"
-    LOG = "engine log"
-    MEMORY_MODEL = "memory model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

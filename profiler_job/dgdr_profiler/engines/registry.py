@@ -55,20 +55,21 @@ def candidate_engine(request: ProfilingRequest, wanted: EffectiveSpec) -> Engine
 def final_engine(
     request: ProfilingRequest,
     wanted: EffectiveSpec,
-    max_kv_tokens: int,
+    rank_kv_tokens: int,
     backend: Backend | None = None,
 ) -> Engine:
     """Return what the generated deployment runs; ``backend`` is the winner, where several compete.
 
-    A mocker has the KV cache that was measured. Where mockers stood for the candidates it is the
-    one that was measured; otherwise it is fed with the measured curves and holds no GPUs.
+    A mocker has the KV cache that was measured, on each of its attention ranks. Where mockers stood
+    for the candidates it is the one that was measured; otherwise it is fed with the measured curves
+    and holds no GPUs.
 
     Raises:
         InvalidRequest: an image is missing.
     """
     if not wanted.mocker:
         return backend_engine(wanted, backend or backends(wanted)[0])
-    mocker = replace(_mocker(request, wanted), kv_blocks=max_kv_tokens // BLOCK_TOKENS)
+    mocker = replace(_mocker(request, wanted), kv_blocks=rank_kv_tokens // BLOCK_TOKENS)
     if request.policy.uses_mocker:
         return mocker
     return replace(

@@ -41,9 +41,9 @@ def result(
     wanted = effective(request.spec)
     prefill_points = curve_points(plan, state, chosen, PointKind.PREFILL)
     decode_points = curve_points(plan, state, chosen, PointKind.DECODE)
-    max_kv_tokens = chosen.decode.point.max_kv_tokens or 0
-    backend = chosen.decode.candidate.backend
-    engine = final_engine(request, wanted, max_kv_tokens, backend)
+    decoding = chosen.decode.candidate
+    rank_kv_tokens = (chosen.decode.point.max_kv_tokens or 0) // decoding.ranks(PointKind.DECODE)
+    engine = final_engine(request, wanted, rank_kv_tokens, decoding.backend)
     count = replicas(
         chosen,
         EngineCurves.of(prefill_points, decode_points),

@@ -48,7 +48,7 @@ GRAPH = (
 
 def deployments(kube: MemoryKube, timeout_s: float = 0, schedule_s: float = 600) -> KubeDeployments:
     patience = Patience(ready_s=timeout_s, schedule_s=schedule_s)
-    return KubeDeployments(kube, OWNER, patience)  # type: ignore[arg-type]
+    return KubeDeployments(kube, OWNER, patience, {})  # type: ignore[arg-type]
 
 
 async def silent(waited_s: float, why: str) -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
+from dgdr_profiler.core.candidate import CapacitySource
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.ladder import judging_cells
-from dgdr_profiler.engines.facts import CapacityFacts, CapacitySource, Said, capacity_of
+from dgdr_profiler.engines.facts import CapacityFacts, Said, capacity_of
 from dgdr_profiler.engines.log_lines import rank_limits
 from support.profiling import FACTS, demand, evidence_of
 

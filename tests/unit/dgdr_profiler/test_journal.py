@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from dgdr_profiler.core.candidate import CapacitySource
 from dgdr_profiler.core.journal import (
     MAX_ENTRY_BYTES,
     Entry,
@@ -19,7 +21,8 @@ from dgdr_profiler.core.journal import (
     to_text,
     unpullable,
 )
-from support.profiling import NOW
+from dgdr_profiler.engines.facts import NOTHING_KNOWN
+from support.profiling import FACTS, NOW
 
 MOMENTS = st.integers(0, 10**15).map(lambda micros: NOW + timedelta(microseconds=micros))
 NAMES = st.sampled_from(["p-tp1", "d-tep8-dp2", "x" * 63])
@@ -107,7 +110,7 @@ def test_an_image_is_unpullable_when_two_candidates_say_so() -> None:
 def test_a_stay_holds_its_gpus_until_it_has_ended() -> None:
     stay = Stay(candidate="a", gpus=4, started_at=NOW)
     assert (stay.gpu_s, stay.ready_after_s, stay.held_s) == (0, None, None)
-    ready = stay.ready(NOW + timedelta(seconds=30))
+    ready = stay.ready(NOW + timedelta(seconds=30), FACTS)
     ended = ready.ended(NOW + timedelta(seconds=100))
     assert (ended.ready_after_s, ended.held_s, ended.gpu_s) == (30, 100, 400)
     assert {s.key for s in (stay, ready, ended)} == {stay.key}
@@ -126,3 +129,18 @@ def test_notes_name_candidates_as_users_do() -> None:
         "TP=1 given up: a broke",
         "gone given up: gone broke",
     )
+
+
+def test_what_is_odd_about_an_engine_is_noted_once_however_often_it_stood() -> None:
+    odd = replace(FACTS, kv_source=CapacitySource.LOG, notes=("the log says otherwise",))
+    moments = [NOW, NOW + timedelta(hours=1)]
+    told = [Stay(candidate="a", gpus=1, started_at=at).ready(at, odd) for at in moments]
+    assert notes(told, {"a": "TP=1"}) == ("TP=1: the log says otherwise",)
+    assert from_text(to_text(told[0])) == told[0]
+    assert (told[0].kv_tokens, told[0].kv_source) == (FACTS.max_kv_tokens, "engine log")
+
+
+def test_the_longest_notes_fit_in_one_kilobyte() -> None:
+    facts = replace(FACTS, kv_source=CapacitySource.MEMORY_MODEL, notes=(NOTHING_KNOWN,))
+    stay = Stay(candidate="x" * 63, gpus=10**4, started_at=NOW).ready(NOW, facts)
+    assert len(to_text(stay).encode()) <= MAX_ENTRY_BYTES

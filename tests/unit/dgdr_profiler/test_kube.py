@@ -36,3 +36,9 @@ async def test_a_log_is_that_of_one_container() -> None:
     ((url, params),) = api.asked
     assert url == "GET pods/d-1/log"
     assert (params["container"], params["previous"]) == ("fetch", "true")
+
+
+async def test_a_whole_log_is_read_from_its_beginning_and_not_without_end() -> None:
+    api = Api()
+    await Kube(api, "ns").log("d-1", "main", 1024)
+    assert api.asked == [("GET pods/d-1/log", {"container": "main", "limitBytes": "1024"})]

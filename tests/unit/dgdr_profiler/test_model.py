@@ -257,6 +257,8 @@ def test_merging_with_everything_stated_forgets_what_was_read(stated: str, read:
         pytest.param({"consolidated.00.pth": 5}, 5, id="consolidated alone"),
         pytest.param({"m-1.safetensors": 5, "consolidated.safetensors": 5}, 5, id="not both"),
         pytest.param({"original/consolidated.00.pth": 5, "m.safetensors": 4}, 4, id="a folder"),
+        pytest.param({"original/m-1.safetensors": 5, "m.safetensors": 4}, 4, id="not below"),
+        pytest.param({"weights/m.safetensors": 5}, 5, id="below alone"),
         pytest.param({"config.json": 5}, None, id="none"),
         pytest.param({"model.safetensors": 0, "model.bin": 4}, 4, id="an empty file"),
     ],

@@ -1,17 +1,15 @@
-import json
 from typing import Any
 
 import pytest
 
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
-from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.readiness import (
     engine_images,
-    facts_of,
     is_ready,
     is_scaling_up,
-    telling_pod,
+    metrics_url,
+    telling_pods,
     with_words,
     words_of,
 )
@@ -95,39 +93,32 @@ def test_the_images_of_all_roles_are_part_of_what_was_measured() -> None:
 
 def test_the_decode_worker_tells_the_facts_and_a_worker_where_there_is_none() -> None:
     prefill, decode, worker = (of_role(r, "a") for r in ("prefill", "decode", "worker"))
-    assert telling_pod([prefill, decode]) is decode
-    assert telling_pod([worker]) is worker
-    assert telling_pod([prefill]) is prefill
-    assert telling_pod([pod()]) is None
+    assert telling_pods([prefill, decode]) == (decode,)
+    assert telling_pods([worker]) == (worker,)
+    assert telling_pods([prefill]) == (prefill,)
+    assert telling_pods([pod()]) == ()
 
 
-def metadata(runtime: dict[str, int]) -> DynamoWorkerMetadata:
-    card = {"context_length": 32768, "kv_cache_block_size": 64, "runtime_config": runtime}
-    return DynamoWorkerMetadata.parse(
-        {
-            "apiVersion": "nvidia.com/v1alpha1",
-            "kind": "DynamoWorkerMetadata",
-            "metadata": {"name": "d-1"},
-            "spec": {"data": {"model_cards": {"k": {"card_json": json.dumps(card)}}}},
-        }
-    )
-
-
-def test_facts_come_from_the_card_and_the_digest_from_the_pod() -> None:
-    facts = facts_of(pod(), metadata({"total_kv_blocks": 1024, "max_num_seqs": 256}))
-    assert (facts.image_digest, facts.max_kv_tokens, facts.max_batch, facts.context_length) == (
-        "sha256:abc",
-        65536,
-        256,
-        32768,
-    )
-
-
-def test_what_the_card_does_not_say_is_unknown_and_not_zero() -> None:
-    assert facts_of(pod(), metadata({})).max_kv_tokens is None
-    assert facts_of(pod("sha256:local"), None).max_batch is None
+def test_every_pod_of_an_engine_over_several_nodes_is_asked() -> None:
+    leader, other = of_role("decode", "a"), of_role("decode", "b")
+    assert telling_pods([leader, of_role("prefill", "a"), other]) == (leader, other)
 
 
 def test_a_pod_that_hides_its_image_cannot_be_measured() -> None:
     with pytest.raises(CandidateFailed, match="does not say which image"):
-        facts_of(pod(""), None)
+        engine_images([pod("")])
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [("10.0.0.7", "http://10.0.0.7:9090/metrics"), ("fd00::7", "http://[fd00::7]:9090/metrics")],
+)
+def test_metrics_are_where_the_pod_says_that_its_system_port_is(address: str, url: str) -> None:
+    ports = [{"name": "nixl", "containerPort": 1}, {"name": "system", "containerPort": 9090}]
+    found = {
+        "spec": {"containers": [{"name": "sidecar"}, {"name": "main", "ports": ports}]},
+        "status": {"podIP": address},
+    }
+    assert metrics_url(found) == url
+    assert metrics_url({**found, "status": {}}) is None
+    assert metrics_url({**found, "spec": {"containers": [{"name": "main"}]}}) is None

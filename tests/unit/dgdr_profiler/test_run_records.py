@@ -10,7 +10,7 @@ import pytest
 from dgdr_api.graph import Graph
 from dgdr_api.request import ProfilingRequest, RequestHardware
 from dgdr_profiler import run as shell
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import CapacitySource, EngineFacts
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.journal import Failure, Rejection, Reused, Stay, from_text, stays
 from dgdr_profiler.ports import Tell
@@ -207,3 +207,23 @@ async def test_what_is_waited_for_is_shown_with_the_clusters_words() -> None:
     shown = [p.message for p in records.shown]
     assert f"candidate 3 of 3: TP=4: waiting 80 s: {why}" in shown
     assert f"candidate 3 of 3: TP=4 given up: {why}" in shown
+
+
+async def test_the_report_says_what_the_model_is_and_who_says_so() -> None:
+    report = await report_after(MemoryRecords(), of=request(model={"weightGiB": 16}))
+    assert report["model"]["source"] == "spec.model of the ProfilingPolicy"
+    assert report["model"]["weightBytes"] == 16 * 2**30
+    assert report["model"]["parameters"] is None
+    assert report["space"] == "3 of 3 shapes are possible by spec.model of the ProfilingPolicy"
+
+
+async def test_the_report_says_what_each_engine_holds_and_who_says_so() -> None:
+    said = replace(FACTS, kv_source=CapacitySource.LOG, notes=("/metrics say otherwise",))
+    records = MemoryRecords()
+    await report_after(records, deployments=FakeDeployments(facts=said))
+    # A new pod, which deploys nothing, knows it too.
+    report = await report_after(records)
+    (stay,) = next(c for c in report["candidates"] if c["label"] == "TP=4")["deployments"]
+    assert (stay["kvTokens"], stay["kvSource"]) == (FACTS.max_kv_tokens, "engine log")
+    assert (stay["maxBatch"], stay["contextLength"]) == (FACTS.max_batch, FACTS.context_length)
+    assert "TP=4: /metrics say otherwise" in report["notes"]

@@ -3,19 +3,24 @@
 from typing import Any
 
 import pytest
+import yaml
 
+from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.graph import Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.points import PointKind, Source
 from dgdr_profiler.core.actions import Deploy, Finish
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.lending import borrowed, lenders
 from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.report import Ledger
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.strategy import next_action, selection
 from dgdr_profiler.prepare import Prepared, prepare
+from dgdr_profiler.report.result import result
 from support.profiler_runs import PROFILES, finished, request
 from support.profiler_steps import run, selected, step
-from support.profiling import Machine, demand, pair, plan
+from support.profiling import FACTS, Machine, demand, pair, plan
 
 TP1 = Mapping.tensor(1)
 PREFILL, DECODE = Candidate.of(Shape(prefill=TP1)), Candidate.of(Shape(decode=TP1))
@@ -132,3 +137,15 @@ def test_a_run_with_an_unmeasured_aggregated_favourite_deploys_it() -> None:
     favourite = selection(machine.plan, machine.state)
     assert favourite is not None
     assert favourite.decode.point.source is Source.ESTIMATED
+
+
+def test_each_rank_of_a_mocker_gets_its_share_of_the_measured_cache() -> None:
+    machine, chosen = ran(Candidate.of(Shape.pair(Mapping.data_expert(2))))
+    asked = request()
+    setting = prepare(asked, PROFILES).setting
+    done = result(asked, setting, machine.plan, machine.state, chosen, Ledger())
+    _, dgd = yaml.safe_load_all(done.texts["final_config.yaml"])
+    (worker,) = decode(dgd).with_role(Role.DECODE)
+    flags = ("--data-parallel-size", "--num-gpu-blocks-override", "--block-size")
+    ranks, blocks, tokens = (int(worker.args[worker.args.index(flag) + 1]) for flag in flags)
+    assert (ranks, ranks * blocks * tokens) == (2, FACTS.max_kv_tokens)

@@ -1,0 +1,118 @@
+"""Reads what a model is: from the Job's claim, from a folder of its image, or from the hub."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dgdr_api.effective import EffectiveModelCache, EffectiveSpec
+from dgdr_profiler.adapters.hub import CONFIG, QUANTIZATION, Hub
+from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.known_model import FactsSource, KnownModel, from_files
+
+# Below the folder that HF_HOME names.
+HUB_FOLDER = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder that may hold the model, and whose it is."""
+
+    source: FactsSource
+    folder: Path
+
+
+async def read_model(wanted: EffectiveSpec, hub: Hub) -> KnownModel:
+    """Return what the first files say that are found; the hub is asked only without any.
+
+    Nothing found is no error: engines may know ways to a model that the Job does not.
+
+    Raises:
+        InvalidRequest: there are files, and they describe no model.
+    """
+    found = await asyncio.to_thread(_in_folders, wanted)
+    if found.facts is not None or wanted.model.startswith("/"):
+        return found
+    asked = await hub.read(wanted.model)
+    return replace(asked, tried=(*found.tried, *asked.tried))
+
+
+def _in_folders(wanted: EffectiveSpec) -> KnownModel:
+    tried: list[str] = []
+    for place in _places(wanted):
+        found = _in_folder(place)
+        if found.facts is not None:
+            return found
+        tried += found.tried
+    return KnownModel(tried=tuple(tried))
+
+
+def _places(wanted: EffectiveSpec) -> Iterator[_Place]:
+    local, cache = wanted.model.startswith("/"), wanted.model_cache
+    if cache is not None and cache.model_path is not None:
+        yield _Place(FactsSource.CLAIM, Path(cache.model_path))
+    elif cache is not None and not local:
+        yield from (_Place(FactsSource.CLAIM, f) for f in _snapshots(wanted.model, cache))
+    if local:
+        yield _Place(FactsSource.FOLDER, Path(wanted.model))
+
+
+def _snapshots(model: str, cache: EffectiveModelCache) -> Iterator[Path]:
+    """Return the folders that a claim has for a model as the hub's libraries store it."""
+    mount, name = Path(cache.mount_path), f"models--{model.replace('/', '--')}"
+    for stored in (mount / HUB_FOLDER / name, mount / name):
+        yield _snapshot(stored) or stored
+
+
+def _snapshot(stored: Path) -> Path | None:
+    """Return the revision that engines would load, else the newest; None without any."""
+    try:
+        revisions = stored / "snapshots"
+        main = stored / "refs" / "main"
+        named = revisions / main.read_text().strip() if main.is_file() else None
+        if named is not None and (named / CONFIG).is_file():
+            return named
+        there = [path for path in revisions.iterdir() if (path / CONFIG).is_file()]
+        return max(there, key=lambda path: path.stat().st_mtime, default=None)
+    except OSError:
+        # Whatever is wrong shows again where the file itself is read, and is told there.
+        return None
+
+
+def _in_folder(place: _Place) -> KnownModel:
+    folder = place.folder
+    try:
+        config = (folder / CONFIG).read_bytes()
+        beside = folder / QUANTIZATION
+        quantization = beside.read_bytes() if beside.is_file() else b"null"
+        sizes = dict(_sizes(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return KnownModel(tried=(f"no {CONFIG} in {folder}",))
+    except OSError as exc:
+        return KnownModel(tried=(f"{folder}/{CONFIG} cannot be read: {exc.strerror}",))
+    return from_files(
+        place.source,
+        str(folder),
+        _json(config, folder / CONFIG),
+        _json(quantization, beside),
+        sizes,
+    )
+
+
+def _sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    """Return the bytes of each file beside ``config.json``; engines load no others."""
+    for path in folder.iterdir():
+        # A hub's snapshot is made of links, and one that was not fetched to its end leads nowhere.
+        if path.is_file():
+            yield path.name, path.stat().st_size
+
+
+def _json(content: bytes, path: Path) -> object:
+    try:
+        return json.loads(content)
+    except ValueError as exc:
+        raise InvalidRequest(
+            f"{path} is no JSON: {exc}; repair it, or state the model's sizes in the policy's "
+            "spec.model"
+        ) from exc
