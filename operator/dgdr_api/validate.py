@@ -8,9 +8,9 @@ up; the words for it are here too.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from dgdr_api.effective import EffectiveSpec, effective, is_profiler_image
+from dgdr_api.graph import Json
 from dgdr_api.models import dgdr_rules as rules
 from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy, Sla, Workload
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
@@ -25,6 +25,7 @@ __all__ = [
     "missing_claim",
     "missing_config_map",
     "missing_policy",
+    "name_in_override",
     "problems",
     "summary",
 ]
@@ -58,6 +59,13 @@ def problems(
         *_planner(wanted),
         *_names(wanted, name),
     )
+
+
+def name_in_override(override: Json | None) -> str | None:
+    """Return the name that a DGD override gives; None where it gives none, or nonsense."""
+    metadata = (override or {}).get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return name if isinstance(name, str) and name else None
 
 
 def missing_claim(claim: str, namespace: str) -> Problem:
@@ -163,8 +171,19 @@ def _override(spec: DGDRSpec) -> Iterator[Problem]:
         yield Problem("spec.overrides.dgd.kind", kind, "use DynamoGraphDeployment")
     if "status" in override:
         yield Problem("spec.overrides.dgd.status", {}, "status cannot be overridden; remove it")
+    yield from _metadata(override.get("metadata"))
     for path in _nulls(override, "spec.overrides.dgd"):
         yield Problem(path, "null", "null removes nothing here; leave the field out")
+
+
+def _metadata(metadata: object) -> Iterator[Problem]:
+    path = "spec.overrides.dgd.metadata"
+    if metadata is None:
+        return
+    if not isinstance(metadata, Mapping):
+        yield Problem(path, metadata, "use an object, such as {name: my-deployment}")
+    elif not isinstance(metadata.get("name", ""), str | None):
+        yield Problem(f"{path}.name", metadata["name"], "use a string; quote numbers")
 
 
 def _nulls(value: object, path: str) -> Iterator[str]:
@@ -196,8 +215,7 @@ def _names(wanted: EffectiveSpec, name: str) -> Iterator[Problem]:
     """Check the name of the generated deployment, where an override gives it."""
     if not name:
         return
-    metadata: Any = (wanted.dgd_override or {}).get("metadata") or {}
-    override = metadata.get("name") if isinstance(metadata, Mapping) else None
+    override = name_in_override(wanted.dgd_override)
     field = "spec.overrides.dgd.metadata.name" if override else "metadata.name"
     given, generated = override or name, dgd_name(name, override)
     longest = max(_COMPONENTS, key=len)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dgdr_kube.errors import AlreadyExists, ClusterError, Conflict, NotFound, Rejected
+from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
 from dgdr_kube.kinds import (
     CRD,
     DEPLOYMENT,
@@ -74,7 +74,7 @@ class FakeCluster:
         self.events: list[Event] = []
         self.kill_after_writes: int | None = None
         self._objects: dict[Address, _Stored] = {}
-        self._refusals: dict[tuple[str, Kind], ClusterError] = {}
+        self._refusals: dict[tuple[str, Kind], Exception] = {}
         self._version = 0
         self._uids = 0
         self._once: set[tuple[str, str, str]] = set()
@@ -111,7 +111,7 @@ class FakeCluster:
         stored.manifest = {**stored.manifest, "status": copy.deepcopy(status)}
         self._touch(stored.manifest)
 
-    def refuse(self, verb: str, kind: Kind, error: ClusterError | None) -> None:
+    def refuse(self, verb: str, kind: Kind, error: Exception | None) -> None:
         """Answer this verb on this kind with an error; None: no longer."""
         self._refusals.pop((verb, kind), None)
         if error is not None:

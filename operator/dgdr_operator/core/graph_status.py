@@ -91,6 +91,16 @@ def failed_status(message: str, generation: int, old: DGDStatus, now: datetime) 
     )
 
 
+def unreconciled_status(message: str, generation: int, old: DGDStatus, now: datetime) -> DGDStatus:
+    """Return the status after a pass that failed half-way: what runs, runs on."""
+    failed = failed_status(message, generation, old, now)
+    if old.state is None:
+        return failed
+    return failed.model_copy(
+        update={"state": old.state, "observed_generation": old.observed_generation}
+    )
+
+
 def findings_of(seen: GraphSeen) -> Iterable[Finding]:
     """Return what stands against being ready, in the order of the manifest."""
     for problem in seen.problems:

@@ -10,6 +10,7 @@ from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.names import Label
+from dgdr_api.reading import CodecError
 from dgdr_api.request import ProfilingRequest
 from dgdr_operator.core.job_overrides import overridden
 
@@ -253,8 +254,20 @@ def render_account(request: ProfilingRequest, cluster_role: str) -> tuple[Manife
     return account, binding
 
 
-def ignored_overrides(spec: DGDRSpec) -> tuple[str, ...]:
-    """Return the paths of ``overrides.profilingJob`` that have no effect."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideReading:
+    """What ``overrides.profilingJob`` says in vain, and why it cannot be used at all."""
+
+    ignored: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_override(spec: DGDRSpec) -> OverrideReading:
+    """Merge the override into nothing, to see what has no effect and what has the wrong shape."""
     override = effective(spec).profiling_job_override
     skeleton: Manifest = {"template": {"metadata": {}, "spec": {"containers": [{}]}}}
-    return tuple(overridden(skeleton, override).ignored) if override else ()
+    try:
+        merged = overridden(skeleton, override or {})
+    except CodecError as exc:
+        return OverrideReading(problems=(str(exc),))
+    return OverrideReading(ignored=tuple(merged.ignored))

@@ -12,7 +12,7 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_operator.core import steps
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of, was_created
 from dgdr_operator.core.observation import CandidateSeen, Observation, Origin, PullFailure
-from dgdr_operator.core.status import change_rejected_message
+from dgdr_operator.core.status import RECONCILE_FAILED, change_rejected_message
 from dgdr_operator.core.steps import Aspect, Step
 
 
@@ -47,9 +47,9 @@ def about_sweep(gone: tuple[CandidateSeen, ...]) -> Notice:
     return Notice(reason="CandidatesDeleted", message=f"Deleted candidate deployments: {listed}")
 
 
-def reconcile_failed(message: str) -> Notice:
-    """Return the Event about a refusal by the API server that no step accounts for."""
-    return _warning("ReconcileFailed", message)
+def reconcile_failed(message: str, generation: int) -> Notice:
+    """Return the Event about a failure that no step accounts for."""
+    return _warning(RECONCILE_FAILED, message, f"generation-{generation}/{message}")
 
 
 def _warning(reason: str, message: str, once: str | None = None) -> Notice:

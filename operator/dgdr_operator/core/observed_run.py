@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dgdr_api import names, problem
+from dgdr_api import names, problem, validate
 from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
@@ -50,11 +50,11 @@ def request_seen(dgdr: Json) -> Request:
         deleting=bool(meta.get("deletionTimestamp")),
         spec=spec,
         problems=problems,
-        status=_status_of(dgdr),
+        status=status_seen(dgdr),
     )
 
 
-def _status_of(dgdr: Json) -> DGDRStatus:
+def status_seen(dgdr: Json) -> DGDRStatus:
     """Read the status; one that somebody else wrote in another shape counts as none."""
     try:
         return DGDRStatus.model_validate(dgdr.get("status") or {})
@@ -211,4 +211,4 @@ def dgd_name_of(request: Request, accepted: ProfilingRequest | None) -> str:
         return request.status.dgd_name
     spec = accepted.spec if accepted else request.spec
     override = spec.overrides.dgd if spec and spec.overrides else None
-    return names.dgd_name(request.name, ((override or {}).get("metadata") or {}).get("name"))
+    return names.dgd_name(request.name, validate.name_in_override(override))

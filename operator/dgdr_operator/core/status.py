@@ -14,6 +14,8 @@ from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
 from dgdr_operator.core.observation import DgdSeen, Observation, Origin
 from dgdr_operator.core.steps import Aspect, LateStep, Step
 
+RECONCILE_FAILED = "ReconcileFailed"
+
 _PREFIXES = {
     Aspect.VALIDATION: "Validation failed: ",
     Aspect.PROFILING: "Profiling failed: ",
@@ -22,6 +24,8 @@ _PREFIXES = {
 }
 # The aggregate condition repeats the phase, but for the one that says what there is to review.
 _AGGREGATE_REASONS = {Phase.READY: "SpecGenerated"}
+# What the aggregate condition says of these is not said again by the next pass.
+_SETTLED = (Phase.READY, Phase.DEPLOYED, Phase.FAILED)
 _DONE = (Phase.READY, Phase.DEPLOYED)
 
 
@@ -29,10 +33,20 @@ def status_after(seen: Observation, step: Step, now: datetime) -> DGDRStatus:
     """Return the status that describes the request once ``step`` was done."""
     rejected = change_is_rejected(seen)
     accepted = seen.accepted.generation if seen.accepted and rejected else seen.request.generation
-    draft = Draft(status=seen.request.status, now=now, generation=accepted)
+    draft = Draft(status=seen.request.status, now=now, generation=accepted).without(Aspect.READY)
     if not isinstance(step, steps.Settled):
         draft = _summed_up(_after(draft, seen, step))
     return _about_changes(_about_data_plane(draft, seen), seen, rejected).status
+
+
+def failed_pass_status(old: DGDRStatus, generation: int, message: str, now: datetime) -> DGDRStatus:
+    """Return the status after a pass that failed without having decided anything."""
+    draft = Draft(status=old, now=now, generation=generation)
+    draft = draft.saying(Aspect.READY, False, RECONCILE_FAILED, message)
+    if old.phase in _SETTLED:
+        return draft.status
+    draft = draft.with_(phase=old.phase or Phase.PENDING)
+    return draft.saying(Aspect.SUCCEEDED, False, RECONCILE_FAILED, message).status
 
 
 def _after(draft: Draft, seen: Observation, step: Step) -> Draft:

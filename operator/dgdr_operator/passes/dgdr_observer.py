@@ -26,7 +26,7 @@ from dgdr_kube.manifests import is_owned_by
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_operator.core import observed_run as read
 from dgdr_operator.core.hardware import Node, decide_hardware
-from dgdr_operator.core.job import ignored_overrides
+from dgdr_operator.core.job import read_override
 from dgdr_operator.core.lacks import DATA_PLANE_READY, lacks_of_request
 from dgdr_operator.core.lifecycle import may_start_over, phase_of
 from dgdr_operator.core.observation import DgdSeen, JobState, Observation, PullFailure, Request
@@ -98,13 +98,16 @@ class DgdrObserver:
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
         missing = [policy.problem, *await self._missing(request.namespace, spec, policy.spec)]
+        override = read_override(spec)
         nodes = await self._data_plane.nodes()
         return replace(
             await self._with_lacks(seen, nodes),
-            request=replace(request, problems=tuple(str(entry) for entry in found)),
+            request=replace(
+                request, problems=(*(str(entry) for entry in found), *override.problems)
+            ),
             policy=policy.spec,
             missing=tuple(str(entry) for entry in missing if entry is not None),
-            ignored_overrides=ignored_overrides(spec),
+            ignored_overrides=override.ignored,
             # Without the right to read nodes the user has to say it all.
             hardware=decide_hardware(spec.hardware, nodes),
         )

@@ -1,23 +1,26 @@
 """One pass over a DynamoGraphDeploymentRequest: observe, decide, act, report."""
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 from typing import assert_never
 
 from dgdr_api.conditions import find
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_api.names import FieldManager
-from dgdr_kube.errors import NotFound, Rejected
+from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core import steps
 from dgdr_operator.core.lifecycle import next_step
 from dgdr_operator.core.notices import Notice, about_sweep, notices, reconcile_failed
-from dgdr_operator.core.status import status_after
+from dgdr_operator.core.observed_run import status_seen
+from dgdr_operator.core.status import failed_pass_status, status_after
 from dgdr_operator.core.steps import Aspect, Step
 from dgdr_operator.passes.dgdr_actor import DgdrActor, sweep_orphans
 from dgdr_operator.passes.dgdr_observer import DgdrObserver
+from dgdr_operator.passes.failures import lasting
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -52,9 +55,9 @@ class DgdrPass:
             return None
         try:
             return await self._reconcile(dgdr, now)
-        except Rejected as exc:
+        except Exception as exc:
             # What no step expects, such as a right that is missing, must not stay in a log.
-            await self._emit(dgdr, [reconcile_failed(exc.message)])
+            await self._say_failed(dgdr, exc, now)
             raise
 
     async def _reconcile(self, dgdr: Manifest, now: datetime) -> float | None:
@@ -67,18 +70,32 @@ class DgdrPass:
         await self._report(dgdr, status, step)
         return look_again_s(step, status, now)
 
+    async def _say_failed(self, dgdr: Manifest, error: Exception, now: datetime) -> None:
+        message = lasting(error)
+        if message is None:
+            return
+        generation = int(dgdr["metadata"].get("generation", 1))
+        await self._emit(dgdr, [reconcile_failed(message, generation)])
+        status = failed_pass_status(status_seen(dgdr), generation, message, now)
+        with suppress(ClusterError):  # the first failure is what the log has to tell
+            await self._write(dgdr, status)
+
     async def _report(self, dgdr: Manifest, status: DGDRStatus, step: Step) -> None:
+        if await self._write(dgdr, status):
+            meta = dgdr["metadata"]
+            log.info("%s/%s: %s", meta["namespace"], meta["name"], _summary(step, status))
+
+    async def _write(self, dgdr: Manifest, status: DGDRStatus) -> bool:
+        """Write what differs; returns whether something did."""
         patch = merge_patch(dgdr.get("status") or {}, status.to_json())
         if not patch:
-            return
+            return False
         meta = dgdr["metadata"]
-        log.info("%s/%s: %s", meta["namespace"], meta["name"], _summary(step, status))
-        try:
+        with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
             await self._cluster.patch_status(
                 DGDR, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR.value
             )
-        except NotFound:
-            return  # deleted during the pass: there is nobody left to tell
+        return True
 
     async def _emit(self, dgdr: Manifest, told: list[Notice]) -> None:
         for notice in told:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dgdr_kube.errors import Rejected
+from dgdr_kube.errors import Rejected, Unreachable
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, POD, SERVICE, SERVICE_ACCOUNT
 from dgdr_kube.ports import Key
 from dgdr_operator.passes.graph_pass import LEAVING_S, LOOK_AGAIN_WHEN_READY_S, GraphPass
@@ -252,3 +252,37 @@ async def test_without_kubernetes_discovery_nobody_gets_rights(cluster: FakeClus
     assert names(cluster, SERVICE_ACCOUNT.kind) == []
     spec = (cluster.peek(DEPLOYMENT, "ns", "g-decode") or {})["spec"]["template"]["spec"]
     assert "serviceAccountName" not in spec
+
+
+async def test_a_field_that_cannot_be_read_is_told_once(cluster: FakeCluster) -> None:
+    await run(cluster)
+    edit(cluster, frontend(), decode_worker(main={"env": [{"value": "x"}]}))
+    assert await run(cluster) is None
+    await run(cluster)
+    path = "spec.components[1].podTemplate.spec.containers[main].env[0].name"
+    assert condition(cluster)["message"] == f"{path}: None is not a string"
+    assert [event.message for event in cluster.events] == [f"{path}: None is not a string"]
+    assert names(cluster, "Deployment") == ["g-decode", "g-frontend"]
+
+
+async def test_a_right_that_is_missing_is_told_and_leaves_the_state(cluster: FakeCluster) -> None:
+    await run(cluster)
+    become_ready(cluster)
+    await run(cluster)
+    cluster.refuse("list", SERVICE, Rejected(403, "services is forbidden"))
+    with pytest.raises(Rejected):
+        await run(cluster)
+    text = "the API server refused: services is forbidden; it is tried again"
+    assert (condition(cluster)["status"], condition(cluster)["message"]) == ("False", text)
+    assert status(cluster)["state"] == "successful"
+    assert [event.message for event in cluster.events] == [text]
+    cluster.refuse("list", SERVICE, None)
+    await run(cluster)
+    assert condition(cluster)["status"] == "True"
+
+
+async def test_an_outage_is_for_the_log(cluster: FakeCluster) -> None:
+    cluster.refuse("list", SERVICE, Unreachable("503"))
+    with pytest.raises(Unreachable):
+        await run(cluster)
+    assert "status" not in (cluster.peek(DGD, "ns", "g") or {})

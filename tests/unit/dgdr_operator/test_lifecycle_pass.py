@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dgdr_kube.errors import Rejected
+from dgdr_kube.errors import ClusterError, Conflict, Rejected, Unreachable
 from dgdr_kube.kinds import (
     CONFIG_MAP,
     DGD,
@@ -263,8 +263,51 @@ async def test_a_right_that_is_missing_is_told() -> None:
     world.cluster.refuse("get", PVC, Rejected(403, "persistentvolumeclaims is forbidden"))
     with pytest.raises(Rejected):
         await world.one_pass()
+    text = "the API server refused: persistentvolumeclaims is forbidden; it is tried again"
+    assert [(e.reason, e.message) for e in world.cluster.events] == [("ReconcileFailed", text)]
+    assert world.condition("Ready") == ("False", "ReconcileFailed", text)
+    assert world.condition("Succeeded") == ("False", "ReconcileFailed", text)
+    with pytest.raises(Rejected):
+        await world.one_pass()
     assert world.events == ["ReconcileFailed"]
-    assert "persistentvolumeclaims is forbidden" in world.cluster.events[0].message
+    world.cluster.refuse("get", PVC, None)
+    await world.settle()
+    assert "Ready" not in world.conditions
+    assert world.condition("Succeeded")[1] == "Pending"
+
+
+async def test_what_nobody_expects_is_told_too() -> None:
+    world = World()
+    world.cluster.refuse("list", DGD, ZeroDivisionError("no such thing"))
+    with pytest.raises(ZeroDivisionError):
+        await world.one_pass()
+    assert world.condition("Ready") == (
+        "False",
+        "ReconcileFailed",
+        "unexpected ZeroDivisionError: no such thing; the operator's log has the traceback, it is "
+        "tried again",
+    )
+
+
+@pytest.mark.parametrize("error", [Unreachable("503"), Conflict("modified")])
+async def test_what_passes_by_itself_is_for_the_log(error: ClusterError) -> None:
+    world = World()
+    world.cluster.refuse("list", DGD, error)
+    with pytest.raises(type(error)):
+        await world.one_pass()
+    assert world.events == []
+    assert world.status == {}
+
+
+async def test_an_override_of_another_shape_fails_and_an_edit_cures_it() -> None:
+    world = World(dgdr(overrides={"profilingJob": {"template": {"spec": {"containers": ["x"]}}}}))
+    await world.settle()
+    path = "spec.overrides.profilingJob.template.spec.containers"
+    assert world.condition("Validation")[2] == f"{path}: ['x'] is not an array of objects"
+    assert world.events == ["ValidationFailed"]
+    await world.edit(overrides=None)
+    await world.settle()
+    assert world.phase == "Profiling"
 
 
 # -- profiling
