@@ -86,9 +86,17 @@ def _about_step(seen: Observation, step: Step, new: DGDRStatus) -> list[Notice]:
             return [_warning(reason, message, "failed")]
         case steps.RecordResult():
             text = f"DGD {new.dgd_name} generated"
-            return [Notice(reason="SpecGenerated", message=text, once="generated")]
+            generated = Notice(reason="SpecGenerated", message=text, once="generated")
+            return [generated, *_about_targets(new)]
         case _:
             return []
+
+
+def _about_targets(new: DGDRStatus) -> list[Notice]:
+    targets = find(new.conditions, Aspect.SLA_REACHABLE)
+    if targets is None or targets.is_true:
+        return []
+    return [_warning(targets.reason, targets.message, "targets")]
 
 
 def _about_deployment(

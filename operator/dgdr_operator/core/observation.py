@@ -7,6 +7,7 @@ from enum import StrEnum
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.request import ProfilingRequest
+from dgdr_api.run_verdict import RunVerdict
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
 from dgdr_operator.core.lacks import Lack
 
@@ -66,7 +67,10 @@ class JobSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What the Job has written so far; the texts are empty where a key is missing."""
+    """What the Job has written so far; the texts are empty where a key is missing.
+
+    ``verdict`` is None until the run is done, and where it says nothing about its targets.
+    """
 
     phase: str = ""
     message: str = ""
@@ -75,6 +79,7 @@ class Output:
     final_config: str = ""
     prefill_json: str = ""
     decode_json: str = ""
+    verdict: RunVerdict | None = None
 
     @property
     def succeeded(self) -> bool:

@@ -14,6 +14,7 @@ from dgdr_api.names import Label, OutputKey
 from dgdr_api.pods import GPU
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
+from dgdr_api.run_verdict import read_verdict
 from dgdr_operator.core.final_config import APPLIED_HASH
 from dgdr_operator.core.hardware import Node
 from dgdr_operator.core.job import REQUEST_KEY
@@ -90,6 +91,7 @@ def output_seen(config_map: Json | None) -> Output | None:
         final_config=text(OutputKey.FINAL_CONFIG),
         prefill_json=text(OutputKey.PREFILL_JSON),
         decode_json=text(OutputKey.DECODE_JSON),
+        verdict=read_verdict(text(OutputKey.REPORT)),
     )
 
 

@@ -72,13 +72,13 @@ def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
         case steps.Fail():
             return profiling.over(_failed(draft, step))
         case _:
-            return profiling.over(_after_profiling(draft, seen, step))
+            return profiling.over(_after_profiling(_about_targets(draft, seen), seen, step))
 
 
 def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
     match step:
         case steps.RecordResult(deployment, deploys):
-            return _result(draft, deployment.dgd, deploys)
+            return _result(draft, deployment.dgd, deploys, missed_targets(seen))
         case steps.Deploy(deployment):
             inherited = seen.dgd is not None and seen.dgd.origin is Origin.EARLIER
             what = "of an earlier request taken over" if inherited else "created"
@@ -132,7 +132,24 @@ def _failed(draft: Draft, step: steps.Fail) -> Draft:
     return draft
 
 
-def _result(draft: Draft, dgd: dict[str, object], deploys: bool) -> Draft:
+def missed_targets(seen: Observation) -> str:
+    """Say what a run has missed; empty when it has missed nothing."""
+    verdict = seen.output.verdict if seen.output else None
+    return "" if verdict is None or verdict.is_good else str(verdict)
+
+
+def _about_targets(draft: Draft, seen: Observation) -> Draft:
+    verdict = seen.output.verdict if seen.output else None
+    if verdict is None:
+        return draft
+    if verdict.sla_reachable:
+        reason = "LoadExceedsGpus" if verdict.shortage else "TargetsHold"
+    else:
+        reason = "TargetsNotReached"
+    return draft.saying(Aspect.SLA_REACHABLE, verdict.is_good, reason, str(verdict))
+
+
+def _result(draft: Draft, dgd: dict[str, object], deploys: bool, missed: str) -> Draft:
     name = dgd["metadata"]["name"]  # type: ignore[index]
     draft = profiling.completed(draft).with_(
         phase=Phase.DEPLOYING if deploys else Phase.READY,
@@ -145,6 +162,8 @@ def _result(draft: Draft, dgd: dict[str, object], deploys: bool) -> Draft:
             "; it is in status.profilingResults.selectedConfig, set spec.autoApply to true to "
             "deploy it"
         )
+    if missed:
+        text += f"; {missed}"
     return draft.saying(Aspect.SPEC_GENERATED, True, "SpecGenerated", text)
 
 
@@ -190,6 +209,9 @@ def _summed_up(draft: Draft) -> Draft:
     phase = draft.status.phase or Phase.PENDING
     reason = _AGGREGATE_REASONS.get(phase, phase.value)
     text = _aggregate_message(draft.status.conditions, failed=phase is Phase.FAILED)
+    targets = find(draft.status.conditions, Aspect.SLA_REACHABLE)
+    if targets is not None and not targets.is_true and targets.message not in text:
+        text = f"{text}; {targets.message}"
     draft = draft.saying(Aspect.SUCCEEDED, phase in _DONE, reason, text)
     return draft.with_(observed_generation=draft.generation)
 

@@ -18,6 +18,8 @@ class Aspect(StrEnum):
     VALIDATION = "Validation"
     PROFILING = "Profiling"
     SPEC_GENERATED = "SpecGenerated"
+    SLA_REACHABLE = "SLAReachable"
+    """Whether what was measured holds the targets; absent where the run says nothing of it."""
     DEPLOYMENT_READY = "DeploymentReady"
     SUCCEEDED = "Succeeded"
     SPEC_CHANGE_REJECTED = "SpecChangeRejected"

@@ -46,7 +46,7 @@ def result(
     engine = final_engine(request, wanted, max_kv_tokens)
     count = replicas(chosen, plan.demand.workload, plan.total_gpus)
     graph = final_graph(engine, setting, chosen, count)
-    report_json = report(plan, state, chosen, ledger)
+    report_json = {**report(plan, state, chosen, ledger), "shortage": count.shortage}
     itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
     return Result(
         texts={

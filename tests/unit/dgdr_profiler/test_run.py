@@ -117,6 +117,7 @@ def test_mockers_in_place_of_engines_replay_the_curves_and_hold_no_gpus() -> Non
 async def test_the_report_names_time_and_gpus_of_every_candidate() -> None:
     report = json.loads((await finished()).texts["report.json"])
     assert report["slaReachable"] is True
+    assert report["shortage"] is None
     assert [c["label"] for c in report["candidates"]] == ["TP=1", "TP=2", "TP=4"]
     assert all(c["points"] >= 4 and c["meanSPerPoint"] > 0 for c in report["candidates"])
     assert all(p["source"] == "measured" for p in report["points"])
