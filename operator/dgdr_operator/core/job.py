@@ -23,6 +23,7 @@ CONTAINER = "profiler"
 # The Job leaves with this code when trying again cannot help.
 HOPELESS_EXIT_CODE = 2
 BACKOFF_LIMIT = 3
+TTL = "ttlSecondsAfterFinished"
 KEEP_FINISHED_S = 24 * 3600
 # After the last candidate may be started: measure it, draw the curves, write the result.
 FINISH_S = 1800
@@ -87,13 +88,23 @@ def render_job(request: ProfilingRequest, image: JobImage) -> Manifest:
     }
     override = effective(request.spec).profiling_job_override
     job["spec"] = overridden(job["spec"], override or {}).spec
+    # A Job that goes before its end is on record would be taken for one that somebody deleted.
+    job["spec"].pop(TTL, None)
     return job
+
+
+def keep_finished_s(spec: DGDRSpec) -> int:
+    """Seconds for which a Job is kept once its end is on record."""
+    override = effective(spec).profiling_job_override or {}
+    wanted = override.get(TTL)
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 0:
+        return wanted
+    return KEEP_FINISHED_S
 
 
 def _job_spec(request: ProfilingRequest, image: JobImage, labels: Mapping[str, str]) -> Manifest:
     spec: Manifest = {
         "backoffLimit": BACKOFF_LIMIT,
-        "ttlSecondsAfterFinished": KEEP_FINISHED_S,
         # Never two profilers at once: a new pod starts when the old one is gone.
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": _failure_policy(),

@@ -56,10 +56,14 @@ class Idle:
 class JobSeen:
     """The profiling Job; ``message`` is that of its Failed condition.
 
+    ``expires`` tells whether it has a time to live, which it gets when its end is on record.
     ``idle`` says why a Job that runs does nothing; None when its profiler is at work.
     """
 
     state: JobState = JobState.ABSENT
+    uid: str = ""
+    going: bool = False
+    expires: bool = False
     message: str = ""
     end: ContainerEnd | None = None
     idle: Idle | None = None
@@ -75,6 +79,7 @@ class Output:
     phase: str = ""
     message: str = ""
     status: str = ""
+    version: str | None = None
     error: str = ""
     final_config: str = ""
     prefill_json: str = ""
@@ -85,6 +90,11 @@ class Output:
     def succeeded(self) -> bool:
         """Whether the Job wrote its result; one write brings status and result together."""
         return self.status == "success"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last pod of the Job had to give up."""
+        return self.status == "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +174,7 @@ class Request:
     deleting: bool = False
     spec: DGDRSpec | None = None
     problems: tuple[str, ...] = ()
+    rerun_requested_at: str | None = None
     status: DGDRStatus = field(default_factory=DGDRStatus)
 
 

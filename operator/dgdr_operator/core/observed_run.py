@@ -10,7 +10,7 @@ from dgdr_api import names, problem, validate
 from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
-from dgdr_api.names import Label, OutputKey
+from dgdr_api.names import Annotation, Label, OutputKey
 from dgdr_api.pods import GPU
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
@@ -51,6 +51,7 @@ def request_seen(dgdr: Json) -> Request:
         deleting=bool(meta.get("deletionTimestamp")),
         spec=spec,
         problems=problems,
+        rerun_requested_at=(meta.get("annotations") or {}).get(Annotation.RERUN_REQUESTED_AT),
         status=status_seen(dgdr),
     )
 
@@ -87,6 +88,7 @@ def output_seen(config_map: Json | None) -> Output | None:
         phase=text(OutputKey.PHASE),
         message=without_secrets(text(OutputKey.MESSAGE))[:MESSAGE_CHARS],
         status=text(OutputKey.STATUS),
+        version=config_map["metadata"].get("resourceVersion"),
         error=without_secrets(text(OutputKey.ERROR))[:MESSAGE_CHARS],
         final_config=text(OutputKey.FINAL_CONFIG),
         prefill_json=text(OutputKey.PREFILL_JSON),

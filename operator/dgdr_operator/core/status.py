@@ -1,5 +1,6 @@
 """The status after a pass: a pure function of the old one, what was seen, and what was done."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -12,6 +13,7 @@ from dgdr_operator.core.draft import Draft
 from dgdr_operator.core.lacks import with_lacks
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
 from dgdr_operator.core.observation import DgdSeen, Observation, Origin
+from dgdr_operator.core.starting_over import asks_again
 from dgdr_operator.core.steps import Aspect, LateStep, Step
 
 RECONCILE_FAILED = "ReconcileFailed"
@@ -36,6 +38,8 @@ def status_after(seen: Observation, step: Step, now: datetime) -> DGDRStatus:
     draft = Draft(status=seen.request.status, now=now, generation=accepted).without(Aspect.READY)
     if not isinstance(step, steps.Settled):
         draft = _summed_up(_after(draft, seen, step))
+    if asks_again(seen.request):
+        draft = draft.with_(last_handled_rerun_at=seen.request.rerun_requested_at)
     return _about_changes(_about_data_plane(draft, seen), seen, rejected).status
 
 
@@ -54,6 +58,8 @@ def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
         case steps.RejectSpec(message):
             draft = _unblocked(draft).saying(Aspect.VALIDATION, False, "ValidationFailed", message)
             return draft.with_(phase=Phase.FAILED)
+        case steps.StartOver(why):
+            return _started_over(draft, why)
         case steps.AwaitReferences(message):
             draft = _unblocked(draft).saying(Aspect.VALIDATION, False, "ValidationFailed", message)
             return draft.with_(phase=Phase.PENDING)
@@ -97,6 +103,18 @@ def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
             return draft
         case _:
             assert_never(step)
+
+
+def _started_over(draft: Draft, why: str) -> Draft:
+    """Return the status of a request of which nothing is profiled yet."""
+    kept = find(draft.status.conditions, Aspect.VALIDATION)
+    status = DGDRStatus(
+        phase=Phase.PENDING,
+        conditions=() if kept is None else (kept,),
+        last_handled_rerun_at=draft.status.last_handled_rerun_at,
+    )
+    draft = replace(draft, status=status)
+    return draft.saying(Aspect.PROFILING, False, "Initializing", f"starting over: {why}")
 
 
 def _valid(draft: Draft, seen: Observation) -> Draft:
@@ -236,6 +254,8 @@ def _about_data_plane(draft: Draft, seen: Observation) -> Draft:
 
 def _about_changes(draft: Draft, seen: Observation, rejected: bool) -> Draft:
     """Say that an edit has no effect, as long as it stands; monitoring goes on."""
+    if seen.request.status.phase is Phase.FAILED:
+        return draft  # an edit starts it over
     known = find(draft.status.conditions, Aspect.SPEC_CHANGE_REJECTED)
     generation = seen.request.generation
     if rejected:

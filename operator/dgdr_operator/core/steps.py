@@ -39,6 +39,13 @@ class RejectSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class StartOver:
+    """A failed request is run again: what is left of its run goes, its points stay."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitReferences:
     """Something that the spec names is not there yet; it is looked for again."""
 
@@ -137,6 +144,7 @@ LateStep = RecordResult | Deploy | AwaitPermission | AwaitDeployment | ReportDep
 
 Step = (
     RejectSpec
+    | StartOver
     | AwaitReferences
     | AwaitHardware
     | AwaitPredecessor

@@ -1,9 +1,11 @@
 """Does what was decided about a DGDR; each write can be repeated and can be the last one."""
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 
 from dgdr_api import names
+from dgdr_api.models.dgdr_v1beta1 import Phase
 from dgdr_api.names import FieldManager
 from dgdr_api.request import (
     DataPlane,
@@ -12,18 +14,26 @@ from dgdr_api.request import (
     RequestHardware,
     RequestImages,
 )
-from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
-from dgdr_kube.kinds import DGD, DGDR, ROLE_BINDING, SLA_PLANNER, kind_of
+from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
+from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB, ROLE_BINDING, SLA_PLANNER, kind_of
 from dgdr_kube.manifests import covers, is_owned_by, merge_patch, owner_reference
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
-from dgdr_operator.core.job import JobImage, render_account, render_job, render_request
+from dgdr_operator.core.job import (
+    TTL,
+    JobImage,
+    keep_finished_s,
+    render_account,
+    render_job,
+    render_request,
+)
 from dgdr_operator.core.leftovers import leftovers
+from dgdr_operator.core.lifecycle import phase_of
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
 from dgdr_operator.core.refusals import deployment_refused, job_refused
-from dgdr_operator.core.steps import Deploy, StartProfiling, Step
+from dgdr_operator.core.steps import Deploy, StartOver, StartProfiling, Step
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -49,6 +59,8 @@ class DgdrActor:
     async def act(self, seen: Observation, step: Step) -> Step:
         """Do the step; returns what came of it: a refusal by the API server is a failure."""
         match step:
+            case StartOver():
+                return await self._clear(seen, step)
             case StartProfiling(hardware):
                 return await self._start(seen, step, hardware)
             case Deploy(deployment):
@@ -56,7 +68,38 @@ class DgdrActor:
             case _:
                 return step
 
+    async def let_expire(self, seen: Observation) -> None:
+        """Give the Job its time to live, once its end is on record in the status."""
+        on_record = phase_of(seen) not in (Phase.PENDING, Phase.PROFILING)
+        over = seen.job.state in (JobState.COMPLETE, JobState.FAILED)
+        spec = seen.accepted.spec if seen.accepted else seen.request.spec
+        if not (on_record and over) or seen.job.expires or seen.job.going or spec is None:
+            return
+        patch = {"spec": {TTL: keep_finished_s(spec)}}
+        with suppress(NotFound):  # deleted meanwhile
+            await self._cluster.patch(
+                JOB, seen.request.namespace, names.job_name(seen.request.name), patch, MANAGER
+            )
+
     # -- profiling
+
+    async def _clear(self, seen: Observation, step: Step) -> Step:
+        """Remove what a failed run has left, but for its points: the next one would believe it."""
+        request = seen.request
+        log.info("Starting over: %s/%s", request.namespace, request.name)
+        if seen.job.state is not JobState.ABSENT:
+            job = names.job_name(request.name)
+            await self._cluster.delete(JOB, request.namespace, job, seen.job.uid)
+        if seen.output is not None:
+            await self._cluster.patch(
+                CONFIG_MAP,
+                request.namespace,
+                names.output_config_map(request.name),
+                {"data": None, "binaryData": None},
+                MANAGER,
+                resource_version=seen.output.version,
+            )
+        return step
 
     async def _start(self, seen: Observation, step: Step, hardware: HardwareFound) -> Step:
         if seen.job.state is not JobState.ABSENT:

@@ -68,7 +68,8 @@ class DgdrObserver:
     def _is_before_profiling(seen: Observation) -> bool:
         if seen.request.deleting:
             return False
-        started = seen.job.state is not JobState.ABSENT and seen.accepted is not None
+        there = seen.job.state is not JobState.ABSENT and not seen.job.going
+        started = there and seen.accepted is not None
         return not started and (phase_of(seen) is Phase.PENDING or may_start_over(seen))
 
     async def _run(self, request: Request) -> Observation:

@@ -68,6 +68,7 @@ class DgdrPass:
         told = [about_sweep(gone)] if gone else []
         await self._emit(dgdr, [*told, *notices(seen, step, status)])
         await self._report(dgdr, status, step)
+        await self._actor.let_expire(seen)
         return look_again_s(step, status, now)
 
     async def _say_failed(self, dgdr: Manifest, error: Exception, now: datetime) -> None:
@@ -113,7 +114,7 @@ class DgdrPass:
 def look_again_s(step: Step, status: DGDRStatus, now: datetime) -> float | None:
     """Return the seconds after which a pass is due even when nothing is heard."""
     match step:
-        case steps.RecordResult(deploys=True):
+        case steps.RecordResult(deploys=True) | steps.StartOver():
             return AT_ONCE_S
         case steps.AwaitReferences() | steps.AwaitHardware():
             return REFERENCES_S

@@ -130,12 +130,9 @@ def test_deadline(policy: dict[str, Any], deadline_s: int | None) -> None:
 
 
 def test_the_users_job_fields_win() -> None:
-    spec = job(backoffLimit=0, activeDeadlineSeconds=60, ttlSecondsAfterFinished=5, suspend=True)[
-        "spec"
-    ]
+    spec = job(backoffLimit=0, activeDeadlineSeconds=60, suspend=True)["spec"]
     assert spec["backoffLimit"] == 0
     assert spec["activeDeadlineSeconds"] == 60
-    assert spec["ttlSecondsAfterFinished"] == 5
     assert spec["suspend"] is True
 
 
