@@ -40,6 +40,12 @@ def is_owned_by(manifest: Mapping[str, Any], uid: str) -> bool:
     return any(owner.get("uid") == uid for owner in owners)
 
 
+def is_written_by(manifest: Mapping[str, Any], manager: str) -> bool:
+    """Whether fields of the object are this manager's: a copy carries its labels, never these."""
+    entries = manifest["metadata"].get("managedFields") or ()
+    return any(entry.get("manager") == manager for entry in entries)
+
+
 def is_going(manifest: Mapping[str, Any]) -> bool:
     """Whether the object was deleted and only waits for its finalizers or its grace period."""
     return bool(manifest["metadata"].get("deletionTimestamp"))

@@ -130,7 +130,8 @@ class FakeCluster:
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         self._check("get", kind)
-        return self.peek(kind, namespace, name)
+        stored = self._objects.get((kind, namespace, name))
+        return _told(stored) if stored else None
 
     async def look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         return await self.get(kind, namespace, name)
@@ -141,7 +142,7 @@ class FakeCluster:
         self._check("list", kind)
         wanted = dict(labels or {})
         return [
-            copy.deepcopy(stored.manifest)
+            _told(stored)
             for (k, ns, _), stored in sorted(self._objects.items(), key=lambda i: str(i[0][1:]))
             if k == kind
             and namespace in (None, ns)
@@ -325,6 +326,15 @@ class FakeCluster:
                 held.manifest["metadata"]["ownerReferences"] = left
             else:
                 self._delete(child)
+
+
+def _told(stored: _Stored) -> Manifest:
+    """Return an object as a client reads it: with who wrote it, but not what."""
+    manifest = copy.deepcopy(stored.manifest)
+    managers = [{"manager": who, "operation": how} for who, how in sorted(stored.owners)]
+    if managers:
+        manifest["metadata"].setdefault("managedFields", managers)
+    return manifest
 
 
 def _without_status(kind: Kind, manifest: Manifest) -> Manifest:

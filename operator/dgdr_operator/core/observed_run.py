@@ -10,11 +10,12 @@ from dgdr_api import names, problem, validate
 from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
-from dgdr_api.names import Annotation, Label, OutputKey
+from dgdr_api.names import Annotation, FieldManager, Label, OutputKey
 from dgdr_api.pods import GPU
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.run_verdict import read_verdict
+from dgdr_kube.manifests import is_owned_by, is_written_by
 from dgdr_operator.core.final_config import APPLIED_HASH
 from dgdr_operator.core.hardware import Node
 from dgdr_operator.core.job import REQUEST_KEY
@@ -166,6 +167,14 @@ def pull_failures(pods: Iterable[Json]) -> tuple[PullFailure, ...]:
     )
 
 
+def is_candidate(dgd: Json) -> bool:
+    """Whether a profiling Job made a deployment to measure it: labels alone can be copied."""
+    run = (dgd["metadata"].get("labels") or {}).get(Label.RUN)
+    if run is None:
+        return False
+    return is_owned_by(dgd, run) or is_written_by(dgd, FieldManager.PROFILER)
+
+
 def candidates_seen(dgds: Iterable[Json]) -> tuple[CandidateSeen, ...]:
     """Return the candidates that are not being deleted already."""
     return tuple(
@@ -175,7 +184,7 @@ def candidates_seen(dgds: Iterable[Json]) -> tuple[CandidateSeen, ...]:
             created=datetime.fromisoformat(dgd["metadata"]["creationTimestamp"]),
         )
         for dgd in dgds
-        if not dgd["metadata"].get("deletionTimestamp")
+        if is_candidate(dgd) and not dgd["metadata"].get("deletionTimestamp")
     )
 
 

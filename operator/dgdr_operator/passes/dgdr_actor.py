@@ -16,7 +16,7 @@ from dgdr_api.request import (
 )
 from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB, ROLE_BINDING, SLA_PLANNER, kind_of
-from dgdr_kube.manifests import covers, is_owned_by, merge_patch, owner_reference
+from dgdr_kube.manifests import covers, is_owned_by, is_written_by, merge_patch, owner_reference
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
@@ -160,7 +160,8 @@ class DgdrActor:
         account, binding = render_account(request, self._settings.profiling.cluster_role)
         await self._ensure_shared(account)
         existing = await self._get(binding)
-        if existing is not None and existing["roleRef"]["name"] != binding["roleRef"]["name"]:
+        stale = existing is not None and existing["roleRef"] != binding["roleRef"]
+        if existing is not None and stale and _is_of_requests(existing):
             # The role of a binding cannot be changed: it is of an earlier installation.
             meta = existing["metadata"]
             await self._cluster.delete(
@@ -177,9 +178,9 @@ class DgdrActor:
         if existing is None:
             await self._cluster.create(wanted, MANAGER)
             return
-        meta, labels = existing["metadata"], wanted["metadata"]["labels"]
+        meta = existing["metadata"]
         mine = wanted["metadata"]["ownerReferences"][0]
-        if not covers(meta.get("labels") or {}, labels) or is_owned_by(existing, mine["uid"]):
+        if is_owned_by(existing, mine["uid"]) or not _is_of_requests(existing):
             return
         owners = [*(meta.get("ownerReferences") or ()), mine]
         await self._cluster.patch(
@@ -282,6 +283,13 @@ class DgdrActor:
             await self._cluster.apply(wanted, MANAGER)
 
 
+def _is_of_requests(shared: Manifest) -> bool:
+    """Whether requests own an object, or did until a moment ago: labels alone can be copied."""
+    owners = shared["metadata"].get("ownerReferences") or ()
+    of_requests = any(owner.get("kind") == DGDR.kind for owner in owners)
+    return of_requests or is_written_by(shared, MANAGER)
+
+
 def _owner(request: Request) -> OwnerReference:
     return OwnerReference(
         api_version="nvidia.com/v1beta1",
@@ -298,9 +306,7 @@ async def sweep_orphans(cluster: Cluster, namespace: str | None) -> list[str]:
     it, and so that GPUs are free at once.
     """
     candidates = [
-        dgd
-        for dgd in await cluster.list(DGD, namespace)
-        if names.Label.RUN.value in (dgd["metadata"].get("labels") or {})
+        dgd for dgd in await cluster.list(DGD, namespace) if observed_run.is_candidate(dgd)
     ]
     if not candidates:
         return []

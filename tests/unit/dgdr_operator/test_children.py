@@ -21,7 +21,16 @@ ANOTHER = {"kind": "Deployment", "name": "x", "uid": "u", "controller": True}
     [
         pytest.param(None, Standing.FREE, id="nothing there"),
         pytest.param({"ownerReferences": [OWNER]}, Standing.OURS, id="ours"),
-        pytest.param({"labels": OURS_BY_LABEL}, Standing.OURS, id="orphaned on purpose"),
+        pytest.param(
+            {"labels": OURS_BY_LABEL, "managedFields": [{"manager": "dgdr-operator"}]},
+            Standing.OURS,
+            id="orphaned on purpose",
+        ),
+        pytest.param(
+            {"labels": OURS_BY_LABEL, "managedFields": [{"manager": "kubectl-create"}]},
+            Standing.FOREIGN,
+            id="a user's copy",
+        ),
         pytest.param(
             {"ownerReferences": [OWNER], "deletionTimestamp": "t"}, Standing.LEAVING, id="going"
         ),

@@ -286,3 +286,22 @@ async def test_an_outage_is_for_the_log(cluster: FakeCluster) -> None:
     with pytest.raises(Unreachable):
         await run(cluster)
     assert "status" not in (cluster.peek(DGD, "ns", "g") or {})
+
+
+async def test_a_users_copy_of_a_service_is_not_pruned(cluster: FakeCluster) -> None:
+    await run(cluster)
+    copied = cluster.peek(SERVICE, "ns", "g-decode") or {}
+    copied["metadata"] = {"name": "mine", "namespace": "ns", "labels": copied["metadata"]["labels"]}
+    await cluster.create(copied, "kubectl-create")
+    await run(cluster)
+    assert names(cluster, "Service") == ["g-decode", "g-frontend", "mine"]
+
+
+async def test_orphans_of_a_removed_component_go_all_the_same(cluster: FakeCluster) -> None:
+    await run(cluster)
+    for name in ("g-decode", "g-frontend"):
+        orphan = {"metadata": {"ownerReferences": None}}
+        await cluster.patch(SERVICE, "ns", name, orphan, "kube-controller-manager")
+    edit(cluster, frontend())
+    await run(cluster)
+    assert names(cluster, "Service") == ["g-frontend"]

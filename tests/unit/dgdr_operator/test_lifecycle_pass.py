@@ -376,6 +376,35 @@ async def test_a_binding_of_an_earlier_installation_is_replaced() -> None:
     assert (found or {})["roleRef"]["name"] == "dgdr-operator-profiling"
 
 
+@pytest.mark.parametrize("role", ["view", "dgdr-operator-profiling"])
+async def test_a_users_binding_stays_as_it_is_whatever_its_labels_say(role: str) -> None:
+    world = await profiling()
+    copied = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding") or {}
+    del copied["metadata"]["ownerReferences"]
+    copied["roleRef"]["name"] = role
+    world = World(dgdr())
+    await world.cluster.create(copied, "kubectl-create")
+    before = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding")
+    await world.settle()
+    assert world.phase == "Profiling"
+    assert world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding") == before
+
+
+async def test_a_users_copy_of_a_candidate_is_not_swept() -> None:
+    world = await profiling()
+    await world.profiler_makes_candidate()
+    copied = world.cluster.peek(DGD, NS, "q-tp2") or {}
+    copied["metadata"] = {"name": "mine", "namespace": NS, "labels": copied["metadata"]["labels"]}
+    await world.cluster.create(copied, "kubectl-create")
+    world.job_is("Failed", "x")
+    await world.settle()
+    assert world.cluster.peek(DGD, NS, "q-tp2") is None
+    assert world.cluster.peek(DGD, NS, "mine") is not None
+    await world.cluster.delete(DGDR, NS, NAME)
+    await world.one_pass()
+    assert world.cluster.peek(DGD, NS, "mine") is not None
+
+
 async def test_candidates_stay_while_the_job_runs() -> None:
     world = await profiling()
     await world.profiler_makes_candidate()
