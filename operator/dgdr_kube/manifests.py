@@ -41,9 +41,12 @@ def is_owned_by(manifest: Mapping[str, Any], uid: str) -> bool:
 
 
 def is_written_by(manifest: Mapping[str, Any], manager: str) -> bool:
-    """Whether fields of the object are this manager's: a copy carries its labels, never these."""
+    """Whether fields of the object are this manager's: a copy carries its labels, never these.
+
+    A status does not count: whoever made the object, we report on it.
+    """
     entries = manifest["metadata"].get("managedFields") or ()
-    return any(entry.get("manager") == manager for entry in entries)
+    return any(e.get("manager") == manager and not e.get("subresource") for e in entries)
 
 
 def is_going(manifest: Mapping[str, Any]) -> bool:

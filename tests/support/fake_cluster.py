@@ -331,7 +331,12 @@ class FakeCluster:
 def _told(stored: _Stored) -> Manifest:
     """Return an object as a client reads it: with who wrote it, but not what."""
     manifest = copy.deepcopy(stored.manifest)
-    managers = [{"manager": who, "operation": how} for who, how in sorted(stored.owners)]
+    managers = [
+        {"manager": who, "operation": how}
+        | ({"subresource": "status"} if all(p[0] == "status" for p in paths) else {})
+        for (who, how), paths in sorted(stored.owners.items())
+        if paths
+    ]
     if managers:
         manifest["metadata"].setdefault("managedFields", managers)
     return manifest

@@ -237,11 +237,14 @@ def _unusable(message: str) -> Fail:
 def _deploying(seen: Observation) -> Step:
     dgd = seen.dgd
     is_gone = dgd is None or dgd.going or dgd.origin is Origin.FOREIGN
-    if is_gone and was_created(seen.request.status):
-        return _deployment_deleted(seen)
+    if was_created(seen.request.status):
+        if is_gone:
+            return _deployment_deleted(seen)
+        if dgd is not None and dgd.origin is Origin.RELEASED:
+            return _follow(seen, dgd)
     if dgd is not None and dgd.going:
         return AwaitDeployment(f"DGD {dgd.name} is being deleted; it is created again after that")
-    if dgd is not None and dgd.origin is Origin.FOREIGN:
+    if dgd is not None and dgd.origin in (Origin.FOREIGN, Origin.RELEASED):
         return deployment_rejected(
             f"DynamoGraphDeployment {dgd.name} exists already and does not belong to this request "
             f"(label {names.Label.DGDR_NAME.value} differs); rename or delete it, then recreate "
@@ -277,7 +280,7 @@ def _planner_is_settled(dgd: DgdSeen, deployment: Deployment) -> bool:
             return deployment.planner is None
         case Origin.EARLIER:
             return False
-        case Origin.OURS | Origin.FOREIGN:
+        case Origin.OURS | Origin.FOREIGN | Origin.RELEASED:
             return True
 
 

@@ -127,6 +127,8 @@ class Origin(StrEnum):
     EARLIER = "earlier"
     """A request of this name that is gone: its labels name ours, its uid is another, or none."""
     OURS = "ours"
+    RELEASED = "released"
+    """Ours until somebody took its labels away: followed, never written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from dgdr_operator.core.observed_job import MESSAGE_CHARS
 
 Json = Mapping[str, Any]
 
+_WRITERS = (FieldManager.INIT, FieldManager.OPERATOR)
 _PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
@@ -127,6 +128,8 @@ def origin_of(generated: Json | None, request: Request) -> Origin:
         return Origin.NOBODY
     labels = generated["metadata"].get("labels") or {}
     named = labels.get(Label.DGDR_NAME.value), labels.get(Label.DGDR_NAMESPACE.value)
+    if None in named and any(is_written_by(generated, ours) for ours in _WRITERS):
+        return Origin.RELEASED
     if named != (request.name, request.namespace):
         return Origin.FOREIGN
     mine = labels.get(Label.REQUEST_UID.value) == request.uid

@@ -7,6 +7,7 @@ from typing import assert_never
 from dgdr_api.conditions import find
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgdr_v1beta1 import DeploymentInfo, DGDRStatus, Phase, ProfilingResults
+from dgdr_api.names import Label
 from dgdr_operator.core import profiling_status as profiling
 from dgdr_operator.core import steps
 from dgdr_operator.core.draft import Draft
@@ -199,7 +200,10 @@ def _reason_while_deploying(draft: Draft) -> str:
 def _deployed(draft: Draft, seen: Observation) -> Draft:
     name = seen.dgd.name if seen.dgd else draft.status.dgd_name
     draft = draft.with_(phase=Phase.DEPLOYED, deployment_info=_info(seen.dgd))
-    return draft.saying(Aspect.DEPLOYMENT_READY, True, "DeploymentReady", f"DGD {name} is ready")
+    text = f"DGD {name} is ready"
+    if seen.dgd is not None and seen.dgd.origin is Origin.RELEASED:
+        text += f"; its label {Label.DGDR_NAME} is gone, so it is not brought up to date any more"
+    return draft.saying(Aspect.DEPLOYMENT_READY, True, "DeploymentReady", text)
 
 
 def _info(dgd: DgdSeen | None) -> DeploymentInfo | None:

@@ -223,7 +223,8 @@ class DgdrActor:
         except AlreadyExists:
             existing = await self._get(wanted)
             there = None if existing is None else observed_run.dgd_seen(existing, request)
-            if existing is None or there is None or there.going or there.origin is Origin.FOREIGN:
+            strange = (Origin.FOREIGN, Origin.RELEASED)
+            if existing is None or there is None or there.going or there.origin in strange:
                 raise Conflict(f"another DGD {deployment.name} appeared meanwhile") from None
             if there.applied_hash == deployment.content_hash:
                 return existing

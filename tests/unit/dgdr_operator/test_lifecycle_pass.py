@@ -783,6 +783,38 @@ async def test_a_deleted_deployment_ends_the_request() -> None:
     assert world.events[-1] == "DeploymentDeleted"
 
 
+async def test_a_deployment_whose_label_was_removed_serves_on_and_is_left_alone() -> None:
+    world = World()
+    await world.live()
+    gone = {"metadata": {"labels": {"dgdr.nvidia.com/name": None}}}
+    await world.cluster.patch(DGD, NS, DGD_NAME, gone, "kubectl")
+    await world.live()
+    assert world.phase == "Deployed"
+    assert world.condition("DeploymentReady") == (
+        "True",
+        "DeploymentReady",
+        "DGD q-dgd is ready; its label dgdr.nvidia.com/name is gone, so it is not brought up to "
+        "date any more",
+    )
+    world.dgd_is("pending", available=0)
+    await world.settle()
+    assert world.condition("DeploymentReady")[:2] == ("False", "DeploymentDegraded")
+    await world.cluster.delete(DGD, NS, DGD_NAME)
+    await world.settle()
+    assert world.condition("DeploymentReady")[1] == "DeploymentDeleted"
+
+
+async def test_a_foreign_deployment_in_place_of_ours_means_that_ours_was_deleted() -> None:
+    world = World()
+    await world.live()
+    await world.cluster.delete(DGD, NS, DGD_NAME)
+    foreign = generated_dgd()
+    foreign["metadata"]["namespace"] = NS
+    await world.cluster.create(foreign, "kubectl-create")
+    await world.settle()
+    assert world.condition("DeploymentReady")[1] == "DeploymentDeleted"
+
+
 async def test_a_degraded_deployment_comes_back() -> None:
     world = await deployed()
     world.dgd_is("pending", available=0)
