@@ -62,14 +62,14 @@ def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
         case steps.StartOver(why):
             return _started_over(draft, why)
         case steps.AwaitReferences(message):
-            draft = _unblocked(draft).saying(Aspect.VALIDATION, False, "ValidationFailed", message)
+            draft = _unblocked(draft).waiting(Aspect.VALIDATION, "ValidationFailed", message)
             return draft.with_(phase=Phase.PENDING)
         case steps.AwaitHardware(message):
             draft = _valid(draft, seen).with_(phase=Phase.PENDING)
-            return draft.saying(Aspect.PROFILING, False, "DiscoveringHardware", message)
+            return draft.waiting(Aspect.PROFILING, "DiscoveringHardware", message)
         case steps.AwaitPredecessor(message):
             draft = _valid(draft, seen).with_(phase=phase_of(seen))
-            return draft.saying(Aspect.PROFILING, False, "Initializing", message)
+            return draft.waiting(Aspect.PROFILING, "Initializing", message)
         case steps.AwaitJobPermission(message):
             return _job_blocked(_valid(draft, seen).with_(phase=phase_of(seen)), message)
         case steps.StartProfiling(hardware):
@@ -127,12 +127,8 @@ def _valid(draft: Draft, seen: Observation) -> Draft:
 
 
 def _job_blocked(draft: Draft, message: str) -> Draft:
-    known = find(draft.status.conditions, Aspect.PROFILING)
-    if known is not None and known.reason != steps.JOB_BLOCKED:
-        # How long to wait follows from how long this has lasted, not what was before.
-        draft = draft.without(Aspect.PROFILING)
     text = f"{message}; it is tried again"
-    return profiling.over(draft).saying(Aspect.PROFILING, False, steps.JOB_BLOCKED, text)
+    return profiling.over(draft).waiting(Aspect.PROFILING, steps.JOB_BLOCKED, text)
 
 
 def _unblocked(draft: Draft) -> Draft:

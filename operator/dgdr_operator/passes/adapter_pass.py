@@ -8,7 +8,7 @@ from dgdr_api.graph import Graph
 from dgdr_api.models.dgdsa import DgdsaStatus
 from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter as Adapter
 from dgdr_api.names import FieldManager, component_name
-from dgdr_kube.errors import ClusterError, Conflict, NotFound, Rejected
+from dgdr_kube.errors import ClusterError, NotFound, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA
 from dgdr_kube.manifests import is_going, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 
 # The graph may come after a user's adapter, and its events do not name the adapter.
 LOOK_AGAIN_S = 30.0
-# Somebody else wrote the graph in the same moment: read again.
-RETRY_S = 0.1
 
 
 class AdapterPass:
@@ -52,8 +50,6 @@ class AdapterPass:
             return None
         try:
             return await self._reconcile(manifest, now)
-        except Conflict:
-            return RETRY_S
         except Exception as exc:
             # What no step expects, such as a right that is missing, must not stay in a log.
             if (message := lasting(exc)) is not None:

@@ -2,8 +2,8 @@
 
 import logging
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
 
 from dgdr_api.conditions import find
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
@@ -35,6 +35,7 @@ LEAST_BLOCKED_S = 10.0
 BLOCKED_S = 600.0
 # What the spec names may appear at any time, and not all of it is watched.
 REFERENCES_S = 30.0
+LONGEST_S = 120.0
 # Garbage collection of an earlier request's objects takes about this long.
 PREDECESSOR_S = 2.0
 
@@ -111,39 +112,65 @@ class DgdrPass:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Patience:
+    """How long to wait for what may come at any time: at least, and at most."""
+
+    aspect: Aspect
+    least_s: float
+    most_s: float
+
+    def delay_s(self, status: DGDRStatus, now: datetime) -> float:
+        """Wait as long as it has lasted, which doubles each time.
+
+        So the back-off needs no counter, and a new operator goes on with it.
+        """
+        known = find(status.conditions, self.aspect)
+        lasted_s = (now - known.last_transition_time).total_seconds() if known else 0.0
+        return min(max(lasted_s, self.least_s), self.most_s)
+
+
+_REFERENCES = _Patience(aspect=Aspect.VALIDATION, least_s=REFERENCES_S, most_s=LONGEST_S)
+_HARDWARE = _Patience(aspect=Aspect.PROFILING, least_s=REFERENCES_S, most_s=LONGEST_S)
+_PREDECESSOR = _Patience(aspect=Aspect.PROFILING, least_s=PREDECESSOR_S, most_s=LONGEST_S)
+_JOB_BLOCKED = _Patience(aspect=Aspect.PROFILING, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
+_BLOCKED = _Patience(aspect=Aspect.DEPLOYMENT_READY, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
+
+
 def look_again_s(step: Step, status: DGDRStatus, now: datetime) -> float | None:
     """Return the seconds after which a pass is due even when nothing is heard."""
+    patience = _patience(step)
+    return _fixed_s(step) if patience is None else patience.delay_s(status, now)
+
+
+def _patience(step: Step) -> _Patience | None:
+    match step:
+        case steps.AwaitReferences():
+            return _REFERENCES
+        case steps.AwaitHardware():
+            return _HARDWARE
+        case steps.AwaitPredecessor():
+            return _PREDECESSOR
+        case steps.AwaitJobPermission():
+            return _JOB_BLOCKED
+        case steps.AwaitPermission():
+            return _BLOCKED
+        case _:
+            return None
+
+
+def _fixed_s(step: Step) -> float | None:
     match step:
         case steps.RecordResult(deploys=True) | steps.StartOver():
             return AT_ONCE_S
-        case steps.AwaitReferences() | steps.AwaitHardware():
-            return REFERENCES_S
-        case steps.AwaitPredecessor():
-            return PREDECESSOR_S
         case steps.StartProfiling() | steps.AwaitJob():
             return JOB_S
-        case steps.AwaitPermission():
-            return _blocked_s(status, Aspect.DEPLOYMENT_READY, now)
-        case steps.AwaitJobPermission():
-            return _blocked_s(status, Aspect.PROFILING, now)
         case steps.Deploy() | steps.AwaitDeployment():
             return DEPLOYMENT_S
         case steps.ReportDeployed():
             return DEPLOYED_S
-        case steps.RejectSpec() | steps.Fail() | steps.RecordResult() | steps.Settled():
+        case _:  # nothing follows by itself
             return None
-        case _:
-            assert_never(step)
-
-
-def _blocked_s(status: DGDRStatus, aspect: Aspect, now: datetime) -> float:
-    """Return how long to wait after a refusal: as long as it has lasted, which doubles each time.
-
-    So the back-off needs no counter, and a new operator goes on with it.
-    """
-    known = find(status.conditions, aspect)
-    lasted_s = (now - known.last_transition_time).total_seconds() if known else 0.0
-    return min(max(lasted_s, LEAST_BLOCKED_S), BLOCKED_S)
 
 
 def _summary(step: Step, status: DGDRStatus) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.conditions import find
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.names import FieldManager, Label
@@ -18,6 +19,7 @@ from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
+    READY,
     GraphSeen,
     failed_status,
     is_ready,
@@ -99,7 +101,7 @@ class GraphPass:
         await self._report(dgd, status)
         await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
-            return LEAVING_S
+            return _patience_s(status, now)
         return LOOK_AGAIN_WHEN_READY_S if status.state is DgdState.SUCCESSFUL else LOOK_AGAIN_S
 
     async def _seen(
@@ -161,6 +163,13 @@ class GraphPass:
         for name in removed:
             text = f"Deleted scaling adapter {name}: the component no longer asks for one"
             await self._cluster.emit(Event(about=ref(dgd), reason="AdapterDeleted", message=text))
+
+
+def _patience_s(status: DGDStatus, now: datetime) -> float:
+    """Return how long to wait for what is leaving: ever longer, the longer it lasts."""
+    ready = find(status.conditions, READY)
+    lasted_s = (now - ready.last_transition_time).total_seconds() if ready else 0.0
+    return min(max(lasted_s, LEAVING_S), LOOK_AGAIN_S)
 
 
 def _generation(dgd: Manifest) -> int:

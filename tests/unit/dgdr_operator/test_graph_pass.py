@@ -1,6 +1,6 @@
 """Passes over a graph against an in-memory API server."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -169,6 +169,8 @@ async def test_leftovers_of_an_earlier_graph_are_waited_for(cluster: FakeCluster
     left["metadata"]["ownerReferences"][0]["uid"] = "earlier"
     cluster.seed(left)
     assert await run(cluster) == LEAVING_S
+    assert await GraphPass(cluster, SETTINGS)(KEY, NOW + timedelta(seconds=5)) == 5.0
+    assert await GraphPass(cluster, SETTINGS)(KEY, NOW + timedelta(hours=5)) == 15.0
     assert status(cluster)["state"] in ("initializing", "pending")
     await cluster.delete(DEPLOYMENT, "ns", "g-decode")
     assert await run(cluster) != LEAVING_S

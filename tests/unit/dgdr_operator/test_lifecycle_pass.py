@@ -483,7 +483,7 @@ async def test_a_job_over_the_quota_waits_for_it_and_then_starts() -> None:
     world.cluster.refuse("create", JOB, Rejected(403, QUOTA))
     await world.settle()
     assert world.phase == "Pending"
-    told = f"the API server refused: {QUOTA}; {CURE}"
+    told = f"the API server refused: {QUOTA}; {CURE}; waiting since 2025-01-01T00:00:01Z"
     assert world.condition("Profiling") == ("False", "JobBlocked", told)
     assert world.condition("Succeeded")[2] == told
     assert "ProfilingJobFailed" in world.events
@@ -611,6 +611,11 @@ async def test_an_earlier_requests_job_is_waited_out() -> None:
     assert world.phase == "Pending"
     assert "Job profile-q exists and belongs to another owner" in world.condition("Profiling")[2]
     assert delay_s == 2.0
+    world.now += timedelta(minutes=1)
+    assert await world.one_pass() == 61.0
+    world.now += timedelta(hours=1)
+    assert await world.one_pass() == 120.0
+    assert world.condition("Profiling")[2].endswith("; waiting since 2025-01-01T00:00:01Z")
     await world.cluster.delete(JOB, NS, "profile-q")
     await world.settle()
     assert world.phase == "Profiling"

@@ -198,7 +198,8 @@ async def test_a_new_run_waits_until_the_old_job_is_gone() -> None:
     )
     await world.settle()
     assert world.phase == "Pending"
-    assert world.condition("Profiling")[2] == ("Job profile-q of the earlier run is being deleted")
+    text = "Job profile-q of the earlier run is being deleted; waiting since 2025-01-01T00:00:0"
+    assert world.condition("Profiling")[2].startswith(text)
     await world.cluster.delete(JOB, NS, "profile-q")
     await world.settle()
     assert world.phase == "Profiling"
