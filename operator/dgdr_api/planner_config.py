@@ -5,11 +5,20 @@ with dashes or underscores. What has a counterpart becomes an SLAPlanner; what h
 reported, never dropped in silence.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from dgdr_api.graph import Json
 from dgdr_api.models.base import ObjectMeta
@@ -21,7 +30,7 @@ from dgdr_api.models.sla_planner import (
     SLAPlannerSpec,
     TargetRef,
 )
-from dgdr_api.models.sla_planner_metrics import MetricsSource, PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PROMETHEUS_URL, MetricsSource, PrometheusSource
 from dgdr_api.models.sla_planner_policy import Behavior, Bounds, PlannerSla, RoleBounds, ScaleUp
 from dgdr_api.problem import Problem, from_validation
 
@@ -68,6 +77,16 @@ _ANSWERED_ELSEWHERE = frozenset(
 )
 
 
+def _prometheus_url(url: str) -> str:
+    """Return a URL that the SLAPlanner's own rules will take, once hours of profiling are over."""
+    if not re.fullmatch(PROMETHEUS_URL, url):
+        raise PydanticCustomError(
+            "prometheus_url",
+            "begin the URL with http:// or https:// and leave user, query (?) and fragment (#) out",
+        )
+    return url
+
+
 class PlannerKeys(BaseModel):
     """The keys that have an effect here, with upstream's defaults; others stay in model_extra."""
 
@@ -92,7 +111,9 @@ class PlannerKeys(BaseModel):
     decode_min_endpoint: int | None = Field(default=None, ge=0)
     max_gpu_budget: int = Field(default=8, ge=1)
     max_throughput_scaling_replicas: int | None = Field(default=None, ge=1)
-    metric_pulling_prometheus_endpoint: str | None = Field(default=None, pattern=r"^https?://.+")
+    metric_pulling_prometheus_endpoint: (
+        Annotated[str, Field(max_length=2048), AfterValidator(_prometheus_url)] | None
+    ) = None
     pre_deployment_sweeping_mode: Literal["none", "rapid", "thorough"] = "rapid"
 
     @property
@@ -124,7 +145,11 @@ class PlannerConfig:
 
 
 class BudgetTooSmall(ValueError):
-    """The GPU budget does not hold the smallest deployment."""
+    """The GPU budget does not hold the smallest deployment; ``why`` leaves the field out."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{FIELD}.max_gpu_budget: {why}")
+        self.why = why
 
 
 def parse_planner_config(config: Json) -> PlannerConfig:
@@ -213,8 +238,8 @@ def role_bounds(keys: PlannerKeys, prefill_gpus: int, decode_gpus: int) -> RoleB
     spare = keys.max_gpu_budget - needed
     if spare < 0:
         raise BudgetTooSmall(
-            f"{FIELD}.max_gpu_budget: {keys.max_gpu_budget} GPUs do not hold {low_prefill} prefill "
-            f"of {prefill_gpus} and {low_decode} decode of {decode_gpus}; give {needed} or more"
+            f"{keys.max_gpu_budget} GPUs do not hold {low_prefill} prefill of {prefill_gpus} and "
+            f"{low_decode} decode of {decode_gpus}; give {needed} or more"
         )
     pairs = spare // max(1, prefill_gpus + decode_gpus)
     return RoleBounds(

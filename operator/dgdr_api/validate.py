@@ -16,7 +16,7 @@ from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy, Sla,
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, dgd_name
 from dgdr_api.planner_config import FIELD as PLANNER
-from dgdr_api.planner_config import parse_planner_config
+from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, role_bounds
 from dgdr_api.problem import Problem, summary
 
 __all__ = [
@@ -56,7 +56,7 @@ def problems(
         *_image(wanted, policy),
         *_model_cache(spec),
         *_override(spec),
-        *_planner(wanted),
+        *_planner(wanted, policy or ProfilingPolicySpec()),
         *_names(wanted, name),
     )
 
@@ -197,11 +197,16 @@ def _nulls(value: object, path: str) -> Iterator[str]:
             yield from _nulls(child, f"{path}[{index}]")
 
 
-def _planner(wanted: EffectiveSpec) -> Iterator[Problem]:
+def _planner(wanted: EffectiveSpec, policy: ProfilingPolicySpec) -> Iterator[Problem]:
     if wanted.planner is None:
         return
     config = parse_planner_config(wanted.planner)
     yield from config.problems
+    try:
+        # The smallest engines that may be tried: a larger pair may win, but none is smaller.
+        role_bounds(config.keys, *(policy.min_gpus_per_engine or 1,) * 2)
+    except BudgetTooSmall as exc:
+        yield Problem(f"{PLANNER}.max_gpu_budget", config.keys.max_gpu_budget, exc.why)
     if wanted.mocker and config.keys.pre_deployment_sweeping_mode == "none":
         yield Problem(
             f"{PLANNER}.pre_deployment_sweeping_mode",
@@ -229,3 +234,12 @@ def _names(wanted: EffectiveSpec, name: str) -> Iterator[Problem]:
         )
     if override and not _DNS_NAME.match(override):
         yield Problem(field, override, "use lower-case letters, digits and dashes")
+    yield from _first_letters(name, override)
+
+
+def _first_letters(name: str, override: str | None) -> Iterator[Problem]:
+    """Check how names begin: those of candidates begin like the request's own."""
+    names = {"metadata.name": name, "spec.overrides.dgd.metadata.name": override}
+    for field, given in names.items():
+        if given and not given[0].isalpha():
+            yield Problem(field, given, "begin with a letter: Services of that name must")

@@ -117,9 +117,11 @@ def _before_profiling(seen: Observation) -> Step:
 
 
 def _in_the_way(seen: Observation) -> str:
-    return (
+    text = (
         f"{seen.in_the_way} exists and belongs to another owner; profiling starts when it is gone"
     )
+    is_dgd = (seen.in_the_way or "").startswith("DynamoGraphDeployment ")
+    return f"{text}, or spec.overrides.dgd.metadata.name names another" if is_dgd else text
 
 
 def _hardware_of_run(seen: Observation) -> HardwareFound | None:

@@ -29,7 +29,14 @@ from dgdr_operator.core.hardware import Node, decide_hardware
 from dgdr_operator.core.job import read_override
 from dgdr_operator.core.lacks import DATA_PLANE_READY, lacks_of_request
 from dgdr_operator.core.lifecycle import may_start_over, phase_of
-from dgdr_operator.core.observation import DgdSeen, JobState, Observation, PullFailure, Request
+from dgdr_operator.core.observation import (
+    DgdSeen,
+    JobState,
+    Observation,
+    Origin,
+    PullFailure,
+    Request,
+)
 from dgdr_operator.core.observed_job import job_seen
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 
@@ -103,6 +110,7 @@ class DgdrObserver:
         nodes = await self._data_plane.nodes()
         return replace(
             await self._with_lacks(seen, nodes),
+            in_the_way=seen.in_the_way or await self._foreign_dgd(request, spec),
             request=replace(
                 request, problems=(*(str(entry) for entry in found), *override.problems)
             ),
@@ -112,6 +120,15 @@ class DgdrObserver:
             # Without the right to read nodes the user has to say it all.
             hardware=decide_hardware(spec.hardware, nodes),
         )
+
+    async def _foreign_dgd(self, request: Request, spec: DGDRSpec) -> str | None:
+        """Name somebody else's deployment where ours is to come: said before it is profiled."""
+        if not effective(spec).auto_apply:
+            return None
+        name = read.dgd_name_of(request, None)
+        there = await self._cluster.get(DGD, request.namespace, name)
+        foreign = read.origin_of(there, request) in (Origin.FOREIGN, Origin.RELEASED)
+        return f"DynamoGraphDeployment {name}" if foreign else None
 
     async def _with_lacks(self, seen: Observation, nodes: list[Node] | None) -> Observation:
         """Look at what the request will need of installation and cluster."""

@@ -696,7 +696,8 @@ async def test_an_edit_of_the_generated_deployment_stays() -> None:
 async def test_a_foreign_deployment_of_that_name_is_not_adopted() -> None:
     foreign = generated_dgd()
     foreign["metadata"].update(namespace=NS, labels={"dgdr.nvidia.com/name": "other"})
-    world = World(dgdr(), foreign)
+    world = await profiling()
+    world.cluster.seed(foreign)
     for _ in range(6):
         await world.one_pass()
         await world.others()
@@ -705,6 +706,29 @@ async def test_a_foreign_deployment_of_that_name_is_not_adopted() -> None:
     assert (world.phase, status, reason) == ("Failed", "False", "DeploymentRejected")
     assert "q-dgd exists already and does not belong to this request" in message
     assert (world.dgd or {})["spec"] == foreign["spec"]
+
+
+async def test_a_foreign_deployment_of_that_name_is_told_before_anything_is_profiled() -> None:
+    foreign = generated_dgd()
+    foreign["metadata"].update(namespace=NS)
+    world = World(dgdr(), foreign)
+    await world.settle()
+    assert (world.phase, world.job) == ("Pending", None)
+    assert world.condition("Profiling")[2].startswith(
+        "DynamoGraphDeployment q-dgd exists and belongs to another owner; profiling starts when it "
+        "is gone, or spec.overrides.dgd.metadata.name names another; waiting since"
+    )
+    await world.cluster.delete(DGD, NS, DGD_NAME)
+    await world.settle()
+    assert world.phase == "Profiling"
+
+
+async def test_a_foreign_deployment_is_in_nobodys_way_who_only_reviews() -> None:
+    foreign = generated_dgd()
+    foreign["metadata"].update(namespace=NS)
+    world = World(dgdr(autoApply=False), foreign)
+    await world.settle()
+    assert world.phase == "Profiling"
 
 
 async def test_a_refused_deployment_fails() -> None:
