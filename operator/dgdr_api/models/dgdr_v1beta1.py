@@ -353,7 +353,7 @@ class DGDRStatus(LenientModel):
     conditions: Conditions = Field(
         default=(),
         description="Validation, Profiling, SpecGenerated, SLAReachable, DeploymentReady, and "
-        "Succeeded, which sums them up.",
+        "Succeeded, which sums them up; Ready, Reconciling and Stalled say it for other tools.",
     )
     hardware: DiscoveredHardware | None = Field(
         default=None, description="The GPUs that profiling planned with."

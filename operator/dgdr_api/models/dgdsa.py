@@ -71,7 +71,9 @@ class DgdsaStatus(LenientModel):
         default=None, description="When the component's replicas last changed."
     )
     conditions: Conditions = Field(
-        default=(), description="Ready: whether the component has the replicas of the adapter."
+        default=(),
+        description="Ready: whether the component has the replicas of the adapter. Reconciling or "
+        "Stalled beside it while it has not.",
     )
     observed_generation: Int64 | None = Field(
         default=None, description="Generation of the spec that this status speaks about."

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dgdr_api.codec_v1beta1 import decode
-from dgdr_api.conditions import condition, with_condition
+from dgdr_api.conditions import Progress, with_progress
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.dgdsa import DgdsaStatus, DynamoGraphDeploymentScalingAdapter
 from dgdr_api.names import Label, component_name
@@ -22,9 +22,6 @@ Manifest = dict[str, Any]
 Adapter = DynamoGraphDeploymentScalingAdapter
 
 
-READY = "Ready"
-
-
 class Reason(StrEnum):
     """Why an adapter is, or is not, what its component has."""
 
@@ -35,6 +32,15 @@ class Reason(StrEnum):
     NO_COMPONENT = "ComponentNotFound"
     UPDATE_FAILED = "UpdateFailed"
     RECONCILE_FAILED = "ReconcileFailed"
+
+
+# What is not here is tried again.
+_PROGRESS = {
+    Reason.APPLIED: Progress.DONE,
+    Reason.INVALID: Progress.STUCK,
+    Reason.UNREADABLE_TARGET: Progress.STUCK,
+    Reason.NO_COMPONENT: Progress.STUCK,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +212,8 @@ def with_verdict(
     status: DgdsaStatus, verdict: Verdict, generation: int, now: datetime
 ) -> DgdsaStatus:
     """Add whether the adapter is what its component has."""
-    ready = condition(
-        READY, verdict.reason is Reason.APPLIED, verdict.reason, verdict.message, now, generation
+    progress = _PROGRESS.get(verdict.reason, Progress.UNDER_WAY)
+    conditions = with_progress(
+        status.conditions, progress, verdict.reason, verdict.message, now, generation
     )
-    conditions = with_condition(status.conditions, ready, now)
     return status.model_copy(update={"conditions": conditions, "observed_generation": generation})

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from dgdr_api.conditions import find
+from dgdr_api.conditions import Progress, find
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgdr_v1beta1 import DeploymentInfo, DGDRStatus, Phase, ProfilingResults
 from dgdr_api.names import Label
@@ -36,18 +36,19 @@ def status_after(seen: Observation, step: Step, now: datetime) -> DGDRStatus:
     """Return the status that describes the request once ``step`` was done."""
     rejected = change_is_rejected(seen)
     accepted = seen.accepted.generation if seen.accepted and rejected else seen.request.generation
-    draft = Draft(status=seen.request.status, now=now, generation=accepted).without(Aspect.READY)
+    draft = Draft(status=seen.request.status, now=now, generation=accepted)
     if not isinstance(step, steps.Settled):
         draft = _summed_up(_after(draft, seen, step))
     if asks_again(seen.request):
         draft = draft.with_(last_handled_rerun_at=seen.request.rerun_requested_at)
-    return _about_changes(_about_data_plane(draft, seen), seen, rejected).status
+    draft = _about_data_plane(_in_short(draft), seen)
+    return _about_changes(draft, seen, rejected).status
 
 
 def failed_pass_status(old: DGDRStatus, generation: int, message: str, now: datetime) -> DGDRStatus:
     """Return the status after a pass that failed without having decided anything."""
     draft = Draft(status=old, now=now, generation=generation)
-    draft = draft.saying(Aspect.READY, False, RECONCILE_FAILED, message)
+    draft = draft.at(Progress.UNDER_WAY, RECONCILE_FAILED, message)
     if old.phase in _SETTLED:
         return draft.status
     draft = draft.with_(phase=old.phase or Phase.PENDING)
@@ -232,6 +233,19 @@ def _summed_up(draft: Draft) -> Draft:
         text = f"{text}; {targets.message}"
     draft = draft.saying(Aspect.SUCCEEDED, phase in _DONE, reason, text)
     return draft.with_(observed_generation=draft.generation)
+
+
+def _in_short(draft: Draft) -> Draft:
+    """Say it again for tools that know nothing of phases."""
+    summary = find(draft.status.conditions, Aspect.SUCCEEDED)
+    if summary is None:
+        return draft
+    if draft.status.phase is Phase.FAILED:
+        unfit = (find(draft.status.conditions, aspect) for aspect in _PREFIXES)
+        reason = next((c.reason for c in unfit if c is not None and not c.is_true), summary.reason)
+        return draft.at(Progress.STUCK, reason, summary.message)
+    progress = Progress.DONE if draft.status.phase in _DONE else Progress.UNDER_WAY
+    return draft.at(progress, summary.reason, summary.message)
 
 
 def _aggregate_message(conditions: Conditions, *, failed: bool) -> str:

@@ -24,9 +24,6 @@ class Aspect(StrEnum):
     SUCCEEDED = "Succeeded"
     SPEC_CHANGE_REJECTED = "SpecChangeRejected"
 
-    READY = "Ready"
-    """False while passes fail: nothing of the rest can be relied on then."""
-
     PROFILER_RUNNING = "ProfilerRunning"
     """Only while profiling: since when the Job's pod has, or has not, been at work."""
 

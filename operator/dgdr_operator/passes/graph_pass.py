@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dgdr_api.codec_v1beta1 import decode
-from dgdr_api.conditions import find
+from dgdr_api.conditions import READY, find
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.names import FieldManager, Label
@@ -19,7 +19,6 @@ from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
-    READY,
     GraphSeen,
     failed_status,
     is_ready,

@@ -58,7 +58,7 @@ def status(cluster: FakeCluster, name: str = "g-decode") -> Any:
 
 
 def condition(cluster: FakeCluster, name: str = "g-decode") -> tuple[str, str, str]:
-    (found,) = status(cluster, name)["conditions"]
+    (found,) = [c for c in status(cluster, name)["conditions"] if c["type"] == "Ready"]
     return found["status"], found["reason"], found["message"]
 
 

@@ -42,6 +42,7 @@ async def test_a_request_comes_to_its_deployment() -> None:
         "SpecGenerated": "True",
         "DeploymentReady": "True",
         "Succeeded": "True",
+        "Ready": "True",
     }
     assert world.status["dgdName"] == DGD_NAME
     assert world.status["deploymentInfo"] == {"replicas": 3, "availableReplicas": 3}
@@ -272,8 +273,7 @@ async def test_a_right_that_is_missing_is_told() -> None:
     assert world.events == ["ReconcileFailed"]
     world.cluster.refuse("get", PVC, None)
     await world.settle()
-    assert "Ready" not in world.conditions
-    assert world.condition("Succeeded")[1] == "Pending"
+    assert world.condition("Ready")[1] == world.condition("Succeeded")[1] == "Pending"
 
 
 async def test_what_nobody_expects_is_told_too() -> None:
