@@ -60,6 +60,16 @@ def _warning(reason: str, message: str, once: str | None = None) -> Notice:
     return Notice(reason=reason, message=message, warning=True, once=once)
 
 
+def _is_news(seen: Observation, new: DGDRStatus, aspect: Aspect) -> bool:
+    """Whether a condition says something else than before: what stands is not told again."""
+    before, after = (find(s.conditions, aspect) for s in (seen.request.status, new))
+    return before is None or after is None or not _says_the_same(before, after)
+
+
+def _says_the_same(before: Condition, after: Condition) -> bool:
+    return (before.reason, before.message) == (after.reason, after.message)
+
+
 def _about_validation(old: DGDRStatus, new: DGDRStatus, generation: int) -> list[Notice]:
     before, after = (find(status.conditions, Aspect.VALIDATION) for status in (old, new))
     if after is None or _same(before, after):
@@ -88,7 +98,7 @@ def _about_step(seen: Observation, step: Step, new: DGDRStatus) -> list[Notice]:
         case steps.StartProfiling():
             text = "Profiling job created"
             return [Notice(reason="ProfilingJobCreated", message=text, once=f"first-{run}")]
-        case steps.AwaitJobPermission(message):
+        case steps.AwaitJobPermission(message) if _is_news(seen, new, Aspect.PROFILING):
             return [_warning("ProfilingJobFailed", message)]
         case steps.Fail(event=reason, message=message):
             return [_warning(reason, message, f"failed-{run}")]
@@ -112,7 +122,7 @@ def _about_deployment(
 ) -> list[Notice]:
     run = run_of(seen.request, seen.accepted.generation if seen.accepted else None)
     match step:
-        case steps.AwaitPermission(message=message):
+        case steps.AwaitPermission(message=message) if _is_news(seen, new, Aspect.DEPLOYMENT_READY):
             return [_warning("DeploymentCreationFailed", message)]
         case steps.Deploy(deployment) if not was_created(old):
             if seen.dgd is not None and seen.dgd.origin is Origin.EARLIER:
@@ -122,7 +132,9 @@ def _about_deployment(
             return [Notice(reason="DeploymentCreated", message=text, once=f"created-{run}")]
         case steps.ReportDeployed() if old.phase is not Phase.DEPLOYED:
             return [Notice(reason="DeploymentReady", message=f"DGD {new.dgd_name} is ready")]
-        case steps.AwaitDeployment(message, degraded=True):
+        case steps.AwaitDeployment(message, degraded=True) if _is_news(
+            seen, new, Aspect.DEPLOYMENT_READY
+        ):
             return [_warning("DeploymentDegraded", message)]
         case _:
             return []
