@@ -1,7 +1,6 @@
 """Does what was decided about a DGDR; each write can be repeated and can be the last one."""
 
 import logging
-from contextlib import suppress
 from datetime import datetime
 
 from dgdr_api import names
@@ -69,17 +68,21 @@ class DgdrActor:
                 return step
 
     async def let_expire(self, seen: Observation) -> None:
-        """Give the Job its time to live, once its end is on record in the status."""
+        """Give the Job its time to live, once its end is on record in the status.
+
+        A refusal is for the log: a Job that stays harms nobody, and a later pass tries again.
+        """
         on_record = phase_of(seen) not in (Phase.PENDING, Phase.PROFILING)
         over = seen.job.state in (JobState.COMPLETE, JobState.FAILED)
         spec = seen.accepted.spec if seen.accepted else seen.request.spec
         if not (on_record and over) or seen.job.expires or seen.job.going or spec is None:
             return
         patch = {"spec": {TTL: keep_finished_s(spec)}}
-        with suppress(NotFound):  # deleted meanwhile
-            await self._cluster.patch(
-                JOB, seen.request.namespace, names.job_name(seen.request.name), patch, MANAGER
-            )
+        job = names.job_name(seen.request.name)
+        try:
+            await self._cluster.patch(JOB, seen.request.namespace, job, patch, MANAGER)
+        except (NotFound, Rejected) as exc:
+            log.warning("Job %s/%s gets no time to live: %s", seen.request.namespace, job, exc)
 
     # -- profiling
 

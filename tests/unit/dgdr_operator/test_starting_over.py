@@ -70,6 +70,16 @@ async def test_a_job_may_expire_when_its_end_is_on_record(
     assert world.phase == ("Deploying" if end == "Complete" else "Failed")
 
 
+async def test_a_job_that_may_not_be_given_a_time_to_live_just_stays() -> None:
+    world = World()
+    await world.settle()
+    world.cluster.refuse("patch", JOB, Rejected(403, "jobs is forbidden"))
+    world.job_is("Failed", "x")
+    await world.settle()
+    assert world.condition("Profiling")[:2] == ("False", "ProfilingFailed")
+    assert world.condition("Stalled")[1] == "ProfilingFailed"
+
+
 async def test_an_expired_job_of_a_failed_request_stays_away() -> None:
     world = await failed(overrides={"profilingJob": {TTL: 0}})
     await world.cluster.delete(JOB, NS, "profile-q")
