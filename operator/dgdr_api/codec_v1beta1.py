@@ -46,7 +46,7 @@ def decode(manifest: Json) -> Graph:
         labels=metadata.strings("labels"),
         annotations=metadata.strings("annotations"),
         backend=spec.text("backendFramework"),
-        env=spec.objects("env"),
+        env=spec.variables("env"),
         pod_labels=spec.strings("labels"),
         pod_annotations=spec.strings("annotations"),
         components=tuple(
@@ -75,6 +75,7 @@ def _component(entry: Json, path: str) -> Component:
         **read_template(reader.take("podTemplate"), f"{path}.podTemplate"),
     )
     extra = reader.rest()
+    _check_cache(Reader(extra, path))
     if adapter:
         # {} and {enabled: true} mean the same; the user's spelling is kept.
         extra["scalingAdapter"] = adapter
@@ -103,6 +104,16 @@ def _enabled(adapter: object, path: str) -> bool:
     if adapter is None:
         return False
     return Reader(adapter, path).take("enabled") is not False
+
+
+def _check_cache(component: Reader) -> None:
+    cache = component.take("compilationCache")
+    if cache is None:
+        return
+    reader = Reader(cache, component.path("compilationCache"))
+    reader.text("mountPath")
+    if not reader.text("pvcName"):
+        raise CodecError(reader.path("pvcName"), None, "the name of a PersistentVolumeClaim")
 
 
 def encode(graph: Graph) -> dict[str, Any]:

@@ -6,10 +6,34 @@ status keeps it, so that it says since when something holds.
 
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 
 from dgdr_api.models.base import Condition, ConditionStatus
 
-__all__ = ["Condition", "ConditionStatus", "condition", "find", "says", "with_condition"]
+__all__ = [
+    "READY",
+    "Condition",
+    "ConditionStatus",
+    "Progress",
+    "condition",
+    "find",
+    "says",
+    "with_condition",
+    "with_progress",
+]
+
+READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
+
+
+class Progress(StrEnum):
+    """How an object stands for tools that know nothing of its kind (kstatus)."""
+
+    DONE = "Done"
+    UNDER_WAY = "UnderWay"
+    """It is worked on, or waited for: nobody has to act."""
+    STUCK = "Stuck"
+    """It goes on when somebody has changed something."""
+
 
 _WORDS = {True: ConditionStatus.TRUE, False: ConditionStatus.FALSE, None: ConditionStatus.UNKNOWN}
 
@@ -70,3 +94,30 @@ def with_condition(
     if known is None:
         return (*before, dated)
     return tuple(dated if entry.type == new.type else entry for entry in before)
+
+
+def with_progress(
+    old: Iterable[Condition],
+    progress: Progress,
+    reason: str,
+    message: str,
+    now: datetime,
+    generation: int,
+) -> tuple[Condition, ...]:
+    """Return the conditions with Ready, and Reconciling or Stalled beside it where it is False.
+
+    Those two are there only while they hold: that is what kstatus expects of them, with Argo CD,
+    Flux and ``kubectl wait`` behind it.
+    """
+    ready = condition(READY, progress is Progress.DONE, reason, message, now, generation)
+    conditions = with_condition(old, ready, now)
+    for type_, holds in (
+        (RECONCILING, progress is Progress.UNDER_WAY),
+        (STALLED, progress is Progress.STUCK),
+    ):
+        if holds:
+            new = condition(type_, True, reason, message, now, generation)
+            conditions = with_condition(conditions, new, now)
+        else:
+            conditions = tuple(known for known in conditions if known.type != type_)
+    return conditions

@@ -67,6 +67,8 @@ class Annotation(StrEnum):
     """Annotations that we read or write."""
 
     PROFILING_POLICY = "dgdr.dev/profiling-policy"
+    RERUN_REQUESTED_AT = "dgdr.dev/rerun-requested-at"
+    """On a failed DGDR: run it again. Any new value will do; the time is a good one."""
     ENABLE_METRICS = "nvidia.com/enable-metrics"
     LAST_APPLIED_HASH = "nvidia.com/last-applied-hash"
     """On what we apply: whether it is still what we would apply now."""

@@ -5,11 +5,20 @@ with dashes or underscores. What has a counterpart becomes an SLAPlanner; what h
 reported, never dropped in silence.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from dgdr_api.graph import Json, Role
 from dgdr_api.models.base import ObjectMeta
@@ -21,7 +30,7 @@ from dgdr_api.models.sla_planner import (
     SLAPlannerSpec,
     TargetRef,
 )
-from dgdr_api.models.sla_planner_metrics import MetricsSource, PrometheusSource
+from dgdr_api.models.sla_planner_metrics import PROMETHEUS_URL, MetricsSource, PrometheusSource
 from dgdr_api.models.sla_planner_policy import Behavior, Bounds, PlannerSla, RoleBounds, ScaleUp
 from dgdr_api.problem import Problem, from_validation
 
@@ -68,6 +77,16 @@ _ANSWERED_ELSEWHERE = frozenset(
 )
 
 
+def _prometheus_url(url: str) -> str:
+    """Return a URL that the SLAPlanner's own rules will take, once hours of profiling are over."""
+    if not re.fullmatch(PROMETHEUS_URL, url):
+        raise PydanticCustomError(
+            "prometheus_url",
+            "begin the URL with http:// or https:// and leave user, query (?) and fragment (#) out",
+        )
+    return url
+
+
 class PlannerKeys(BaseModel):
     """The keys that have an effect here, with upstream's defaults; others stay in model_extra."""
 
@@ -93,13 +112,20 @@ class PlannerKeys(BaseModel):
     decode_min_endpoint: int | None = Field(default=None, ge=0)
     max_gpu_budget: int = Field(default=8, ge=1)
     max_throughput_scaling_replicas: int | None = Field(default=None, ge=1)
-    metric_pulling_prometheus_endpoint: str | None = Field(default=None, pattern=r"^https?://.+")
+    metric_pulling_prometheus_endpoint: (
+        Annotated[str, Field(max_length=2048), AfterValidator(_prometheus_url)] | None
+    ) = None
     pre_deployment_sweeping_mode: Literal["none", "rapid", "thorough"] = "rapid"
 
     @property
     def aggregated(self) -> bool:
         """Whether the deployment shall have engines that do both, prefill and decode."""
         return self.mode == "agg"
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Roles of the deployment's engines."""
+        return (Role.WORKER,) if self.aggregated else (Role.PREFILL, Role.DECODE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +146,11 @@ class PlannerConfig:
 
 
 class BudgetTooSmall(ValueError):
-    """The GPU budget does not hold the smallest deployment."""
+    """The GPU budget does not hold the smallest deployment; ``why`` leaves the field out."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{FIELD}.max_gpu_budget: {why}")
+        self.why = why
 
 
 def parse_planner_config(config: Json) -> PlannerConfig:
@@ -209,8 +239,7 @@ def role_bounds(keys: PlannerKeys, gpus: Mapping[Role, int]) -> RoleBounds:
     if spare < 0:
         engines = " and ".join(f"{least[role]} {role} of {each}" for role, each in gpus.items())
         raise BudgetTooSmall(
-            f"{FIELD}.max_gpu_budget: {keys.max_gpu_budget} GPUs do not hold {engines}; "
-            f"give {needed} or more"
+            f"{keys.max_gpu_budget} GPUs do not hold {engines}; give {needed} or more"
         )
     more = spare // max(1, sum(gpus.values()))
     bounds = {role.value: Bounds(min=low, max=low + more) for role, low in least.items()}

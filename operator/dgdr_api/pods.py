@@ -26,11 +26,12 @@ def read_template(template: object, path: str) -> dict[str, Any]:
         "labels": meta.strings("labels"),
         "annotations": meta.strings("annotations"),
         "pod_meta": meta.rest(),
-        "volumes": spec.objects("volumes"),
+        "volumes": spec.entries("volumes", "name"),
         "tolerations": spec.objects("tolerations"),
         **_read_main(main, spec.path("containers[main]")),
     }
     pod = spec.rest()
+    _check_pod(Reader(pod, spec.path("")[:-1]))
     if any(c is not main for c in containers) or set(main) == {"name"}:
         # A bare name keeps the place of the main container among the others.
         pod["containers"] = [{"name": MAIN} if c is main else c for c in containers]
@@ -45,12 +46,30 @@ def _read_main(container: Json, path: str) -> dict[str, Any]:
         "command": reader.texts("command"),
         "args": reader.texts("args"),
         "working_dir": reader.text("workingDir"),
-        "env": reader.objects("env"),
+        "env": reader.variables("env"),
         "env_from": reader.objects("envFrom"),
-        "volume_mounts": reader.objects("volumeMounts"),
+        "volume_mounts": reader.entries("volumeMounts", "mountPath"),
     }
     rest = reader.rest()
+    _check_container(Reader(rest, path))
     return fields | {"gpus": _gpus(rest.get("resources"), f"{path}.resources"), "container": rest}
+
+
+def _check_pod(pod: Reader) -> None:
+    """Check what is read of a pod although no field of a Component names it."""
+    pod.number("terminationGracePeriodSeconds")
+    pod.inner("securityContext")
+    pod.text("serviceAccountName")
+    pod.entries("imagePullSecrets", "name", may_lack=True)
+
+
+def _check_container(container: Reader) -> None:
+    """Check likewise what is read of the main container."""
+    container.inner("lifecycle")
+    container.entries("ports", "name", may_lack=True)
+    resources = container.inner("resources")
+    resources.inner("limits")
+    resources.inner("requests")
 
 
 def _gpus(resources: object, path: str) -> int:

@@ -70,6 +70,25 @@ class Reader:
             raise CodecError(self.path(key), values, "an array of objects")
         return tuple(values)
 
+    def entries(self, key: str, identity: str, *, may_lack: bool = False) -> tuple[Json, ...]:
+        """Take an array of objects that each have a string as ``identity``, such as a name."""
+        values = self.objects(key)
+        for index, value in enumerate(values):
+            known = value.get(identity)
+            if not isinstance(known, str) and not (may_lack and known is None):
+                raise CodecError(f"{self.path(key)}[{index}].{identity}", known, "a string")
+        return values
+
+    def variables(self, key: str) -> tuple[Json, ...]:
+        """Take environment variables: objects with a name; a value is a string."""
+        values = self.entries(key, "name")
+        for index, value in enumerate(values):
+            given = value.get("value")
+            if given is not None and not isinstance(given, str):
+                path = f"{self.path(key)}[{index}].value"
+                raise CodecError(path, given, "a string; quote numbers and booleans")
+        return values
+
     def strings(self, key: str) -> dict[str, str]:
         """Take a map of strings, such as labels."""
         value = self.take(key)

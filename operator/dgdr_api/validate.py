@@ -8,15 +8,15 @@ up; the words for it are here too.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from dgdr_api.effective import EffectiveSpec, effective, is_profiler_image
+from dgdr_api.graph import Json
 from dgdr_api.models import dgdr_rules as rules
 from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy, Sla, Workload
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, dgd_name
 from dgdr_api.planner_config import FIELD as PLANNER
-from dgdr_api.planner_config import parse_planner_config
+from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, role_bounds
 from dgdr_api.problem import Problem, summary
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "missing_claim",
     "missing_config_map",
     "missing_policy",
+    "name_in_override",
     "problems",
     "summary",
 ]
@@ -55,9 +56,16 @@ def problems(
         *_image(wanted, policy),
         *_model_cache(spec),
         *_override(spec),
-        *_planner(wanted),
+        *_planner(wanted, policy or ProfilingPolicySpec()),
         *_names(wanted, name),
     )
+
+
+def name_in_override(override: Json | None) -> str | None:
+    """Return the name that a DGD override gives; None where it gives none, or nonsense."""
+    metadata = (override or {}).get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    return name if isinstance(name, str) and name else None
 
 
 def missing_claim(claim: str, namespace: str) -> Problem:
@@ -163,8 +171,19 @@ def _override(spec: DGDRSpec) -> Iterator[Problem]:
         yield Problem("spec.overrides.dgd.kind", kind, "use DynamoGraphDeployment")
     if "status" in override:
         yield Problem("spec.overrides.dgd.status", {}, "status cannot be overridden; remove it")
+    yield from _metadata(override.get("metadata"))
     for path in _nulls(override, "spec.overrides.dgd"):
         yield Problem(path, "null", "null removes nothing here; leave the field out")
+
+
+def _metadata(metadata: object) -> Iterator[Problem]:
+    path = "spec.overrides.dgd.metadata"
+    if metadata is None:
+        return
+    if not isinstance(metadata, Mapping):
+        yield Problem(path, metadata, "use an object, such as {name: my-deployment}")
+    elif not isinstance(metadata.get("name", ""), str | None):
+        yield Problem(f"{path}.name", metadata["name"], "use a string; quote numbers")
 
 
 def _nulls(value: object, path: str) -> Iterator[str]:
@@ -178,11 +197,16 @@ def _nulls(value: object, path: str) -> Iterator[str]:
             yield from _nulls(child, f"{path}[{index}]")
 
 
-def _planner(wanted: EffectiveSpec) -> Iterator[Problem]:
+def _planner(wanted: EffectiveSpec, policy: ProfilingPolicySpec) -> Iterator[Problem]:
     if wanted.planner is None:
         return
     config = parse_planner_config(wanted.planner)
     yield from config.problems
+    try:
+        # The smallest engines that may be tried: a larger pair may win, but none is smaller.
+        role_bounds(config.keys, dict.fromkeys(config.keys.roles, policy.min_gpus_per_engine or 1))
+    except BudgetTooSmall as exc:
+        yield Problem(f"{PLANNER}.max_gpu_budget", config.keys.max_gpu_budget, exc.why)
     if wanted.mocker and config.keys.pre_deployment_sweeping_mode == "none":
         yield Problem(
             f"{PLANNER}.pre_deployment_sweeping_mode",
@@ -196,8 +220,7 @@ def _names(wanted: EffectiveSpec, name: str) -> Iterator[Problem]:
     """Check the name of the generated deployment, where an override gives it."""
     if not name:
         return
-    metadata: Any = (wanted.dgd_override or {}).get("metadata") or {}
-    override = metadata.get("name") if isinstance(metadata, Mapping) else None
+    override = name_in_override(wanted.dgd_override)
     field = "spec.overrides.dgd.metadata.name" if override else "metadata.name"
     given, generated = override or name, dgd_name(name, override)
     longest = max(_COMPONENTS, key=len)
@@ -211,3 +234,12 @@ def _names(wanted: EffectiveSpec, name: str) -> Iterator[Problem]:
         )
     if override and not _DNS_NAME.match(override):
         yield Problem(field, override, "use lower-case letters, digits and dashes")
+    yield from _first_letters(name, override)
+
+
+def _first_letters(name: str, override: str | None) -> Iterator[Problem]:
+    """Check how names begin: those of candidates begin like the request's own."""
+    names = {"metadata.name": name, "spec.overrides.dgd.metadata.name": override}
+    for field, given in names.items():
+        if given and not given[0].isalpha():
+            yield Problem(field, given, "begin with a letter: Services of that name must")

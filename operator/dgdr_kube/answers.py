@@ -46,7 +46,15 @@ def page_of(answer: Manifest, kind: Kind, call: str) -> Page:
         raise errors.Unreachable(f"{call}: the answer is no list: {said or exc!r}") from exc
 
 
-def error_of(status: int, call: str, answer: Manifest) -> errors.ClusterError:
+def retry_after_s(header: str | None) -> float | None:
+    """Read ``Retry-After``; a date, which no API server sends, counts as nothing said."""
+    text = (header or "").strip()
+    return float(text) if text.isdecimal() else None
+
+
+def error_of(
+    status: int, call: str, answer: Manifest, retry_after: str | None = None
+) -> errors.ClusterError:
     """Return our error for a status that is no success; ``call`` is the method and the path."""
     message = str(answer.get("message") or call)
     if status == 404:
@@ -59,4 +67,4 @@ def error_of(status: int, call: str, answer: Manifest) -> errors.ClusterError:
     if status in _REFUSALS:
         return errors.Rejected(status, message)
     # 401 too: a token that is just being rotated is accepted again at the next try.
-    return errors.Unreachable(f"{call}: {status}: {message}")
+    return errors.Unreachable(f"{call}: {status}: {message}", retry_after_s(retry_after))

@@ -188,10 +188,10 @@ class KubeCluster:
         body: Manifest | None = None,
         content: str = MERGE_PATCH,
     ) -> Manifest:
-        status, data = await self._send(method, path, query, body, content)
+        status, data, retry_after = await self._send(method, path, query, body, content)
         answer = answers.read_json(data)
         if not 200 <= status < 300:
-            raise answers.error_of(status, f"{method} {path}", answer)
+            raise answers.error_of(status, f"{method} {path}", answer, retry_after)
         if "kind" not in answer:
             raise errors.Unreachable(f"{method} {path}: the answer is no object: {answer}")
         return answer
@@ -203,7 +203,7 @@ class KubeCluster:
         query: Query,
         body: Manifest | None,
         content: str,
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, str | None]:
         headers = {"Accept": "application/json"}
         headers["Content-Type"] = content if method == "PATCH" else "application/json"
         try:
@@ -219,7 +219,7 @@ class KubeCluster:
                 verb, url, sent, payload, _request_timeout=self._timeout
             )
             data: bytes = await answer.read()  # type: ignore[no-untyped-call]
-            return answer.status, data
+            return answer.status, data, answer.headers.get("Retry-After")
         except (TimeoutError, aiohttp.ClientError, OSError) as exc:
             raise errors.Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
         except (ApiException, ConfigException) as exc:

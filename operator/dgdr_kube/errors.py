@@ -34,4 +34,11 @@ class Rejected(ClusterError):
 
 
 class Unreachable(ClusterError):
-    """No answer, or the server is overloaded or broken: try again later."""
+    """No answer, or the server is overloaded or broken: try again later.
+
+    ``retry_after_s`` is how long the server asked us to wait; None when it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

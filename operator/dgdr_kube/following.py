@@ -15,7 +15,7 @@ from dgdr_kube.errors import ClusterError, Expired
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Watching
 from dgdr_kube.store import Store
-from dgdr_kube.workqueue import Backoff
+from dgdr_kube.workqueue import Backoff, asked_for_s
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ async def follow(
             if isinstance(exc, Expired) and failures == 1:
                 log.info("%s: listed again: %s", kind.plural, exc)
                 continue
-            delay_s = BACKOFF.delay_s(failures, 0.5)
+            delay_s = max(BACKOFF.delay_s(failures, 0.5), asked_for_s(exc))
             log.warning("%s: not followed: %s; again in %.0f s", kind.plural, exc, delay_s)
             await sleep(delay_s)
 

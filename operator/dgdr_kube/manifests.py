@@ -5,6 +5,10 @@ from typing import Any
 
 from dgdr_kube.kinds import kind_of
 from dgdr_kube.ports import Manifest, ObjectRef
+from dgdr_kube.quantities import amount
+
+_MAPS_OF_QUANTITIES = frozenset({"limits", "requests"})
+_QUANTITIES = frozenset({"sizeLimit", "divisor"})
 
 
 def ref(manifest: Mapping[str, Any]) -> ObjectRef:
@@ -40,6 +44,15 @@ def is_owned_by(manifest: Mapping[str, Any], uid: str) -> bool:
     return any(owner.get("uid") == uid for owner in owners)
 
 
+def is_written_by(manifest: Mapping[str, Any], manager: str) -> bool:
+    """Whether fields of the object are this manager's: a copy carries its labels, never these.
+
+    A status does not count: whoever made the object, we report on it.
+    """
+    entries = manifest["metadata"].get("managedFields") or ()
+    return any(e.get("manager") == manager and not e.get("subresource") for e in entries)
+
+
 def is_going(manifest: Mapping[str, Any]) -> bool:
     """Whether the object was deleted and only waits for its finalizers or its grace period."""
     return bool(manifest["metadata"].get("deletionTimestamp"))
@@ -64,14 +77,14 @@ def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> Manifest:
 
 
 def covers(actual: Any, wanted: Any) -> bool:
-    """Whether ``actual`` already holds everything of ``wanted``.
+    """Whether applying ``wanted`` would change nothing of ``actual``.
 
-    The API server adds defaults, so equality would apply the same thing for ever. Lists compare
-    item by item and by length.
+    The API server adds defaults, drops what is empty and writes quantities its own way, so
+    equality would apply the same thing for ever. Lists compare item by item and by length.
     """
     if isinstance(wanted, Mapping):
         return isinstance(actual, Mapping) and all(
-            key in actual and covers(actual[key], value) for key, value in wanted.items()
+            _field_covers(key, actual.get(key), value) for key, value in wanted.items()
         )
     if isinstance(wanted, list | tuple):
         return (
@@ -80,3 +93,18 @@ def covers(actual: Any, wanted: Any) -> bool:
             and all(covers(have, want) for have, want in zip(actual, wanted, strict=True))
         )
     return bool(actual == wanted)
+
+
+def _field_covers(key: str, actual: Any, wanted: Any) -> bool:
+    if actual is None and not wanted:
+        return True
+    if key in _QUANTITIES:
+        return _is_same_quantity(actual, wanted)
+    if key in _MAPS_OF_QUANTITIES and isinstance(wanted, Mapping) and isinstance(actual, Mapping):
+        return all(_is_same_quantity(actual.get(name), want) for name, want in wanted.items())
+    return covers(actual, wanted)
+
+
+def _is_same_quantity(actual: Any, wanted: Any) -> bool:
+    have, want = amount(actual), amount(wanted)
+    return have == want if have is not None else bool(actual == wanted)

@@ -30,7 +30,8 @@ async def watch(
     with closing(response):
         if response.status != 200:
             body = answers.read_json(await response.read())
-            raise answers.error_of(response.status, call, body)
+            retry_after = response.headers.get("Retry-After")
+            raise answers.error_of(response.status, call, body, retry_after)
         typed = {"apiVersion": kind.api_version, "kind": kind.kind}
         yield changes(response.content.iter_any(), typed, call)
 

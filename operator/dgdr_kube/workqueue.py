@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dgdr_kube.errors import ClusterError
+from dgdr_kube.errors import ClusterError, Unreachable
 
 K = TypeVar("K", bound=Hashable)
 
@@ -34,6 +34,11 @@ class Backoff:
         return exact * (1 + self.jitter * (2 * random_unit - 1))
 
 
+def asked_for_s(error: Exception) -> float:
+    """Seconds that the server asked us to wait; 0 when it did not."""
+    return (error.retry_after_s or 0.0) if isinstance(error, Unreachable) else 0.0
+
+
 class WorkQueue(Generic[K]):
     """Deduplicated keys; a key marked during its own pass runs once more after it."""
 
@@ -44,19 +49,36 @@ class WorkQueue(Generic[K]):
         self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._waiting: set[K] = set()
         self._running: dict[K, float] = {}
-        self._again: set[K] = set()
+        self._again: dict[K, bool] = {}
+        self._held: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._jitter = random.Random()
 
     def add(self, key: K) -> None:
-        """Mark a key: its pass runs as soon as a worker is free."""
+        """Mark a key: its pass runs as soon as a worker is free.
+
+        Only where the server itself asked us to wait, a key that failed waits all the same.
+        """
+        if key in self._held:
+            return
         self._cancel_timer(key)
         if key in self._running:
-            self._again.add(key)
+            self._again[key] = True
         elif key not in self._waiting:
             self._waiting.add(key)
             self._ready.put_nowait(key)
+
+    def notice(self, key: K) -> None:
+        """Mark a key around which something changed that nobody asked for.
+
+        One that fails keeps its back-off: its own status, or a child that it makes again and
+        again, must not bring it back at once.
+        """
+        if key in self._running:
+            self._again.setdefault(key, False)
+        elif not (key in self._failures and key in self._timers):
+            self.add(key)
 
     def add_all(self, keys: Iterable[K]) -> None:
         """Mark several keys."""
@@ -109,10 +131,10 @@ class WorkQueue(Generic[K]):
             delay_s = await self._outcome(key, reconcile)
         finally:
             del self._running[key]
-        if key in self._again:
-            self._again.discard(key)
+        again = self._again.pop(key, None)
+        if again or (again is not None and key not in self._failures):
             self.add(key)
-        elif delay_s is not None:
+        if delay_s is not None:
             self.add_after(key, delay_s)
 
     async def _outcome(
@@ -121,7 +143,9 @@ class WorkQueue(Generic[K]):
         try:
             delay_s = await reconcile(key)
         except ClusterError as exc:  # a refusal, a conflict, an outage: its text says it all
-            retry_s = self._failed(key)
+            retry_s = max(self._failed(key), asked_for_s(exc))
+            if asked_for_s(exc):
+                self._held.add(key)
             log.warning("%s %s: %s; again in %.1f s", self.name, key, exc, retry_s)
             return retry_s
         except Exception:  # the top of a pass: whatever it was, this key must be tried again
@@ -137,6 +161,7 @@ class WorkQueue(Generic[K]):
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
+        self._held.discard(key)
         self.add(key)
 
     def _cancel_timer(self, key: K) -> None:

@@ -14,8 +14,9 @@ import kopf
 from dgdr_api.names import Label
 from dgdr_kube import kopf_settings
 from dgdr_kube.kinds import CONFIG_MAP, DEPLOYMENT, DGD, DGDR, DGDSA, JOB, POD, Kind
+from dgdr_kube.manifests import intent_of
 from dgdr_kube.ports import Key
-from dgdr_kube.workqueue import WorkQueue
+from dgdr_kube.workqueue import Backoff, WorkQueue
 from dgdr_operator.core import routing
 
 PREFIX = "operator.dgdr.dev"
@@ -27,6 +28,8 @@ WATCHED_LABELS = {
     POD.plural: Label.GRAPH.value,
 }
 WATCHED = (DGDR, JOB, CONFIG_MAP, DGD, DGDSA, DEPLOYMENT, POD)
+# Somebody else wrote the graph in the same moment: read again soon, a scale is waiting.
+ADAPTER_RETRY_S = 0.1
 _RESULTS = ("dgdr-output-", "profile-")
 
 Json = Mapping[str, Any]
@@ -41,11 +44,24 @@ class Queues:
 
     requests: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(4, "dgdr"))
     graphs: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(4, "dgd"))
-    adapters: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(1, "dgdsa"))
+    adapters: WorkQueue[Key] = field(
+        default_factory=lambda: WorkQueue(1, "dgdsa", Backoff(first_s=ADAPTER_RETRY_S))
+    )
+    intents: dict[tuple[Kind, Key], object] = field(default_factory=dict)
+    """What was wanted of each object when it was heard of last."""
 
     def all(self) -> tuple[WorkQueue[Key], ...]:
         """Return every queue."""
         return (self.requests, self.graphs, self.adapters)
+
+    def is_wanted_anew(self, kind: Kind, body: Json, gone: bool) -> bool:
+        """Whether somebody wants something else of an object, or made or deleted it."""
+        (key,) = routing.itself(body)
+        before = self.intents.pop((kind, key), None)
+        if gone:
+            return True
+        self.intents[kind, key] = intent = intent_of(body)
+        return before != intent
 
     def retry_failed(self) -> None:
         """Run now what waits after a failure."""
@@ -54,18 +70,18 @@ class Queues:
 
 
 def mark(queue: WorkQueue[Key], keys: Iterable[Key]) -> None:
-    """Mark keys in a queue."""
+    """Mark keys in a queue because of something that changed around them."""
     for key in keys:
-        queue.add(key)
+        queue.notice(key)
 
 
 def register(registry: kopf.OperatorRegistry, queues: Queues) -> None:
     """Register all handlers; both arguments are the process's own, so that tests have theirs."""
     kopf.on.login(registry=registry)(kopf_settings.login)
-    _on(registry, DGDR, lambda body, _: mark(queues.requests, routing.itself(body)))
+    _on(registry, DGDR, lambda body, gone: _own(queues, queues.requests, DGDR, body, gone))
     _on(registry, JOB, lambda body, _: mark(queues.requests, routing.owning_request(body)))
     _on(registry, CONFIG_MAP, lambda body, _: _config_map(queues, body))
-    _on(registry, DGD, lambda body, _: _dgd(queues, body))
+    _on(registry, DGD, lambda body, gone: _dgd(queues, body, gone))
     _on(registry, DGDSA, lambda body, gone: _adapter(queues, body, gone))
     _on(registry, DEPLOYMENT, lambda body, _: _deployment(queues, body))
     _on(registry, POD, lambda body, _: mark(queues.graphs, routing.graph(body)))
@@ -83,14 +99,22 @@ def _config_map(queues: Queues, body: Json) -> None:
         mark(queues.requests, routing.owning_request(body))
 
 
-def _dgd(queues: Queues, body: Json) -> None:
-    mark(queues.graphs, routing.itself(body))
+def _own(queues: Queues, queue: WorkQueue[Key], kind: Kind, body: Json, gone: bool) -> None:
+    """Mark an object for its own pass: at once when it is wanted anew, whatever failed before."""
+    if queues.is_wanted_anew(kind, body, gone):
+        queue.add_all(routing.itself(body))
+    else:
+        mark(queue, routing.itself(body))
+
+
+def _dgd(queues: Queues, body: Json, gone: bool) -> None:
+    _own(queues, queues.graphs, DGD, body, gone)
     mark(queues.adapters, routing.adapters_of_graph(body))
     mark(queues.requests, routing.owning_request(body))
 
 
 def _adapter(queues: Queues, body: Json, gone: bool) -> None:
-    mark(queues.adapters, routing.itself(body))
+    _own(queues, queues.adapters, DGDSA, body, gone)
     if gone:  # the graph may still ask for it
         mark(queues.graphs, routing.graph_of_adapter(body))
 

@@ -26,7 +26,7 @@ from support.operator_process import (
 
 pytestmark = pytest.mark.integration
 
-NAMESPACES = ["life", "kill", "gone", "invalid", "quota"]
+NAMESPACES = ["life", "kill", "gone", "invalid", "quota", "again"]
 KEEP_JOB = {"profilingJob": {"suspend": True, "template": {"spec": {"containers": []}}}}
 
 
@@ -113,14 +113,15 @@ def make_candidate(there: Namespace) -> None:
     there.apply(candidate)
 
 
-def finish(there: Namespace) -> None:
+def finish(there: Namespace, *documents: dict[str, Any]) -> None:
     """Write the result and let the Job complete."""
+    result = documents or (sla_planner(), generated_dgd())
     report(
         there,
         phase="Done",
         profiler_status="success",
         **{
-            "final_config.yaml": yaml.safe_dump_all([sla_planner(), generated_dgd()]),
+            "final_config.yaml": yaml.safe_dump_all(result),
             "prefill_raw_data.json": "{}",
             "decode_raw_data.json": "{}",
         },
@@ -222,6 +223,31 @@ def test_a_deletion_takes_the_run_along_and_leaves_the_deployment(
     until("the run is gone", lambda: there.names("jobs") == [])
     assert there.names("dgd") == ["q-dgd"]
     assert there.names("slaplanners") == ["q-dgd"]
+
+
+def test_a_failed_request_is_run_again_when_asked(
+    own_cluster: TestCluster, operator: OperatorProcess
+) -> None:
+    there = Namespace(own_cluster, "again")
+    there.apply(request())
+    reaches(there, "Profiling")
+    finish(there, sla_planner())
+    failed = reaches(there, "Failed")
+    assert condition(failed, "SpecGenerated")["reason"] == "GenerationFailed"
+
+    def job() -> dict[str, Any]:
+        return there.get("job", "profile-q") or {}
+
+    until("the Job may expire", lambda: job()["spec"].get("ttlSecondsAfterFinished") == 86400)
+    first = job()["metadata"]["uid"]
+    there.kubectl("annotate", "dgdr", "q", "dgdr.dev/rerun-requested-at=now")
+    reaches(there, "Profiling")
+    again = there.get("dgdr", "q") or {}
+    assert again["status"]["lastHandledRerunAt"] == "now"
+    assert job()["metadata"]["uid"] != first
+    assert "data" not in (there.get("configmap", "dgdr-output-q") or {})
+    finish(there)
+    reaches(there, "Deployed")
 
 
 def test_a_full_quota_is_waited_for(own_cluster: TestCluster, operator: OperatorProcess) -> None:

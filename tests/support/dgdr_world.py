@@ -174,7 +174,7 @@ class World:
         data = {"phase": phase, "message": message, "profiler_status": "running", **more}
         await self.cluster.apply(self.output_map(data), "dgdr-profiler")
 
-    async def profiler_finishes(self) -> None:
+    async def profiler_finishes(self, **more: str) -> None:
         await self.cluster.apply(
             self.output_map(
                 {
@@ -184,6 +184,7 @@ class World:
                     "final_config.yaml": yaml.safe_dump_all(self.documents),
                     "prefill_raw_data.json": '{"prefill_isl": [1]}',
                     "decode_raw_data.json": '{"z_itl": [1]}',
+                    **more,
                 }
             ),
             "dgdr-profiler",

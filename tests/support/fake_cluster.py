@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dgdr_kube.errors import AlreadyExists, ClusterError, Conflict, NotFound, Rejected
+from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
 from dgdr_kube.kinds import (
     CRD,
     DEPLOYMENT,
@@ -74,7 +74,7 @@ class FakeCluster:
         self.events: list[Event] = []
         self.kill_after_writes: int | None = None
         self._objects: dict[Address, _Stored] = {}
-        self._refusals: dict[tuple[str, Kind], ClusterError] = {}
+        self._refusals: dict[tuple[str, Kind], Exception] = {}
         self._version = 0
         self._uids = 0
         self._once: set[tuple[str, str, str]] = set()
@@ -111,7 +111,7 @@ class FakeCluster:
         stored.manifest = {**stored.manifest, "status": copy.deepcopy(status)}
         self._touch(stored.manifest)
 
-    def refuse(self, verb: str, kind: Kind, error: ClusterError | None) -> None:
+    def refuse(self, verb: str, kind: Kind, error: Exception | None) -> None:
         """Answer this verb on this kind with an error; None: no longer."""
         self._refusals.pop((verb, kind), None)
         if error is not None:
@@ -130,7 +130,8 @@ class FakeCluster:
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         self._check("get", kind)
-        return self.peek(kind, namespace, name)
+        stored = self._objects.get((kind, namespace, name))
+        return _told(stored) if stored else None
 
     async def look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
         return await self.get(kind, namespace, name)
@@ -141,7 +142,7 @@ class FakeCluster:
         self._check("list", kind)
         wanted = dict(labels or {})
         return [
-            copy.deepcopy(stored.manifest)
+            _told(stored)
             for (k, ns, _), stored in sorted(self._objects.items(), key=lambda i: str(i[0][1:]))
             if k == kind
             and namespace in (None, ns)
@@ -325,6 +326,20 @@ class FakeCluster:
                 held.manifest["metadata"]["ownerReferences"] = left
             else:
                 self._delete(child)
+
+
+def _told(stored: _Stored) -> Manifest:
+    """Return an object as a client reads it: with who wrote it, but not what."""
+    manifest = copy.deepcopy(stored.manifest)
+    managers = [
+        {"manager": who, "operation": how}
+        | ({"subresource": "status"} if all(p[0] == "status" for p in paths) else {})
+        for (who, how), paths in sorted(stored.owners.items())
+        if paths
+    ]
+    if managers:
+        manifest["metadata"].setdefault("managedFields", managers)
+    return manifest
 
 
 def _without_status(kind: Kind, manifest: Manifest) -> Manifest:

@@ -194,7 +194,9 @@ class DGDStatus(LenientModel):
     """State of the deployment."""
 
     state: DgdState | None = Field(default=None, description="State as a whole.")
-    conditions: Conditions = Field(default=(), description="Ready.")
+    conditions: Conditions = Field(
+        default=(), description="Ready, and Reconciling or Stalled while it is not."
+    )
     components: dict[str, ComponentStatus] | None = Field(
         default=None, description="State by component name."
     )

@@ -352,8 +352,8 @@ class DGDRStatus(LenientModel):
     profiling_job_name: str | None = Field(default=None, description="Name of the profiling Job.")
     conditions: Conditions = Field(
         default=(),
-        description="Validation, Profiling, SpecGenerated, DeploymentReady, and Succeeded, "
-        "which sums them up.",
+        description="Validation, Profiling, SpecGenerated, SLAReachable, DeploymentReady, and "
+        "Succeeded, which sums them up; Ready, Reconciling and Stalled say it for other tools.",
     )
     hardware: DiscoveredHardware | None = Field(
         default=None, description="The GPUs that profiling planned with."
@@ -366,6 +366,10 @@ class DGDRStatus(LenientModel):
     )
     observed_generation: Int64 | None = Field(
         default=None, description="Generation of the spec that this status speaks about."
+    )
+    last_handled_rerun_at: str | None = Field(
+        default=None,
+        description="Value of the annotation dgdr.dev/rerun-requested-at that was answered last.",
     )
 
 

@@ -8,7 +8,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from dgdr_api.models.base import ApiModel, Int32, LenientModel, Resource, Timestamp
+from dgdr_api.models.base import (
+    ApiModel,
+    Conditions,
+    Int32,
+    Int64,
+    LenientModel,
+    Resource,
+    Timestamp,
+)
 from dgdr_api.models.cel import CelRule
 
 _REFERENCES = ("serviceName", "componentGroupName", "componentName")
@@ -61,6 +69,14 @@ class DgdsaStatus(LenientModel):
     )
     last_scale_time: Timestamp | None = Field(
         default=None, description="When the component's replicas last changed."
+    )
+    conditions: Conditions = Field(
+        default=(),
+        description="Ready: whether the component has the replicas of the adapter. Reconciling or "
+        "Stalled beside it while it has not.",
+    )
+    observed_generation: Int64 | None = Field(
+        default=None, description="Generation of the spec that this status speaks about."
     )
 
 

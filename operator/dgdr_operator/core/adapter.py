@@ -2,15 +2,62 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
+from pydantic import ValidationError
+
+from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.conditions import Progress, with_progress
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.dgdsa import DgdsaStatus, DynamoGraphDeploymentScalingAdapter
 from dgdr_api.names import Label, component_name
+from dgdr_api.problem import from_validation, summary
+from dgdr_api.reading import CodecError
+from dgdr_kube.manifests import is_going
 from dgdr_operator.core.workload_labels import component_labels
 
 Manifest = dict[str, Any]
 Adapter = DynamoGraphDeploymentScalingAdapter
+
+
+class Reason(StrEnum):
+    """Why an adapter is, or is not, what its component has."""
+
+    APPLIED = "Applied"
+    INVALID = "InvalidSpec"
+    NO_TARGET = "TargetNotFound"
+    UNREADABLE_TARGET = "TargetUnreadable"
+    NO_COMPONENT = "ComponentNotFound"
+    UPDATE_FAILED = "UpdateFailed"
+    RECONCILE_FAILED = "ReconcileFailed"
+
+
+# What is not here is tried again.
+_PROGRESS = {
+    Reason.APPLIED: Progress.DONE,
+    Reason.INVALID: Progress.STUCK,
+    Reason.UNREADABLE_TARGET: Progress.STUCK,
+    Reason.NO_COMPONENT: Progress.STUCK,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a pass found about an adapter."""
+
+    reason: Reason = Reason.APPLIED
+    message: str = "the component has the replicas of this adapter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The graph that an adapter scales, as it is stored and as it is read."""
+
+    manifest: Manifest
+    graph: Graph
+    component: Component
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +79,33 @@ class ReplicaCopy:
 
     replicas: dict[str, int]
     scalings: tuple[Scaling, ...] = ()
+
+
+def read_adapter(manifest: Manifest) -> Adapter | Verdict:
+    """Read an adapter; a verdict says what is wrong with one that cannot be read."""
+    try:
+        return Adapter.parse(manifest)
+    except ValidationError as exc:
+        return Verdict(reason=Reason.INVALID, message=summary(from_validation(exc)))
+
+
+def find_target(dgd: Manifest | None, adapter: Adapter) -> Target | Verdict:
+    """Find the component of an adapter in what has the name of its graph."""
+    name, wanted = adapter.spec.dgd_ref.name, adapter.spec.dgd_ref.component
+    if dgd is None or is_going(dgd):
+        text = f"DynamoGraphDeployment {name} is not there; its replicas are set when it comes"
+        return Verdict(reason=Reason.NO_TARGET, message=text)
+    try:
+        graph = decode(dgd)
+    except CodecError as exc:
+        text = f"{name} cannot be read, so that it keeps its replicas: {exc}"
+        return Verdict(reason=Reason.UNREADABLE_TARGET, message=text)
+    component = graph.component(wanted)
+    if component is None:
+        there = ", ".join(component.name for component in graph.components)
+        text = f"{name} has no component {wanted!r}; it has {there}"
+        return Verdict(reason=Reason.NO_COMPONENT, message=text)
+    return Target(manifest=dgd, graph=graph, component=component)
 
 
 def adapted_components(graph: Graph) -> tuple[Component, ...]:
@@ -119,8 +193,27 @@ def components_written_by(dgd: Manifest, manager: str) -> frozenset[str]:
     )
 
 
-def adapter_status(graph: Graph, component: Component, replicas: int | None) -> DgdsaStatus:
-    """Return what an autoscaler reads: the pods there are (None: not known) and their labels."""
-    labels = {Label.GRAPH: graph.name, Label.COMPONENT: component.name}
+def status_seen(adapter: Manifest) -> DgdsaStatus:
+    """Read the status; one that somebody else wrote in another shape counts as none."""
+    try:
+        return DgdsaStatus.model_validate(adapter.get("status") or {})
+    except ValidationError:
+        return DgdsaStatus()
+
+
+def with_pods(status: DgdsaStatus, target: Target, replicas: int | None) -> DgdsaStatus:
+    """Add what an autoscaler reads: the pods there are (None: not known) and their labels."""
+    labels = {Label.GRAPH: target.graph.name, Label.COMPONENT: target.component.name}
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    return DgdsaStatus(replicas=replicas, selector=selector)
+    return status.model_copy(update={"replicas": replicas, "selector": selector})
+
+
+def with_verdict(
+    status: DgdsaStatus, verdict: Verdict, generation: int, now: datetime
+) -> DgdsaStatus:
+    """Add whether the adapter is what its component has."""
+    progress = _PROGRESS.get(verdict.reason, Progress.UNDER_WAY)
+    conditions = with_progress(
+        status.conditions, progress, verdict.reason, verdict.message, now, generation
+    )
+    return status.model_copy(update={"conditions": conditions, "observed_generation": generation})

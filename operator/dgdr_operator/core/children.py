@@ -3,8 +3,8 @@
 from enum import StrEnum
 from typing import Any
 
-from dgdr_api.names import MANAGED_BY_VALUE, Annotation, Label
-from dgdr_kube.manifests import covers, is_going, is_owned_by
+from dgdr_api.names import MANAGED_BY_VALUE, Annotation, FieldManager, Label
+from dgdr_kube.manifests import covers, is_going, is_owned_by, is_written_by
 
 Manifest = dict[str, Any]
 
@@ -24,7 +24,8 @@ class Standing(StrEnum):
 def standing(live: Manifest | None, owner: Manifest) -> Standing:
     """Say whose ``live`` is, seen from the graph of that owner reference.
 
-    What was orphaned on purpose, and still carries the graph's labels, is taken back.
+    What was orphaned on purpose is taken back: it carries the graph's labels, and we wrote it. A
+    copy that somebody made of it carries the labels too.
     """
     if live is None:
         return Standing.FREE
@@ -35,7 +36,8 @@ def standing(live: Manifest | None, owner: Manifest) -> Standing:
     owners = [o for o in live["metadata"].get("ownerReferences") or () if o.get("controller")]
     if any(o.get("kind") == owner["kind"] and o.get("name") == owner["name"] for o in owners):
         return Standing.LEAVING
-    return Standing.FOREIGN if owners or not _has_our_labels(live, owner) else Standing.OURS
+    is_orphan = _has_our_labels(live, owner) and is_written_by(live, FieldManager.OPERATOR)
+    return Standing.OURS if is_orphan and not owners else Standing.FOREIGN
 
 
 def is_settled(live: Manifest, wanted: Manifest) -> bool:

@@ -27,7 +27,7 @@ def main_container(
         **_program(component),
         "env": environment(graph, component, plane),
         "ports": overlay_list(
-            container_ports(component.role), component.container.get("ports", ()), "name"
+            container_ports(component.role), component.container.get("ports") or (), "name"
         ),
         "resources": resources(component),
         # A crashed process leaves its last words in the pod's status, where users and we see them.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dgdr_api.conditions import condition, with_condition
+from dgdr_api.conditions import Progress, condition, find, with_condition, with_progress
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus
 from dgdr_operator.core.steps import Aspect
 
@@ -26,6 +26,26 @@ class Draft:
         """Return the draft with this condition."""
         new = condition(aspect, holds, reason, message, self.now, generation or self.generation)
         return self.with_(conditions=with_condition(self.status.conditions, new, self.now))
+
+    def at(self, progress: Progress, reason: str, message: str) -> "Draft":
+        """Return the draft with Ready, Reconciling and Stalled."""
+        return self.with_(
+            conditions=with_progress(
+                self.status.conditions, progress, reason, message, self.now, self.generation
+            )
+        )
+
+    def waiting(self, aspect: Aspect, reason: str, message: str) -> "Draft":
+        """Return the draft with what is waited for, and since when.
+
+        The clock starts anew with another reason: how long to wait for the next look follows from
+        how long this has lasted, not what was before.
+        """
+        known = find(self.status.conditions, aspect)
+        lasts = known is not None and not known.is_true and known.reason == reason
+        since = known.last_transition_time if known is not None and lasts else self.now
+        text = f"{message}; waiting since {since:%Y-%m-%dT%H:%M:%SZ}"
+        return (self if lasts else self.without(aspect)).saying(aspect, False, reason, text)
 
     def without(self, aspect: Aspect) -> "Draft":
         """Return the draft without the condition of this aspect."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from dgdr_api import codec_v1beta1, names
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.problem import from_validation, summary
-from dgdr_api.reading import CodecError
+from dgdr_api.reading import CodecError, Reader
 from dgdr_operator.core.job import run_labels
 from dgdr_operator.core.observation import Output
 
@@ -68,6 +68,8 @@ def read_deployment(output: Output, dgdr: str, namespace: str, uid: str) -> Depl
         graph = codec_v1beta1.decode(dgd)
     except CodecError as exc:
         raise BadResult(f"{names.FINAL_CONFIG_KEY}: {exc}") from exc
+    if not graph.components:
+        raise BadResult(f"{names.FINAL_CONFIG_KEY}: spec.components is empty")
     planner = _one(documents, "SLAPlanner")
     return Deployment(
         dgd=dgd,
@@ -82,12 +84,24 @@ def _documents(text: str) -> list[Manifest]:
     if not text:
         raise BadResult(f"the output has no {names.FINAL_CONFIG_KEY}")
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+        documents = [_json(document) for document in yaml.safe_load_all(text) if document]
     except yaml.YAMLError as exc:
         raise BadResult(f"{names.FINAL_CONFIG_KEY} is not YAML: {exc}") from exc
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise BadResult(f"{names.FINAL_CONFIG_KEY} holds something that is no JSON: {exc}") from exc
     if not all(isinstance(document, dict) for document in documents):
         raise BadResult(f"{names.FINAL_CONFIG_KEY} holds something that is no object")
     return documents
+
+
+def _json(document: object) -> Manifest:
+    """Return the document as the API server would read it: YAML knows dates, and keys of any type.
+
+    Raises:
+        TypeError, ValueError: it has no JSON.
+    """
+    read: Manifest = json.loads(json.dumps(document, sort_keys=True, allow_nan=False))
+    return read
 
 
 def _one(documents: list[Manifest], kind: str) -> Manifest | None:
@@ -99,14 +113,19 @@ def _one(documents: list[Manifest], kind: str) -> Manifest | None:
 
 def _placed(manifest: Manifest, name: str, namespace: str, labels: Mapping[str, str]) -> Manifest:
     """Return the object in the request's namespace, under our labels."""
-    meta = manifest.get("metadata") or {}
-    kept = {key: meta[key] for key in ("annotations",) if meta.get(key)}
+    try:
+        meta = Reader(manifest.get("metadata"), "metadata")
+        own_name, own_labels = meta.text("name"), meta.strings("labels")
+        annotations = meta.strings("annotations")
+    except CodecError as exc:
+        raise BadResult(f"{names.FINAL_CONFIG_KEY}: {manifest['kind']}: {exc}") from exc
+    kept = {"annotations": annotations} if annotations else {}
     return {
         **{key: value for key, value in manifest.items() if key != "status"},
         "metadata": {
-            "name": meta.get("name") or name,
+            "name": own_name or name,
             "namespace": namespace,
-            "labels": {**(meta.get("labels") or {}), **labels},
+            "labels": {**own_labels, **labels},
             **kept,
         },
     }

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from dgdr_api.conditions import condition, with_condition
+from dgdr_api.conditions import Progress, with_progress
 from dgdr_api.graph import Component, Graph
+from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus
 from dgdr_api.names import component_name, dynamo_namespace
 from dgdr_operator.core.lacks import Lack, with_lacks
 from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen
 from dgdr_operator.core.served_model import served_model_name
 from dgdr_operator.core.workloads import Problem
-
-READY = "Ready"
 
 
 class Reason(StrEnum):
@@ -62,19 +61,13 @@ def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
     """Return the status; equal to ``old`` when nothing has changed."""
     findings = tuple(findings_of(seen))
     worst = max((f.reason for f in findings), key=_WEIGHT.__getitem__, default=Reason.ALL_READY)
-    ready = condition(
-        READY,
-        worst is Reason.ALL_READY,
-        worst,
-        "; ".join(f.message for f in findings) or "All resources are ready",
-        now,
-        seen.generation,
+    message = "; ".join(f.message for f in findings) or "All resources are ready"
+    conditions = with_progress(
+        old.conditions, _progress(worst), worst, message, now, seen.generation
     )
     return DGDStatus(
         state=_state(seen, worst),
-        conditions=with_lacks(
-            with_condition(old.conditions, ready, now), seen.lacks, now, seen.generation
-        ),
+        conditions=with_lacks(conditions, seen.lacks, now, seen.generation),
         components={c.name: _component_status(seen, c) for c in seen.graph.components},
         observed_generation=seen.generation,
     )
@@ -82,13 +75,40 @@ def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
 
 def failed_status(message: str, generation: int, old: DGDStatus, now: datetime) -> DGDStatus:
     """Return the status of a graph that cannot be read at all; its components stay as they are."""
-    ready = condition(READY, False, Reason.CANNOT_RECONCILE, message, now, generation)
     return DGDStatus(
         state=DgdState.FAILED,
-        conditions=with_condition(old.conditions, ready, now),
+        conditions=_unreconciled(old, Progress.STUCK, message, generation, now),
         components=old.components,
         observed_generation=generation,
     )
+
+
+def unreconciled_status(message: str, generation: int, old: DGDStatus, now: datetime) -> DGDStatus:
+    """Return the status after a pass that failed half-way: what runs, runs on."""
+    return DGDStatus(
+        state=old.state or DgdState.FAILED,
+        conditions=_unreconciled(old, Progress.UNDER_WAY, message, generation, now),
+        components=old.components,
+        observed_generation=old.observed_generation or generation,
+    )
+
+
+def _unreconciled(
+    old: DGDStatus, progress: Progress, message: str, generation: int, now: datetime
+) -> Conditions:
+    return with_progress(
+        old.conditions, progress, Reason.CANNOT_RECONCILE, message, now, generation
+    )
+
+
+def _progress(worst: Reason) -> Progress:
+    match worst:
+        case Reason.ALL_READY:
+            return Progress.DONE
+        case Reason.CANNOT_RECONCILE:
+            return Progress.STUCK
+        case _:
+            return Progress.UNDER_WAY
 
 
 def findings_of(seen: GraphSeen) -> Iterable[Finding]:

@@ -10,6 +10,7 @@ from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.names import Label
+from dgdr_api.reading import CodecError
 from dgdr_api.request import ProfilingRequest
 from dgdr_operator.core.job_overrides import overridden
 
@@ -22,6 +23,7 @@ CONTAINER = "profiler"
 # The Job leaves with this code when trying again cannot help.
 HOPELESS_EXIT_CODE = 2
 BACKOFF_LIMIT = 3
+TTL = "ttlSecondsAfterFinished"
 KEEP_FINISHED_S = 24 * 3600
 # After the last candidate may be started: measure it, draw the curves, write the result.
 FINISH_S = 1800
@@ -86,13 +88,23 @@ def render_job(request: ProfilingRequest, image: JobImage) -> Manifest:
     }
     override = effective(request.spec).profiling_job_override
     job["spec"] = overridden(job["spec"], override or {}).spec
+    # A Job that goes before its end is on record would be taken for one that somebody deleted.
+    job["spec"].pop(TTL, None)
     return job
+
+
+def keep_finished_s(spec: DGDRSpec) -> int:
+    """Seconds for which a Job is kept once its end is on record."""
+    override = effective(spec).profiling_job_override or {}
+    wanted = override.get(TTL)
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 0:
+        return wanted
+    return KEEP_FINISHED_S
 
 
 def _job_spec(request: ProfilingRequest, image: JobImage, labels: Mapping[str, str]) -> Manifest:
     spec: Manifest = {
         "backoffLimit": BACKOFF_LIMIT,
-        "ttlSecondsAfterFinished": KEEP_FINISHED_S,
         # Never two profilers at once: a new pod starts when the old one is gone.
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": _failure_policy(),
@@ -253,8 +265,20 @@ def render_account(request: ProfilingRequest, cluster_role: str) -> tuple[Manife
     return account, binding
 
 
-def ignored_overrides(spec: DGDRSpec) -> tuple[str, ...]:
-    """Return the paths of ``overrides.profilingJob`` that have no effect."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideReading:
+    """What ``overrides.profilingJob`` says in vain, and why it cannot be used at all."""
+
+    ignored: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_override(spec: DGDRSpec) -> OverrideReading:
+    """Merge the override into nothing, to see what has no effect and what has the wrong shape."""
     override = effective(spec).profiling_job_override
     skeleton: Manifest = {"template": {"metadata": {}, "spec": {"containers": [{}]}}}
-    return tuple(overridden(skeleton, override).ignored) if override else ()
+    try:
+        merged = overridden(skeleton, override or {})
+    except CodecError as exc:
+        return OverrideReading(problems=(str(exc),))
+    return OverrideReading(ignored=tuple(merged.ignored))

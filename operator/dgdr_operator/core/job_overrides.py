@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dgdr_api.names import Label
+from dgdr_api.reading import Reader
 
 Json = Mapping[str, Any]
 
+PATH = "spec.overrides.profilingJob"
 _JOB = ("backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished", "suspend")
 # Two profilers at once would measure everything twice, each disturbed by the other.
 _SINGLE = ("completions", "parallelism")
@@ -45,32 +47,36 @@ class Overridden:
 
 
 def overridden(base: Json, override: Json) -> Overridden:
-    """Merge the allowed part of ``override`` into ``base``."""
+    """Merge the allowed part of ``override`` into ``base``.
+
+    Raises:
+        CodecError: something of the allowed part has another shape than Kubernetes gives it.
+    """
     out = Overridden(dict(base))
-    template = _object(override.get("template"))
-    for key, value in override.items():
+    reader = Reader(override, PATH)
+    template = reader.inner("template")
+    for key, value in reader.rest().items():
         if key in _JOB or (key in _SINGLE and value in (0, 1)):
             out.spec[key] = value
-        elif key != "template":
+        else:
             out.ignored.append(key)
     out.spec["template"] = {
-        "metadata": _metadata(base["template"]["metadata"], template.get("metadata"), out),
-        "spec": _pod(base["template"]["spec"], _object(template.get("spec")), out),
+        "metadata": _metadata(base["template"]["metadata"], template.inner("metadata"), out),
+        "spec": _pod(base["template"]["spec"], template.inner("spec"), out),
     }
     return out
 
 
-def _metadata(base: Json, override: Any, out: Overridden) -> dict[str, Any]:
+def _metadata(base: Json, override: Reader, out: Overridden) -> dict[str, Any]:
     meta = {**base}
-    for key, value in _object(override).items():
-        if key == "labels":
-            allowed = {k: v for k, v in _object(value).items() if not _is_protected(k)}
-            out.ignored += [f"template.metadata.labels[{k}]" for k in value if k not in allowed]
-            meta["labels"] = {**meta.get("labels", {}), **allowed}
-        elif key == "annotations":
-            meta["annotations"] = {**meta.get("annotations", {}), **_object(value)}
-        elif value is not None:
-            out.ignored.append(f"template.metadata.{key}")
+    if labels := override.strings("labels"):
+        allowed = {key: value for key, value in labels.items() if not _is_protected(key)}
+        out.ignored += [f"template.metadata.labels[{k}]" for k in labels if k not in allowed]
+        meta["labels"] = {**meta.get("labels", {}), **allowed}
+    if annotations := override.strings("annotations"):
+        meta["annotations"] = {**meta.get("annotations", {}), **annotations}
+    ignored = (key for key, value in override.rest().items() if value is not None)
+    out.ignored += [f"template.metadata.{key}" for key in ignored]
     return meta
 
 
@@ -78,46 +84,41 @@ def _is_protected(label: str) -> bool:
     return label in _PROTECTED_LABELS or label.startswith(_PROTECTED_PREFIX)
 
 
-def _pod(base: Json, override: Json, out: Overridden) -> dict[str, Any]:
+def _pod(base: Json, override: Reader, out: Overridden) -> dict[str, Any]:
     pod = {**base}
-    for key, value in override.items():
-        if key in _POD_REPLACED:
-            pod[key] = value
-        elif key in _POD_BY_NAME:
-            pod[key] = _by_name(pod.get(key) or (), value or (), "name")
-        elif key == "securityContext":
-            pod[key] = {**pod.get(key, {}), **_object(value)}
-        elif key != "containers" and not (key == "restartPolicy" and value == "Never"):
-            out.ignored.append(f"template.spec.{key}")
-    for container in override.get("containers") or ():
-        if container.get("name") in (None, "", _PROFILER):
+    for index, entry in enumerate(override.objects("containers")):
+        container = Reader(entry, override.path(f"containers[{index}]"))
+        if (name := container.text("name")) in (None, "", _PROFILER):
             pod["containers"] = [_container(pod["containers"][0], container, out)]
         else:
-            out.ignored.append(f"template.spec.containers[{container['name']}]")
+            out.ignored.append(f"template.spec.containers[{name}]")
+    _merge(pod, override, _POD_BY_NAME)
+    for key, value in override.rest().items():
+        if key in _POD_REPLACED:
+            pod[key] = value
+        elif not (key == "restartPolicy" and value == "Never"):
+            out.ignored.append(f"template.spec.{key}")
     return pod
 
 
-def _container(base: Json, override: Json, out: Overridden) -> dict[str, Any]:
+def _container(base: Json, override: Reader, out: Overridden) -> dict[str, Any]:
     container = {**base}
-    for key, value in override.items():
+    if sources := override.objects("envFrom"):
+        container["envFrom"] = [*(container.get("envFrom") or ()), *sources]
+    _merge(container, override, _CONTAINER_BY_NAME)
+    for key, value in override.rest().items():
         if key in _CONTAINER_REPLACED:
             container[key] = value
-        elif key in _CONTAINER_BY_NAME:
-            container[key] = _by_name(container.get(key) or (), value or (), "name")
-        elif key == "securityContext":
-            container[key] = {**container.get(key, {}), **_object(value)}
-        elif key == "envFrom":
-            container[key] = [*(container.get(key) or ()), *(value or ())]
-        elif key != "name":
+        else:
             out.ignored.append(f"template.spec.containers[{_PROFILER}].{key}")
     return container
 
 
-def _by_name(base: Iterable[Json], override: Iterable[Json], key: str) -> list[Json]:
-    merged = {entry.get(key): entry for entry in base}
-    merged.update({entry.get(key): entry for entry in override})
-    return list(merged.values())
-
-
-def _object(value: Any) -> Json:
-    return value if isinstance(value, Mapping) else {}
+def _merge(into: dict[str, Any], override: Reader, lists: Iterable[str]) -> None:
+    """Merge what pods and containers have alike: lists by name, and the security context."""
+    for key in lists:
+        if entries := override.entries(key, "name"):
+            named = {entry.get("name"): entry for entry in (*(into.get(key) or ()), *entries)}
+            into[key] = list(named.values())
+    if security := override.inner("securityContext").rest():
+        into["securityContext"] = {**into.get("securityContext", {}), **security}

@@ -13,6 +13,7 @@ from dgdr_operator.core.final_config import BadResult, Deployment, read_deployme
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
 from dgdr_operator.core.observation import DgdSeen, JobState, Observation, Origin
 from dgdr_operator.core.refusals import deployment_rejected
+from dgdr_operator.core.starting_over import CURE, is_edited, why_start_over
 from dgdr_operator.core.steps import (
     DEPLOYMENT_BLOCKED,
     Aspect,
@@ -27,6 +28,7 @@ from dgdr_operator.core.steps import (
     RejectSpec,
     ReportDeployed,
     Settled,
+    StartOver,
     StartProfiling,
     Step,
 )
@@ -46,7 +48,7 @@ def next_step(seen: Observation) -> Step:
         case Phase.DEPLOYING | Phase.DEPLOYED:
             return _deploying(seen)
         case Phase.FAILED:
-            return _before_profiling(seen) if may_start_over(seen) else Settled()
+            return _after_failure(seen)
 
 
 def phase_of(seen: Observation) -> Phase:
@@ -55,11 +57,10 @@ def phase_of(seen: Observation) -> Phase:
 
 
 def may_start_over(seen: Observation) -> bool:
-    """Whether a failed request was edited, and had failed before anything was started."""
-    status = seen.request.status
-    validation = find(status.conditions, Aspect.VALIDATION)
+    """Whether an invalid request was edited: nothing was started that would have to go."""
+    validation = find(seen.request.status.conditions, Aspect.VALIDATION)
     invalid = validation is not None and not validation.is_true
-    return invalid and status.observed_generation != seen.request.generation
+    return invalid and is_edited(seen.request)
 
 
 def change_is_rejected(seen: Observation) -> bool:
@@ -67,7 +68,7 @@ def change_is_rejected(seen: Observation) -> bool:
 
     ``autoApply`` is no part of what was profiled: it may change as long as it has an effect.
     """
-    if seen.accepted is None or phase_of(seen) is Phase.PENDING:
+    if seen.accepted is None or phase_of(seen) in (Phase.PENDING, Phase.FAILED):
         return False
     spec = seen.request.spec
     return spec is None or _profiled_part(spec) != _profiled_part(seen.accepted.spec)
@@ -83,12 +84,19 @@ def wants_deployment(seen: Observation) -> bool:
     return spec is not None and effective(spec).auto_apply
 
 
-# -- Pending
+# -- Failed, Pending
+
+
+def _after_failure(seen: Observation) -> Step:
+    if may_start_over(seen):
+        return _before_profiling(seen)
+    why = why_start_over(seen.request)
+    return Settled() if why is None else StartOver(why)
 
 
 def _before_profiling(seen: Observation) -> Step:
     started = _hardware_of_run(seen)
-    if seen.job.state is not JobState.ABSENT and started is not None:
+    if seen.job.state is not JobState.ABSENT and not seen.job.going and started is not None:
         return StartProfiling(started)
     if seen.request.spec is None or seen.request.problems:
         return RejectSpec("; ".join(seen.request.problems))
@@ -96,6 +104,9 @@ def _before_profiling(seen: Observation) -> Step:
         return AwaitReferences("; ".join(seen.missing))
     if seen.in_the_way is not None:
         return AwaitPredecessor(_in_the_way(seen))
+    if seen.job.going:
+        text = f"Job {names.job_name(seen.request.name)} of the earlier run is being deleted"
+        return AwaitPredecessor(text)
     match seen.hardware:
         case HardwareFound() as found:
             return StartProfiling(found)
@@ -106,9 +117,11 @@ def _before_profiling(seen: Observation) -> Step:
 
 
 def _in_the_way(seen: Observation) -> str:
-    return (
+    text = (
         f"{seen.in_the_way} exists and belongs to another owner; profiling starts when it is gone"
     )
+    is_dgd = (seen.in_the_way or "").startswith("DynamoGraphDeployment ")
+    return f"{text}, or spec.overrides.dgd.metadata.name names another" if is_dgd else text
 
 
 def _hardware_of_run(seen: Observation) -> HardwareFound | None:
@@ -139,10 +152,12 @@ def _while_profiling(seen: Observation) -> Step:
         case JobState.FAILED:
             return _profiling_failed(seen)
         case JobState.ABSENT:
-            # Its time to live may be over while nobody looked; otherwise somebody deleted it, and
-            # a new one goes on with the points that were measured.
-            done = seen.output is not None and seen.output.succeeded
-            return _result(seen) if done else _start_again(seen)
+            # It gets no time to live before its end is on record, so somebody deleted it, and a
+            # new one goes on with the points that were measured; but not of one that had failed.
+            if seen.output is not None and seen.output.succeeded:
+                return _result(seen)
+            gone_after_failing = seen.output is not None and seen.output.failed
+            return _profiling_failed(seen) if gone_after_failing else _start_again(seen)
 
 
 def _start_again(seen: Observation) -> Step:
@@ -154,7 +169,7 @@ def _start_again(seen: Observation) -> Step:
             aspect=Aspect.PROFILING,
             reason="ProfilingFailed",
             message=f"profiling job failed: Job and ConfigMap {names.job_name(seen.request.name)} "
-            "were deleted while profiling ran; delete and recreate the request to profile again",
+            f"were deleted while profiling ran; {CURE} to profile again",
             event="ProfilingCheckFailed",
         )
     return StartProfiling(hardware)
@@ -172,7 +187,8 @@ def _profiling_failed(seen: Observation) -> Fail:
 
 def _failure_message(seen: Observation) -> str:
     """Upstream's sentence; the profiler's own words say more than the end of its log."""
-    text = f"profiling job failed: {seen.job.message}"
+    gone = f"Job {names.job_name(seen.request.name)} is gone and its last pod had failed"
+    text = f"profiling job failed: {seen.job.message or gone}"
     error = seen.output.error if seen.output is not None else ""
     end = seen.job.end
     if end is None:
@@ -224,11 +240,14 @@ def _unusable(message: str) -> Fail:
 def _deploying(seen: Observation) -> Step:
     dgd = seen.dgd
     is_gone = dgd is None or dgd.going or dgd.origin is Origin.FOREIGN
-    if is_gone and was_created(seen.request.status):
-        return _deployment_deleted(seen)
+    if was_created(seen.request.status):
+        if is_gone:
+            return _deployment_deleted(seen)
+        if dgd is not None and dgd.origin is Origin.RELEASED:
+            return _follow(seen, dgd)
     if dgd is not None and dgd.going:
         return AwaitDeployment(f"DGD {dgd.name} is being deleted; it is created again after that")
-    if dgd is not None and dgd.origin is Origin.FOREIGN:
+    if dgd is not None and dgd.origin in (Origin.FOREIGN, Origin.RELEASED):
         return deployment_rejected(
             f"DynamoGraphDeployment {dgd.name} exists already and does not belong to this request "
             f"(label {names.Label.DGDR_NAME.value} differs); rename or delete it, then recreate "
@@ -264,7 +283,7 @@ def _planner_is_settled(dgd: DgdSeen, deployment: Deployment) -> bool:
             return deployment.planner is None
         case Origin.EARLIER:
             return False
-        case Origin.OURS | Origin.FOREIGN:
+        case Origin.OURS | Origin.FOREIGN | Origin.RELEASED:
             return True
 
 

@@ -12,7 +12,8 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_operator.core import steps
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of, was_created
 from dgdr_operator.core.observation import CandidateSeen, Observation, Origin, PullFailure
-from dgdr_operator.core.status import change_rejected_message
+from dgdr_operator.core.starting_over import asks_again, run_of
+from dgdr_operator.core.status import RECONCILE_FAILED, change_rejected_message
 from dgdr_operator.core.steps import Aspect, Step
 
 
@@ -35,6 +36,9 @@ def notices(seen: Observation, step: Step, new: DGDRStatus) -> tuple[Notice, ...
         *_about_deployment(seen, step, old, new),
         *(_pull_failed(failure) for failure in (seen.dgd.pull_failures if seen.dgd else ())),
     ]
+    if asks_again(seen.request) and not isinstance(step, steps.StartOver):
+        text = f"the request is {phase_of(seen)}; only a failed one is run again"
+        told.append(_warning("RerunIgnored", text, f"rerun-{seen.request.rerun_requested_at}"))
     if change_is_rejected(seen):
         text = change_rejected_message(phase_of(seen))
         told.append(_warning("SpecChangeRejected", text, f"generation-{seen.request.generation}"))
@@ -47,13 +51,23 @@ def about_sweep(gone: tuple[CandidateSeen, ...]) -> Notice:
     return Notice(reason="CandidatesDeleted", message=f"Deleted candidate deployments: {listed}")
 
 
-def reconcile_failed(message: str) -> Notice:
-    """Return the Event about a refusal by the API server that no step accounts for."""
-    return _warning("ReconcileFailed", message)
+def reconcile_failed(message: str, generation: int) -> Notice:
+    """Return the Event about a failure that no step accounts for."""
+    return _warning(RECONCILE_FAILED, message, f"generation-{generation}/{message}")
 
 
 def _warning(reason: str, message: str, once: str | None = None) -> Notice:
     return Notice(reason=reason, message=message, warning=True, once=once)
+
+
+def _is_news(seen: Observation, new: DGDRStatus, aspect: Aspect) -> bool:
+    """Whether a condition says something else than before: what stands is not told again."""
+    before, after = (find(s.conditions, aspect) for s in (seen.request.status, new))
+    return before is None or after is None or not _says_the_same(before, after)
+
+
+def _says_the_same(before: Condition, after: Condition) -> bool:
+    return (before.reason, before.message) == (after.reason, after.message)
 
 
 def _about_validation(old: DGDRStatus, new: DGDRStatus, generation: int) -> list[Notice]:
@@ -73,39 +87,54 @@ def _same(before: Condition | None, after: Condition) -> bool:
 
 
 def _about_step(seen: Observation, step: Step, new: DGDRStatus) -> list[Notice]:
+    run = run_of(seen.request, seen.accepted.generation if seen.accepted else None)
     match step:
+        case steps.StartOver(why):
+            text = f"Starting over: {why}; points that were measured are kept"
+            return [Notice(reason="StartingOver", message=text, once=f"over-{run}")]
         case steps.StartProfiling() if phase_of(seen) is Phase.PROFILING:
             text = "Profiling job created again; points that were measured are kept"
             return [Notice(reason="ProfilingJobCreated", message=text)]
         case steps.StartProfiling():
             text = "Profiling job created"
-            return [Notice(reason="ProfilingJobCreated", message=text, once="first")]
-        case steps.AwaitJobPermission(message):
+            return [Notice(reason="ProfilingJobCreated", message=text, once=f"first-{run}")]
+        case steps.AwaitJobPermission(message) if _is_news(seen, new, Aspect.PROFILING):
             return [_warning("ProfilingJobFailed", message)]
         case steps.Fail(event=reason, message=message):
-            return [_warning(reason, message, "failed")]
+            return [_warning(reason, message, f"failed-{run}")]
         case steps.RecordResult():
             text = f"DGD {new.dgd_name} generated"
-            return [Notice(reason="SpecGenerated", message=text, once="generated")]
+            generated = Notice(reason="SpecGenerated", message=text, once=f"generated-{run}")
+            return [generated, *_about_targets(new, run)]
         case _:
             return []
+
+
+def _about_targets(new: DGDRStatus, run: str) -> list[Notice]:
+    targets = find(new.conditions, Aspect.SLA_REACHABLE)
+    if targets is None or targets.is_true:
+        return []
+    return [_warning(targets.reason, targets.message, f"targets-{run}")]
 
 
 def _about_deployment(
     seen: Observation, step: Step, old: DGDRStatus, new: DGDRStatus
 ) -> list[Notice]:
+    run = run_of(seen.request, seen.accepted.generation if seen.accepted else None)
     match step:
-        case steps.AwaitPermission(message=message):
+        case steps.AwaitPermission(message=message) if _is_news(seen, new, Aspect.DEPLOYMENT_READY):
             return [_warning("DeploymentCreationFailed", message)]
         case steps.Deploy(deployment) if not was_created(old):
             if seen.dgd is not None and seen.dgd.origin is Origin.EARLIER:
                 text = f"DGD {deployment.name} of an earlier request taken over, with its planner"
-                return [Notice(reason="DeploymentTakenOver", message=text, once="created")]
+                return [Notice(reason="DeploymentTakenOver", message=text, once=f"created-{run}")]
             text = f"DGD {deployment.name} created"
-            return [Notice(reason="DeploymentCreated", message=text, once="created")]
+            return [Notice(reason="DeploymentCreated", message=text, once=f"created-{run}")]
         case steps.ReportDeployed() if old.phase is not Phase.DEPLOYED:
             return [Notice(reason="DeploymentReady", message=f"DGD {new.dgd_name} is ready")]
-        case steps.AwaitDeployment(message, degraded=True):
+        case steps.AwaitDeployment(message, degraded=True) if _is_news(
+            seen, new, Aspect.DEPLOYMENT_READY
+        ):
             return [_warning("DeploymentDegraded", message)]
         case _:
             return []

@@ -7,6 +7,7 @@ from enum import StrEnum
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.request import ProfilingRequest
+from dgdr_api.run_verdict import RunVerdict
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
 from dgdr_operator.core.lacks import Lack
 
@@ -55,10 +56,14 @@ class Idle:
 class JobSeen:
     """The profiling Job; ``message`` is that of its Failed condition.
 
+    ``expires`` tells whether it has a time to live, which it gets when its end is on record.
     ``idle`` says why a Job that runs does nothing; None when its profiler is at work.
     """
 
     state: JobState = JobState.ABSENT
+    uid: str = ""
+    going: bool = False
+    expires: bool = False
     message: str = ""
     end: ContainerEnd | None = None
     idle: Idle | None = None
@@ -66,20 +71,30 @@ class JobSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What the Job has written so far; the texts are empty where a key is missing."""
+    """What the Job has written so far; the texts are empty where a key is missing.
+
+    ``verdict`` is None until the run is done, and where it says nothing about its targets.
+    """
 
     phase: str = ""
     message: str = ""
     status: str = ""
+    version: str | None = None
     error: str = ""
     final_config: str = ""
     prefill_json: str = ""
     decode_json: str = ""
+    verdict: RunVerdict | None = None
 
     @property
     def succeeded(self) -> bool:
         """Whether the Job wrote its result; one write brings status and result together."""
         return self.status == "success"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last pod of the Job had to give up."""
+        return self.status == "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +127,8 @@ class Origin(StrEnum):
     EARLIER = "earlier"
     """A request of this name that is gone: its labels name ours, its uid is another, or none."""
     OURS = "ours"
+    RELEASED = "released"
+    """Ours until somebody took its labels away: followed, never written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +176,7 @@ class Request:
     deleting: bool = False
     spec: DGDRSpec | None = None
     problems: tuple[str, ...] = ()
+    rerun_requested_at: str | None = None
     status: DGDRStatus = field(default_factory=DGDRStatus)
 
 

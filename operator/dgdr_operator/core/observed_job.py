@@ -1,6 +1,7 @@
 """The profiling Job and its pods, read: how it stands, how it ended, whether it works at all."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dgdr_api.redaction import without_secrets
@@ -18,15 +19,20 @@ def job_seen(job: Json | None, pods: Sequence[Json] = ()) -> JobSeen:
     """Read the Job; ``pods`` are its own."""
     if job is None:
         return JobSeen()
+    about = JobSeen(
+        uid=str(job["metadata"].get("uid", "")),
+        going=bool(job["metadata"].get("deletionTimestamp")),
+        expires=(job.get("spec") or {}).get("ttlSecondsAfterFinished") is not None,
+    )
     for condition in (job.get("status") or {}).get("conditions") or ():
         if condition.get("status") != "True":
             continue
         if condition.get("type") == "Complete":
-            return JobSeen(state=JobState.COMPLETE)
+            return replace(about, state=JobState.COMPLETE)
         if condition.get("type") == "Failed":
             message = condition.get("message") or condition.get("reason") or "no reason given"
-            return JobSeen(state=JobState.FAILED, message=message, end=_last_end(pods))
-    return JobSeen(state=JobState.RUNNING, idle=_idle(job, pods))
+            return replace(about, state=JobState.FAILED, message=message, end=_last_end(pods))
+    return replace(about, state=JobState.RUNNING, idle=_idle(job, pods))
 
 
 def _last_end(pods: Iterable[Json]) -> ContainerEnd | None:

@@ -6,14 +6,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dgdr_api import names, problem
+from dgdr_api import names, problem, validate
 from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
-from dgdr_api.names import Label, OutputKey
+from dgdr_api.names import Annotation, FieldManager, Label, OutputKey
 from dgdr_api.pods import GPU, GPU_PRODUCT
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
+from dgdr_api.run_verdict import read_verdict
+from dgdr_kube.manifests import is_owned_by, is_written_by
 from dgdr_operator.core.final_config import APPLIED_HASH
 from dgdr_operator.core.hardware import Node
 from dgdr_operator.core.job import REQUEST_KEY
@@ -30,6 +32,7 @@ from dgdr_operator.core.observed_job import MESSAGE_CHARS
 
 Json = Mapping[str, Any]
 
+_WRITERS = (FieldManager.INIT, FieldManager.OPERATOR)
 _PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
@@ -50,11 +53,12 @@ def request_seen(dgdr: Json) -> Request:
         deleting=bool(meta.get("deletionTimestamp")),
         spec=spec,
         problems=problems,
-        status=_status_of(dgdr),
+        rerun_requested_at=(meta.get("annotations") or {}).get(Annotation.RERUN_REQUESTED_AT),
+        status=status_seen(dgdr),
     )
 
 
-def _status_of(dgdr: Json) -> DGDRStatus:
+def status_seen(dgdr: Json) -> DGDRStatus:
     """Read the status; one that somebody else wrote in another shape counts as none."""
     try:
         return DGDRStatus.model_validate(dgdr.get("status") or {})
@@ -86,10 +90,12 @@ def output_seen(config_map: Json | None) -> Output | None:
         phase=text(OutputKey.PHASE),
         message=without_secrets(text(OutputKey.MESSAGE))[:MESSAGE_CHARS],
         status=text(OutputKey.STATUS),
+        version=config_map["metadata"].get("resourceVersion"),
         error=without_secrets(text(OutputKey.ERROR))[:MESSAGE_CHARS],
         final_config=text(OutputKey.FINAL_CONFIG),
         prefill_json=text(OutputKey.PREFILL_JSON),
         decode_json=text(OutputKey.DECODE_JSON),
+        verdict=read_verdict(text(OutputKey.REPORT)),
     )
 
 
@@ -122,6 +128,8 @@ def origin_of(generated: Json | None, request: Request) -> Origin:
         return Origin.NOBODY
     labels = generated["metadata"].get("labels") or {}
     named = labels.get(Label.DGDR_NAME.value), labels.get(Label.DGDR_NAMESPACE.value)
+    if None in named and any(is_written_by(generated, ours) for ours in _WRITERS):
+        return Origin.RELEASED
     if named != (request.name, request.namespace):
         return Origin.FOREIGN
     mine = labels.get(Label.REQUEST_UID.value) == request.uid
@@ -162,6 +170,14 @@ def pull_failures(pods: Iterable[Json]) -> tuple[PullFailure, ...]:
     )
 
 
+def is_candidate(dgd: Json) -> bool:
+    """Whether a profiling Job made a deployment to measure it: labels alone can be copied."""
+    run = (dgd["metadata"].get("labels") or {}).get(Label.RUN)
+    if run is None:
+        return False
+    return is_owned_by(dgd, run) or is_written_by(dgd, FieldManager.PROFILER)
+
+
 def candidates_seen(dgds: Iterable[Json]) -> tuple[CandidateSeen, ...]:
     """Return the candidates that are not being deleted already."""
     return tuple(
@@ -171,7 +187,7 @@ def candidates_seen(dgds: Iterable[Json]) -> tuple[CandidateSeen, ...]:
             created=datetime.fromisoformat(dgd["metadata"]["creationTimestamp"]),
         )
         for dgd in dgds
-        if not dgd["metadata"].get("deletionTimestamp")
+        if is_candidate(dgd) and not dgd["metadata"].get("deletionTimestamp")
     )
 
 
@@ -211,4 +227,4 @@ def dgd_name_of(request: Request, accepted: ProfilingRequest | None) -> str:
         return request.status.dgd_name
     spec = accepted.spec if accepted else request.spec
     override = spec.overrides.dgd if spec and spec.overrides else None
-    return names.dgd_name(request.name, ((override or {}).get("metadata") or {}).get("name"))
+    return names.dgd_name(request.name, validate.name_in_override(override))

@@ -53,7 +53,7 @@ def _pod_spec(graph: Graph, component: Component, plane: DataPlane) -> dict[str,
         "tolerations": [dict(entry) for entry in component.tolerations],
         "imagePullSecrets": overlay_list(
             [{"name": name} for name in plane.pull_secrets],
-            component.pod.get("imagePullSecrets", ()),
+            component.pod.get("imagePullSecrets") or (),
             "name",
         ),
     }

@@ -44,7 +44,7 @@ def _value_of(flag: str, words: list[str]) -> str | None:
 
 def _resolved(raw: str, graph: Graph, component: Component) -> str | None:
     """Fill in variables whose values stand in the manifest; None when one does not."""
-    known = {e["name"]: e["value"] for e in (*graph.env, *component.env) if "value" in e}
+    known = {e["name"]: e["value"] for e in (*graph.env, *component.env) if e.get("value")}
     names = ["".join(match) for match in _VARIABLE.findall(raw)]
     if any(name not in known for name in names):
         return None

@@ -1,18 +1,23 @@
 """The status after a pass: a pure function of the old one, what was seen, and what was done."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from dgdr_api.conditions import find
+from dgdr_api.conditions import Progress, find
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgdr_v1beta1 import DeploymentInfo, DGDRStatus, Phase, ProfilingResults
+from dgdr_api.names import Label
 from dgdr_operator.core import profiling_status as profiling
 from dgdr_operator.core import steps
 from dgdr_operator.core.draft import Draft
 from dgdr_operator.core.lacks import with_lacks
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
 from dgdr_operator.core.observation import DgdSeen, Observation, Origin
+from dgdr_operator.core.starting_over import asks_again
 from dgdr_operator.core.steps import Aspect, LateStep, Step
+
+RECONCILE_FAILED = "ReconcileFailed"
 
 _PREFIXES = {
     Aspect.VALIDATION: "Validation failed: ",
@@ -22,6 +27,8 @@ _PREFIXES = {
 }
 # The aggregate condition repeats the phase, but for the one that says what there is to review.
 _AGGREGATE_REASONS = {Phase.READY: "SpecGenerated"}
+# What the aggregate condition says of these is not said again by the next pass.
+_SETTLED = (Phase.READY, Phase.DEPLOYED, Phase.FAILED)
 _DONE = (Phase.READY, Phase.DEPLOYED)
 
 
@@ -32,7 +39,20 @@ def status_after(seen: Observation, step: Step, now: datetime) -> DGDRStatus:
     draft = Draft(status=seen.request.status, now=now, generation=accepted)
     if not isinstance(step, steps.Settled):
         draft = _summed_up(_after(draft, seen, step))
-    return _about_changes(_about_data_plane(draft, seen), seen, rejected).status
+    if asks_again(seen.request):
+        draft = draft.with_(last_handled_rerun_at=seen.request.rerun_requested_at)
+    draft = _about_data_plane(_in_short(draft), seen)
+    return _about_changes(draft, seen, rejected).status
+
+
+def failed_pass_status(old: DGDRStatus, generation: int, message: str, now: datetime) -> DGDRStatus:
+    """Return the status after a pass that failed without having decided anything."""
+    draft = Draft(status=old, now=now, generation=generation)
+    draft = draft.at(Progress.UNDER_WAY, RECONCILE_FAILED, message)
+    if old.phase in _SETTLED:
+        return draft.status
+    draft = draft.with_(phase=old.phase or Phase.PENDING)
+    return draft.saying(Aspect.SUCCEEDED, False, RECONCILE_FAILED, message).status
 
 
 def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
@@ -40,15 +60,17 @@ def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
         case steps.RejectSpec(message):
             draft = _unblocked(draft).saying(Aspect.VALIDATION, False, "ValidationFailed", message)
             return draft.with_(phase=Phase.FAILED)
+        case steps.StartOver(why):
+            return _started_over(draft, why)
         case steps.AwaitReferences(message):
-            draft = _unblocked(draft).saying(Aspect.VALIDATION, False, "ValidationFailed", message)
+            draft = _unblocked(draft).waiting(Aspect.VALIDATION, "ValidationFailed", message)
             return draft.with_(phase=Phase.PENDING)
         case steps.AwaitHardware(message):
             draft = _valid(draft, seen).with_(phase=Phase.PENDING)
-            return draft.saying(Aspect.PROFILING, False, "DiscoveringHardware", message)
+            return draft.waiting(Aspect.PROFILING, "DiscoveringHardware", message)
         case steps.AwaitPredecessor(message):
             draft = _valid(draft, seen).with_(phase=phase_of(seen))
-            return draft.saying(Aspect.PROFILING, False, "Initializing", message)
+            return draft.waiting(Aspect.PROFILING, "Initializing", message)
         case steps.AwaitJobPermission(message):
             return _job_blocked(_valid(draft, seen).with_(phase=phase_of(seen)), message)
         case steps.StartProfiling(hardware):
@@ -58,13 +80,13 @@ def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
         case steps.Fail():
             return profiling.over(_failed(draft, step))
         case _:
-            return profiling.over(_after_profiling(draft, seen, step))
+            return profiling.over(_after_profiling(_about_targets(draft, seen), seen, step))
 
 
 def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
     match step:
         case steps.RecordResult(deployment, deploys):
-            return _result(draft, deployment.dgd, deploys)
+            return _result(draft, deployment.dgd, deploys, missed_targets(seen))
         case steps.Deploy(deployment):
             inherited = seen.dgd is not None and seen.dgd.origin is Origin.EARLIER
             what = "of an earlier request taken over" if inherited else "created"
@@ -85,6 +107,18 @@ def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
             assert_never(step)
 
 
+def _started_over(draft: Draft, why: str) -> Draft:
+    """Return the status of a request of which nothing is profiled yet."""
+    kept = find(draft.status.conditions, Aspect.VALIDATION)
+    status = DGDRStatus(
+        phase=Phase.PENDING,
+        conditions=() if kept is None else (kept,),
+        last_handled_rerun_at=draft.status.last_handled_rerun_at,
+    )
+    draft = replace(draft, status=status)
+    return draft.saying(Aspect.PROFILING, False, "Initializing", f"starting over: {why}")
+
+
 def _valid(draft: Draft, seen: Observation) -> Draft:
     text = "the spec is valid"
     if seen.ignored_overrides:
@@ -94,12 +128,8 @@ def _valid(draft: Draft, seen: Observation) -> Draft:
 
 
 def _job_blocked(draft: Draft, message: str) -> Draft:
-    known = find(draft.status.conditions, Aspect.PROFILING)
-    if known is not None and known.reason != steps.JOB_BLOCKED:
-        # How long to wait follows from how long this has lasted, not what was before.
-        draft = draft.without(Aspect.PROFILING)
     text = f"{message}; it is tried again"
-    return profiling.over(draft).saying(Aspect.PROFILING, False, steps.JOB_BLOCKED, text)
+    return profiling.over(draft).waiting(Aspect.PROFILING, steps.JOB_BLOCKED, text)
 
 
 def _unblocked(draft: Draft) -> Draft:
@@ -118,7 +148,24 @@ def _failed(draft: Draft, step: steps.Fail) -> Draft:
     return draft
 
 
-def _result(draft: Draft, dgd: dict[str, object], deploys: bool) -> Draft:
+def missed_targets(seen: Observation) -> str:
+    """Say what a run has missed; empty when it has missed nothing."""
+    verdict = seen.output.verdict if seen.output else None
+    return "" if verdict is None or verdict.is_good else str(verdict)
+
+
+def _about_targets(draft: Draft, seen: Observation) -> Draft:
+    verdict = seen.output.verdict if seen.output else None
+    if verdict is None:
+        return draft
+    if verdict.sla_reachable:
+        reason = "LoadExceedsGpus" if verdict.shortage else "TargetsHold"
+    else:
+        reason = "TargetsNotReached"
+    return draft.saying(Aspect.SLA_REACHABLE, verdict.is_good, reason, str(verdict))
+
+
+def _result(draft: Draft, dgd: dict[str, object], deploys: bool, missed: str) -> Draft:
     name = dgd["metadata"]["name"]  # type: ignore[index]
     draft = profiling.completed(draft).with_(
         phase=Phase.DEPLOYING if deploys else Phase.READY,
@@ -131,6 +178,8 @@ def _result(draft: Draft, dgd: dict[str, object], deploys: bool) -> Draft:
             "; it is in status.profilingResults.selectedConfig, set spec.autoApply to true to "
             "deploy it"
         )
+    if missed:
+        text += f"; {missed}"
     return draft.saying(Aspect.SPEC_GENERATED, True, "SpecGenerated", text)
 
 
@@ -148,7 +197,10 @@ def _reason_while_deploying(draft: Draft) -> str:
 def _deployed(draft: Draft, seen: Observation) -> Draft:
     name = seen.dgd.name if seen.dgd else draft.status.dgd_name
     draft = draft.with_(phase=Phase.DEPLOYED, deployment_info=_info(seen.dgd))
-    return draft.saying(Aspect.DEPLOYMENT_READY, True, "DeploymentReady", f"DGD {name} is ready")
+    text = f"DGD {name} is ready"
+    if seen.dgd is not None and seen.dgd.origin is Origin.RELEASED:
+        text += f"; its label {Label.DGDR_NAME} is gone, so it is not brought up to date any more"
+    return draft.saying(Aspect.DEPLOYMENT_READY, True, "DeploymentReady", text)
 
 
 def _info(dgd: DgdSeen | None) -> DeploymentInfo | None:
@@ -176,8 +228,24 @@ def _summed_up(draft: Draft) -> Draft:
     phase = draft.status.phase or Phase.PENDING
     reason = _AGGREGATE_REASONS.get(phase, phase.value)
     text = _aggregate_message(draft.status.conditions, failed=phase is Phase.FAILED)
+    targets = find(draft.status.conditions, Aspect.SLA_REACHABLE)
+    if targets is not None and not targets.is_true and targets.message not in text:
+        text = f"{text}; {targets.message}"
     draft = draft.saying(Aspect.SUCCEEDED, phase in _DONE, reason, text)
     return draft.with_(observed_generation=draft.generation)
+
+
+def _in_short(draft: Draft) -> Draft:
+    """Say it again for tools that know nothing of phases."""
+    summary = find(draft.status.conditions, Aspect.SUCCEEDED)
+    if summary is None:
+        return draft
+    if draft.status.phase is Phase.FAILED:
+        unfit = (find(draft.status.conditions, aspect) for aspect in _PREFIXES)
+        reason = next((c.reason for c in unfit if c is not None and not c.is_true), summary.reason)
+        return draft.at(Progress.STUCK, reason, summary.message)
+    progress = Progress.DONE if draft.status.phase in _DONE else Progress.UNDER_WAY
+    return draft.at(progress, summary.reason, summary.message)
 
 
 def _aggregate_message(conditions: Conditions, *, failed: bool) -> str:
@@ -200,6 +268,8 @@ def _about_data_plane(draft: Draft, seen: Observation) -> Draft:
 
 def _about_changes(draft: Draft, seen: Observation, rejected: bool) -> Draft:
     """Say that an edit has no effect, as long as it stands; monitoring goes on."""
+    if seen.request.status.phase is Phase.FAILED:
+        return draft  # an edit starts it over
     known = find(draft.status.conditions, Aspect.SPEC_CHANGE_REJECTED)
     generation = seen.request.generation
     if rejected:

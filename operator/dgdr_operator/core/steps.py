@@ -18,6 +18,8 @@ class Aspect(StrEnum):
     VALIDATION = "Validation"
     PROFILING = "Profiling"
     SPEC_GENERATED = "SpecGenerated"
+    SLA_REACHABLE = "SLAReachable"
+    """Whether what was measured holds the targets; absent where the run says nothing of it."""
     DEPLOYMENT_READY = "DeploymentReady"
     SUCCEEDED = "Succeeded"
     SPEC_CHANGE_REJECTED = "SpecChangeRejected"
@@ -31,6 +33,13 @@ class RejectSpec:
     """The spec is wrong: an edit starts over."""
 
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartOver:
+    """A failed request is run again: what is left of its run goes, its points stay."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +141,7 @@ LateStep = RecordResult | Deploy | AwaitPermission | AwaitDeployment | ReportDep
 
 Step = (
     RejectSpec
+    | StartOver
     | AwaitReferences
     | AwaitHardware
     | AwaitPredecessor

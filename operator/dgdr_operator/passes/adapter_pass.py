@@ -4,32 +4,36 @@ import logging
 from contextlib import suppress
 from datetime import datetime
 
-from dgdr_api.codec_v1beta1 import decode
-from dgdr_api.graph import Component, Graph
+from dgdr_api.graph import Graph
 from dgdr_api.models.dgdsa import DgdsaStatus
 from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter as Adapter
 from dgdr_api.names import FieldManager, component_name
-from dgdr_api.reading import CodecError
-from dgdr_kube.errors import Conflict, NotFound, Rejected
+from dgdr_kube.errors import ClusterError, NotFound, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA
 from dgdr_kube.manifests import is_going, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core.adapter import (
+    Reason,
     Scaling,
-    adapter_status,
+    Target,
+    Verdict,
     components_written_by,
     decide_copy,
+    find_target,
+    read_adapter,
     render_copy,
+    status_seen,
+    with_pods,
+    with_verdict,
 )
 from dgdr_operator.core.observed_workloads import deployment_seen
+from dgdr_operator.passes.failures import lasting
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
 # The graph may come after a user's adapter, and its events do not name the adapter.
 LOOK_AGAIN_S = 30.0
-# Somebody else wrote the graph in the same moment: read again.
-RETRY_S = 0.1
 
 
 class AdapterPass:
@@ -44,23 +48,32 @@ class AdapterPass:
         manifest = await self._cluster.get(DGDSA, key.namespace, key.name)
         if manifest is None or is_going(manifest):
             return None
-        adapter = Adapter.parse(manifest)
-        dgd = await self._cluster.get(DGD, key.namespace, adapter.spec.dgd_ref.name)
-        graph = _readable(dgd)
-        if dgd is None or graph is None:
-            return LOOK_AGAIN_S
-        component = graph.component(adapter.spec.dgd_ref.component)
-        if component is None:
-            await self._complain(manifest, _no_component(graph, adapter))
-            return LOOK_AGAIN_S
         try:
-            await self._copy(dgd, graph, now)
-        except Conflict:
-            return RETRY_S
+            return await self._reconcile(manifest, now)
+        except Exception as exc:
+            # What no step expects, such as a right that is missing, must not stay in a log.
+            if (message := lasting(exc)) is not None:
+                verdict = Verdict(reason=Reason.RECONCILE_FAILED, message=message)
+                with suppress(ClusterError):  # the first failure is what the log has to tell
+                    await self._complain(manifest, verdict, now)
+            raise
+
+    async def _reconcile(self, manifest: Manifest, now: datetime) -> float | None:
+        adapter = read_adapter(manifest)
+        if isinstance(adapter, Verdict):
+            return await self._complain(manifest, adapter, now)
+        dgd_ref = adapter.spec.dgd_ref
+        dgd = await self._cluster.get(DGD, manifest["metadata"]["namespace"], dgd_ref.name)
+        target = find_target(dgd, adapter)
+        if isinstance(target, Verdict):
+            return await self._complain(manifest, target, now)
+        try:
+            await self._copy(target.manifest, target.graph, now)
         except Rejected as exc:
-            await self._complain(manifest, f"{graph.name} was not scaled: {exc.message}")
-            return LOOK_AGAIN_S
-        await self._report(manifest, graph, component)
+            text = f"{target.graph.name} was not scaled: {exc.message}"
+            verdict = Verdict(reason=Reason.UPDATE_FAILED, message=text)
+            return await self._complain(manifest, verdict, now)
+        await self._report(manifest, target, now)
         return None
 
     async def _copy(self, dgd: Manifest, graph: Graph, now: datetime) -> None:
@@ -70,7 +83,8 @@ class AdapterPass:
             manifest["metadata"]["name"]: (manifest, parsed)
             for manifest in found
             if not is_going(manifest)
-            and (parsed := Adapter.parse(manifest)).spec.dgd_ref.name == graph.name
+            and isinstance(parsed := read_adapter(manifest), Adapter)
+            and parsed.spec.dgd_ref.name == graph.name
         }
         ours = components_written_by(dgd, FieldManager.SCALE)
         copy = decide_copy(graph, (parsed for _, parsed in adapters.values()), ours)
@@ -84,14 +98,16 @@ class AdapterPass:
 
     async def _report_scaling(self, scaling: Scaling, adapter: Manifest, now: datetime) -> None:
         await self._cluster.emit(Event(about=ref(adapter), reason="Scaled", message=str(scaling)))
-        await self._write_status(adapter, DgdsaStatus(last_scale_time=now))
+        status = status_seen(adapter).model_copy(update={"last_scale_time": now})
+        await self._write_status(adapter, status)
 
-    async def _report(self, manifest: Manifest, graph: Graph, component: Component) -> None:
-        name = component_name(graph.name, component.name)
-        deployment = await self._cluster.get(DEPLOYMENT, graph.namespace, name)
+    async def _report(self, manifest: Manifest, target: Target, now: datetime) -> None:
+        name = component_name(target.graph.name, target.component.name)
+        deployment = await self._cluster.get(DEPLOYMENT, manifest["metadata"]["namespace"], name)
         replicas = deployment_seen(deployment).replicas if deployment is not None else None
-        status = adapter_status(graph, component, replicas)
-        await self._write_status(manifest, status)
+        status = with_pods(status_seen(manifest), target, replicas)
+        generation = _generation(manifest)
+        await self._write_status(manifest, with_verdict(status, Verdict(), generation, now))
 
     async def _write_status(self, adapter: Manifest, status: DgdsaStatus) -> None:
         """Write what the status says; what it leaves out stays as it is."""
@@ -105,29 +121,23 @@ class AdapterPass:
                 DGDSA, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR
             )
 
-    async def _complain(self, adapter: Manifest, text: str) -> None:
-        await self._cluster.emit(
-            Event(
-                about=ref(adapter),
-                reason="UpdateFailed",
-                message=text,
-                severity=Severity.WARNING,
-                once=f"generation-{adapter['metadata'].get('generation', 0)}",
+    async def _complain(self, adapter: Manifest, verdict: Verdict, now: datetime) -> float:
+        """Say what is wrong, and return when to look again."""
+        generation = _generation(adapter)
+        if verdict.reason is not Reason.NO_TARGET:
+            await self._cluster.emit(
+                Event(
+                    about=ref(adapter),
+                    reason=verdict.reason,
+                    message=verdict.message,
+                    severity=Severity.WARNING,
+                    once=f"generation-{generation}/{verdict.message}",
+                )
             )
-        )
+        status = with_verdict(status_seen(adapter), verdict, generation, now)
+        await self._write_status(adapter, status)
+        return LOOK_AGAIN_S
 
 
-def _readable(dgd: Manifest | None) -> Graph | None:
-    """Return the graph, unless it is going or cannot be read, which its own status says."""
-    if dgd is None or is_going(dgd):
-        return None
-    try:
-        return decode(dgd)
-    except CodecError:
-        return None
-
-
-def _no_component(graph: Graph, adapter: Adapter) -> str:
-    names = ", ".join(component.name for component in graph.components)
-    wanted = adapter.spec.dgd_ref.component
-    return f"{graph.name} has no component {wanted!r}; it has {names}"
+def _generation(adapter: Manifest) -> int:
+    return int(adapter["metadata"].get("generation", 0))

@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 
 from dgdr_api import names
+from dgdr_api.models.dgdr_v1beta1 import Phase
 from dgdr_api.names import FieldManager
 from dgdr_api.request import (
     DataPlane,
@@ -12,18 +13,26 @@ from dgdr_api.request import (
     RequestHardware,
     RequestImages,
 )
-from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
-from dgdr_kube.kinds import DGD, DGDR, ROLE_BINDING, SLA_PLANNER, kind_of
-from dgdr_kube.manifests import covers, is_owned_by, merge_patch, owner_reference
+from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
+from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB, ROLE_BINDING, SLA_PLANNER, kind_of
+from dgdr_kube.manifests import covers, is_owned_by, is_written_by, merge_patch, owner_reference
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
-from dgdr_operator.core.job import JobImage, render_account, render_job, render_request
+from dgdr_operator.core.job import (
+    TTL,
+    JobImage,
+    keep_finished_s,
+    render_account,
+    render_job,
+    render_request,
+)
 from dgdr_operator.core.leftovers import leftovers
+from dgdr_operator.core.lifecycle import phase_of
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
 from dgdr_operator.core.refusals import deployment_refused, job_refused
-from dgdr_operator.core.steps import Deploy, StartProfiling, Step
+from dgdr_operator.core.steps import Deploy, StartOver, StartProfiling, Step
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -49,6 +58,8 @@ class DgdrActor:
     async def act(self, seen: Observation, step: Step) -> Step:
         """Do the step; returns what came of it: a refusal by the API server is a failure."""
         match step:
+            case StartOver():
+                return await self._clear(seen, step)
             case StartProfiling(hardware):
                 return await self._start(seen, step, hardware)
             case Deploy(deployment):
@@ -56,7 +67,42 @@ class DgdrActor:
             case _:
                 return step
 
+    async def let_expire(self, seen: Observation) -> None:
+        """Give the Job its time to live, once its end is on record in the status.
+
+        A refusal is for the log: a Job that stays harms nobody, and a later pass tries again.
+        """
+        on_record = phase_of(seen) not in (Phase.PENDING, Phase.PROFILING)
+        over = seen.job.state in (JobState.COMPLETE, JobState.FAILED)
+        spec = seen.accepted.spec if seen.accepted else seen.request.spec
+        if not (on_record and over) or seen.job.expires or seen.job.going or spec is None:
+            return
+        patch = {"spec": {TTL: keep_finished_s(spec)}}
+        job = names.job_name(seen.request.name)
+        try:
+            await self._cluster.patch(JOB, seen.request.namespace, job, patch, MANAGER)
+        except (NotFound, Rejected) as exc:
+            log.warning("Job %s/%s gets no time to live: %s", seen.request.namespace, job, exc)
+
     # -- profiling
+
+    async def _clear(self, seen: Observation, step: Step) -> Step:
+        """Remove what a failed run has left, but for its points: the next one would believe it."""
+        request = seen.request
+        log.info("Starting over: %s/%s", request.namespace, request.name)
+        if seen.job.state is not JobState.ABSENT:
+            job = names.job_name(request.name)
+            await self._cluster.delete(JOB, request.namespace, job, seen.job.uid)
+        if seen.output is not None:
+            await self._cluster.patch(
+                CONFIG_MAP,
+                request.namespace,
+                names.output_config_map(request.name),
+                {"data": None, "binaryData": None},
+                MANAGER,
+                resource_version=seen.output.version,
+            )
+        return step
 
     async def _start(self, seen: Observation, step: Step, hardware: HardwareFound) -> Step:
         if seen.job.state is not JobState.ABSENT:
@@ -118,7 +164,8 @@ class DgdrActor:
         account, binding = render_account(request, self._settings.profiling.cluster_role)
         await self._ensure_shared(account)
         existing = await self._get(binding)
-        if existing is not None and existing["roleRef"]["name"] != binding["roleRef"]["name"]:
+        stale = existing is not None and existing["roleRef"] != binding["roleRef"]
+        if existing is not None and stale and _is_of_requests(existing):
             # The role of a binding cannot be changed: it is of an earlier installation.
             meta = existing["metadata"]
             await self._cluster.delete(
@@ -135,9 +182,9 @@ class DgdrActor:
         if existing is None:
             await self._cluster.create(wanted, MANAGER)
             return
-        meta, labels = existing["metadata"], wanted["metadata"]["labels"]
+        meta = existing["metadata"]
         mine = wanted["metadata"]["ownerReferences"][0]
-        if not covers(meta.get("labels") or {}, labels) or is_owned_by(existing, mine["uid"]):
+        if is_owned_by(existing, mine["uid"]) or not _is_of_requests(existing):
             return
         owners = [*(meta.get("ownerReferences") or ()), mine]
         await self._cluster.patch(
@@ -180,7 +227,8 @@ class DgdrActor:
         except AlreadyExists:
             existing = await self._get(wanted)
             there = None if existing is None else observed_run.dgd_seen(existing, request)
-            if existing is None or there is None or there.going or there.origin is Origin.FOREIGN:
+            strange = (Origin.FOREIGN, Origin.RELEASED)
+            if existing is None or there is None or there.going or there.origin in strange:
                 raise Conflict(f"another DGD {deployment.name} appeared meanwhile") from None
             if there.applied_hash == deployment.content_hash:
                 return existing
@@ -240,6 +288,13 @@ class DgdrActor:
             await self._cluster.apply(wanted, MANAGER)
 
 
+def _is_of_requests(shared: Manifest) -> bool:
+    """Whether requests own an object, or did until a moment ago: labels alone can be copied."""
+    owners = shared["metadata"].get("ownerReferences") or ()
+    of_requests = any(owner.get("kind") == DGDR.kind for owner in owners)
+    return of_requests or is_written_by(shared, MANAGER)
+
+
 def _owner(request: Request) -> OwnerReference:
     return OwnerReference(
         api_version="nvidia.com/v1beta1",
@@ -256,9 +311,7 @@ async def sweep_orphans(cluster: Cluster, namespace: str | None) -> list[str]:
     it, and so that GPUs are free at once.
     """
     candidates = [
-        dgd
-        for dgd in await cluster.list(DGD, namespace)
-        if names.Label.RUN.value in (dgd["metadata"].get("labels") or {})
+        dgd for dgd in await cluster.list(DGD, namespace) if observed_run.is_candidate(dgd)
     ]
     if not candidates:
         return []

@@ -26,10 +26,17 @@ from dgdr_kube.manifests import is_owned_by
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_operator.core import observed_run as read
 from dgdr_operator.core.hardware import Node, decide_hardware
-from dgdr_operator.core.job import ignored_overrides
+from dgdr_operator.core.job import read_override
 from dgdr_operator.core.lacks import DATA_PLANE_READY, lacks_of_request
 from dgdr_operator.core.lifecycle import may_start_over, phase_of
-from dgdr_operator.core.observation import DgdSeen, JobState, Observation, PullFailure, Request
+from dgdr_operator.core.observation import (
+    DgdSeen,
+    JobState,
+    Observation,
+    Origin,
+    PullFailure,
+    Request,
+)
 from dgdr_operator.core.observed_job import job_seen
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 
@@ -68,7 +75,8 @@ class DgdrObserver:
     def _is_before_profiling(seen: Observation) -> bool:
         if seen.request.deleting:
             return False
-        started = seen.job.state is not JobState.ABSENT and seen.accepted is not None
+        there = seen.job.state is not JobState.ABSENT and not seen.job.going
+        started = there and seen.accepted is not None
         return not started and (phase_of(seen) is Phase.PENDING or may_start_over(seen))
 
     async def _run(self, request: Request) -> Observation:
@@ -98,16 +106,29 @@ class DgdrObserver:
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
         missing = [policy.problem, *await self._missing(request.namespace, spec, policy.spec)]
+        override = read_override(spec)
         nodes = await self._data_plane.nodes()
         return replace(
             await self._with_lacks(seen, nodes),
-            request=replace(request, problems=tuple(str(entry) for entry in found)),
+            in_the_way=seen.in_the_way or await self._foreign_dgd(request, spec),
+            request=replace(
+                request, problems=(*(str(entry) for entry in found), *override.problems)
+            ),
             policy=policy.spec,
             missing=tuple(str(entry) for entry in missing if entry is not None),
-            ignored_overrides=ignored_overrides(spec),
+            ignored_overrides=override.ignored,
             # Without the right to read nodes the user has to say it all.
             hardware=decide_hardware(spec.hardware, nodes),
         )
+
+    async def _foreign_dgd(self, request: Request, spec: DGDRSpec) -> str | None:
+        """Name somebody else's deployment where ours is to come: said before it is profiled."""
+        if not effective(spec).auto_apply:
+            return None
+        name = read.dgd_name_of(request, None)
+        there = await self._cluster.get(DGD, request.namespace, name)
+        foreign = read.origin_of(there, request) in (Origin.FOREIGN, Origin.RELEASED)
+        return f"DynamoGraphDeployment {name}" if foreign else None
 
     async def _with_lacks(self, seen: Observation, nodes: list[Node] | None) -> Observation:
         """Look at what the request will need of installation and cluster."""

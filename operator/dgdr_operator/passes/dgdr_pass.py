@@ -1,23 +1,26 @@
 """One pass over a DynamoGraphDeploymentRequest: observe, decide, act, report."""
 
 import logging
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
 
 from dgdr_api.conditions import find
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_api.names import FieldManager
-from dgdr_kube.errors import NotFound, Rejected
+from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core import steps
 from dgdr_operator.core.lifecycle import next_step
 from dgdr_operator.core.notices import Notice, about_sweep, notices, reconcile_failed
-from dgdr_operator.core.status import status_after
+from dgdr_operator.core.observed_run import status_seen
+from dgdr_operator.core.status import failed_pass_status, status_after
 from dgdr_operator.core.steps import Aspect, Step
 from dgdr_operator.passes.dgdr_actor import DgdrActor, sweep_orphans
 from dgdr_operator.passes.dgdr_observer import DgdrObserver
+from dgdr_operator.passes.failures import lasting
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ LEAST_BLOCKED_S = 10.0
 BLOCKED_S = 600.0
 # What the spec names may appear at any time, and not all of it is watched.
 REFERENCES_S = 30.0
+LONGEST_S = 120.0
 # Garbage collection of an earlier request's objects takes about this long.
 PREDECESSOR_S = 2.0
 
@@ -52,9 +56,9 @@ class DgdrPass:
             return None
         try:
             return await self._reconcile(dgdr, now)
-        except Rejected as exc:
+        except Exception as exc:
             # What no step expects, such as a right that is missing, must not stay in a log.
-            await self._emit(dgdr, [reconcile_failed(exc.message)])
+            await self._say_failed(dgdr, exc, now)
             raise
 
     async def _reconcile(self, dgdr: Manifest, now: datetime) -> float | None:
@@ -65,20 +69,35 @@ class DgdrPass:
         told = [about_sweep(gone)] if gone else []
         await self._emit(dgdr, [*told, *notices(seen, step, status)])
         await self._report(dgdr, status, step)
+        await self._actor.let_expire(seen)
         return look_again_s(step, status, now)
 
+    async def _say_failed(self, dgdr: Manifest, error: Exception, now: datetime) -> None:
+        message = lasting(error)
+        if message is None:
+            return
+        generation = int(dgdr["metadata"].get("generation", 1))
+        await self._emit(dgdr, [reconcile_failed(message, generation)])
+        status = failed_pass_status(status_seen(dgdr), generation, message, now)
+        with suppress(ClusterError):  # the first failure is what the log has to tell
+            await self._write(dgdr, status)
+
     async def _report(self, dgdr: Manifest, status: DGDRStatus, step: Step) -> None:
+        if await self._write(dgdr, status):
+            meta = dgdr["metadata"]
+            log.info("%s/%s: %s", meta["namespace"], meta["name"], _summary(step, status))
+
+    async def _write(self, dgdr: Manifest, status: DGDRStatus) -> bool:
+        """Write what differs; returns whether something did."""
         patch = merge_patch(dgdr.get("status") or {}, status.to_json())
         if not patch:
-            return
+            return False
         meta = dgdr["metadata"]
-        log.info("%s/%s: %s", meta["namespace"], meta["name"], _summary(step, status))
-        try:
+        with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
             await self._cluster.patch_status(
                 DGDR, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR.value
             )
-        except NotFound:
-            return  # deleted during the pass: there is nobody left to tell
+        return True
 
     async def _emit(self, dgdr: Manifest, told: list[Notice]) -> None:
         for notice in told:
@@ -93,39 +112,65 @@ class DgdrPass:
             )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Patience:
+    """How long to wait for what may come at any time: at least, and at most."""
+
+    aspect: Aspect
+    least_s: float
+    most_s: float
+
+    def delay_s(self, status: DGDRStatus, now: datetime) -> float:
+        """Wait as long as it has lasted, which doubles each time.
+
+        So the back-off needs no counter, and a new operator goes on with it.
+        """
+        known = find(status.conditions, self.aspect)
+        lasted_s = (now - known.last_transition_time).total_seconds() if known else 0.0
+        return min(max(lasted_s, self.least_s), self.most_s)
+
+
+_REFERENCES = _Patience(aspect=Aspect.VALIDATION, least_s=REFERENCES_S, most_s=LONGEST_S)
+_HARDWARE = _Patience(aspect=Aspect.PROFILING, least_s=REFERENCES_S, most_s=LONGEST_S)
+_PREDECESSOR = _Patience(aspect=Aspect.PROFILING, least_s=PREDECESSOR_S, most_s=LONGEST_S)
+_JOB_BLOCKED = _Patience(aspect=Aspect.PROFILING, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
+_BLOCKED = _Patience(aspect=Aspect.DEPLOYMENT_READY, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
+
+
 def look_again_s(step: Step, status: DGDRStatus, now: datetime) -> float | None:
     """Return the seconds after which a pass is due even when nothing is heard."""
+    patience = _patience(step)
+    return _fixed_s(step) if patience is None else patience.delay_s(status, now)
+
+
+def _patience(step: Step) -> _Patience | None:
     match step:
-        case steps.RecordResult(deploys=True):
-            return AT_ONCE_S
-        case steps.AwaitReferences() | steps.AwaitHardware():
-            return REFERENCES_S
+        case steps.AwaitReferences():
+            return _REFERENCES
+        case steps.AwaitHardware():
+            return _HARDWARE
         case steps.AwaitPredecessor():
-            return PREDECESSOR_S
+            return _PREDECESSOR
+        case steps.AwaitJobPermission():
+            return _JOB_BLOCKED
+        case steps.AwaitPermission():
+            return _BLOCKED
+        case _:
+            return None
+
+
+def _fixed_s(step: Step) -> float | None:
+    match step:
+        case steps.RecordResult(deploys=True) | steps.StartOver():
+            return AT_ONCE_S
         case steps.StartProfiling() | steps.AwaitJob():
             return JOB_S
-        case steps.AwaitPermission():
-            return _blocked_s(status, Aspect.DEPLOYMENT_READY, now)
-        case steps.AwaitJobPermission():
-            return _blocked_s(status, Aspect.PROFILING, now)
         case steps.Deploy() | steps.AwaitDeployment():
             return DEPLOYMENT_S
         case steps.ReportDeployed():
             return DEPLOYED_S
-        case steps.RejectSpec() | steps.Fail() | steps.RecordResult() | steps.Settled():
+        case _:  # nothing follows by itself
             return None
-        case _:
-            assert_never(step)
-
-
-def _blocked_s(status: DGDRStatus, aspect: Aspect, now: datetime) -> float:
-    """Return how long to wait after a refusal: as long as it has lasted, which doubles each time.
-
-    So the back-off needs no counter, and a new operator goes on with it.
-    """
-    known = find(status.conditions, aspect)
-    lasted_s = (now - known.last_transition_time).total_seconds() if known else 0.0
-    return min(max(lasted_s, LEAST_BLOCKED_S), BLOCKED_S)
 
 
 def _summary(step: Step, status: DGDRStatus) -> str:

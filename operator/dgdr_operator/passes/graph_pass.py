@@ -1,21 +1,30 @@
 """One pass over a DynamoGraphDeployment: from its components to workloads and back to a status."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.conditions import READY, find
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.names import FieldManager, Label
 from dgdr_api.reading import CodecError
-from dgdr_kube.errors import NotFound
+from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core.data_plane import DataPlane, Discovery
-from dgdr_operator.core.graph_status import GraphSeen, failed_status, is_ready, status_after
+from dgdr_operator.core.graph_status import (
+    GraphSeen,
+    failed_status,
+    is_ready,
+    status_after,
+    unreconciled_status,
+)
 from dgdr_operator.core.lacks import ClusterFacts, lacks_of_graph
 from dgdr_operator.core.observed_workloads import (
     PodSeen,
@@ -24,6 +33,7 @@ from dgdr_operator.core.observed_workloads import (
 )
 from dgdr_operator.core.workloads import Problem, render_workloads
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
+from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.graph_children import Children, ChildWriter
 from dgdr_operator.settings import Settings
 
@@ -64,12 +74,23 @@ class GraphPass:
         dgd = await self._cluster.get(DGD, key.namespace, key.name)
         if dgd is None or is_going(dgd):
             return None  # the owner references remove what we made
-        old = _status_of(dgd)
         try:
-            graph = decode(dgd)
-        except CodecError as exc:
-            await self._report(dgd, failed_status(str(exc), _generation(dgd), old, now))
+            return await self._reconcile(dgd, now)
+        except CodecError as exc:  # an edit, which starts a pass, is the only cure
+            status = failed_status(str(exc), _generation(dgd), _status_of(dgd), now)
+            await self._say_failed(dgd, str(exc), status)
             return None
+        except Exception as exc:
+            # What no step expects, such as a right that is missing, must not stay in a log.
+            if (message := lasting(exc)) is not None:
+                status = unreconciled_status(message, _generation(dgd), _status_of(dgd), now)
+                with suppress(ClusterError):  # the first failure is what the log has to tell
+                    await self._say_failed(dgd, message, status)
+            raise
+
+    async def _reconcile(self, dgd: Manifest, now: datetime) -> float | None:
+        old = _status_of(dgd)
+        graph = decode(dgd)
         owner = owner_reference(dgd)
         workloads = render_workloads(graph, owner, self._plane)
         children = await ChildWriter(self._cluster, graph, owner).write(workloads.manifests)
@@ -77,9 +98,9 @@ class GraphPass:
         seen = await self._seen(dgd, graph, children, problems)
         status = status_after(seen, old, now)
         await self._report(dgd, status)
-        await self._emit(dgd, problems, children)
+        await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
-            return LEAVING_S
+            return _patience_s(status, now)
         return LOOK_AGAIN_WHEN_READY_S if status.state is DgdState.SUCCESSFUL else LOOK_AGAIN_S
 
     async def _seen(
@@ -121,7 +142,13 @@ class GraphPass:
         except NotFound:
             return  # deleted during the pass: there is nobody left to tell
 
-    async def _emit(self, dgd: Manifest, problems: tuple[Problem, ...], children: Children) -> None:
+    async def _say_failed(self, dgd: Manifest, message: str, status: DGDStatus) -> None:
+        await self._emit(dgd, (Problem(component="", message=message),))
+        await self._report(dgd, status)
+
+    async def _emit(
+        self, dgd: Manifest, problems: tuple[Problem, ...], removed: Iterable[str] = ()
+    ) -> None:
         for problem in problems:
             await self._cluster.emit(
                 Event(
@@ -129,12 +156,19 @@ class GraphPass:
                     reason="ReconcileFailed",
                     message=str(problem),
                     severity=Severity.WARNING,
-                    once=f"generation-{_generation(dgd)}-{problem.component}",
+                    once=f"generation-{_generation(dgd)}-{problem}",
                 )
             )
-        for name in children.removed_adapters:
+        for name in removed:
             text = f"Deleted scaling adapter {name}: the component no longer asks for one"
             await self._cluster.emit(Event(about=ref(dgd), reason="AdapterDeleted", message=text))
+
+
+def _patience_s(status: DGDStatus, now: datetime) -> float:
+    """Return how long to wait for what is leaving: ever longer, the longer it lasts."""
+    ready = find(status.conditions, READY)
+    lasted_s = (now - ready.last_transition_time).total_seconds() if ready else 0.0
+    return min(max(lasted_s, LEAVING_S), LOOK_AGAIN_S)
 
 
 def _generation(dgd: Manifest) -> int:

@@ -54,7 +54,7 @@ def result(
     graph = final_graph(engine, setting, chosen, count)
     replayed = wanted.mocker and not request.policy.uses_mocker
     curves = described(chosen, graph, prefill_points, decode_points, replayed)
-    report_json = report(plan, state, chosen, ledger)
+    report_json = {**report(plan, state, chosen, ledger), "shortage": count.shortage}
     itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
     return Result(
         texts={

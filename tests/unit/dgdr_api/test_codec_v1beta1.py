@@ -217,6 +217,35 @@ def test_a_built_component_needs_no_spelling() -> None:
             "spec.labels: {'a': 1} is not a map of strings; quote numbers and booleans",
             id="number for a label",
         ),
+        pytest.param(
+            dgd(in_pod(main(env=[{"value": "x"}]))),
+            "spec.components[0].podTemplate.spec.containers[main].env[0].name: None is not a "
+            "string",
+            id="variable without a name",
+        ),
+        pytest.param(
+            dgd(worker(), env=[{"name": "A", "value": 1}]),
+            "spec.env[0].value: 1 is not a string; quote numbers and booleans",
+            id="number for a variable",
+        ),
+        pytest.param(
+            dgd(in_pod(main(), terminationGracePeriodSeconds="30s")),
+            "spec.components[0].podTemplate.spec.terminationGracePeriodSeconds: '30s' is not a "
+            "whole number from 0",
+            id="duration for seconds",
+        ),
+        pytest.param(
+            dgd(in_pod(main(lifecycle="none"))),
+            "spec.components[0].podTemplate.spec.containers[main].lifecycle: 'none' is not an "
+            "object",
+            id="word for a lifecycle",
+        ),
+        pytest.param(
+            dgd(worker(compilationCache={})),
+            "spec.components[0].compilationCache.pvcName: None is not the name of a "
+            "PersistentVolumeClaim",
+            id="cache without a claim",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named(manifest: dict[str, Any], text: str) -> None:
@@ -233,6 +262,7 @@ NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True)
 WORDS = st.text("abc-=/. {}\"'é", min_size=1, max_size=8)
 MAPS = st.dictionaries(NAMES, WORDS, max_size=2)
 OBJECTS = st.lists(st.fixed_dictionaries({"name": NAMES, "value": WORDS}), max_size=2).map(tuple)
+MOUNTS = st.lists(st.fixed_dictionaries({"mountPath": WORDS}), max_size=2).map(tuple)
 TEXTS = st.lists(st.text(max_size=6), max_size=3).map(tuple)
 COMPONENTS = st.builds(
     Component,
@@ -248,7 +278,7 @@ COMPONENTS = st.builds(
     env=OBJECTS,
     env_from=OBJECTS,
     volumes=OBJECTS,
-    volume_mounts=OBJECTS,
+    volume_mounts=MOUNTS,
     tolerations=OBJECTS,
     shared_memory_size=st.none() | st.sampled_from(["0", "8Gi"]),
     scaling_adapter=st.booleans(),

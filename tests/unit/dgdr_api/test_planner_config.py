@@ -107,6 +107,14 @@ def test_scaling_to_zero_is_read_as_one_and_reported() -> None:
         ({"throughput_adjustment_interval": 1}, "throughput_adjustment_interval"),
         ({"pre_deployment_sweeping_mode": "slow"}, "pre_deployment_sweeping_mode"),
         ({"metric_pulling_prometheus_endpoint": "p"}, "metric_pulling_prometheus_endpoint"),
+        (
+            {"metric_pulling_prometheus_endpoint": "http://u:p@prometheus:9090"},
+            "metric_pulling_prometheus_endpoint",
+        ),
+        (
+            {"metric_pulling_prometheus_endpoint": "http://prometheus/?a=b"},
+            "metric_pulling_prometheus_endpoint",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_used_names_its_key(config: dict[str, Any], field: str) -> None:

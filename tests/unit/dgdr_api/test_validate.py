@@ -149,6 +149,9 @@ def test_an_image_is_needed_as_soon_as_something_runs_it(
         ("a", "b" * 37, None),
         ("a", "b" * 38, "spec.overrides.dgd.metadata.name"),
         ("a", "Upper", "spec.overrides.dgd.metadata.name"),
+        ("7b-chat", None, "metadata.name"),
+        ("7b-chat", "chat", "metadata.name"),
+        ("chat", "7b", "spec.overrides.dgd.metadata.name"),
     ],
 )
 def test_names_fit_the_budget(name: str, override: str | None, field: str | None) -> None:
@@ -166,3 +169,23 @@ def test_what_the_cluster_lacks_is_said_in_upstreams_words() -> None:
 def test_summary_is_one_sentence() -> None:
     found = (Problem("a", None, "give it"), Problem("b", 1, "use 2"))
     assert summary(found) == "a: Required value: give it; b: Invalid value: 1: use 2"
+
+
+@pytest.mark.parametrize(
+    ("planner", "least", "enough"),
+    [
+        pytest.param({}, None, True, id="the default holds the smallest pair"),
+        pytest.param({}, 4, True, id="and one of four"),
+        pytest.param({}, 8, False, id="but none of eight"),
+        pytest.param({"max_gpu_budget": 16}, 8, True, id="a budget of one's own"),
+        pytest.param({"max_gpu_budget": 1}, None, False, id="no pair has one GPU"),
+        pytest.param({"min_endpoint": 5}, None, False, id="more replicas than GPUs"),
+    ],
+)
+def test_a_budget_that_no_pair_can_fit_is_told_before_profiling(
+    planner: dict[str, Any], least: int | None, enough: bool
+) -> None:
+    policy = ProfilingPolicySpec(min_gpus_per_engine=least)
+    found = said(policy, features={"planner": planner})
+    assert (not found) is enough
+    assert all(text.startswith("spec.features.planner.max_gpu_budget: Invalid") for text in found)

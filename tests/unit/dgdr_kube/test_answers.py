@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dgdr_kube.answers import page_of
+from dgdr_kube.answers import error_of, page_of
 from dgdr_kube.errors import Unreachable
 from dgdr_kube.kinds import CONFIG_MAP
 
@@ -38,3 +38,15 @@ def test_a_list_without_items_is_empty() -> None:
 def test_what_is_no_list_is_not_taken_for_an_empty_one(answer: Any) -> None:
     with pytest.raises(Unreachable, match="no list"):
         page_of(answer, CONFIG_MAP, "LIST /api/v1/configmaps")
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [("7", 7.0), (" 1 ", 1.0), (None, None), ("", None), ("Wed, 21 Oct 2025 07:28:00 GMT", None)],
+)
+def test_how_long_an_overloaded_server_asks_us_to_wait(
+    header: str | None, wait_s: float | None
+) -> None:
+    error = error_of(429, "GET /x", {"message": "too many requests"}, header)
+    assert isinstance(error, Unreachable)
+    assert error.retry_after_s == wait_s

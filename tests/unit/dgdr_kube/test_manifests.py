@@ -28,7 +28,20 @@ def test_merge_patch(old: Any, new: Any, patch: Any) -> None:
         pytest.param({"a": 1}, {"a": 2}, False, id="another value"),
         pytest.param({"a": [{"n": 1, "d": 0}]}, {"a": [{"n": 1}]}, True, id="inside lists"),
         pytest.param({"a": [1, 2]}, {"a": [1]}, False, id="length counts"),
-        pytest.param({}, {"a": {}}, False, id="missing"),
+        pytest.param({}, {"a": {"b": 1}}, False, id="missing"),
+        pytest.param({"n": "A"}, {"n": "A", "value": ""}, True, id="an empty text is dropped"),
+        pytest.param({}, {"a": [], "b": {}, "c": False, "d": 0, "e": None}, True, id="so is all"),
+        pytest.param({"value": "x"}, {"value": ""}, False, id="but not what has a value now"),
+        pytest.param({"a": 30}, {"a": 0}, False, id="a default in place of nothing"),
+        pytest.param(
+            {"limits": {"cpu": "500m", "nvidia.com/gpu": "1", "memory": "1Gi"}},
+            {"limits": {"cpu": "0.5", "nvidia.com/gpu": 1, "memory": "1024Mi"}},
+            True,
+            id="quantities",
+        ),
+        pytest.param({"limits": {"cpu": "500m"}}, {"limits": {"cpu": "5"}}, False, id="another"),
+        pytest.param({"sizeLimit": "1536Mi"}, {"sizeLimit": "1.5Gi"}, True, id="a size"),
+        pytest.param({"args": ["500m"]}, {"args": ["0.5"]}, False, id="a word is no quantity"),
     ],
 )
 def test_covers(actual: Any, wanted: Any, answer: bool) -> None:

@@ -143,3 +143,72 @@ async def test_what_waits_after_a_failure_can_be_tried_at_once() -> None:
     queue.retry_failed()
     await queue.drain(fails_once)
     assert ran == ["fails", "works", "fails"]
+
+
+class Failing:
+    """Counts its passes; each fails, as often as it is told to."""
+
+    def __init__(self, queue: WorkQueue[str], *errors: Exception) -> None:
+        self.passes = 0
+        self.queue = queue
+        self.errors = list(errors)
+        self.noticed_inside = False
+
+    async def __call__(self, key: str) -> float | None:
+        self.passes += 1
+        if self.noticed_inside:
+            self.queue.notice(key)
+        if self.errors:
+            raise self.errors.pop(0)
+        return None
+
+    async def drain(self) -> int:
+        await self.queue.drain(self)
+        return self.passes
+
+
+async def test_what_changes_around_a_failing_key_does_not_cancel_its_back_off() -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=3600.0))
+    failing = Failing(queue, RuntimeError("a"))
+    queue.notice("a")
+    assert await failing.drain() == 1
+    for _ in range(5):
+        queue.notice("a")
+    assert await failing.drain() == 1
+    queue.add("a")  # an edit
+    assert await failing.drain() == 2
+
+
+async def test_its_own_status_write_does_not_bring_a_failing_key_back() -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=3600.0))
+    failing = Failing(queue, RuntimeError("a"))
+    failing.noticed_inside = True
+    queue.add("a")
+    assert await failing.drain() == 1
+
+
+async def test_what_changes_during_a_pass_that_works_runs_it_once_more() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    works = Failing(queue)
+    queue.add("a")
+
+    async def noticed_once(key: str) -> float | None:
+        if works.passes == 0:
+            queue.notice(key)
+        return await works(key)
+
+    await queue.drain(noticed_once)
+    assert works.passes == 2
+
+
+async def test_a_server_that_asks_for_time_gets_it_from_edits_too() -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=0.001))
+    failing = Failing(queue, Unreachable("429", retry_after_s=0.2))
+    queue.add("a")
+    assert await failing.drain() == 1
+    queue.add("a")
+    queue.retry_failed()
+    await asyncio.sleep(0.05)
+    assert await failing.drain() == 1
+    await asyncio.sleep(0.25)
+    assert await failing.drain() == 2

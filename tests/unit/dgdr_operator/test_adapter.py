@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter
+from dgdr_api.models.dgdsa import DgdsaStatus, DynamoGraphDeploymentScalingAdapter
 from dgdr_operator.core.adapter import (
+    Target,
     adapted_components,
-    adapter_status,
     components_written_by,
     decide_copy,
     render_adapter,
     render_copy,
+    with_pods,
 )
 from support.dgds import OWNER, decode_worker, dgd, entry, frontend, graph
 
@@ -112,10 +113,12 @@ def test_a_new_adapter_starts_where_the_component_is() -> None:
 
 def test_an_autoscaler_finds_the_pods() -> None:
     whole = pair(prefill=2, decode=1)
-    status = adapter_status(whole, whole.components[2], 1)
+    target = Target(manifest={}, graph=whole, component=whole.components[2])
+    status = with_pods(DgdsaStatus(), target, 1)
     assert status.to_json() == {
         "replicas": 1,
         "selector": "nvidia.com/dynamo-graph-deployment-name=g,nvidia.com/dynamo-component=decode",
+        "conditions": [],
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from dgdr_kube.errors import Conflict, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA
 from dgdr_kube.ports import Key
-from dgdr_operator.passes.adapter_pass import LOOK_AGAIN_S, RETRY_S, AdapterPass
+from dgdr_operator.passes.adapter_pass import LOOK_AGAIN_S, AdapterPass
 from dgdr_operator.passes.graph_pass import GraphPass
 from dgdr_operator.settings import parse
 from support.dgds import decode_worker, dgd, entry, frontend
@@ -57,6 +57,11 @@ def status(cluster: FakeCluster, name: str = "g-decode") -> Any:
     return (cluster.peek(DGDSA, "ns", name) or {}).get("status") or {}
 
 
+def condition(cluster: FakeCluster, name: str = "g-decode") -> tuple[str, str, str]:
+    (found,) = [c for c in status(cluster, name)["conditions"] if c["type"] == "Ready"]
+    return found["status"], found["reason"], found["message"]
+
+
 async def test_a_scaled_adapter_scales_the_graph_under_its_own_name(cluster: FakeCluster) -> None:
     await scale(cluster, "decode", 3)
     assert replicas(cluster)["decode"] == 3
@@ -94,10 +99,11 @@ async def test_an_adapter_that_changed_nothing_writes_nothing(cluster: FakeClust
 async def test_the_status_says_how_many_pods_there_are(cluster: FakeCluster) -> None:
     cluster.set_status(DEPLOYMENT, "ns", "g-decode", {"replicas": 2})
     await run(cluster)
-    assert status(cluster) == {
-        "replicas": 2,
-        "selector": "nvidia.com/dynamo-graph-deployment-name=g,nvidia.com/dynamo-component=decode",
-    }
+    assert status(cluster)["replicas"] == 2
+    assert status(cluster)["selector"] == (
+        "nvidia.com/dynamo-graph-deployment-name=g,nvidia.com/dynamo-component=decode"
+    )
+    assert condition(cluster)[:2] == ("True", "Applied")
 
 
 async def test_the_adapter_wins_over_an_edit_of_the_graph(cluster: FakeCluster) -> None:
@@ -112,7 +118,8 @@ async def test_the_adapter_wins_over_an_edit_of_the_graph(cluster: FakeCluster) 
 async def test_another_writer_in_the_same_moment_means_try_again(cluster: FakeCluster) -> None:
     cluster.refuse("apply", DGD, Conflict("modified"))
     await cluster.scale(DGDSA, "ns", "g-decode", 3, "dgdr-planner")
-    assert await run(cluster) == RETRY_S
+    with pytest.raises(Conflict):  # the queue tries it again, ever later
+        await run(cluster)
     assert cluster.events == []
 
 
@@ -121,10 +128,9 @@ async def test_a_refusal_is_shown(cluster: FakeCluster) -> None:
     await cluster.scale(DGDSA, "ns", "g-decode", 3, "dgdr-planner")
     assert await run(cluster) == LOOK_AGAIN_S
     (event,) = cluster.events
-    assert (event.reason, event.message) == (
-        "UpdateFailed",
-        "g was not scaled: replicas: Invalid value",
-    )
+    text = "g was not scaled: replicas: Invalid value"
+    assert (event.reason, event.message) == ("UpdateFailed", text)
+    assert condition(cluster) == ("False", "UpdateFailed", text)
 
 
 async def test_an_adapter_of_no_component_names_those_there_are(cluster: FakeCluster) -> None:
@@ -143,4 +149,34 @@ async def test_an_adapter_waits_for_its_graph(cluster: FakeCluster) -> None:
     own["spec"]["dgdRef"]["name"] = "later"
     cluster.seed(own)
     assert await run(cluster, Key("ns", "early")) == LOOK_AGAIN_S
+    assert condition(cluster, "early")[1] == "TargetNotFound"
     assert await run(cluster, Key("ns", "none")) is None
+
+
+async def test_an_adapter_that_cannot_be_read_says_so_and_holds_up_no_other(
+    cluster: FakeCluster,
+) -> None:
+    broken = cluster.peek(DGDSA, "ns", "g-prefill") or {}
+    broken["spec"]["replicas"] = "two"
+    cluster.seed(broken)
+    assert await run(cluster, Key("ns", "g-prefill")) == LOOK_AGAIN_S
+    status, reason, message = condition(cluster, "g-prefill")
+    assert (status, reason) == ("False", "InvalidSpec")
+    assert message.startswith('spec.replicas: Invalid value: "two"')
+    await scale(cluster, "decode", 3)
+    assert replicas(cluster)["decode"] == 3
+
+
+async def test_a_right_that_is_missing_is_told_on_the_adapter(cluster: FakeCluster) -> None:
+    cluster.refuse("get", DEPLOYMENT, Rejected(403, "deployments is forbidden"))
+    with pytest.raises(Rejected):
+        await run(cluster)
+    assert condition(cluster) == (
+        "False",
+        "ReconcileFailed",
+        "the API server refused: deployments is forbidden; it is tried again",
+    )
+    assert [event.reason for event in cluster.events] == ["ReconcileFailed"]
+    cluster.refuse("get", DEPLOYMENT, None)
+    await run(cluster)
+    assert condition(cluster)[:2] == ("True", "Applied")

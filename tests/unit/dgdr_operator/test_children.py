@@ -21,7 +21,16 @@ ANOTHER = {"kind": "Deployment", "name": "x", "uid": "u", "controller": True}
     [
         pytest.param(None, Standing.FREE, id="nothing there"),
         pytest.param({"ownerReferences": [OWNER]}, Standing.OURS, id="ours"),
-        pytest.param({"labels": OURS_BY_LABEL}, Standing.OURS, id="orphaned on purpose"),
+        pytest.param(
+            {"labels": OURS_BY_LABEL, "managedFields": [{"manager": "dgdr-operator"}]},
+            Standing.OURS,
+            id="orphaned on purpose",
+        ),
+        pytest.param(
+            {"labels": OURS_BY_LABEL, "managedFields": [{"manager": "kubectl-create"}]},
+            Standing.FOREIGN,
+            id="a user's copy",
+        ),
         pytest.param(
             {"ownerReferences": [OWNER], "deletionTimestamp": "t"}, Standing.LEAVING, id="going"
         ),
@@ -64,3 +73,14 @@ def test_something_that_we_no_longer_want_is_a_difference() -> None:
     component["podTemplate"]["metadata"] = {"annotations": {"old": "1"}}
     live = copy.deepcopy(render_workloads(graph(component), OWNER, PLANE).manifests[-1])
     assert not is_settled(live, deployment())
+
+
+def test_what_the_api_server_writes_its_own_way_is_no_difference() -> None:
+    resources = {"limits": {"cpu": "0.5", "memory": "1024Mi"}}
+    component = decode_worker(main={"env": [{"name": "A", "value": ""}], "resources": resources})
+    wanted = render_workloads(graph(component), OWNER, PLANE).manifests[-1]
+    live = copy.deepcopy(wanted)
+    (main,) = live["spec"]["template"]["spec"]["containers"]
+    main["resources"]["limits"] = {"cpu": "500m", "memory": "1Gi"}
+    del main["env"][-1]["value"]
+    assert is_settled(live, wanted)

@@ -1,11 +1,11 @@
 """Passes over a graph against an in-memory API server."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from dgdr_kube.errors import Rejected
+from dgdr_kube.errors import Rejected, Unreachable
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, POD, SERVICE, SERVICE_ACCOUNT
 from dgdr_kube.ports import Key
 from dgdr_operator.passes.graph_pass import LEAVING_S, LOOK_AGAIN_WHEN_READY_S, GraphPass
@@ -169,6 +169,8 @@ async def test_leftovers_of_an_earlier_graph_are_waited_for(cluster: FakeCluster
     left["metadata"]["ownerReferences"][0]["uid"] = "earlier"
     cluster.seed(left)
     assert await run(cluster) == LEAVING_S
+    assert await GraphPass(cluster, SETTINGS)(KEY, NOW + timedelta(seconds=5)) == 5.0
+    assert await GraphPass(cluster, SETTINGS)(KEY, NOW + timedelta(hours=5)) == 15.0
     assert status(cluster)["state"] in ("initializing", "pending")
     await cluster.delete(DEPLOYMENT, "ns", "g-decode")
     assert await run(cluster) != LEAVING_S
@@ -252,3 +254,56 @@ async def test_without_kubernetes_discovery_nobody_gets_rights(cluster: FakeClus
     assert names(cluster, SERVICE_ACCOUNT.kind) == []
     spec = (cluster.peek(DEPLOYMENT, "ns", "g-decode") or {})["spec"]["template"]["spec"]
     assert "serviceAccountName" not in spec
+
+
+async def test_a_field_that_cannot_be_read_is_told_once(cluster: FakeCluster) -> None:
+    await run(cluster)
+    edit(cluster, frontend(), decode_worker(main={"env": [{"value": "x"}]}))
+    assert await run(cluster) is None
+    await run(cluster)
+    path = "spec.components[1].podTemplate.spec.containers[main].env[0].name"
+    assert condition(cluster)["message"] == f"{path}: None is not a string"
+    assert [event.message for event in cluster.events] == [f"{path}: None is not a string"]
+    assert names(cluster, "Deployment") == ["g-decode", "g-frontend"]
+
+
+async def test_a_right_that_is_missing_is_told_and_leaves_the_state(cluster: FakeCluster) -> None:
+    await run(cluster)
+    become_ready(cluster)
+    await run(cluster)
+    cluster.refuse("list", SERVICE, Rejected(403, "services is forbidden"))
+    with pytest.raises(Rejected):
+        await run(cluster)
+    text = "the API server refused: services is forbidden; it is tried again"
+    assert (condition(cluster)["status"], condition(cluster)["message"]) == ("False", text)
+    assert status(cluster)["state"] == "successful"
+    assert [event.message for event in cluster.events] == [text]
+    cluster.refuse("list", SERVICE, None)
+    await run(cluster)
+    assert condition(cluster)["status"] == "True"
+
+
+async def test_an_outage_is_for_the_log(cluster: FakeCluster) -> None:
+    cluster.refuse("list", SERVICE, Unreachable("503"))
+    with pytest.raises(Unreachable):
+        await run(cluster)
+    assert "status" not in (cluster.peek(DGD, "ns", "g") or {})
+
+
+async def test_a_users_copy_of_a_service_is_not_pruned(cluster: FakeCluster) -> None:
+    await run(cluster)
+    copied = cluster.peek(SERVICE, "ns", "g-decode") or {}
+    copied["metadata"] = {"name": "mine", "namespace": "ns", "labels": copied["metadata"]["labels"]}
+    await cluster.create(copied, "kubectl-create")
+    await run(cluster)
+    assert names(cluster, "Service") == ["g-decode", "g-frontend", "mine"]
+
+
+async def test_orphans_of_a_removed_component_go_all_the_same(cluster: FakeCluster) -> None:
+    await run(cluster)
+    for name in ("g-decode", "g-frontend"):
+        orphan = {"metadata": {"ownerReferences": None}}
+        await cluster.patch(SERVICE, "ns", name, orphan, "kube-controller-manager")
+    edit(cluster, frontend())
+    await run(cluster)
+    assert names(cluster, "Service") == ["g-frontend"]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dgdr_kube.errors import Rejected
+from dgdr_kube.errors import ClusterError, Conflict, Rejected, Unreachable
 from dgdr_kube.kinds import (
     CONFIG_MAP,
     DGD,
@@ -42,6 +42,7 @@ async def test_a_request_comes_to_its_deployment() -> None:
         "SpecGenerated": "True",
         "DeploymentReady": "True",
         "Succeeded": "True",
+        "Ready": "True",
     }
     assert world.status["dgdName"] == DGD_NAME
     assert world.status["deploymentInfo"] == {"replicas": 3, "availableReplicas": 3}
@@ -263,8 +264,50 @@ async def test_a_right_that_is_missing_is_told() -> None:
     world.cluster.refuse("get", PVC, Rejected(403, "persistentvolumeclaims is forbidden"))
     with pytest.raises(Rejected):
         await world.one_pass()
+    text = "the API server refused: persistentvolumeclaims is forbidden; it is tried again"
+    assert [(e.reason, e.message) for e in world.cluster.events] == [("ReconcileFailed", text)]
+    assert world.condition("Ready") == ("False", "ReconcileFailed", text)
+    assert world.condition("Succeeded") == ("False", "ReconcileFailed", text)
+    with pytest.raises(Rejected):
+        await world.one_pass()
     assert world.events == ["ReconcileFailed"]
-    assert "persistentvolumeclaims is forbidden" in world.cluster.events[0].message
+    world.cluster.refuse("get", PVC, None)
+    await world.settle()
+    assert world.condition("Ready")[1] == world.condition("Succeeded")[1] == "Pending"
+
+
+async def test_what_nobody_expects_is_told_too() -> None:
+    world = World()
+    world.cluster.refuse("list", DGD, ZeroDivisionError("no such thing"))
+    with pytest.raises(ZeroDivisionError):
+        await world.one_pass()
+    assert world.condition("Ready") == (
+        "False",
+        "ReconcileFailed",
+        "unexpected ZeroDivisionError: no such thing; the operator's log has the traceback, it is "
+        "tried again",
+    )
+
+
+@pytest.mark.parametrize("error", [Unreachable("503"), Conflict("modified")])
+async def test_what_passes_by_itself_is_for_the_log(error: ClusterError) -> None:
+    world = World()
+    world.cluster.refuse("list", DGD, error)
+    with pytest.raises(type(error)):
+        await world.one_pass()
+    assert world.events == []
+    assert world.status == {}
+
+
+async def test_an_override_of_another_shape_fails_and_an_edit_cures_it() -> None:
+    world = World(dgdr(overrides={"profilingJob": {"template": {"spec": {"containers": ["x"]}}}}))
+    await world.settle()
+    path = "spec.overrides.profilingJob.template.spec.containers"
+    assert world.condition("Validation")[2] == f"{path}: ['x'] is not an array of objects"
+    assert world.events == ["ValidationFailed"]
+    await world.edit(overrides=None)
+    await world.settle()
+    assert world.phase == "Profiling"
 
 
 # -- profiling
@@ -331,6 +374,35 @@ async def test_a_binding_of_an_earlier_installation_is_replaced() -> None:
     await world.settle()
     found = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding")
     assert (found or {})["roleRef"]["name"] == "dgdr-operator-profiling"
+
+
+@pytest.mark.parametrize("role", ["view", "dgdr-operator-profiling"])
+async def test_a_users_binding_stays_as_it_is_whatever_its_labels_say(role: str) -> None:
+    world = await profiling()
+    copied = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding") or {}
+    del copied["metadata"]["ownerReferences"]
+    copied["roleRef"]["name"] = role
+    world = World(dgdr())
+    await world.cluster.create(copied, "kubectl-create")
+    before = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding")
+    await world.settle()
+    assert world.phase == "Profiling"
+    assert world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding") == before
+
+
+async def test_a_users_copy_of_a_candidate_is_not_swept() -> None:
+    world = await profiling()
+    await world.profiler_makes_candidate()
+    copied = world.cluster.peek(DGD, NS, "q-tp2") or {}
+    copied["metadata"] = {"name": "mine", "namespace": NS, "labels": copied["metadata"]["labels"]}
+    await world.cluster.create(copied, "kubectl-create")
+    world.job_is("Failed", "x")
+    await world.settle()
+    assert world.cluster.peek(DGD, NS, "q-tp2") is None
+    assert world.cluster.peek(DGD, NS, "mine") is not None
+    await world.cluster.delete(DGDR, NS, NAME)
+    await world.one_pass()
+    assert world.cluster.peek(DGD, NS, "mine") is not None
 
 
 async def test_candidates_stay_while_the_job_runs() -> None:
@@ -411,10 +483,12 @@ async def test_a_job_over_the_quota_waits_for_it_and_then_starts() -> None:
     world.cluster.refuse("create", JOB, Rejected(403, QUOTA))
     await world.settle()
     assert world.phase == "Pending"
-    told = f"the API server refused: {QUOTA}; {CURE}"
+    told = f"the API server refused: {QUOTA}; {CURE}; waiting since 2025-01-01T00:00:01Z"
     assert world.condition("Profiling") == ("False", "JobBlocked", told)
     assert world.condition("Succeeded")[2] == told
-    assert "ProfilingJobFailed" in world.events
+    for _ in range(3):
+        await world.one_pass()
+    assert world.events.count("ProfilingJobFailed") == 1
     world.cluster.refuse("create", JOB, None)
     await world.settle()
     assert world.phase == "Profiling"
@@ -539,6 +613,11 @@ async def test_an_earlier_requests_job_is_waited_out() -> None:
     assert world.phase == "Pending"
     assert "Job profile-q exists and belongs to another owner" in world.condition("Profiling")[2]
     assert delay_s == 2.0
+    world.now += timedelta(minutes=1)
+    assert await world.one_pass() == 61.0
+    world.now += timedelta(hours=1)
+    assert await world.one_pass() == 120.0
+    assert world.condition("Profiling")[2].endswith("; waiting since 2025-01-01T00:00:01Z")
     await world.cluster.delete(JOB, NS, "profile-q")
     await world.settle()
     assert world.phase == "Profiling"
@@ -619,7 +698,8 @@ async def test_an_edit_of_the_generated_deployment_stays() -> None:
 async def test_a_foreign_deployment_of_that_name_is_not_adopted() -> None:
     foreign = generated_dgd()
     foreign["metadata"].update(namespace=NS, labels={"dgdr.nvidia.com/name": "other"})
-    world = World(dgdr(), foreign)
+    world = await profiling()
+    world.cluster.seed(foreign)
     for _ in range(6):
         await world.one_pass()
         await world.others()
@@ -628,6 +708,29 @@ async def test_a_foreign_deployment_of_that_name_is_not_adopted() -> None:
     assert (world.phase, status, reason) == ("Failed", "False", "DeploymentRejected")
     assert "q-dgd exists already and does not belong to this request" in message
     assert (world.dgd or {})["spec"] == foreign["spec"]
+
+
+async def test_a_foreign_deployment_of_that_name_is_told_before_anything_is_profiled() -> None:
+    foreign = generated_dgd()
+    foreign["metadata"].update(namespace=NS)
+    world = World(dgdr(), foreign)
+    await world.settle()
+    assert (world.phase, world.job) == ("Pending", None)
+    assert world.condition("Profiling")[2].startswith(
+        "DynamoGraphDeployment q-dgd exists and belongs to another owner; profiling starts when it "
+        "is gone, or spec.overrides.dgd.metadata.name names another; waiting since"
+    )
+    await world.cluster.delete(DGD, NS, DGD_NAME)
+    await world.settle()
+    assert world.phase == "Profiling"
+
+
+async def test_a_foreign_deployment_is_in_nobodys_way_who_only_reviews() -> None:
+    foreign = generated_dgd()
+    foreign["metadata"].update(namespace=NS)
+    world = World(dgdr(autoApply=False), foreign)
+    await world.settle()
+    assert world.phase == "Profiling"
 
 
 async def test_a_refused_deployment_fails() -> None:
@@ -709,6 +812,38 @@ async def test_a_deleted_deployment_ends_the_request() -> None:
     assert "deploymentInfo" not in world.status
     assert world.dgd is None
     assert world.events[-1] == "DeploymentDeleted"
+
+
+async def test_a_deployment_whose_label_was_removed_serves_on_and_is_left_alone() -> None:
+    world = World()
+    await world.live()
+    gone = {"metadata": {"labels": {"dgdr.nvidia.com/name": None}}}
+    await world.cluster.patch(DGD, NS, DGD_NAME, gone, "kubectl")
+    await world.live()
+    assert world.phase == "Deployed"
+    assert world.condition("DeploymentReady") == (
+        "True",
+        "DeploymentReady",
+        "DGD q-dgd is ready; its label dgdr.nvidia.com/name is gone, so it is not brought up to "
+        "date any more",
+    )
+    world.dgd_is("pending", available=0)
+    await world.settle()
+    assert world.condition("DeploymentReady")[:2] == ("False", "DeploymentDegraded")
+    await world.cluster.delete(DGD, NS, DGD_NAME)
+    await world.settle()
+    assert world.condition("DeploymentReady")[1] == "DeploymentDeleted"
+
+
+async def test_a_foreign_deployment_in_place_of_ours_means_that_ours_was_deleted() -> None:
+    world = World()
+    await world.live()
+    await world.cluster.delete(DGD, NS, DGD_NAME)
+    foreign = generated_dgd()
+    foreign["metadata"]["namespace"] = NS
+    await world.cluster.create(foreign, "kubectl-create")
+    await world.settle()
+    assert world.condition("DeploymentReady")[1] == "DeploymentDeleted"
 
 
 async def test_a_degraded_deployment_comes_back() -> None:

@@ -105,3 +105,26 @@ async def test_an_event_marks(
     plural: str, body: dict[str, Any], type_: str | None, expected: dict[str, Any]
 ) -> None:
     assert await marked(plural, body, type_) == expected
+
+
+async def test_a_request_that_fails_runs_at_once_for_an_edit_and_not_for_its_own_status() -> None:
+    registry, queues = kopf.OperatorRegistry(), Queues()
+    register(registry, queues)
+    plural = "dynamographdeploymentrequests"
+    (handler,) = [h for h in registry._watching.get_all_handlers() if h.id == plural]
+    passes = 0
+
+    async def fail(_: Key) -> None:
+        nonlocal passes
+        passes += 1
+        raise RuntimeError("x")
+
+    async def hear(**more: Any) -> int:
+        await handler.fn(body=meta("q", **more), type="MODIFIED")  # type: ignore[arg-type, call-arg, misc]
+        await queues.requests.drain(fail)
+        return passes
+
+    assert await hear(generation=1) == 1
+    assert await hear(generation=1, resourceVersion="2") == 1
+    assert await hear(generation=2) == 2
+    assert await hear(generation=2, deletionTimestamp="t") == 3

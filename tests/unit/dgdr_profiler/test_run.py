@@ -103,6 +103,7 @@ async def test_a_named_load_gives_the_first_replicas_by_the_planners_sizing() ->
 async def test_the_report_names_time_and_gpus_of_every_candidate() -> None:
     report = json.loads((await finished()).texts["report.json"])
     assert report["slaReachable"] is True
+    assert report["shortage"] is None
     assert [c["label"] for c in report["candidates"]] == ["TP=1", "TP=2", "TP=4"]
     assert all(c["points"] >= 4 and c["meanSPerPoint"] > 0 for c in report["candidates"])
     assert all(p["source"] == "measured" for p in report["points"])
