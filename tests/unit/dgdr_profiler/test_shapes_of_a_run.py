@@ -1,12 +1,13 @@
 """Runs whose candidates are no pairs: one role at a time, aggregated engines, several backends."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.points import PointKind, Source
-from dgdr_profiler.core.actions import Deploy, Finish
+from dgdr_profiler.core.actions import Deploy, Finish, Measure, Reject
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.lending import borrowed, lenders
 from dgdr_profiler.core.pick import Selection
@@ -78,6 +79,32 @@ def test_roles_of_two_backends_are_never_paired() -> None:
     )
     _, chosen = ran(one, two)
     assert chosen.prefill.candidate == chosen.decode.candidate
+
+
+def test_an_aggregated_engine_of_which_only_a_part_was_measured_is_measured_to_its_end() -> None:
+    machine = Machine(plan(pair(1), WORKER, of=LIGHT))
+    while WORKER.id not in machine.state.deployed:
+        step(machine, next_action(machine.plan, machine.state))
+    half = next_action(machine.plan, machine.state)
+    assert isinstance(half, Measure)
+    prefill = [c for c in half.call.cells if c.kind is PointKind.PREFILL]
+    machine.measure(WORKER, replace(half.call, cells=tuple(prefill)))
+    machine.die()
+    assert selected(run(machine)).shape == Shape(worker=TP1)
+
+
+def test_after_the_deadline_no_aggregated_engine_is_started() -> None:
+    machine = Machine(plan(pair(1), WORKER, of=LIGHT, deadline_s=60))
+    while not isinstance(action := next_action(machine.plan, machine.state), Deploy) or (
+        action.candidate != WORKER
+    ):
+        step(machine, action)
+    machine.state = replace(machine.state, elapsed_s=61)
+    actions = run(machine)
+    (given_up,) = (a for a in actions if isinstance(a, Reject))
+    assert (given_up.candidate, given_up.lasting) == (WORKER, False)
+    assert "the deadline of 60 s has passed" in given_up.reason
+    assert selected(actions).shape == Shape.pair(TP1)
 
 
 MIXTURE = {
