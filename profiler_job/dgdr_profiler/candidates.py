@@ -8,7 +8,7 @@ from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.planner_config import parse_planner_config
 from dgdr_api.request import ProfilingRequest
-from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.candidate import Candidate, least_gpus
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.limits import SearchLimits
@@ -35,6 +35,7 @@ class Wanted:
     profiles: Mapping[str, str] | None
     read: ModelFacts | None
     gpus_at_once: int | None
+    total_gpus: int | None
 
     @property
     def gpu(self) -> str | None:
@@ -93,8 +94,10 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
     shapes = {shape: Candidate.of(shape, backend) for shape in space.shapes}
     graphs = {s: candidate_graph(engine, wanted.setting, c) for s, c in shapes.items()}
     space = space.without(_over_budget(graphs, wanted.gpus_at_once)).required()
+    sized = {shape: shapes[shape].sized(graphs[shape]) for shape in space.shapes}
+    space = space.without(_not_deployable(sized, wanted.total_gpus)).required()
     return Candidates(
-        candidates=tuple(shapes[shape].sized(graphs[shape]) for shape in space.shapes),
+        candidates=tuple(sized[shape] for shape in space.shapes),
         graphs={shapes[shape].id: graphs[shape] for shape in space.shapes},
         subjects={
             shapes[shape].id: subject_of(graphs[shape], engine, wanted.gpu, _data(wanted, shape))
@@ -174,6 +177,24 @@ def _over_budget(graphs: Mapping[Shape, Graph], most: int | None) -> tuple[Infea
         )
         for shape, graph in graphs.items()
         if most is not None and graph.gpus > most
+    )
+
+
+def _not_deployable(
+    candidates: Mapping[Shape, Candidate], most: int | None
+) -> tuple[Infeasible, ...]:
+    """Return the shapes of which nothing could be deployed in the end, once for each role."""
+    return tuple(
+        Infeasible(
+            shape=shape,
+            code=ReasonCode.OVER_BUDGET,
+            reason=f"the smallest deployment with it has {least} GPUs, it may have {most} "
+            "(hardware.totalGpus, features.planner.max_gpu_budget)",
+        )
+        for shape, candidate in candidates.items()
+        if most is not None
+        and (least := least_gpus(candidate, candidates.values())) is not None
+        and least > most
     )
 
 

@@ -19,7 +19,7 @@ from dgdr_profiler.core.actions import (
     RunState,
     Stage,
 )
-from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.candidate import Candidate, least_gpus
 from dgdr_profiler.core.cells import Cell
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
@@ -73,7 +73,7 @@ def selection(plan: Plan, state: RunState) -> Selection | None:
             for o in aggregated_options(c, _prefill(ps), _decode(ps))
         ],
     )
-    return pick(offer, plan.demand.workload, plan.demand.targets)
+    return pick(offer, plan.demand.workload, plan.demand.targets, plan.total_gpus)
 
 
 def curve_cells(plan: Plan, state: RunState, chosen: Selection) -> dict[str, tuple[Cell, ...]]:
@@ -257,8 +257,20 @@ def _decode(points: Iterable[Point]) -> list[Point]:
 
 
 def _nothing_measured(plan: Plan, state: RunState) -> str:
+    live = _live(plan, state)
     reasons = [
         f"{c.label}: {state.rejected[c.id]}" for c in plan.candidates if c.id in state.rejected
     ]
+    reasons += [f"{c.label}: {why}" for c in live if (why := _too_large(plan, c, live))]
     reasons += [f"{entry.label}: {entry.reason}" for entry in plan.infeasible]
     return "no candidate could be measured; " + "; ".join(reasons or ["there is none"])
+
+
+def _too_large(plan: Plan, candidate: Candidate, others: Sequence[Candidate]) -> str | None:
+    """Return why a candidate that was measured could not be picked."""
+    least, most = least_gpus(candidate, others), plan.total_gpus
+    if least is None:
+        return "no candidate is left that does what it does not"
+    if most is None or least <= most:
+        return None
+    return f"the smallest deployment with it has {least} GPUs, it may have {most}"

@@ -7,8 +7,9 @@ import pytest
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.points import PointKind, Source
-from dgdr_profiler.core.actions import Deploy, Finish, Measure, Reject
+from dgdr_profiler.core.actions import Deploy, Fail, Finish, Measure, Reject
 from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.lending import borrowed, lenders
 from dgdr_profiler.core.pick import Selection
 from dgdr_profiler.core.shape import Mapping, Shape
@@ -29,13 +30,42 @@ def ran(*candidates: Candidate, **limits: Any) -> tuple[Machine, Selection]:
     return machine, selected(run(machine))
 
 
-def test_one_gpu_measures_one_role_after_the_other() -> None:
-    machine, chosen = ran(PREFILL, DECODE, gpus_at_once=1)
+def test_one_gpu_at_once_measures_one_role_after_the_other() -> None:
+    machine, chosen = ran(PREFILL, DECODE, gpus_at_once=1, total_gpus=2)
     assert machine.most_gpus == 1
     assert chosen.shape == Shape.pair(TP1)
     kinds = {name: {cell.kind for n, cell in machine.measured if n == name} for name in
              (PREFILL.id, DECODE.id)}  # fmt: skip
     assert kinds == {PREFILL.id: {PointKind.PREFILL}, DECODE.id: {PointKind.DECODE}}
+
+
+def test_what_the_gpus_do_not_hold_together_is_never_picked() -> None:
+    # The pair has more throughput per GPU, but two of them.
+    _, chosen = ran(PREFILL, DECODE, WORKER, gpus_at_once=1)
+    assert chosen.shape == Shape(worker=TP1)
+
+
+def test_engines_that_no_deployment_can_have_are_a_failure_that_says_so() -> None:
+    actions = run(Machine(plan(PREFILL, DECODE, gpus_at_once=1)))
+    last = actions[-1]
+    assert isinstance(last, Fail)
+    assert "prefill TP=1: the smallest deployment with it has 2 GPUs, it may have 1" in last.reason
+
+
+def test_shapes_that_a_planners_budget_does_not_hold_are_not_tried() -> None:
+    planner = {"max_gpu_budget": 4}
+    prepared = prepare(
+        request({"features": {"mocker": {"enabled": True}, "planner": planner}}), PROFILES
+    )
+    assert {c.id for c in prepared.plan.candidates} == {"p-tp1", "p-tp2"}
+    (refused,) = prepared.plan.infeasible
+    assert refused.reason.startswith("the smallest deployment with it has 5 GPUs, it may have 4")
+
+
+def test_a_deployment_that_nothing_can_hold_is_refused_before_anything_is_measured() -> None:
+    planner = {"max_gpu_budget": 1}
+    with pytest.raises(InvalidRequest, match=r"smallest deployment with it has 2 GPUs"):
+        prepare(request({"features": {"mocker": {"enabled": True}, "planner": planner}}), PROFILES)
 
 
 def test_a_light_load_gets_one_aggregated_engine_and_it_is_measured() -> None:
@@ -114,16 +144,16 @@ MIXTURE = {
 DATA = {f"{kind}-{n}.npz": "digest" for kind in ("tp", "tep", "dep") for n in (1, 2, 4, 8)}
 
 
-def mixture(**more: Any) -> Prepared:
+def mixture(total_gpus: int = 8, **more: Any) -> Prepared:
     asked = request(
         {"features": {"mocker": {"enabled": True}}}, model=MIXTURE, maxGpusPerEngine=8, **more
     )
-    hardware = asked.hardware.model_copy(update={"total_gpus": 8})
+    hardware = asked.hardware.model_copy(update={"total_gpus": total_gpus})
     return prepare(asked.model_copy(update={"hardware": hardware}), DATA)
 
 
 def test_a_mixture_is_tried_with_its_experts_spread_one_role_at_a_time_where_gpus_are_few() -> None:
-    names = {c.id for c in mixture(minGpusPerEngine=8).plan.candidates}
+    names = {c.id for c in mixture(16, minGpusPerEngine=8, gpusAtOnce=8).plan.candidates}
     assert names == {
         *(f"{role}-{m}" for role in ("pre", "dec", "agg") for m in ("tep8", "dep8")),
         *(f"{role}-tp8" for role in ("pre", "dec", "agg")),
