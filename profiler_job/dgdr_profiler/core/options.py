@@ -47,9 +47,14 @@ class PrefillOption:
         return self.point.ttft_ms or 0.0
 
     @property
+    def ranks(self) -> int:
+        """Attention ranks, which prefill side by side."""
+        return prefill_ranks(self.point.concurrency)
+
+    @property
     def tokens_per_s(self) -> float:
         """Prompt tokens per second of one engine, one prompt after another on each rank."""
-        return 1000 * self.point.isl / self.ttft_ms * prefill_ranks(self.point.concurrency)
+        return 1000 * self.point.isl / self.ttft_ms * self.ranks
 
     @property
     def tokens_per_s_per_gpu(self) -> float:
@@ -122,11 +127,12 @@ class Engines:
         """Time between tokens at full throughput.
 
         An engine that prefills too stops decoding for every prompt: while a request gets its
-        ``osl`` tokens, each of the others in the batch is replaced once.
+        ``osl`` tokens, each of the others in the batch of its rank is replaced once.
         """
         if not self.aggregated:
             return self.decode.itl_ms
-        return self.decode.itl_ms + self.prefill.ttft_ms * batch(self.decode.point) / osl
+        of_a_rank = batch(self.decode.point) / self.prefill.ranks
+        return self.decode.itl_ms + self.prefill.ttft_ms * of_a_rank / osl
 
     def gpus_per_request(self, workload: Workload) -> float:
         """GPU-seconds that one request costs."""
