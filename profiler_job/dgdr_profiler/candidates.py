@@ -1,7 +1,8 @@
 """Every candidate of a request, with its graph and its identity, and why other shapes are none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from textwrap import shorten
 
 from dgdr_api.effective import EffectiveSpec
 from dgdr_api.graph import Graph
@@ -16,7 +17,7 @@ from dgdr_profiler.core.model import ModelFacts, merge
 from dgdr_profiler.core.obstacles import ReasonCode
 from dgdr_profiler.core.point_key import Subject
 from dgdr_profiler.core.render import Setting, candidate_graph, subject_of
-from dgdr_profiler.core.search import Infeasible, SearchSpace, search, summary
+from dgdr_profiler.core.search import SUMMARY_CHARS, Infeasible, SearchSpace, search, summary
 from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.core.stated_model import stated_facts
 from dgdr_profiler.engines.mocker import Mocker, profile_key
@@ -64,30 +65,39 @@ def candidates_of(wanted: Wanted) -> Candidates:
     engines = candidate_engines(wanted.request, wanted.spec)
     if len(engines) == 1:
         return _of_backend(wanted, engines[0], None)
-    found: list[Candidates] = []
-    refused: list[str] = []
+    found: dict[Backend, Candidates] = {}
+    refused: dict[Backend, str] = {}
     for engine, backend in zip(engines, backends(wanted.spec), strict=True):
         try:
-            found.append(_of_backend(wanted, engine, backend))
+            found[backend] = _of_backend(wanted, engine, backend)
         except InvalidRequest as exc:
-            refused.append(f"{backend}: {exc}")
+            refused[backend] = str(exc)
     if not found:
-        raise InvalidRequest("; ".join(refused))
-    return _joined(found)
+        raise InvalidRequest("; ".join(f"{backend}: {why}" for backend, why in refused.items()))
+    return _joined(found, refused)
 
 
-def _joined(parts: list[Candidates]) -> Candidates:
+def _joined(found: Mapping[Backend, Candidates], refused: Mapping[Backend, str]) -> Candidates:
+    parts = [*found.values()]
+    said = {**{backend: part.space for backend, part in found.items()}, **refused}
     return Candidates(
         candidates=tuple(c for part in parts for c in part.candidates),
         graphs={name: graph for part in parts for name, graph in part.graphs.items()},
         subjects={name: subject for part in parts for name, subject in part.subjects.items()},
         infeasible=tuple(entry for part in parts for entry in part.infeasible),
-        space=parts[0].space,
+        space=_in_room([f"{backend}: {text}" for backend, text in said.items()]),
+    )
+
+
+def _in_room(sentences: Sequence[str]) -> str:
+    """Give each sentence its share of a condition's room."""
+    return "; ".join(
+        shorten(one, SUMMARY_CHARS // len(sentences), placeholder=" …") for one in sentences
     )
 
 
 def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Candidates:
-    space = search(_limits(wanted), _facts(wanted, engine))
+    space = search(_limits(wanted, backend or backends(wanted.spec)[0]), _facts(wanted, engine))
     space = _of_mode(space, wanted)
     if isinstance(engine, Mocker) and wanted.profiles is not None:
         space = space.without(_without_data(space, engine.data, wanted.profiles)).required()
@@ -108,7 +118,7 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
     )
 
 
-def _limits(wanted: Wanted) -> SearchLimits:
+def _limits(wanted: Wanted, backend: Backend) -> SearchLimits:
     request, spec = wanted.request, wanted.spec
     hardware, policy = request.hardware, request.policy
     vram_mib = hardware.vram_mib or spec.vram_mib
@@ -122,7 +132,7 @@ def _limits(wanted: Wanted) -> SearchLimits:
         gpu_memory_bytes=None if simulated or vram_mib is None else round(vram_mib * MIB),
         isl=spec.isl,
         osl=spec.osl,
-        backend=spec.backend,
+        backend=backend,
         aggregated=_aggregated(spec) is not False,
     )
 

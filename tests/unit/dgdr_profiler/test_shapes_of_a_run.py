@@ -12,6 +12,7 @@ from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.lending import borrowed, lenders
 from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.search import SUMMARY_CHARS
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.strategy import next_action, selection
 from dgdr_profiler.prepare import Prepared, prepare
@@ -135,6 +136,28 @@ def test_after_the_deadline_no_aggregated_engine_is_started() -> None:
     assert (given_up.candidate, given_up.lasting) == (WORKER, False)
     assert "the deadline of 60 s has passed" in given_up.reason
     assert selected(actions).shape == Shape.pair(TP1)
+
+
+def auto(weight_gib: float) -> Prepared:
+    """Three backends on one GPU of 80 GiB."""
+    spec = {"backend": "auto", "image": "r.test/vllm-runtime:1.0.2", "features": {}}
+    asked = request(spec, candidateEngine="backend", model={"weightGiB": weight_gib})
+    hardware = asked.hardware.model_copy(update={"total_gpus": 1, "vram_mib": 80 * 1024})
+    return prepare(asked.model_copy(update={"hardware": hardware}), None)
+
+
+def test_each_backend_takes_its_own_share_of_a_gpus_memory() -> None:
+    """Of 73.5 GiB of weights vLLM's 90 % of the GPU hold none; TensorRT-LLM takes what is left."""
+    prepared = auto(73.5)
+    assert {c.backend for c in prepared.plan.candidates} == {Backend.TRTLLM}
+
+
+def test_a_backend_of_which_nothing_is_possible_is_said_beside_the_others() -> None:
+    space = auto(73.5).plan.space
+    assert space.startswith("trtllm: 1 of ")
+    assert "vllm: no candidate is feasible: TP=1: " in space
+    assert len(space) <= SUMMARY_CHARS
+    assert auto(20.0).plan.space.count("shapes are possible") == 3
 
 
 MIXTURE = {
