@@ -66,7 +66,7 @@ SURROGATE = Surrogate()
 def subject(candidate: Candidate) -> Subject:
     return Subject(
         engines=tuple(
-            EngineSubject(role=role, command=(role, candidate.id), gpus=candidate.gpus)
+            EngineSubject(name=role, role=role, command=(role, candidate.id), gpus=candidate.gpus)
             for role in ("prefill", "decode")
         ),
         model="model",

@@ -10,15 +10,17 @@ from dgdr_api.points import PointKind, Source
 from dgdr_profiler.core.actions import Deploy, Fail, Finish, Measure, Reject
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.grid import prefill_cells
 from dgdr_profiler.core.lending import borrowed, lenders
 from dgdr_profiler.core.pick import Selection
+from dgdr_profiler.core.point_key import engine_key
 from dgdr_profiler.core.search import SUMMARY_CHARS
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.strategy import next_action, selection
 from dgdr_profiler.prepare import Prepared, prepare
 from support.profiler_runs import PROFILES, finished, request
 from support.profiler_steps import run, selected, step
-from support.profiling import Machine, demand, pair, plan
+from support.profiling import FACTS, Machine, demand, evidence_of, pair, plan
 
 TP1 = Mapping.tensor(1)
 PREFILL, DECODE = Candidate.of(Shape(prefill=TP1)), Candidate.of(Shape(decode=TP1))
@@ -67,6 +69,30 @@ def test_a_deployment_that_nothing_can_hold_is_refused_before_anything_is_measur
     planner = {"max_gpu_budget": 1}
     with pytest.raises(InvalidRequest, match=r"smallest deployment with it has 2 GPUs"):
         prepare(request({"features": {"mocker": {"enabled": True}, "planner": planner}}), PROFILES)
+
+
+@pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm"])
+def test_engines_that_are_measured_alone_have_records_of_their_own(backend: str) -> None:
+    spec = {"backend": backend, "image": "r.test/vllm-runtime:1.0.2", "features": {}}
+    asked = request(spec, candidateEngine="backend", maxGpusPerEngine=1, gpusAtOnce=1)
+    subjects = prepare(asked, None).plan.subjects
+    assert subjects.keys() == {"pre-tp1", "dec-tp1", "agg-tp1"}
+    assert len({engine_key(subject, "digest") for subject in subjects.values()}) == 3
+
+
+def test_prompts_of_a_prefill_engine_alone_fit_into_the_cache_of_one_rank() -> None:
+    alone = Candidate.of(Shape(prefill=Mapping.data_expert(8)))
+    known = evidence_of(alone, facts=replace(FACTS, max_kv_tokens=8 * 4000))
+    assert max(c.isl for c in prefill_cells(demand(), known)) < 4000
+
+
+def test_a_prefill_engine_without_room_for_a_curve_is_given_up_before_it_is_measured() -> None:
+    wanted = demand(isl=64)
+    machine = Machine(plan(PREFILL, DECODE, of=wanted), facts=replace(FACTS, context_length=670))
+    rejected = [a for a in run(machine) if isinstance(a, Reject)]
+    assert [a.candidate for a in rejected] == [PREFILL, DECODE]
+    assert "leave no room for 4 prompt lengths" in rejected[0].reason
+    assert not machine.measured
 
 
 def test_a_light_load_gets_one_aggregated_engine_and_it_is_measured() -> None:
