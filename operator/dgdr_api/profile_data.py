@@ -4,8 +4,8 @@ Units: prompt and context lengths in tokens, latencies in milliseconds, throughp
 tokens per second per GPU (prefill: prompt tokens per second per GPU), KV usage as a fraction of
 ``max_kv_tokens``. The arrays of one curve have the same length; point ``i`` is the ``i``-th of
 each. JSON is written here; NPZ, which needs numpy, in ``dgdr_perf``. ``points``, ``provenance``,
-``transfer`` and ``max_num_seqs`` are ours and optional: upstream's files have none, and upstream's
-planner reads only the keys that it knows.
+``transfer``, ``ranks`` and ``max_num_seqs`` are ours and optional: upstream's files have none, and
+upstream's planner reads only the keys that it knows.
 
 Upstream interpolates the rows. So what we write has dense rows, drawn from a fit, and under
 ``points`` the few points that were measured; our own curves are fitted to those.
@@ -30,6 +30,7 @@ MAX_KV_TOKENS = "max_kv_tokens"
 MAX_NUM_SEQS = "max_num_seqs"
 POINTS = "points"
 TRANSFER = "transfer"
+RANKS = "ranks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class PrefillData:
     """Prefill alone, by prompt length.
 
     ``points`` are what the rows were drawn from; None where the rows are the points themselves.
+    ``ranks`` of the engine prefill side by side, each a prompt in ``ttft_ms``.
     """
 
     isl: tuple[float, ...]
@@ -78,10 +80,13 @@ class PrefillData:
     thpt_per_gpu: tuple[float, ...]
     points: "PrefillData | None" = None
     transfer: Transfer | None = None
+    ranks: int = 1
     provenance: Provenance = UNKNOWN
 
     def __post_init__(self) -> None:
         _check(self.columns, self.provenance)
+        if self.ranks <= 0:
+            raise ProfileDataError(f"{RANKS} is {self.ranks}; it must be at least 1, or left out")
 
     @property
     def columns(self) -> dict[str, tuple[float, ...]]:
@@ -103,6 +108,7 @@ class PrefillData:
             **self.columns,
             **self.provenance.to_object(),
             **({} if self.transfer is None else {TRANSFER: self.transfer.to_object()}),
+            **({} if self.ranks == 1 else {RANKS: self.ranks}),
             **({} if self.points is None else {POINTS: self.points.to_object()}),
         }
 
@@ -124,6 +130,7 @@ class PrefillData:
             thpt_per_gpu=_floats(data, PREFILL_THPT_PER_GPU),
             points=None if points is None else cls.from_object(_points(points)),
             transfer=Transfer.from_object(data[TRANSFER]) if TRANSFER in data else None,
+            ranks=_count(data, RANKS) if RANKS in data else 1,
             provenance=Provenance.from_object(data),
         )
 
@@ -204,8 +211,8 @@ class DecodeData:
             context_length=_floats(data, CONTEXT_LENGTH),
             itl_ms=_floats(data, ITL),
             thpt_per_gpu=_floats(data, DECODE_THPT_PER_GPU),
-            max_kv_tokens=_tokens(data, MAX_KV_TOKENS),
-            max_num_seqs=_tokens(data, MAX_NUM_SEQS) if MAX_NUM_SEQS in data else None,
+            max_kv_tokens=_count(data, MAX_KV_TOKENS),
+            max_num_seqs=_count(data, MAX_NUM_SEQS) if MAX_NUM_SEQS in data else None,
             points=None if points is None else cls.from_object(_points(points)),
             provenance=Provenance.from_object(data),
         )
@@ -243,7 +250,7 @@ def _floats(data: Mapping[str, Any], key: str) -> tuple[float, ...]:
         raise ProfileDataError(f"{key} holds something that is no number: {exc}") from exc
 
 
-def _tokens(data: Mapping[str, Any], key: str) -> int:
+def _count(data: Mapping[str, Any], key: str) -> int:
     """Read a count: an int, or the one-element list that the NPZ layout implies."""
     value = data.get(key)
     if isinstance(value, list) and len(value) == 1:

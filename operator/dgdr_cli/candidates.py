@@ -7,11 +7,16 @@ from datetime import datetime
 from dgdr_api.effective import EffectiveSpec
 from dgdr_api.points import Point, PointKind, Source
 from dgdr_cli.report import Report
+from dgdr_cli.shape_name import ShapeName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One candidate at the operating point that counts; ``None`` is not measured."""
+    """One candidate at the operating point that counts; ``None`` is not measured.
+
+    ``kinds`` are the curves that it gives. Of one that ``is_aggregated`` each kind of work was
+    measured without the other.
+    """
 
     name: str
     gpus: int
@@ -22,6 +27,14 @@ class Candidate:
     estimated: bool
     missed: tuple[str, ...]
     picked_for: tuple[str, ...]
+    kinds: tuple[PointKind, ...] = (PointKind.PREFILL, PointKind.DECODE)
+    is_aggregated: bool = False
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is a figure for everything that it gives."""
+        figures = {PointKind.PREFILL: self.ttft_ms, PointKind.DECODE: self.itl_ms}
+        return all(figures[kind] is not None for kind in self.kinds)
 
 
 def candidates_of(
@@ -38,21 +51,35 @@ def candidates_of(
 def _candidate(
     name: str, points: Sequence[Point], wanted: EffectiveSpec, picked_for: tuple[str, ...]
 ) -> Candidate:
+    shape = ShapeName.of(name)
     prefill = _prefill_point(points, wanted.isl)
-    decode = _decode_point(points, wanted.itl_ms)
     ttft_ms = prefill.ttft_ms if prefill else None
+    decode = _decode_point(points, _itl_target_ms(wanted, ttft_ms))
     itl_ms = decode.itl_ms if decode else None
+    gpus = [point.gpus for point in (prefill, decode) if point]
     return Candidate(
-        name=name,
-        gpus=sum(point.gpus for point in (prefill, decode) if point),
+        name=shape.label,
+        gpus=max(gpus, default=0) if shape.is_aggregated else sum(gpus),
         ttft_ms=ttft_ms,
         itl_ms=itl_ms,
         output_tokens_per_s_per_gpu=_per_gpu(decode),
         points=len(points),
         estimated=any(point.source is Source.ESTIMATED for point in points),
-        missed=_missed(("TTFT", ttft_ms, wanted.ttft_ms), ("ITL", itl_ms, wanted.itl_ms)),
+        missed=_missed(
+            ("TTFT", ttft_ms, wanted.ttft_ms or wanted.e2e_latency_ms),
+            ("ITL", itl_ms, _itl_target_ms(wanted, ttft_ms)),
+        ),
         picked_for=picked_for,
+        kinds=shape.kinds,
+        is_aggregated=shape.is_aggregated,
     )
+
+
+def _itl_target_ms(wanted: EffectiveSpec, ttft_ms: float | None) -> float | None:
+    """Return the target between tokens; of one for the whole request what the first token left."""
+    if wanted.e2e_latency_ms is None:
+        return wanted.itl_ms
+    return max(0.0, wanted.e2e_latency_ms - (ttft_ms or 0.0)) / max(1, wanted.osl - 1)
 
 
 def _prefill_point(points: Iterable[Point], isl: int) -> Point | None:

@@ -78,8 +78,11 @@ def _number(value: float | None, digits: int) -> str:
 def _targets(row: Candidate) -> Text:
     if row.missed:
         return Text(f"{' and '.join(row.missed)} missed", style="red")
-    if row.ttft_ms is None or row.itl_ms is None:
+    if not row.measured:
         return Text("measuring", style="dim")
+    if row.is_aggregated and not row.picked_for:
+        # Nobody measured what its prompts do to its tokens; what is picked was sized for that.
+        return Text("met alone", style="dim")
     return Text("met", style="green")
 
 

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from dgdr_api.models.base import LenientModel
+from dgdr_cli.shape_name import ShapeName
 
 
 class Choice(LenientModel):
@@ -12,7 +13,7 @@ class Choice(LenientModel):
 
 
 class Selection(LenientModel):
-    """The picked pair; both roles may come from different candidates."""
+    """What was picked; both roles may come from different candidates, or from one engine."""
 
     prefill: Choice
     decode: Choice
@@ -26,7 +27,7 @@ class Tried(LenientModel):
 
 
 class NotTried(LenientModel):
-    """A mapping that was left out, and why."""
+    """A shape that was left out, and why."""
 
     label: str
     reason: str
@@ -51,6 +52,10 @@ class Report(LenientModel):
     def remarks(self) -> tuple[str, ...]:
         """Return what a user who expected something else must read."""
         missed = () if self.sla_reachable else (f"Targets not reached: {self.reason}",)
-        given_up = (f"{c.id} given up: {c.rejected}" for c in self.candidates if c.rejected)
+        given_up = (
+            f"{ShapeName.of(c.id).label} given up: {c.rejected}"
+            for c in self.candidates
+            if c.rejected
+        )
         left_out = (f"{entry.label} not tried: {entry.reason}" for entry in self.infeasible)
         return (*missed, *given_up, *left_out)

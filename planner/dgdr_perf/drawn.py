@@ -44,7 +44,7 @@ def drawn_prefill(points: PrefillData, gpus: int) -> PrefillData:
         points,
         isl=tuple(isl.tolist()),
         ttft_ms=_rounded(ttft_ms),
-        thpt_per_gpu=_rounded(1000.0 * isl / ttft_ms / gpus),
+        thpt_per_gpu=_rounded(1000.0 * isl / ttft_ms / gpus * points.ranks),
         points=points,
         provenance=replace(points.provenance, sources=_between(curve.source, len(isl))),
     )

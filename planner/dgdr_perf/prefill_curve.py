@@ -21,16 +21,24 @@ ASSUMED_SHARES = (0.5, 0.5, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class PrefillCurve:
-    """Never falls with the prompt length; continuous."""
+    """Never falls with the prompt length; continuous.
+
+    ``ranks`` of the engine serve prompts side by side, each one in the time of the curve.
+    """
 
     form: Form
     shortest_isl: float
     longest_isl: float
     provenance: Provenance = UNKNOWN
+    ranks: int = 1
 
     @classmethod
     def fit(
-        cls, isl: Sequence[float], ttft_ms: Sequence[float], provenance: Provenance = UNKNOWN
+        cls,
+        isl: Sequence[float],
+        ttft_ms: Sequence[float],
+        provenance: Provenance = UNKNOWN,
+        ranks: int = 1,
     ) -> Self:
         """Fit from one point up, in any order, with repetitions.
 
@@ -39,14 +47,14 @@ class PrefillCurve:
         """
         lengths, latency_ms = checked({"isl": isl, "ttft_ms": ttft_ms}, "prefill")
         form = Form.fit(_terms(lengths), latency_ms, ASSUMED_SHARES, len(np.unique(lengths)))
-        return cls(form, float(lengths.min()), float(lengths.max()), provenance)
+        return cls(form, float(lengths.min()), float(lengths.max()), provenance, ranks)
 
     @classmethod
     def of(cls, data: PrefillData) -> Self:
         """Fit to the points of stored profile data."""
         points = data.fitted
         provenance = replace(points.provenance, fingerprint=data.provenance.fingerprint)
-        return cls.fit(points.isl, points.ttft_ms, provenance)
+        return cls.fit(points.isl, points.ttft_ms, provenance, points.ranks)
 
     @property
     def source(self) -> Source | None:

@@ -1,12 +1,12 @@
 """How many replicas a load needs when each prefills and decodes.
 
-Prefill steals step time: while a replica serves ``rate`` requests per second, the share
-``rate * prefill`` of its time is gone, and each token takes ``itl / (1 - rate * prefill)`` on
-average. Steps carry a prompt together with the running requests (chunked prefill), so a prompt
-waits for the step that runs, and its own takes the prefill plus one decode step. TTFT is held as
-for prefill replicas and ITL, KV cache and batch as for decode replicas; the larger need counts.
-The percentile of ITL is that of the mean over a request: single tokens that meet a prompt are
-later by its whole prefill.
+Prefill steals step time: while a replica serves ``rate`` requests per second, the share ``rate *
+prefill`` of its time (by ``ranks``, where attention has several) is gone, and each token takes
+``itl / (1 - rate * prefill)`` on average. Steps carry a prompt together with the running requests
+(chunked prefill), so a prompt waits for the step that runs, and its own takes the prefill plus one
+decode step. TTFT is held as for prefill replicas and ITL, KV cache and batch as for decode
+replicas; the larger need counts. The percentile of ITL is that of the mean over a request: single
+tokens that meet a prompt are later by its whole prefill.
 """
 
 import math
@@ -68,6 +68,7 @@ class _Engine:
     terms: PrefillTerms
     prompts: Prompts
     prefill_s: Array
+    ranks: int
     decoding: Decoding
 
     @classmethod
@@ -82,13 +83,15 @@ class _Engine:
         prompts = load.prompts()
         prefill_s = profile.prefill.ttft_of_lengths(prompts.isl) / 1000.0
         mean_s = float(prompts.shares @ prefill_s)
-        decoding = Decoding.of(profile, load, targets, mean_s)
-        return cls(load, targets, dispatch, terms, prompts, prefill_s, decoding)
+        ranks = profile.prefill.ranks
+        decoding = Decoding.of(profile, load, targets, mean_s / ranks)
+        return cls(load, targets, dispatch, terms, prompts, prefill_s, ranks, decoding)
 
     @property
     def prefill_busy(self) -> float:
         """Replicas that prefill alone would keep busy."""
-        return self.load.rate_per_s * float(self.prompts.shares @ self.prefill_s)
+        mean_s = float(self.prompts.shares @ self.prefill_s)
+        return self.load.rate_per_s * mean_s / self.ranks
 
     def excess(self, replicas: float) -> float:
         """How far the wait is from what the TTFT target allows; above 0 is too long."""
@@ -102,7 +105,8 @@ class _Engine:
         seconds = self.prefill_s + self._step_s(replicas)
         service = service_time(self.load, self.prompts.shares, seconds)
         horizon_s = self.targets.ttft_ms / 1000.0
-        return wait_at(self.dispatch, self.load.rate_per_s, replicas, service, horizon_s)
+        servers = replicas * self.ranks
+        return wait_at(self.dispatch, self.load.rate_per_s, servers, service, horizon_s)
 
     def _asked(self, replicas: float) -> Asked:
         alone_s = self.prefill_s + 2.0 * self._step_s(replicas)

@@ -1,8 +1,9 @@
 """How many prefill replicas a load needs.
 
-An engine serves one prompt at a time for the time of the prefill curve, so replicas are the
-servers of a queue (``queueing``): the fewest for which the mean, or the asked percentile, of wait
-plus service plus fixed terms stays within the TTFT target. Batching several prompts in one step
+Each attention rank of an engine serves one prompt at a time for the time of the prefill curve, so
+the ranks of all replicas are the servers of a queue (``queueing``): the fewest replicas for which
+the mean, or the asked percentile, of wait plus service plus fixed terms stays within the TTFT
+target. Batching several prompts in one step
 saves only the fixed part of the curve and is not counted on.
 """
 
@@ -122,10 +123,11 @@ def size_prefill(
     served_ms = profile.prefill.ttft_of_lengths(prompts.isl)
     service = service_time(load, prompts.shares, served_ms / 1000.0)
     asked = Asked.of(prompts.shares, (served_ms + terms.of(prompts.isl)) / 1000.0, targets)
-    busy = load.rate_per_s * service.mean_s
+    ranks = profile.prefill.ranks
+    busy = load.rate_per_s * service.mean_s / ranks
 
     def wait(engines: float) -> Wait:
-        return wait_at(dispatch, load.rate_per_s, engines, service, asked.target_s)
+        return wait_at(dispatch, load.rate_per_s, engines * ranks, service, asked.target_s)
 
     exact = fewest(lambda engines: asked.excess(wait(engines)), busy)
     replicas = rounded_up(exact)

@@ -1,14 +1,15 @@
 """Every candidate of a request, with its graph and its identity, and why other shapes are none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from textwrap import shorten
 
 from dgdr_api.effective import EffectiveSpec
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.planner_config import parse_planner_config
 from dgdr_api.request import ProfilingRequest
-from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.candidate import Candidate, least_gpus
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.expected import Expected, expected_of
@@ -17,7 +18,7 @@ from dgdr_profiler.core.limits import SearchLimits
 from dgdr_profiler.core.obstacles import ReasonCode
 from dgdr_profiler.core.point_key import Subject
 from dgdr_profiler.core.render import Setting, candidate_graph, subject_of
-from dgdr_profiler.core.search import Infeasible, SearchSpace, search, summary
+from dgdr_profiler.core.search import SUMMARY_CHARS, Infeasible, SearchSpace, search, summary
 from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.engines.mocker import Mocker, profile_key
 from dgdr_profiler.engines.registry import backends, candidate_engines
@@ -35,6 +36,7 @@ class Wanted:
     profiles: Mapping[str, str] | None
     model: KnownModel
     gpus_at_once: int | None
+    total_gpus: int | None
 
     @property
     def gpu(self) -> str | None:
@@ -67,31 +69,40 @@ def candidates_of(wanted: Wanted) -> Candidates:
     engines = candidate_engines(wanted.request, wanted.spec)
     if len(engines) == 1:
         return _of_backend(wanted, engines[0], None)
-    found: list[Candidates] = []
-    refused: list[str] = []
+    found: dict[Backend, Candidates] = {}
+    refused: dict[Backend, str] = {}
     for engine, backend in zip(engines, backends(wanted.spec), strict=True):
         try:
-            found.append(_of_backend(wanted, engine, backend))
+            found[backend] = _of_backend(wanted, engine, backend)
         except InvalidRequest as exc:
-            refused.append(f"{backend}: {exc}")
+            refused[backend] = str(exc)
     if not found:
-        raise InvalidRequest("; ".join(refused))
-    return _joined(found)
+        raise InvalidRequest("; ".join(f"{backend}: {why}" for backend, why in refused.items()))
+    return _joined(found, refused)
 
 
-def _joined(parts: list[Candidates]) -> Candidates:
+def _joined(found: Mapping[Backend, Candidates], refused: Mapping[Backend, str]) -> Candidates:
+    parts = [*found.values()]
+    said = {**{backend: part.space for backend, part in found.items()}, **refused}
     return Candidates(
         candidates=tuple(c for part in parts for c in part.candidates),
         graphs={name: graph for part in parts for name, graph in part.graphs.items()},
         subjects={name: subject for part in parts for name, subject in part.subjects.items()},
         infeasible=tuple(entry for part in parts for entry in part.infeasible),
-        space=parts[0].space,
+        space=_in_room([f"{backend}: {text}" for backend, text in said.items()]),
         expected={name: of for part in parts for name, of in part.expected.items()},
     )
 
 
+def _in_room(sentences: Sequence[str]) -> str:
+    """Give each sentence its share of a condition's room."""
+    return "; ".join(
+        shorten(one, SUMMARY_CHARS // len(sentences), placeholder=" …") for one in sentences
+    )
+
+
 def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Candidates:
-    limits = _limits(wanted, backend)
+    limits = _limits(wanted, backend or backends(wanted.spec)[0])
     space = search(limits, wanted.model.facts)
     space = _of_mode(space, wanted)
     if isinstance(engine, Mocker) and wanted.profiles is not None:
@@ -99,8 +110,10 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
     shapes = {shape: Candidate.of(shape, backend) for shape in space.shapes}
     graphs = {s: candidate_graph(engine, wanted.setting, c) for s, c in shapes.items()}
     space = space.without(_over_budget(graphs, wanted.gpus_at_once)).required()
+    sized = {shape: shapes[shape].sized(graphs[shape]) for shape in space.shapes}
+    space = space.without(_not_deployable(sized, wanted.total_gpus)).required()
     return Candidates(
-        candidates=tuple(shapes[shape].sized(graphs[shape]) for shape in space.shapes),
+        candidates=tuple(sized[shape] for shape in space.shapes),
         graphs={shapes[shape].id: graphs[shape] for shape in space.shapes},
         subjects={
             shapes[shape].id: subject_of(graphs[shape], engine, wanted.gpu, _data(wanted, shape))
@@ -115,7 +128,7 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
     )
 
 
-def _limits(wanted: Wanted, backend: Backend | None) -> SearchLimits:
+def _limits(wanted: Wanted, backend: Backend) -> SearchLimits:
     request, spec = wanted.request, wanted.spec
     hardware, policy = request.hardware, request.policy
     vram_mib = hardware.vram_mib or spec.vram_mib
@@ -129,7 +142,7 @@ def _limits(wanted: Wanted, backend: Backend | None) -> SearchLimits:
         gpu_memory_bytes=None if simulated or vram_mib is None else round(vram_mib * MIB),
         isl=spec.isl,
         osl=spec.osl,
-        backend=backend or spec.backend,
+        backend=backend,
         aggregated=_aggregated(spec) is not False,
     )
 
@@ -174,6 +187,24 @@ def _over_budget(graphs: Mapping[Shape, Graph], most: int | None) -> tuple[Infea
         )
         for shape, graph in graphs.items()
         if most is not None and graph.gpus > most
+    )
+
+
+def _not_deployable(
+    candidates: Mapping[Shape, Candidate], most: int | None
+) -> tuple[Infeasible, ...]:
+    """Return the shapes of which nothing could be deployed in the end, once for each role."""
+    return tuple(
+        Infeasible(
+            shape=shape,
+            code=ReasonCode.OVER_BUDGET,
+            reason=f"the smallest deployment with it has {least} GPUs, it may have {most} "
+            "(hardware.totalGpus, features.planner.max_gpu_budget)",
+        )
+        for shape, candidate in candidates.items()
+        if most is not None
+        and (least := least_gpus(candidate, candidates.values())) is not None
+        and least > most
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.graph import Graph
+from dgdr_api.planner_config import parse_planner_config
 from dgdr_api.problem import summary
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.validate import problems
@@ -66,6 +67,7 @@ def prepare(
         profiles=profiles,
         model=known_model(request.policy.model, known),
         gpus_at_once=_gpus_at_once(request, spec),
+        total_gpus=_total_gpus(request, spec),
     )
     tried = candidates_of(wanted)
     served = candidate_engines(request, spec)[0].served_model
@@ -93,7 +95,7 @@ def _plan(wanted: Wanted, tried: Candidates) -> Plan:
         model=wanted.model,
         space=tried.space,
         gpus_at_once=wanted.gpus_at_once,
-        total_gpus=_total_gpus(wanted.request, wanted.spec),
+        total_gpus=wanted.total_gpus,
         deadline_s=policy.deadline_s,
     )
 
@@ -109,10 +111,19 @@ def _setting(request: ProfilingRequest, spec: EffectiveSpec) -> Setting:
     )
 
 
-def _total_gpus(request: ProfilingRequest, spec: EffectiveSpec) -> int | None:
+def _there(request: ProfilingRequest, spec: EffectiveSpec) -> int | None:
     return request.hardware.total_gpus or spec.total_gpus
 
 
 def _gpus_at_once(request: ProfilingRequest, spec: EffectiveSpec) -> int | None:
-    limits = (request.policy.gpus_at_once, _total_gpus(request, spec))
+    return _least(request.policy.gpus_at_once, _there(request, spec))
+
+
+def _total_gpus(request: ProfilingRequest, spec: EffectiveSpec) -> int | None:
+    """Return the GPUs that the deployment may have: more would be refused, or scaled away."""
+    config = None if spec.planner is None else parse_planner_config(spec.planner)
+    return _least(_there(request, spec), None if config is None else config.keys.max_gpu_budget)
+
+
+def _least(*limits: int | None) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)

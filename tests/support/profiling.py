@@ -66,7 +66,7 @@ SURROGATE = Surrogate()
 def subject(candidate: Candidate) -> Subject:
     return Subject(
         engines=tuple(
-            EngineSubject(role=role, command=(role, candidate.id), gpus=candidate.gpus)
+            EngineSubject(name=role, role=role, command=(role, candidate.id), gpus=candidate.gpus)
             for role in ("prefill", "decode")
         ),
         model="model",
@@ -98,6 +98,7 @@ def plan(
     *candidates: Candidate,
     of: Demand | None = None,
     gpus_at_once: int | None = 16,
+    total_gpus: int | None = None,
     deadline_s: float | None = None,
 ) -> Plan:
     chosen = candidates or (TP1, TP2, TP4)
@@ -106,7 +107,7 @@ def plan(
         candidates=chosen,
         subjects={c.id: subject(c) for c in chosen},
         gpus_at_once=gpus_at_once,
-        total_gpus=gpus_at_once,
+        total_gpus=total_gpus or gpus_at_once,
         deadline_s=deadline_s,
     )
 

@@ -118,5 +118,6 @@ def expected_ms(
     prompts = load.prompts()
     served_s = profile.prefill.ttft_of_lengths(prompts.isl) / 1000.0
     service = service_time(load, prompts.shares, served_s)
-    wait = wait_at(policy.dispatch, load.rate_per_s, replicas, service)
+    servers = replicas * profile.prefill.ranks
+    wait = wait_at(policy.dispatch, load.rate_per_s, servers, service)
     return 1000.0 * Asked.of(prompts.shares, served_s, targets).latency_s(wait)

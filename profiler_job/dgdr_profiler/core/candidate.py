@@ -1,5 +1,6 @@
 """A candidate: what is deployed to be measured."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -100,6 +101,21 @@ class EngineFacts:
     context_length: int | None
     kv_source: CapacitySource | None = None
     notes: tuple[str, ...] = ()
+
+
+def least_gpus(candidate: Candidate, others: Iterable[Candidate]) -> int | None:
+    """Return the GPUs of the smallest deployment with an engine of a candidate.
+
+    None: nobody gives the other role.
+    """
+    if candidate.shape.is_aggregated:
+        return candidate.decode_gpus
+    apart = [c for c in others if not c.shape.is_aggregated and c.backend == candidate.backend]
+    beside = (
+        (candidate.prefill_gpus, [c.decode_gpus for c in apart if c.decode_gpus]),
+        (candidate.decode_gpus, [c.prefill_gpus for c in apart if c.prefill_gpus]),
+    )
+    return min((own + min(found) for own, found in beside if own and found), default=None)
 
 
 def _gpus(graph: Graph, role: Role) -> int:

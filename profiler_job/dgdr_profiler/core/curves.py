@@ -37,6 +37,7 @@ def prefill_data(points: Iterable[Point]) -> PrefillData:
             1000 * p.isl / ttft / p.gpus * prefill_ranks(p.concurrency)
             for p, ttft in zip(ordered, ttft_ms, strict=True)
         ),
+        ranks=min(prefill_ranks(p.concurrency) for p in ordered),
         provenance=_provenance(ordered),
     )
 

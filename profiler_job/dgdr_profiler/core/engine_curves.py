@@ -15,6 +15,7 @@ from dgdr_api.points import Point
 from dgdr_perf.decode_surface import DecodeSurface
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.prefill_curve import PrefillCurve
+from dgdr_profiler.core.cells import prefill_ranks
 from dgdr_profiler.core.curves import batch, context
 
 # Candidates, and rungs of their ladders, that a run looks at again and again.
@@ -27,20 +28,23 @@ NO_LIMIT_TOKENS = 10**12
 class EngineCurves:
     """Points of a prefill and a decode engine as plain numbers, so that equal ones are one key.
 
-    ``prefill`` has (prompt length, ms), ``decode`` (batch, context, ms).
+    ``prefill`` has (prompt length, ms), ``decode`` (batch, context, ms). ``ranks`` prefill side by
+    side.
     """
 
     prefill: tuple[tuple[float, float], ...]
     decode: tuple[tuple[float, float, float], ...]
+    ranks: int = 1
     max_kv_tokens: int | None = None
     max_num_seqs: int | None = None
 
     @classmethod
     def of(cls, prefill: Iterable[Point], decode: Iterable[Point]) -> Self:
         """Read points; those without a latency say nothing."""
-        rows = [p for p in decode if p.itl_ms]
+        first, rows = [p for p in prefill if p.ttft_ms], [p for p in decode if p.itl_ms]
         return cls(
-            prefill=tuple(sorted({(float(p.isl), p.ttft_ms) for p in prefill if p.ttft_ms})),
+            prefill=tuple(sorted({(float(p.isl), p.ttft_ms) for p in first if p.ttft_ms})),
+            ranks=min((prefill_ranks(p.concurrency) for p in first), default=1),
             decode=tuple(sorted({(batch(p), context(p), p.itl_ms) for p in rows if p.itl_ms})),
             max_kv_tokens=min((p.max_kv_tokens for p in rows if p.max_kv_tokens), default=None),
             max_num_seqs=min((p.max_batch for p in rows if p.max_batch), default=None),
@@ -53,7 +57,7 @@ class EngineCurves:
             ProfileError: a role has no point.
         """
         return EngineProfile(
-            prefill=_prefill(self.prefill),
+            prefill=_prefill(self.prefill, self.ranks),
             decode=_decode(self.decode),
             max_kv_tokens=self.max_kv_tokens or NO_LIMIT_TOKENS,
             max_num_seqs=self.max_num_seqs,
@@ -61,8 +65,8 @@ class EngineCurves:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _prefill(rows: tuple[tuple[float, float], ...]) -> PrefillCurve:
-    return PrefillCurve.fit([isl for isl, _ in rows], [ms for _, ms in rows])
+def _prefill(rows: tuple[tuple[float, float], ...], ranks: int) -> PrefillCurve:
+    return PrefillCurve.fit([isl for isl, _ in rows], [ms for _, ms in rows], ranks=ranks)
 
 
 @lru_cache(maxsize=REMEMBERED)

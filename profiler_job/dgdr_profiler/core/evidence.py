@@ -33,6 +33,12 @@ class Evidence:
         return self.candidate.ranks(PointKind.DECODE)
 
     @property
+    def cache_ranks(self) -> int:
+        """Attention ranks that share the KV cache of ``facts``: the decode engine's, if any."""
+        decodes = self.candidate.gives(PointKind.DECODE)
+        return self.decode_ranks if decodes else self.prefill_ranks
+
+    @property
     def ranks(self) -> int:
         """The number that divides into equal shares for the ranks of either engine."""
         return math.lcm(self.prefill_ranks, self.decode_ranks)

@@ -25,7 +25,7 @@ def prefill_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     """Return the cells of the winner's prefill curve."""
     if known.facts is None:
         return ()
-    isls = curve_isls(demand, known.facts, known.decode_ranks)
+    isls = curve_isls(demand, known.facts, known.cache_ranks)
     return tuple(prefill_cell(isl, known.prefill_ranks) for isl in isls)
 
 

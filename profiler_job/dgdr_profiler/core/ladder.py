@@ -47,7 +47,6 @@ def ladder(demand: Demand, known: Evidence) -> Ladder:
         return Ladder(rungs=())
     ranks = known.decode_ranks
     most = most_in_flight(known.facts, demand.workload, ranks)
-    check_room(demand, known.facts, ranks)
     rungs = tuple(_rung(demand, n) for n in _first_rungs(min(most, FIRST_TOP), ranks))
     while (steps := steps_of(known, rungs)) is not None:
         if again := _again(known, rungs, steps):
@@ -63,9 +62,14 @@ def ladder(demand: Demand, known: Evidence) -> Ladder:
 
 
 def judging_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
-    """Return the cells that a candidate is judged by; none before it was ever deployed."""
+    """Return the cells that a candidate is judged by; none before it was ever deployed.
+
+    Raises:
+        CandidateFailed: the engine cannot be judged.
+    """
     if known.facts is None:
         return ()
+    check_room(demand, known.facts, known.cache_ranks)
     found = ladder(demand, known)
     prefill = (_prefill(demand, known),) if known.candidate.gives(PointKind.PREFILL) else ()
     return (*prefill, *found.rungs, *found.again)

@@ -47,9 +47,14 @@ class PrefillOption:
         return self.point.ttft_ms or 0.0
 
     @property
+    def ranks(self) -> int:
+        """Attention ranks, which prefill side by side."""
+        return prefill_ranks(self.point.concurrency)
+
+    @property
     def tokens_per_s(self) -> float:
         """Prompt tokens per second of one engine, one prompt after another on each rank."""
-        return 1000 * self.point.isl / self.ttft_ms * prefill_ranks(self.point.concurrency)
+        return 1000 * self.point.isl / self.ttft_ms * self.ranks
 
     @property
     def tokens_per_s_per_gpu(self) -> float:
@@ -108,6 +113,11 @@ class Engines:
         return Shape(worker=decode) if self.aggregated else Shape(prefill=prefill, decode=decode)
 
     @property
+    def gpus(self) -> int:
+        """GPUs of one engine of each role."""
+        return self.decode.gpus + (0 if self.aggregated else self.prefill.gpus)
+
+    @property
     def ttft_ms(self) -> float:
         """Time to first token while the engines hold the batch of ``decode``, nothing waiting."""
         steps = STEPS_BEFORE_FIRST_TOKEN if self.aggregated else 0
@@ -117,11 +127,12 @@ class Engines:
         """Time between tokens at full throughput.
 
         An engine that prefills too stops decoding for every prompt: while a request gets its
-        ``osl`` tokens, each of the others in the batch is replaced once.
+        ``osl`` tokens, each of the others in the batch of its rank is replaced once.
         """
         if not self.aggregated:
             return self.decode.itl_ms
-        return self.decode.itl_ms + self.prefill.ttft_ms * batch(self.decode.point) / osl
+        of_a_rank = batch(self.decode.point) / self.prefill.ranks
+        return self.decode.itl_ms + self.prefill.ttft_ms * of_a_rank / osl
 
     def gpus_per_request(self, workload: Workload) -> float:
         """GPU-seconds that one request costs."""

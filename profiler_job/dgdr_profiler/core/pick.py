@@ -29,12 +29,15 @@ class Selection(Engines):
     reason: str
 
 
-def pick(offer: Offer, workload: Workload, targets: Targets) -> Selection | None:
+def pick(
+    offer: Offer, workload: Workload, targets: Targets, total_gpus: int | None = None
+) -> Selection | None:
     """Return the engines that hold the targets on the fewest GPUs; None when there are none.
 
-    When none hold, those that miss least, and among equals the cheapest.
+    When none hold, those that miss least, and among equals the cheapest. What ``total_gpus`` do not
+    hold once cannot be deployed, however good it is.
     """
-    engines = offer.engines()
+    engines = [one for one in offer.engines() if total_gpus is None or one.gpus <= total_gpus]
     if not engines:
         return None
     if workload.request_rate_per_s is None and workload.concurrency is None:

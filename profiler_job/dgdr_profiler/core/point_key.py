@@ -23,10 +23,13 @@ PROCEDURE = 2
 class EngineSubject:
     """What determines the speed of one measured role, besides its image.
 
+    ``name`` is the component's: engines that are measured alone have one role, and may have equal
+    arguments, but each has records of its own.
     ``pod`` is canonical JSON. It holds literal values of the environment, so it is hashed and never
     stored or shown; of Secrets and ConfigMaps it holds the names.
     """
 
+    name: str
     role: str
     command: tuple[str, ...]
     gpus: int
@@ -67,6 +70,7 @@ def point_key(subject: Subject, image_digest: str, cell: Cell) -> str:
 
 def _engine(graph: Graph, component: Component) -> EngineSubject:
     return EngineSubject(
+        name=component.name,
         role=component.role.value,
         command=(*component.command, *component.args),
         gpus=component.gpus,

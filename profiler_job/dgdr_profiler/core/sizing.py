@@ -144,7 +144,7 @@ def within(need: Need, total_gpus: int | None) -> Replicas:
     wanted = {role: answer.replicas for role, answer in need.answers.items()}
     if total_gpus is None or need.gpus <= total_gpus:
         return _replicas(wanted, None)
-    shortage = f"the load needs {need}, but there are {total_gpus}"
+    shortage = f"the load needs {need}, but it may have {total_gpus}"
     return _replicas(_shared_out(need, total_gpus), shortage)
 
 

@@ -19,7 +19,7 @@ from dgdr_profiler.core.actions import (
     RunState,
     Stage,
 )
-from dgdr_profiler.core.candidate import Candidate
+from dgdr_profiler.core.candidate import Candidate, least_gpus
 from dgdr_profiler.core.cells import Cell
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
@@ -73,7 +73,7 @@ def selection(plan: Plan, state: RunState) -> Selection | None:
             for o in aggregated_options(c, _prefill(ps), _decode(ps))
         ],
     )
-    return pick(offer, plan.demand.workload, plan.demand.targets)
+    return pick(offer, plan.demand.workload, plan.demand.targets, plan.total_gpus)
 
 
 def curve_cells(plan: Plan, state: RunState, chosen: Selection) -> dict[str, tuple[Cell, ...]]:
@@ -110,12 +110,7 @@ def _judge(plan: Plan, state: RunState) -> Action | None:
         if candidate.id in state.deployed and needed:
             return _measure(plan, state, candidate, needed, Stage.SELECTION)
         todo.append(candidate)
-    if not todo:
-        return None
-    if plan.deadline_s is not None and state.elapsed_s > plan.deadline_s:
-        reason = f"the deadline of {plan.deadline_s:g} s has passed"
-        return Reject(candidate=todo[0], reason=reason, lasting=False)
-    return _deploy(plan, state, todo[0])
+    return _start(plan, state, todo[0]) if todo else None
 
 
 def _to_judge(plan: Plan, state: RunState, candidate: Candidate) -> tuple[Cell, ...] | None:
@@ -133,7 +128,7 @@ def _confirm(plan: Plan, state: RunState) -> Action | None:
         return None
     candidate = chosen.decode.candidate
     if known(plan, state, candidate).facts is None:
-        return _deploy(plan, state, candidate)
+        return _start(plan, state, candidate)
     another = ladder(plan.demand, known(plan, state, candidate)).another
     if another is None:
         return None
@@ -190,6 +185,14 @@ def _measure(
     return Measure(candidate=candidate, call=call, stage=stage)
 
 
+def _start(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire | Reject:
+    """Deploy a candidate that is to be judged, as long as the deadline allows."""
+    if plan.deadline_s is not None and state.elapsed_s > plan.deadline_s:
+        reason = f"the deadline of {plan.deadline_s:g} s has passed"
+        return Reject(candidate=candidate, reason=reason, lasting=False)
+    return _deploy(plan, state, candidate)
+
+
 def _deploy(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire | Reject:
     """Deploy, after others made room: first those that will not be needed, then the best so far."""
     stuck = [c for c in plan.candidates if c.id in state.stuck]
@@ -214,9 +217,9 @@ def _fits(plan: Plan, gpus: int) -> bool:
 
 
 def _to_be_judged(plan: Plan, state: RunState) -> list[Candidate]:
-    """Return the candidates that are measured whatever the others show."""
+    """Return the candidates that are measured whatever the others show; what began is finished."""
     live = _live(plan, state)
-    return [c for c in live if c.id in state.deployed or not lenders(c, live)]
+    return [c for c in live if known(plan, state, c).facts is not None or not lenders(c, live)]
 
 
 def _live(plan: Plan, state: RunState) -> list[Candidate]:
@@ -254,8 +257,20 @@ def _decode(points: Iterable[Point]) -> list[Point]:
 
 
 def _nothing_measured(plan: Plan, state: RunState) -> str:
+    live = _live(plan, state)
     reasons = [
         f"{c.label}: {state.rejected[c.id]}" for c in plan.candidates if c.id in state.rejected
     ]
+    reasons += [f"{c.label}: {why}" for c in live if (why := _too_large(plan, c, live))]
     reasons += [f"{entry.label}: {entry.reason}" for entry in plan.infeasible]
     return "no candidate could be measured; " + "; ".join(reasons or ["there is none"])
+
+
+def _too_large(plan: Plan, candidate: Candidate, others: Sequence[Candidate]) -> str | None:
+    """Return why a candidate that was measured could not be picked."""
+    least, most = least_gpus(candidate, others), plan.total_gpus
+    if least is None:
+        return "no candidate is left that does what it does not"
+    if most is None or least <= most:
+        return None
+    return f"the smallest deployment with it has {least} GPUs, it may have {most}"

@@ -135,3 +135,11 @@ def test_text_that_is_no_object_is_refused(text: str, says: str) -> None:
 def test_an_empty_curve_is_refused() -> None:
     with pytest.raises(ProfileDataError, match="are empty"):
         PrefillData(isl=(), ttft_ms=(), thpt_per_gpu=())
+
+
+def test_ranks_that_prefill_side_by_side_survive_and_one_is_not_written() -> None:
+    spread = replace(PREFILL, ranks=8)
+    assert PrefillData.from_json(spread.to_json()) == spread
+    assert "ranks" not in json.loads(PREFILL.to_json())
+    with pytest.raises(ProfileDataError, match="ranks is 0; it must be at least 1, or left out"):
+        replace(PREFILL, ranks=0)

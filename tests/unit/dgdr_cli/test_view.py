@@ -1,5 +1,6 @@
 """What is shown follows from what was read, and from nothing else."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -136,6 +137,41 @@ def test_a_report_says_what_a_user_who_expected_something_else_must_read() -> No
         "TP=8 not tried: an engine of 8 GPUs does not fit",
     )
     assert NO_REPORT.remarks() == ()
+
+
+def test_an_aggregated_candidate_has_one_engine() -> None:
+    points = [
+        prefill("sglang-agg-dep2-n2", 120.0, gpus=2),
+        decode("sglang-agg-dep2-n2", 12, 80, gpus=2),
+    ]
+    (row,) = candidates_of(points, WANTED, NO_REPORT)
+    assert (row.name, row.gpus) == ("sglang aggregated DEP=2 on 2 nodes", 2)
+    assert row.is_aggregated
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("p-tp1", "TP=1"), ("pre-tep8", "prefill TEP=8"), ("vllm-dec-tp2", "vllm decode TP=2")],
+)
+def test_a_candidate_is_called_what_progress_and_report_call_it(name: str, label: str) -> None:
+    (row,) = candidates_of([prefill(name, 120.0)], WANTED, NO_REPORT)
+    assert row.name == label
+
+
+def test_a_candidate_of_one_role_is_measured_when_that_role_is() -> None:
+    rows = candidates_of([prefill("pre-tp1", 120), decode("dec-tp1", 12, 80)], WANTED, NO_REPORT)
+    assert [row.measured for row in rows] == [True, True]
+    (pair,) = candidates_of([prefill("p-tp1", 120.0)], WANTED, NO_REPORT)
+    assert not pair.measured
+
+
+def test_a_target_for_the_whole_request_is_missed_by_what_the_first_token_leaves() -> None:
+    wanted = replace(WANTED, ttft_ms=None, itl_ms=None, e2e_latency_ms=2000)
+    points = [prefill("p-tp1", 730.0), decode("p-tp1", 9.9, 50), decode("p-tp1", 14.0, 900)]
+    (row,) = candidates_of(points, wanted, NO_REPORT)
+    assert (row.itl_ms, row.missed) == (9.9, ())
+    (late,) = candidates_of([prefill("p-tp1", 730.0), decode("p-tp1", 14, 900)], wanted, NO_REPORT)
+    assert late.missed == ("ITL",)
 
 
 def test_gpus_are_those_of_both_engines_of_the_pair() -> None:

@@ -116,3 +116,9 @@ def test_all_that_is_written_fills_a_tenth_of_a_config_map() -> None:
     texts = len(prefill.to_json()) + len(decode.to_json())
     archives = len(npz.write_prefill(prefill)) + len(npz.write_decode(decode))
     assert max(texts, archives) < CONFIG_MAP_BYTES / 10
+
+
+def test_ranks_that_prefill_side_by_side_have_their_throughput_together() -> None:
+    alone, spread = drawn_prefill(PREFILL, 8), drawn_prefill(replace(PREFILL, ranks=8), 8)
+    assert spread.thpt_per_gpu == pytest.approx([8 * n for n in alone.thpt_per_gpu], rel=1e-5)
+    assert npz.read_prefill(npz.write_prefill(spread)).ranks == 8

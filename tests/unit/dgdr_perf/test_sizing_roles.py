@@ -222,3 +222,24 @@ def test_provenance_reaches_the_answer_through_npz(source: Source) -> None:
 
 def test_upstreams_files_have_no_provenance(engine: EngineProfile) -> None:
     assert size_prefill(engine, LOAD, SLA).source is None
+
+
+def over(ranks: int, engine: EngineProfile) -> EngineProfile:
+    return replace(engine, prefill=replace(engine.prefill, ranks=ranks))
+
+
+@pytest.mark.parametrize("rate_per_s", [5.0, 45.0, 200.0])
+def test_an_engine_of_eight_ranks_prefills_as_eight_engines_of_one(
+    engine: EngineProfile, rate_per_s: float
+) -> None:
+    load = replace(LOAD, rate_per_s=rate_per_s)
+    spread = size_prefill(over(8, engine), load, SLA)
+    assert 8 * spread.replicas_exact == pytest.approx(
+        size_prefill(engine, load, SLA).replicas_exact
+    )
+
+
+def test_prompts_of_one_rank_stop_no_tokens_of_the_others(engine: EngineProfile) -> None:
+    spread = size_aggregated(over(8, engine), LOAD, SLA)
+    assert spread.replicas_exact < size_aggregated(engine, LOAD, SLA).replicas_exact
+    assert spread.replicas_exact > size_decode(engine, LOAD, SLA).replicas_exact

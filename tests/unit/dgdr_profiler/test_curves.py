@@ -10,6 +10,7 @@ from dgdr_api.profile_data import PrefillData
 from dgdr_perf.npz import write_decode, write_prefill
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.curves import TooFewPoints, decode_data, prefill_data
+from dgdr_profiler.core.engine_curves import EngineCurves
 from support.profiling import TP1, TP2, point
 
 PREFILL = [point(TP2, prefill_cell(isl)) for isl in (6144, 256, 2048, 739)]
@@ -92,3 +93,11 @@ def test_the_json_reads_back() -> None:
     data = prefill_data(PREFILL)
     assert PrefillData.from_json(data.to_json()) == data
     assert all(math.isfinite(v) for v in data.ttft_ms)
+
+
+def test_prompts_that_were_sent_to_every_rank_at_once_make_a_curve_of_that_many_ranks() -> None:
+    spread = [point(TP2, prefill_cell(isl, ranks=8)) for isl in (256, 739, 2048, 6144)]
+    data = prefill_data(spread)
+    assert data.ranks == EngineCurves.of(spread, []).ranks == 8
+    alone = prefill_data(PREFILL)
+    assert data.thpt_per_gpu == pytest.approx([8 * n for n in alone.thpt_per_gpu])

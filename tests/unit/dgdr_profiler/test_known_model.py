@@ -117,6 +117,8 @@ def test_ranks_and_a_role_alone_are_expected_as_their_shapes_have_them() -> None
     mixture = KnownModel(facts=model("qwen3-30b-a3b"), sources=(FactsSource.HUB,))
     found = prepared(mixture, total_gpus=8, gpus_per_node=8).expected
     assert found["q-p-dep4"].ranks == 4
-    alone = prepared(mixture, total_gpus=4).expected
+    few = real(total_gpus=8, gpus_per_node=8)
+    few = few.model_copy(update={"policy": few.policy.model_copy(update={"gpus_at_once": 4})})
+    alone = prepare(few, None, mixture).expected
     assert not alone["q-pre-dep4"].decodes
     assert alone["q-dec-dep4"].decodes

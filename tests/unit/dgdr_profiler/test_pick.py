@@ -182,3 +182,13 @@ def test_without_a_load_pairs_and_aggregated_engines_compete_by_the_gpus_of_a_re
     assert not picked(loose, NO_LOAD, same).aggregated
     faster = replace(offer(), aggregated=aggregated(TP1, slower=0.99).aggregated)
     assert picked(loose, NO_LOAD, faster).aggregated
+
+
+def test_prompts_of_an_aggregated_engine_stop_only_the_tokens_of_their_rank() -> None:
+    decode = decode_points(TP1)[-1]
+    one, eight = (
+        aggregated_options(TP1, [point(TP1, prefill_cell(2048, ranks))], [decode])[0]
+        for ranks in (1, 8)
+    )
+    stopped_ms = [o.itl_ms(96) - o.decode.itl_ms for o in (one, eight)]
+    assert stopped_ms[0] == pytest.approx(8 * stopped_ms[1])

@@ -90,7 +90,7 @@ def test_replicas_never_exceed_the_gpus_and_the_shortage_is_said(gpus: int) -> N
     assert found.decode >= 1
     assert found.shortage is not None
     assert found.shortage.startswith("the load needs ")
-    assert found.shortage.endswith(f"GPUs, but there are {gpus}")
+    assert found.shortage.endswith(f"GPUs, but it may have {gpus}")
 
 
 def test_scarce_gpus_go_to_the_role_that_is_further_behind() -> None:
