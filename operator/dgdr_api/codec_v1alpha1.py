@@ -17,7 +17,7 @@ from dgdr_api.graph_v1alpha1 import API_VERSION, CLAIMS, read_graph, write_graph
 from dgdr_api.names import Annotation
 from dgdr_api.reading import CodecError
 
-__all__ = ["API_VERSION", "decode", "encode", "unplaced"]
+__all__ = ["API_VERSION", "decode", "encode"]
 
 _COMPONENTS = "components"
 # What a v1alpha1 manifest has no use for: a Graph is what is wanted.
@@ -43,7 +43,8 @@ def encode(graph: Graph) -> dict[str, Any]:
     """Write a DynamoGraphDeployment.
 
     Raises:
-        CodecError: two components have one name, or an annotation is not what ``decode`` wrote.
+        CodecError: v1alpha1 has no form for it, such as two components of one name; or an
+            annotation is not what ``decode`` wrote.
     """
     bare, notes = _without_notes(graph)
     manifest = write_graph(bare)
@@ -54,15 +55,6 @@ def encode(graph: Graph) -> dict[str, Any]:
     if annotations := _noted(bare, Annotation.V1BETA1, change):
         manifest["metadata"] = {**manifest["metadata"], "annotations": annotations}
     return manifest
-
-
-def unplaced(manifest: Json) -> tuple[str, ...]:
-    """Return the paths of the fields that only v1alpha1 has, and so a Graph has no place for.
-
-    Raises:
-        CodecError: a field cannot be read; the error names it.
-    """
-    return read_graph(manifest)[1]
 
 
 def _without_notes(graph: Graph) -> tuple[Graph, Mapping[str, str]]:

@@ -17,8 +17,6 @@ _SAME = ("priorityClassName", "restart", "experimental", "providerOverride")
 _TOPOLOGY = "topologyConstraint"
 # A topology's name in v1alpha1 and in v1beta1.
 _PROFILE, _CLUSTER = "topologyProfile", "clusterTopologyName"
-# Says again which component is meant.
-_IDENTITY = frozenset({"serviceName"})
 
 
 def read_graph(manifest: Json) -> tuple[Graph, tuple[str, ...]]:
@@ -58,7 +56,7 @@ def _read_services(services: Reader) -> tuple[tuple[Component, ...], list[str]]:
         path = f"spec.services.{name}"
         component, rest = read_service(name, roles[name], service, path)
         components.append(component)
-        left += [f"{path}.{key}" for key in rest if key not in _IDENTITY]
+        left += rest
     return tuple(components), left
 
 

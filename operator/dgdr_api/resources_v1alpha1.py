@@ -48,14 +48,14 @@ def merged_resources(below: Json, above: Reader) -> dict[str, Any]:
     return found
 
 
-def write_resources(resources: Any) -> Any:
-    """Return the resources of a container as v1alpha1 writes them."""
+def write_resources(resources: Any) -> tuple[Any, Any]:
+    """Return the resources of a service, and what only its main container can say."""
     if not isinstance(resources, Mapping):
-        return resources
-    return {
-        kind: _write_amounts(value) if kind in _KINDS and isinstance(value, Mapping) else value
-        for kind, value in resources.items()
-    }
+        return None, resources
+    said = {kind: resources[kind] for kind in _KINDS if isinstance(resources.get(kind), Mapping)}
+    found: dict[str, Any] = {kind: _write_amounts(amounts) for kind, amounts in said.items()}
+    set_(found, claims=resources.get("claims"))
+    return found, {key: value for key, value in resources.items() if key not in found}
 
 
 def _write_amounts(amounts: Json) -> dict[str, Any]:

@@ -24,16 +24,20 @@ _MOUNTS = "volumeMounts"
 _NO_SHARED_MEMORY = "0"
 
 
-def read_service(name: str, role: Role, service: Json, path: str) -> tuple[Component, Json]:
-    """Read a service of that role; the second value is what has no place in a Component.
+def read_service(
+    name: str, role: Role, service: Json, path: str
+) -> tuple[Component, tuple[str, ...]]:
+    """Read a service of that role; the paths are those of what a Component has no place for.
 
     Raises:
         CodecError: a field cannot be read; the error names it.
     """
     reader = Reader(service, path)
-    for key in ("componentType", "subComponentType"):
+    # They are in the role; the name is that of the entry.
+    for key in ("componentType", "subComponentType", "serviceName"):
         reader.text(key)
     mounts = reader.objects(_MOUNTS)
+    resources = reader.inner("resources")
     sidecar = sidecars.read_sidecar(reader.inner(sidecars.FIELD))
     component = Component(
         name=name,
@@ -44,9 +48,10 @@ def read_service(name: str, role: Role, service: Json, path: str) -> tuple[Compo
         scaling_adapter=reader.inner("scalingAdapter").take("enabled") is True,
         extra=_read_extra(reader, read_cache(mounts, reader.path(_MOUNTS)), sidecar),
         **_read_metadata(reader),
-        **_read_pod(reader, mounts, sidecar),
+        **_read_pod(reader, resources, mounts, sidecar),
     )
-    return component, reader.rest()
+    left = [inner.path(key) for inner in (reader, resources) for key in inner.rest()]
+    return component, tuple(left)
 
 
 def _read_extra(reader: Reader, cache: Json | None, sidecar: Json | None) -> dict[str, Any]:
@@ -57,12 +62,14 @@ def _read_extra(reader: Reader, cache: Json | None, sidecar: Json | None) -> dic
     return found
 
 
-def _read_pod(reader: Reader, mounts: Sequence[Json], sidecar: Json | None) -> dict[str, Any]:
+def _read_pod(
+    reader: Reader, resources: Reader, mounts: Sequence[Json], sidecar: Json | None
+) -> dict[str, Any]:
     """Return what the pod's spec holds, under which the service's own fields are laid."""
     pod = reader.inner("extraPodSpec")
     volumes = pod.objects("volumes")
     storage = read_storage(mounts, volumes, reader.path(_MOUNTS))
-    container = _read_container(reader, pod.inner("mainContainer"))
+    container = _read_container(reader, resources, pod.inner("mainContainer"))
     main = read_main(container, pod.path("mainContainer"))
     # There is one main container; upstream drops another of its name.
     others = [c for c in pod.objects("containers") if c.get("name") != MAIN]
@@ -75,9 +82,8 @@ def _read_pod(reader: Reader, mounts: Sequence[Json], sidecar: Json | None) -> d
     }
 
 
-def _read_container(reader: Reader, main: Reader) -> dict[str, Any]:
+def _read_container(reader: Reader, resources: Reader, main: Reader) -> dict[str, Any]:
     main.take("name")
-    resources = read_resources(reader.inner("resources"))
     probes = {probe: reader.inner(probe).rest() for probe in _PROBES}
     secret = reader.text("envFromSecret")
     found = _with(
@@ -85,7 +91,7 @@ def _read_container(reader: Reader, main: Reader) -> dict[str, Any]:
         **probes,
         env=_merged_env(reader.objects("envs"), main.objects("env")),
         envFrom=[*main.objects("envFrom"), *secrets(secret)],
-        resources=merged_resources(resources, main.inner("resources")),
+        resources=merged_resources(read_resources(resources), main.inner("resources")),
     )
     return _with(found, **main.rest())
 
@@ -148,16 +154,17 @@ def _write_pod(component: Component) -> dict[str, Any]:
     sidecar, containers = sidecars.write_sidecar(component)
     secret = only_secret(component.env_from)
     main = main_container(component)
+    resources, others = write_resources(main.pop("resources", None))
     pod = _with(
         {key: value for key, value in component.pod.items() if key != "containers"},
         volumes=plain(kept.volumes),
         tolerations=plain(component.tolerations),
         containers=[c for c in containers if c.get("name") != MAIN],
-        mainContainer=_write_main(main, kept.mounts, secret),
+        mainContainer=_with(_write_main(main, kept.mounts, secret), resources=others),
     )
     return {
         "envFromSecret": secret,
-        "resources": write_resources(main.get("resources")),
+        "resources": resources,
         **{probe: main.get(probe) for probe in _PROBES},
         _MOUNTS: mounts,
         sidecars.FIELD: sidecar,
@@ -167,7 +174,7 @@ def _write_pod(component: Component) -> dict[str, Any]:
 
 def _write_main(main: Json, mounts: Sequence[Json], secret: str | None) -> dict[str, Any]:
     """Return the main container, less what the service says itself."""
-    said = {"name", "resources", _MOUNTS, *_PROBES, *(["envFrom"] if secret else [])}
+    said = {"name", _MOUNTS, *_PROBES, *(["envFrom"] if secret else [])}
     left = {key: value for key, value in main.items() if key not in said}
     return _with(left, volumeMounts=plain(mounts))
 

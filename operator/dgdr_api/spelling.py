@@ -81,7 +81,10 @@ def listed(manifest: Json, field: str) -> Json:
     entries = _spec(manifest).get(field)
     if not isinstance(entries, Mapping):
         return manifest
-    found = [{"name": name, **(entry or {})} for name, entry in entries.items()]
+    found = [
+        {"name": name, **entry} if isinstance(entry, Mapping) else entry
+        for name, entry in entries.items()
+    ]
     return {**manifest, "spec": {**_spec(manifest), field: found}}
 
 

@@ -1,6 +1,7 @@
 """From one version of a DynamoGraphDeployment through the Graph into the other, and back."""
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from dgdr_api import codec_v1alpha1 as alpha
 from dgdr_api import codec_v1beta1 as beta
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.reading import CodecError
+from dgdr_api.spelling import keyed
 from support.alpha import dgd, in_main, meant, only, service, services
 
 ANY = settings(max_examples=50, deadline=None)
@@ -249,6 +251,24 @@ def test_an_edit_of_the_other_version_wins_over_what_is_remembered() -> None:
     assert changed.extra == {"experimental": {"a": 1}}
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"spec": {"services": {"w": {"replicas": 9}, "v": {}}}},
+        {"spec": {"pvcs": {"a": "x"}, "components": {"a": 1, "w": {"type": "cook"}}}},
+        {"spec": "x", "metadata": {"name": "other"}, "kind": None},
+    ],
+)
+def test_a_note_that_somebody_changed_changes_no_component(note: dict[str, Any]) -> None:
+    manifest = dgd(w=service(replicas=1))
+    graph = alpha.decode(manifest)
+    text = json.dumps(note)
+    written = alpha.encode(graph.with_(annotations={"dgdr.dev/v1alpha1": text}))
+    assert services(written) == services(manifest)
+    manifest["metadata"]["annotations"] = {"dgdr.dev/v1beta1": text}
+    assert alpha.decode(manifest).components == graph.components
+
+
 def test_a_component_that_is_gone_stays_gone() -> None:
     graph = alpha.decode(dgd(w=service(ingress={"a": 1}), v=service(ingress={"b": 2})))
     left = alpha.encode(graph.with_(components=graph.components[:1]))
@@ -369,3 +389,36 @@ SPELLINGS: list[dict[str, Any]] = [
     {"frontendSidecar": {"image": "i", "envs": [ENTRY]}, "labels": {"a": "b"}},
     {"sharedMemory": {"disabled": True}, "autoscaling": {"a": 1}},
 ]
+
+
+PLACES = [
+    *(("replicas",), ("podTemplate",), ("multinode",), ("scalingAdapter",), ("compilationCache",)),
+    *(("frontendSidecar",), ("topologyConstraint",), ("podTemplate", "metadata")),
+    *(("podTemplate", "spec", key) for key in ("containers", "volumes", "nodeSelector")),
+]
+WRONG = st.sampled_from(
+    [None, "", 2, True, [], {}, [{}], [{"name": 1}], {"pvcName": [], "nodeCount": 3}, {"a": {}}]
+)
+MAIN = st.dictionaries(
+    st.sampled_from(["name", "image", "env", "envFrom", "resources", "volumeMounts", "into"]),
+    WRONG | st.just({"limits": {"nvidia.com/gpu": 1}, "requests": "x"}),
+)
+
+
+@ANY
+@given(st.lists(st.tuples(st.sampled_from(PLACES), WRONG), max_size=3), MAIN)
+def test_whatever_v1beta1_says_comes_back_or_is_refused_in_words(
+    wrong: list[tuple[tuple[str, ...], Any]], main: dict[str, Any]
+) -> None:
+    component: dict[str, Any] = {"name": "w", "type": "worker", **with_main(**deepcopy(main))}
+    for (key, *inner), value in wrong:
+        place = component
+        while inner and isinstance(place.get(key), dict):
+            place, (key, *inner) = place[key], inner
+        place[key] = deepcopy(value)
+    try:
+        manifest = beta.encode(beta.decode(in_v1beta1(component)))
+        back = through(manifest, alpha, beta)
+    except CodecError:
+        return
+    assert meant(keyed(back, "components")) == meant(keyed(manifest, "components"))

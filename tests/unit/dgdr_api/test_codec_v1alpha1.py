@@ -1,13 +1,17 @@
 """DynamoGraphDeployment v1alpha1: what its fields mean, and that a manifest survives."""
 
+import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgdr_api.codec_v1alpha1 import decode, encode, unplaced
+from dgdr_api import codec_v1beta1
+from dgdr_api.codec_v1alpha1 import decode, encode
 from dgdr_api.graph import Component, Role
+from dgdr_api.graph_v1alpha1 import read_graph
 from dgdr_api.reading import CodecError
 from support.alpha import dgd, in_main, meant, only, service, services
 
@@ -320,8 +324,12 @@ def test_a_changed_graph_wins_over_its_spelling() -> None:
 
 
 def test_fields_without_a_place_are_listed() -> None:
-    manifest = dgd(w=service(ingress={}, serviceName="x", replicas=1), graphs=[])
-    assert unplaced(manifest) == ("spec.graphs", "spec.services.w.ingress")
+    found = service(ingress={}, serviceName="x", replicas=1, resources={"gpu": "1"})
+    assert read_graph(dgd(w=found, graphs=[]))[1] == (
+        "spec.graphs",
+        "spec.services.w.ingress",
+        "spec.services.w.resources.gpu",
+    )
 
 
 @pytest.mark.parametrize(
@@ -434,7 +442,7 @@ def put(manifest: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         if not isinstance(inner, dict):
             return
         manifest = inner
-    manifest[path[-1]] = value
+    manifest[path[-1]] = deepcopy(value)
 
 
 @ANY
@@ -450,3 +458,5 @@ def test_whatever_is_written_is_read_and_kept_or_refused_in_words(
     except CodecError:
         return
     assert meant(encode(graph)) == meant(manifest)
+    other = json.loads(json.dumps(codec_v1beta1.encode(graph)))
+    assert meant(encode(codec_v1beta1.decode(other))) == meant(manifest)
