@@ -6,24 +6,12 @@ rest survives: ``encode(decode(manifest))`` is the manifest, but for empty and n
 
 from typing import Any
 
+from dgdr_api.envelope import opened, read_identity, wrapped
 from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.pods import pod_template, read_template
 from dgdr_api.reading import CodecError, Reader, plain, set_
 
 API_VERSION = "nvidia.com/v1beta1"
-KIND = "DynamoGraphDeployment"
-
-# Written by the API server; in an applied object they would be a conflict or an error.
-_SERVER_FIELDS = (
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "managedFields",
-    "selfLink",
-)
 
 
 def decode(manifest: Json) -> Graph:
@@ -32,19 +20,9 @@ def decode(manifest: Json) -> Graph:
     Raises:
         CodecError: a field cannot be read; the error names it.
     """
-    reader = Reader(manifest, "")
-    if reader.take("kind") != KIND or reader.take("apiVersion") != API_VERSION:
-        found = f"{manifest.get('apiVersion')} {manifest.get('kind')}"
-        raise CodecError("apiVersion, kind", found, f"{API_VERSION} {KIND}")
-    metadata = reader.inner("metadata")
-    for key in _SERVER_FIELDS:
-        metadata.take(key)
-    spec = reader.inner("spec")
+    metadata, spec = opened(manifest, API_VERSION)
     graph = Graph(
-        name=metadata.text("name") or "",
-        namespace=metadata.text("namespace"),
-        labels=metadata.strings("labels"),
-        annotations=metadata.strings("annotations"),
+        **read_identity(metadata),
         backend=spec.text("backendFramework"),
         env=spec.variables("env"),
         pod_labels=spec.strings("labels"),
@@ -69,7 +47,7 @@ def _component(entry: Json, path: str) -> Component:
         name=name,
         role=_role(reader.text("type"), f"{path}.type"),
         replicas=reader.number("replicas"),
-        nodes=_nodes(reader.take("multinode"), f"{path}.multinode"),
+        nodes=read_nodes(reader.take("multinode"), f"{path}.multinode"),
         shared_memory_size=_size(reader.take("sharedMemorySize")),
         scaling_adapter=_enabled(adapter, f"{path}.scalingAdapter"),
         **read_template(reader.take("podTemplate"), f"{path}.podTemplate"),
@@ -89,7 +67,8 @@ def _role(text: str | None, path: str) -> Role:
         raise CodecError(path, text, f"one of {', '.join(Role)}") from exc
 
 
-def _nodes(multinode: object, path: str) -> int:
+def read_nodes(multinode: object, path: str) -> int:
+    """Return the nodes of one engine, which both versions write alike."""
     if multinode is None:
         return 1
     # Upstream's default for a component that says multinode without a number.
@@ -118,14 +97,6 @@ def _check_cache(component: Reader) -> None:
 
 def encode(graph: Graph) -> dict[str, Any]:
     """Write a DynamoGraphDeployment."""
-    metadata = {"name": graph.name}
-    set_(
-        metadata,
-        namespace=graph.namespace,
-        labels=dict(graph.labels),
-        annotations=dict(graph.annotations),
-        **graph.extra.get("metadata", {}),
-    )
     spec: dict[str, Any] = {}
     set_(
         spec,
@@ -136,7 +107,7 @@ def encode(graph: Graph) -> dict[str, Any]:
         **graph.extra.get("spec", {}),
     )
     spec["components"] = [_entry(component) for component in graph.components]
-    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec}
+    return wrapped(graph, API_VERSION, spec)
 
 
 def _entry(component: Component) -> dict[str, Any]:

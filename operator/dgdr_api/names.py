@@ -72,6 +72,10 @@ class Annotation(StrEnum):
     ENABLE_METRICS = "nvidia.com/enable-metrics"
     LAST_APPLIED_HASH = "nvidia.com/last-applied-hash"
     """On what we apply: whether it is still what we would apply now."""
+    V1ALPHA1 = "dgdr.dev/v1alpha1"
+    """On a graph that was written as v1alpha1: what only that version can say."""
+    V1BETA1 = "dgdr.dev/v1beta1"
+    """On a v1alpha1 manifest: what only v1beta1 can say."""
 
 
 MANAGED_BY_VALUE = "dynamo-operator"

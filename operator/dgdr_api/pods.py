@@ -28,7 +28,7 @@ def read_template(template: object, path: str) -> dict[str, Any]:
         "pod_meta": meta.rest(),
         "volumes": spec.entries("volumes", "name"),
         "tolerations": spec.objects("tolerations"),
-        **_read_main(main, spec.path("containers[main]")),
+        **read_main(main, spec.path("containers[main]")),
     }
     pod = spec.rest()
     _check_pod(Reader(pod, spec.path("")[:-1]))
@@ -38,7 +38,8 @@ def read_template(template: object, path: str) -> dict[str, Any]:
     return fields | {"pod": pod}
 
 
-def _read_main(container: Json, path: str) -> dict[str, Any]:
+def read_main(container: Json, path: str) -> dict[str, Any]:
+    """Return the fields of a Component that its main container holds."""
     reader = Reader(container, path)
     reader.take("name")
     fields = {
@@ -78,11 +79,16 @@ def _gpus(resources: object, path: str) -> int:
     for kind in ("limits", "requests"):
         value = reader.inner(kind).take(GPU)
         if value is not None:
-            return _whole(value, f"{path}.{kind}[{GPU}]")
+            return whole_gpus(value, f"{path}.{kind}[{GPU}]")
     return 0
 
 
-def _whole(value: object, path: str) -> int:
+def whole_gpus(value: object, path: str) -> int:
+    """Return a number of GPUs, which Kubernetes writes as a string.
+
+    Raises:
+        CodecError: it is none.
+    """
     text = str(value)
     if isinstance(value, bool) or not text.isdecimal():
         raise CodecError(path, value, "a whole number of GPUs")

@@ -29,6 +29,8 @@ class Reader:
             value = {}
         if not isinstance(value, Mapping):
             raise CodecError(path, value, "an object")
+        if not all(isinstance(key, str) for key in value):
+            raise CodecError(path, value, "an object with strings for keys; quote numbers")
         self._left: dict[str, Any] = dict(value)
         self._path = path
 
@@ -115,9 +117,15 @@ class Reader:
         return list(value)
 
 
-def set_(into: dict[str, Any], **values: Any) -> None:
+def set_(into: dict[str, Any], /, **values: Any) -> None:
     """Set what is not empty, so that a field that nobody gave is not written."""
     into.update({key: value for key, value in values.items() if value not in (None, {}, [], ())})
+
+
+def name_of(entry: Json) -> str | None:
+    """Return the name of an entry of a list; None when it has none that could be one."""
+    name = entry.get("name")
+    return name if isinstance(name, str) and name else None
 
 
 def plain(values: Iterable[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from dgdr_api import codec_v1beta1, names
+from dgdr_api.envelope import KIND
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.problem import from_validation, summary
 from dgdr_api.reading import CodecError, Reader
@@ -59,9 +60,9 @@ def read_deployment(output: Output, dgdr: str, namespace: str, uid: str) -> Depl
         BadResult: something is missing, or cannot be read.
     """
     documents = _documents(output.final_config)
-    dgd = _one(documents, codec_v1beta1.KIND)
+    dgd = _one(documents, KIND)
     if dgd is None:
-        raise BadResult(f"{names.FINAL_CONFIG_KEY} has no {codec_v1beta1.KIND}")
+        raise BadResult(f"{names.FINAL_CONFIG_KEY} has no {KIND}")
     labels = run_labels(dgdr, namespace) | {names.Label.REQUEST_UID.value: uid}
     dgd = _placed(dgd, names.dgd_name(dgdr), namespace, labels)
     try:

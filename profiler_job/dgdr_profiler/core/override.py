@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dgdr_api import codec_v1alpha1
 from dgdr_api.codec_v1beta1 import API_VERSION, decode, encode
-from dgdr_api.graph import Graph, Json
-from dgdr_api.reading import CodecError
+from dgdr_api.envelope import KIND
+from dgdr_api.graph import Component, Graph, Json
+from dgdr_api.graph_v1alpha1 import read_graph
+from dgdr_api.reading import CodecError, name_of
 from dgdr_profiler.core.errors import InvalidRequest
-from dgdr_profiler.core.override_v1alpha1 import API_VERSION as API_VERSION_V1ALPHA1
-from dgdr_profiler.core.override_v1alpha1 import FIELD, translated
+
+FIELD = "spec.overrides.dgd"
 
 # A list of these is merged entry by entry, as Kubernetes' own strategic merge does.
 _MERGE_KEY = "name"
@@ -60,17 +63,55 @@ def _spec(graph: Graph, partial: Json) -> Json:
     version, spec = partial.get("apiVersion"), partial.get("spec") or {}
     if version == API_VERSION:
         return spec
-    if version == API_VERSION_V1ALPHA1:
-        args = {c.name: c.args for c in graph.components if c.role.serves_model}
-        return translated(spec, {name: args.get(generated_name(name), ()) for name in _names(spec)})
+    if version == codec_v1alpha1.API_VERSION:
+        return _from_v1alpha1(graph, spec)
     raise InvalidRequest(
-        f"{FIELD}.apiVersion: {version} is none of {API_VERSION}, {API_VERSION_V1ALPHA1}"
+        f"{FIELD}.apiVersion: {version} is none of {API_VERSION}, {codec_v1alpha1.API_VERSION}"
     )
 
 
-def _names(spec: Json) -> Sequence[str]:
-    services = spec.get("services") or {}
-    return tuple(services) if isinstance(services, Mapping) else ()
+def _from_v1alpha1(graph: Graph, spec: Json) -> Json:
+    """Return the spec of a v1alpha1 override as v1beta1 writes it.
+
+    A field that v1beta1 does not have is refused: lost without a word, it would look applied.
+    """
+    manifest = {"apiVersion": codec_v1alpha1.API_VERSION, "kind": KIND, "spec": spec}
+    try:
+        partial, unplaced = read_graph(manifest)
+    except CodecError as exc:
+        raise InvalidRequest(f"{FIELD}.{exc}") from exc
+    if unplaced:
+        raise InvalidRequest(
+            f"{FIELD}.{unplaced[0]}: has no place in a generated deployment; remove it, or write "
+            f"the override as {API_VERSION}"
+        )
+    components = tuple(_beside(graph, component) for component in partial.components)
+    found = encode(partial.with_(components=components, backend=None))["spec"]
+    # The generated component knows its type.
+    typeless = [{k: v for k, v in c.items() if k != "type"} for c in found["components"]]
+    return {**found, "components": typeless}
+
+
+def _beside(graph: Graph, component: Component) -> Component:
+    """Return what is said of a component, beside what the generated one has already.
+
+    An engine's arguments are appended; a volume that is mounted by its name alone stays what it is.
+    """
+    base = graph.component(generated_name(component.name))
+    if base is None:
+        return component
+    has = {name_of(volume) for volume in base.volumes}
+    volumes = tuple(v for v in component.volumes if name_of(v) not in has or not _is_claim(v))
+    args = component.args
+    if args and base.role.serves_model:
+        args = (*base.args, *args)
+    return component.with_(args=args, volumes=volumes)
+
+
+def _is_claim(volume: Json) -> bool:
+    """Whether a volume is what v1alpha1 takes a mounted name for."""
+    name = name_of(volume)
+    return volume == {"name": name, "persistentVolumeClaim": {"claimName": name}}
 
 
 def _metadata(partial: Json) -> Mapping[str, Any]:

@@ -19,7 +19,15 @@ from dgdr_profiler.engines.sglang import Sglang
 from dgdr_profiler.engines.source import ModelSource
 from dgdr_profiler.engines.trtllm import Trtllm
 from dgdr_profiler.engines.vllm import Vllm
-from support.engines import MAPPINGS, TP2, check, engine_of, shapes
+from support.engines import (
+    MAPPINGS,
+    OVER_TWO_NODES,
+    TP2,
+    check,
+    check_v1alpha1,
+    engine_of,
+    shapes,
+)
 
 MOE = ModelSource(model="org/moe")
 FOLDER = EffectiveModelCache(
@@ -48,6 +56,21 @@ def with_args(graph: Graph, *args: str, name: str = "decode") -> Graph:
 def test_the_graph_of_an_engine(engine: str, mapping: Mapping, mode: str) -> None:
     graph = ENGINES[engine].template("q-c", shapes(mapping)[mode])
     check(graph, f"{engine}/{mode}-{mapping.id}")
+
+
+@pytest.mark.parametrize("mode", ["agg", "pair", "prefill", "decode"])
+@pytest.mark.parametrize("mapping", [TP2, OVER_TWO_NODES], ids=lambda mapping: mapping.id)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_graph_of_an_engine_in_v1alpha1(engine: str, mapping: Mapping, mode: str) -> None:
+    graph = ENGINES[engine].template("q-c", shapes(mapping)[mode])
+    check_v1alpha1(graph, f"{engine}/{mode}-{mapping.id}")
+
+
+@pytest.mark.parametrize(("cache", "name"), [(FOLDER, "folder"), (HUB, "hub-cache")])
+def test_a_claim_in_v1alpha1(cache: EffectiveModelCache, name: str) -> None:
+    source = ModelSource(model="Qwen/Qwen3-8B", cache=cache)
+    graph = Vllm(image=IMAGES[Vllm], source=source).template("q-c", PAIR)
+    check_v1alpha1(graph, f"vllm/pair-tp2-{name}")
 
 
 @pytest.mark.parametrize("release", [Release(0, 9), Release(1, 0), Release(1, 1)])

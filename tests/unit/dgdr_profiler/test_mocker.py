@@ -12,7 +12,15 @@ from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.mocked_model import MockedModel, in_image
 from dgdr_profiler.engines.mocker import Mocker, of_policy, profile_key
 from dgdr_profiler.engines.source import ModelSource
-from support.engines import MAPPINGS, check, engine_of, shapes
+from support.engines import (
+    MAPPINGS,
+    OVER_TWO_NODES,
+    TP2,
+    check,
+    check_v1alpha1,
+    engine_of,
+    shapes,
+)
 
 SETTINGS = MockerCandidates(speedup_ratio=0.25, kv_blocks=1024)
 PAIR = Shape.pair(Mapping.tensor(2))
@@ -40,12 +48,19 @@ MEASURED = Mocker(
 def test_mockers_of_candidates_and_of_the_deployment() -> None:
     check(mocker().template("q-p", PAIR), "mocker/candidate-tp2")
     check(MEASURED.template("q-p", PAIR), "mocker/final-tp2")
+    check_v1alpha1(MEASURED.template("q-p", PAIR), "mocker/final-tp2")
 
 
 @pytest.mark.parametrize("mode", ["agg", "pair", "prefill", "decode"])
 @pytest.mark.parametrize("mapping", MAPPINGS, ids=lambda mapping: mapping.id)
 def test_the_graph_of_mockers(mapping: Mapping, mode: str) -> None:
     check(mocker().template("q-c", shapes(mapping)[mode]), f"mocker/{mode}-{mapping.id}")
+
+
+@pytest.mark.parametrize("mode", ["agg", "pair", "prefill", "decode"])
+@pytest.mark.parametrize("mapping", [TP2, OVER_TWO_NODES], ids=lambda mapping: mapping.id)
+def test_the_graph_of_mockers_in_v1alpha1(mapping: Mapping, mode: str) -> None:
+    check_v1alpha1(mocker().template("q-c", shapes(mapping)[mode]), f"mocker/{mode}-{mapping.id}")
 
 
 @pytest.mark.parametrize("engine", [mocker(), MEASURED])

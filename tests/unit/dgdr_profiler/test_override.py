@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dgdr_api.effective import EffectiveModelCache
 from dgdr_api.graph import Component, Graph
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.override import override
@@ -123,7 +124,7 @@ def test_every_field_of_a_v1alpha1_service_has_its_place() -> None:
     assert worker.shared_memory_size == "80Gi"
     assert worker.scaling_adapter
     assert worker.working_dir == "/workspace"
-    assert [entry["name"] for entry in worker.env] == ["B", "A"]
+    assert [entry["name"] for entry in worker.env] == ["A", "B"]
     assert worker.env_from == ({"secretRef": {"name": "token"}},)
     claim = {"name": "weights", "persistentVolumeClaim": {"claimName": "weights"}}
     assert claim in worker.volumes
@@ -135,6 +136,22 @@ def test_every_field_of_a_v1alpha1_service_has_its_place() -> None:
     assert worker.tolerations == ({"key": "gpu", "operator": "Exists"},)
     assert [c["name"] for c in worker.pod["containers"]] == ["main", "sidecar"]
     assert worker.command == engine_of(GRAPH).command
+
+
+def test_a_mounted_name_of_v1alpha1_is_the_generated_volume_where_there_is_one() -> None:
+    claim = EffectiveModelCache(pvc_name="weights", mount_path="/m", model_path=None)
+    source = ModelSource(model="org/model", cache=claim)
+    graph = Vllm(image="i", source=source).template("q", PAIR)
+    mounts = [{"name": name, "mountPoint": f"/{name}"} for name in ("model-cache", "scratch")]
+    worker = decode_of(alpha(services={"decode": {"volumeMounts": mounts}}), graph)
+    claims = {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in worker.volumes}
+    assert claims == {"model-cache": "weights", "scratch": "scratch"}
+
+
+def test_resource_claims_of_v1alpha1_reach_the_container() -> None:
+    claims = [{"name": "gpu"}]
+    worker = decode_of(alpha(services={"decode": {"resources": {"claims": claims}}}))
+    assert worker.container["resources"]["claims"] == claims
 
 
 def test_shared_memory_that_v1alpha1_disables_has_no_size() -> None:
@@ -170,14 +187,14 @@ def test_the_graphs_own_fields_of_v1alpha1_have_their_place() -> None:
         ),
         pytest.param(alpha(cook=1), "spec.cook: has no place", id="spec without a place"),
         pytest.param(
-            alpha(services={"decode": {"resources": {"claims": []}}}),
-            "resources.claims: has no place",
-            id="claims",
+            alpha(services={"decode": {"replicas": "two"}}),
+            "spec.overrides.dgd.spec.services.decode.replicas: 'two' is not a whole number",
+            id="a word for a number",
         ),
         pytest.param(
-            alpha(services={"decode": []}), "decode: \\[\\] must be an object", id="no object"
+            alpha(services={"decode": []}), "decode: \\[\\] is not an object", id="no object"
         ),
-        pytest.param(alpha(services=[]), "services: \\[\\] must be an object", id="no map"),
+        pytest.param(alpha(services=[]), "services: \\[\\] is not an object", id="no map"),
     ],
 )
 def test_an_override_that_cannot_be_merged_is_refused(partial: dict[str, Any], words: str) -> None:
