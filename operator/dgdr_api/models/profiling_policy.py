@@ -95,7 +95,8 @@ class ProfilingPolicySpec(ApiModel):
     max_gpus_per_engine: Int32 | None = Field(
         default=None,
         ge=1,
-        description="GPUs of the largest engine tried. Default: the GPUs of one node.",
+        description="GPUs of the largest engine tried. Default: the GPUs of one node, or a few "
+        "times what the weights need where that is more.",
     )
     gpus_at_once: Int32 | None = Field(
         default=None,

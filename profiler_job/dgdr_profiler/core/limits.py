@@ -14,7 +14,7 @@ UNKNOWN_MAX_GPUS = 4
 class SearchLimits:
     """GPUs that engines may have, and what each must hold; ``None`` where nobody said.
 
-    ``gpus_at_once`` bounds what stands at a time, ``total_gpus`` and ``max_nodes`` what there is.
+    ``gpus_at_once`` bounds what stands at a time.
     ``backend`` decides how much of a GPU's memory may be taken. With ``aggregated``, engines that
     do both, prefill and decode, are tried besides.
     """
@@ -23,8 +23,6 @@ class SearchLimits:
     max_engine_gpus: int | None = None
     gpus_per_node: int | None = None
     gpus_at_once: int | None = None
-    total_gpus: int | None = None
-    max_nodes: int | None = None
     gpu_memory_bytes: int | None = None
     isl: int | None = None
     osl: int | None = None
@@ -35,13 +33,6 @@ class SearchLimits:
     def node_gpus(self) -> int:
         """GPUs of one node, assumed where unknown."""
         return self.gpus_per_node or UNKNOWN_GPUS_PER_NODE
-
-    @property
-    def budget(self) -> int | None:
-        """GPUs that may be held at once."""
-        nodes = None if self.max_nodes is None else self.max_nodes * self.node_gpus
-        known = (self.gpus_at_once, self.total_gpus, nodes)
-        return min((n for n in known if n is not None), default=None)
 
     @property
     def request_tokens(self) -> int | None:
@@ -56,4 +47,4 @@ class SearchLimits:
         """Whether somebody said that there are nodes enough to be tried for such an engine."""
         if self.gpus_per_node is None:
             return False
-        return self.budget is not None or (self.max_engine_gpus or 0) >= gpus
+        return self.gpus_at_once is not None or (self.max_engine_gpus or 0) >= gpus

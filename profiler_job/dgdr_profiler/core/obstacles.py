@@ -164,7 +164,7 @@ def _whole_nodes(mapping: Mapping, limits: SearchLimits) -> Obstacle | None:
 
 
 def _budget(mapping: Mapping, limits: SearchLimits) -> Obstacle | None:
-    budget = limits.budget
+    budget = limits.gpus_at_once
     if budget is None or mapping.gpus <= budget:
         return None
     return Obstacle(

@@ -158,8 +158,8 @@ def _largest(limits: SearchLimits, facts: ModelFacts | None) -> int:
     if facts is None or least is None:
         return node
     wanted = least * _DENSE_REACH
-    if facts.is_moe and limits.budget is not None:
-        wanted = max(wanted, min(least * _MIXTURE_REACH, limits.budget))
+    if facts.is_moe and limits.gpus_at_once is not None:
+        wanted = max(wanted, min(least * _MIXTURE_REACH, limits.gpus_at_once))
     return max(node, wanted)
 
 
@@ -189,7 +189,7 @@ def _is_expected(mapping: Mapping, found: Obstacle) -> bool:
 
 def _deployments(mapping: Mapping, limits: SearchLimits) -> list[Shape]:
     """Return what is deployed to measure a mapping: a pair, or one role after the other."""
-    budget = limits.budget
+    budget = limits.gpus_at_once
     pair = Shape.pair(mapping)
     apart = [Shape(prefill=mapping), Shape(decode=mapping)]
     shapes = [pair] if budget is None or pair.gpus <= budget else apart

@@ -10,6 +10,7 @@ from dgdr_api.names import profile_data_config_map
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, of_policy
 from dgdr_profiler.engines.releases import release_of
 from dgdr_profiler.engines.sglang import Sglang
@@ -18,7 +19,7 @@ from dgdr_profiler.engines.trtllm import Trtllm
 from dgdr_profiler.engines.vllm import Vllm
 
 # In the order in which ``auto`` tries them.
-ENGINES: Mapping[Backend, type[Vllm | Sglang | Trtllm]] = {
+ENGINES: Mapping[Backend, type[BackendEngine]] = {
     Backend.VLLM: Vllm,
     Backend.SGLANG: Sglang,
     Backend.TRTLLM: Trtllm,
@@ -41,15 +42,6 @@ def candidate_engines(request: ProfilingRequest, wanted: EffectiveSpec) -> tuple
     if request.policy.uses_mocker:
         return (_mocker(request, wanted),)
     return tuple(backend_engine(wanted, backend) for backend in backends(wanted))
-
-
-def candidate_engine(request: ProfilingRequest, wanted: EffectiveSpec) -> Engine:
-    """Return what the candidates run, where they all run one engine.
-
-    Raises:
-        InvalidRequest: an image is missing.
-    """
-    return candidate_engines(request, wanted)[0]
 
 
 def final_engine(

@@ -6,8 +6,8 @@ Flags after upstream's templates and modifiers, and the parsers of SGLang 0.5.9 
 
 from dataclasses import dataclass
 
-from dgdr_api.graph import Graph
-from dgdr_profiler.core.shape import Mapping, Shape
+from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_profiler.core.shape import Mapping
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
     Args,
@@ -22,9 +22,9 @@ from dgdr_profiler.engines.args import (
     without,
     without_switch,
 )
+from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.base import Fitted, Mode, Part
-from dgdr_profiler.engines.releases import NEWEST, Feature, Release
-from dgdr_profiler.engines.source import ModelSource
+from dgdr_profiler.engines.releases import Feature, Release
 
 MODEL = flag("--model-path", "--model")
 SERVED_NAME = flag("--served-model-name")
@@ -58,26 +58,10 @@ DEFAULT_BOOTSTRAP_PORT = 12345
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sglang:
+class Sglang(BackendEngine):
     """Writes graphs for SGLang."""
 
-    image: str
-    source: ModelSource
-    release: Release = NEWEST
-
-    @property
-    def served_model(self) -> str:
-        """Name under which the model is served."""
-        return self.source.model
-
-    def template(self, name: str, shape: Shape) -> Graph:
-        """Return a frontend and the engines of a shape."""
-        skeleton = self.source.skeleton(name, shape, backend="sglang", image=self.image)
-        return self.with_shape(skeleton, shape)
-
-    def with_shape(self, graph: Graph, shape: Shape) -> Graph:
-        """Make the engines of a graph those of a shape."""
-        return base.fitted(graph, shape, self._fit)
+    backend = Backend.SGLANG
 
     def _fit(self, args: Args, part: Part) -> Fitted:
         if self.release.has(Feature.CUDA_GRAPH_BY_PHASE):

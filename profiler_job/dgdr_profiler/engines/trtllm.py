@@ -7,9 +7,9 @@ are TensorRT-LLM's own (``LlmArgs``). Upstream has no mapping of a mixture of ex
 from dataclasses import dataclass
 from typing import Any
 
-from dgdr_api.graph import Graph
+from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_profiler.core.errors import InvalidRequest
-from dgdr_profiler.core.shape import Mapping, Shape
+from dgdr_profiler.core.shape import Mapping
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
     Args,
@@ -22,9 +22,9 @@ from dgdr_profiler.engines.args import (
     without,
     without_switch,
 )
+from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.base import Fitted, Mode, Part
-from dgdr_profiler.engines.releases import NEWEST, Feature, Release
-from dgdr_profiler.engines.source import ModelSource
+from dgdr_profiler.engines.releases import Feature
 from dgdr_profiler.engines.trtllm_options import Leaves, is_set, option, with_options
 
 MODEL = flag("--model-path", "--model")
@@ -48,26 +48,10 @@ PP_SIZE = ("pipeline_parallel_size",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trtllm:
+class Trtllm(BackendEngine):
     """Writes graphs for TensorRT-LLM."""
 
-    image: str
-    source: ModelSource
-    release: Release = NEWEST
-
-    @property
-    def served_model(self) -> str:
-        """Name under which the model is served."""
-        return self.source.model
-
-    def template(self, name: str, shape: Shape) -> Graph:
-        """Return a frontend and the engines of a shape."""
-        skeleton = self.source.skeleton(name, shape, backend="trtllm", image=self.image)
-        return self.with_shape(skeleton, shape)
-
-    def with_shape(self, graph: Graph, shape: Shape) -> Graph:
-        """Make the engines of a graph those of a shape."""
-        return base.fitted(graph, shape, self._fit)
+    backend = Backend.TRTLLM
 
     def _fit(self, args: Args, part: Part) -> Fitted:
         args = with_default(args, MODEL, self.source.place)

@@ -6,8 +6,8 @@ Flags after upstream's templates and modifiers, and vLLM 0.31's own parser.
 import json
 from dataclasses import dataclass
 
-from dgdr_api.graph import Graph
-from dgdr_profiler.core.shape import Mapping, Shape
+from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_profiler.core.shape import Mapping
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
     Args,
@@ -20,9 +20,9 @@ from dgdr_profiler.engines.args import (
     without,
     without_switch,
 )
+from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.base import Fitted, Mode, Part
-from dgdr_profiler.engines.releases import NEWEST, Feature, Release
-from dgdr_profiler.engines.source import ModelSource
+from dgdr_profiler.engines.releases import Feature, Release
 
 MODEL = flag("--model")
 SERVED_NAME = flag("--served-model-name")
@@ -49,26 +49,10 @@ KV_ROLES = {Mode.PREFILL: "kv_producer", Mode.DECODE: "kv_consumer"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vllm:
+class Vllm(BackendEngine):
     """Writes graphs for vLLM."""
 
-    image: str
-    source: ModelSource
-    release: Release = NEWEST
-
-    @property
-    def served_model(self) -> str:
-        """Name under which the model is served."""
-        return self.source.model
-
-    def template(self, name: str, shape: Shape) -> Graph:
-        """Return a frontend and the engines of a shape."""
-        skeleton = self.source.skeleton(name, shape, backend="vllm", image=self.image)
-        return self.with_shape(skeleton, shape)
-
-    def with_shape(self, graph: Graph, shape: Shape) -> Graph:
-        """Make the engines of a graph those of a shape."""
-        return base.fitted(graph, shape, self._fit)
+    backend = Backend.VLLM
 
     def _fit(self, args: Args, part: Part) -> Fitted:
         args = with_default(args, MODEL, self.source.place)

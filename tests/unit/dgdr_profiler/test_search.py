@@ -38,7 +38,7 @@ def limits_of(text: str) -> SearchLimits:
     wanted = effective(DGDRSpec.model_validate(yaml.safe_load(text)))
     return SearchLimits(
         gpus_per_node=wanted.gpus_per_node,
-        total_gpus=wanted.total_gpus,
+        gpus_at_once=wanted.total_gpus,
         gpu_memory_bytes=None if wanted.vram_mib is None else round(wanted.vram_mib) * MIB,
         isl=wanted.isl,
         osl=wanted.osl,
@@ -137,7 +137,7 @@ def test_a_shard_that_is_no_multiple_of_the_quantisation_block_is_refused() -> N
 
 
 def test_engines_larger_than_a_node_take_whole_nodes() -> None:
-    limits = SearchLimits(gpus_per_node=8, total_gpus=32, gpu_memory_bytes=H100)
+    limits = SearchLimits(gpus_per_node=8, gpus_at_once=32, gpu_memory_bytes=H100)
     space = search(limits, model("deepseek-v3"))
     assert [s.label for s in space.shapes] == [
         "TEP=16 on 2 nodes",
@@ -179,7 +179,7 @@ def test_671_billion_parameters_are_not_tried_on_gpus_of_80_gb() -> None:
 
 
 def test_with_two_nodes_671_billion_parameters_run_on_both() -> None:
-    limits = SearchLimits(gpus_per_node=8, total_gpus=16, gpu_memory_bytes=H100)
+    limits = SearchLimits(gpus_per_node=8, gpus_at_once=16, gpu_memory_bytes=H100)
     space = search(limits, model("deepseek-r1"))
     assert {s.largest.label for s in space.shapes} == {"TEP=16 on 2 nodes", "DEP=16 on 2 nodes"}
     assert summary(space) == (
@@ -189,7 +189,9 @@ def test_with_two_nodes_671_billion_parameters_run_on_both() -> None:
 
 
 def test_the_cache_must_hold_more_than_one_request() -> None:
-    limits = SearchLimits(gpus_per_node=1, gpu_memory_bytes=L4, isl=100_000, osl=1000, total_gpus=1)
+    limits = SearchLimits(
+        gpus_per_node=1, gpu_memory_bytes=L4, isl=100_000, osl=1000, gpus_at_once=1
+    )
     with pytest.raises(InvalidRequest, match=r"left for KV on a GPU, which hold 0 of at least 2"):
         search(limits, model("llama-3.1-8b"))
 
@@ -260,8 +262,6 @@ limits_strategy = st.builds(
     max_engine_gpus=st.none() | st.integers(4, 64),
     gpus_per_node=st.none() | st.sampled_from([1, 2, 4, 6, 8, 16]),
     gpus_at_once=st.none() | st.integers(1, 64),
-    total_gpus=st.none() | st.integers(1, 64),
-    max_nodes=st.none() | st.integers(1, 8),
     gpu_memory_bytes=st.none() | st.sampled_from([L4, H100, H200]),
     isl=st.none() | st.integers(1, 20_000),
     osl=st.none() | st.integers(1, 20_000),
@@ -277,7 +277,7 @@ def test_nothing_that_is_tried_breaks_a_limit_and_nothing_is_lost(
         space = search(limits, None if name is None else model(name))
     except InvalidRequest:
         return
-    assert all(limits.budget is None or s.gpus <= limits.budget for s in space.shapes)
+    assert all(limits.gpus_at_once is None or s.gpus <= limits.gpus_at_once for s in space.shapes)
     assert len({s.id for s in space.shapes}) == len(space.shapes)
     refused = {e.shape.largest for e in space.infeasible}
     assert not refused & {s.largest for s in space.shapes}

@@ -60,7 +60,7 @@ def space_of(name: str, gpu: int, cluster: str) -> SearchSpace:
     node, total = CLUSTERS[cluster]
     limits = SearchLimits(
         gpus_per_node=node,
-        total_gpus=total,
+        gpus_at_once=total,
         gpu_memory_bytes=GPU_MIB[gpu] * 2**20,
         isl=ISL,
         osl=OSL,
