@@ -27,6 +27,15 @@ class Page(NamedTuple):
     token: str
 
 
+def check_identity(manifest: Manifest, *, namespaced: bool = True) -> None:
+    """Raise KeyError, TypeError or ValueError where an object cannot be told from others."""
+    meta = manifest["metadata"]
+    for key in ("name", "namespace") if namespaced else ("name",):
+        if not isinstance(meta[key], str):
+            raise TypeError(f"metadata.{key} is no string")
+    int(meta["resourceVersion"])
+
+
 def page_of(answer: Manifest, kind: Kind, call: str) -> Page:
     """Read a list; raises Unreachable where it is none.
 
@@ -38,8 +47,9 @@ def page_of(answer: Manifest, kind: Kind, call: str) -> Page:
     try:
         meta = answer["metadata"]
         items = [{**typed, **item} for item in answer["items"] or ()]
-        for one in (meta, *(item["metadata"] for item in items)):
-            int(one["resourceVersion"])
+        int(meta["resourceVersion"])
+        for item in items:
+            check_identity(item, namespaced=kind.namespaced)
         return Page(items, str(meta["resourceVersion"]), str(meta.get("continue") or ""))
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         said = str(answer.get("message") or "")[:100]

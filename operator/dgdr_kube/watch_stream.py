@@ -75,7 +75,10 @@ async def changes(
                 status = told["object"]
                 raise answers.error_of(int(status.get("code") or 500), call, status)
             change = Change(ChangeType(told["type"]), {**typed, **told["object"]})
-            int(change.version)
+            if change.type is ChangeType.BOOKMARK:
+                int(change.version)
+            else:
+                answers.check_identity(change.manifest)
             yield change
     except _BROKEN as exc:
         raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc

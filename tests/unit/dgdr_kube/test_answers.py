@@ -8,7 +8,7 @@ from dgdr_kube.answers import error_of, page_of
 from dgdr_kube.errors import Unreachable
 from dgdr_kube.kinds import CONFIG_MAP
 
-ITEM = {"metadata": {"name": "a", "resourceVersion": "3"}}
+ITEM = {"metadata": {"namespace": "ns", "name": "a", "resourceVersion": "3"}}
 
 
 def test_items_get_the_kind_of_their_list() -> None:
@@ -33,6 +33,13 @@ def test_a_list_without_items_is_empty() -> None:
         pytest.param({"metadata": None, "items": []}, id="null"),
         pytest.param({"metadata": {"resourceVersion": "5"}, "items": ["a"]}, id="texts"),
         pytest.param({"metadata": {"resourceVersion": "5"}, "items": [{}]}, id="half an object"),
+        pytest.param(
+            {
+                "metadata": {"resourceVersion": "5"},
+                "items": [{"metadata": {"resourceVersion": "3"}}],
+            },
+            id="an object without a name",
+        ),
     ],
 )
 def test_what_is_no_list_is_not_taken_for_an_empty_one(answer: Any) -> None:

@@ -25,7 +25,8 @@ async def read(chunks: Iterable[bytes | Exception]) -> list[Change]:
     return [change async for change in changes(sent(), TYPED, "WATCH /things")]
 
 
-ONE = line("ADDED", metadata={"resourceVersion": "7"}, data="x" * 200_000)
+NAMED = {"namespace": "ns", "name": "a"}
+ONE = line("ADDED", metadata={**NAMED, "resourceVersion": "7"}, data="x" * 200_000)
 TWO = line("BOOKMARK", metadata={"resourceVersion": "9"})
 
 
@@ -50,6 +51,7 @@ async def test_changes_come_in_pieces_of_any_size(size: int) -> None:
         pytest.param([b"<html>\n"], Unreachable, id="no JSON"),
         pytest.param([line("ADDED")[:-3] + b"\n"], Unreachable, id="half a line"),
         pytest.param([line("RENAMED", metadata={})], Unreachable, id="an unknown type"),
+        pytest.param([line("ADDED", metadata={"resourceVersion": "7"})], Unreachable, id="no name"),
     ],
 )
 async def test_what_is_no_change_is_an_error_of_ours(
