@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dgdr_api import names
 from dgdr_api.graph import Component, Graph, Json
 from dgdr_api.models.profiling_policy import MockerCandidates
+from dgdr_api.releases import Feature, release_in_tag
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import Args, degree, flag, with_default, with_switch, with_value
@@ -20,6 +21,8 @@ from dgdr_profiler.engines.source import ModelSource
 
 DEFAULT_PROFILES = "mocker-profiles"
 PROFILES_MOUNT = "/profiles"
+STOCK = ("python3", "-m", "dynamo.mocker")
+# Of our own images: starts any release without NATS.
 LAUNCHER = ("python3", "/opt/dgdr/mocker.py")
 # The mocker's own default, written out: capacity is blocks times this.
 BLOCK_TOKENS = 64
@@ -43,6 +46,16 @@ CONTAINER: Json = {
 def profile_key(mapping: Mapping) -> str:
     """Return the key of a mapping's performance data in the profiles' ConfigMap: ``tp-2.npz``."""
     return re.sub(r"^([a-z]+)(\d)", r"\1-\2", mapping.id) + ".npz"
+
+
+def command_of(image: str) -> tuple[str, ...]:
+    """Return how the mocker of an image is started.
+
+    Upstream's images have no launcher, and from 1.1 on need none. A tag that names no release is
+    one of ours.
+    """
+    release = release_in_tag(image)
+    return STOCK if release and release.has(Feature.MOCKER_WITHOUT_NATS) else LAUNCHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +98,11 @@ class Mocker:
         mount = names.PROFILE_DATA_MOUNT if self.measured else PROFILES_MOUNT
         worker = self._reachable(
             Component(
-                name=part.name, role=part.role, replicas=1, image=self.image, command=LAUNCHER
+                name=part.name,
+                role=part.role,
+                replicas=1,
+                image=self.image,
+                command=command_of(self.image),
             )
         )
         data = {"name": self.data, "mountPath": mount, "readOnly": True}

@@ -7,6 +7,7 @@ Flags after upstream's templates and modifiers, and the parsers of SGLang 0.5.9 
 from dataclasses import dataclass
 
 from dgdr_api.graph import Graph
+from dgdr_api.releases import NEWEST, Feature, Release
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
@@ -23,7 +24,6 @@ from dgdr_profiler.engines.args import (
     without_switch,
 )
 from dgdr_profiler.engines.base import Fitted, Mode, Part
-from dgdr_profiler.engines.releases import NEWEST, Feature, Release
 from dgdr_profiler.engines.source import ModelSource
 
 MODEL = flag("--model-path", "--model")

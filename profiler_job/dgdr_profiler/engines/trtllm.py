@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dgdr_api.graph import Graph
+from dgdr_api.releases import NEWEST, Feature, Release
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
@@ -23,7 +24,6 @@ from dgdr_profiler.engines.args import (
     without_switch,
 )
 from dgdr_profiler.engines.base import Fitted, Mode, Part
-from dgdr_profiler.engines.releases import NEWEST, Feature, Release
 from dgdr_profiler.engines.source import ModelSource
 from dgdr_profiler.engines.trtllm_options import Leaves, is_set, option, with_options
 
