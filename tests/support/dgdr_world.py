@@ -174,9 +174,11 @@ class World:
         data = {"phase": phase, "message": message, "profiler_status": "running", **more}
         await self.cluster.apply(self.output_map(data), "dgdr-profiler")
 
-    async def profiler_finishes(self) -> None:
+    async def profiler_finishes(self, **binaries: str) -> None:
+        written = {"binaryData": binaries} if binaries else {}
         await self.cluster.apply(
-            self.output_map(
+            written
+            | self.output_map(
                 {
                     "phase": "Done",
                     "message": "done",

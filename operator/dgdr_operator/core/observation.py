@@ -66,7 +66,10 @@ class JobSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What the Job has written so far; the texts are empty where a key is missing."""
+    """What the Job has written so far; the texts are empty where a key is missing.
+
+    ``mocker_npz`` is base64, as it is stored.
+    """
 
     phase: str = ""
     message: str = ""
@@ -75,6 +78,7 @@ class Output:
     final_config: str = ""
     prefill_json: str = ""
     decode_json: str = ""
+    mocker_npz: str = ""
 
     @property
     def succeeded(self) -> bool:

@@ -90,6 +90,7 @@ def output_seen(config_map: Json | None) -> Output | None:
         final_config=text(OutputKey.FINAL_CONFIG),
         prefill_json=text(OutputKey.PREFILL_JSON),
         decode_json=text(OutputKey.DECODE_JSON),
+        mocker_npz=str((config_map.get("binaryData") or {}).get(OutputKey.MOCKER_NPZ.value) or ""),
     )
 
 

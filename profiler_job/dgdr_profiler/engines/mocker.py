@@ -63,7 +63,7 @@ class Mocker:
     """Writes graphs of mockers.
 
     ``data`` is the ConfigMap with their performance data: one file for each mapping, or, when
-    ``measured`` is set, the two curves of upstream's profile data.
+    ``measured`` is set, the file that was drawn from the measured curves.
     """
 
     image: str
@@ -120,10 +120,19 @@ class Mocker:
             args = with_switch(args, NO_CACHE, CACHE)
         if part.mode is Mode.DECODE_ALONE:
             args = with_switch(args, CACHE, NO_CACHE)
-        source = f"{PROFILES_MOUNT}/{profile_key(part.mapping)}"
-        args = with_value(args, DATA, names.PROFILE_DATA_MOUNT if self.measured else source)
+        args = with_value(args, DATA, self._data_file(part.mapping))
         gpus = part.mapping.tp * part.mapping.pp * degree(args, DP)
         return Fitted(args, gpus if self.with_gpus else 0)
+
+    def _data_file(self, mapping: Mapping) -> str:
+        """Return a file, never the folder of upstream's curves.
+
+        From 1.1 on a folder is reduced to a plane through its points, with packages that the
+        mocker's own requirements do not bring (sklearn, aisimulate).
+        """
+        if self.measured:
+            return f"{names.PROFILE_DATA_MOUNT}/{names.MOCKER_NPZ_KEY}"
+        return f"{PROFILES_MOUNT}/{profile_key(mapping)}"
 
     def _defaults(self, mode: Mode) -> tuple[tuple[str, str], ...]:
         blocks = () if self.kv_blocks is None else (("--num-gpu-blocks-override", self.kv_blocks),)
