@@ -1,4 +1,5 @@
-# Every image of this repository, one target each: operator, profiler, dynamo-mocker, prometheus.
+# Every image of this repository, one target each: operator, profiler, dynamo-mocker,
+# dynamo-mocker-1.6, prometheus.
 #
 #   docker build --target operator -t registry.test/dgdr/operator:dev .
 #
@@ -71,6 +72,12 @@ RUN --mount=type=cache,target=/var/cache/uv \
     /opt/tools/bin/install-locked /opt/venv /src/dynamo-mocker.txt \
     '/(_pytest|fastapi|setuptools)/|/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
 
+FROM numeric AS dynamo-1.6
+COPY requirements/dynamo-mocker-1.6.txt /src/dynamo-mocker.txt
+RUN --mount=type=cache,target=/var/cache/uv \
+    /opt/tools/bin/install-locked /opt/venv /src/dynamo-mocker.txt \
+    '/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
+
 # --- What all programs share. ----------------------------------------------------------------------
 FROM ${BASE_IMAGE} AS runtime
 RUN echo 'dgdr:x:1000:1000:dgdr:/tmp:/usr/sbin/nologin' >> /etc/passwd \
@@ -106,6 +113,13 @@ CMD ["dgdr_profiler", "--request", "/etc/dgdr/request.json"]
 # --- Demo and tests: Dynamo's frontend and its mocked engine, with the tiny model. -----------------
 FROM runtime AS dynamo-mocker
 COPY --from=dynamo /opt/venv /opt/venv
+COPY --from=model /model /model
+COPY hack/images/content/mocker.py /opt/dgdr/mocker.py
+USER 1000:1000
+CMD ["python3", "-m", "dynamo.frontend"]
+
+FROM runtime AS dynamo-mocker-1.6
+COPY --from=dynamo-1.6 /opt/venv /opt/venv
 COPY --from=model /model /model
 COPY hack/images/content/mocker.py /opt/dgdr/mocker.py
 USER 1000:1000

@@ -15,7 +15,7 @@ from hack.images import content, docker, dockerfile
 from hack.images.buildah import Buildah, say
 from hack.images.errors import ImageError
 
-TARGETS = ("operator", "profiler", "dynamo-mocker", "prometheus")
+TARGETS = ("operator", "profiler", "dynamo-mocker", "dynamo-mocker-1.6", "prometheus")
 REPOSITORY_PREFIX = "registry.test/dgdr"
 PROMETHEUS_BINARY = "bin/prometheus"
 # The present archive and the one before it, for a checkout that goes back and forth.
@@ -50,7 +50,13 @@ class Image:
 
 
 def reference_of(target: str) -> str:
-    """Return the reference that charts and manifests use; ``.test`` resolves nowhere."""
+    """Return the reference that charts and manifests use; ``.test`` resolves nowhere.
+
+    A release at the end of a target's name is in its tag, where who reads manifests looks for it.
+    """
+    name, _, release = target.rpartition("-")
+    if release[:1].isdigit():
+        return f"{REPOSITORY_PREFIX}/{name}:{release}-dev"
     return f"{REPOSITORY_PREFIX}/{target}:dev"
 
 

@@ -90,6 +90,7 @@ PREFILL_JSON_KEY = "prefill_raw_data.json"
 DECODE_JSON_KEY = "decode_raw_data.json"
 PREFILL_NPZ_KEY = "selected_prefill_interpolation.npz"
 DECODE_NPZ_KEY = "selected_decode_interpolation.npz"
+MOCKER_NPZ_KEY = "mocker.npz"
 
 
 class OutputKey(StrEnum):
@@ -104,6 +105,8 @@ class OutputKey(StrEnum):
     DECODE_JSON = DECODE_JSON_KEY
     PREFILL_NPZ = PREFILL_NPZ_KEY
     DECODE_NPZ = DECODE_NPZ_KEY
+    MOCKER_NPZ = MOCKER_NPZ_KEY
+    """Only where mockers replay what was measured."""
     REPORT = "report.json"
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from hack.demo.kube import Kube
 from hack.demo.platform import bring_up, take_down
-
-CLUSTER = "e2e"
+from support.e2e import CLUSTER
 
 
 @pytest.fixture

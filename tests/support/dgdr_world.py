@@ -174,9 +174,11 @@ class World:
         data = {"phase": phase, "message": message, "profiler_status": "running", **more}
         await self.cluster.apply(self.output_map(data), "dgdr-profiler")
 
-    async def profiler_finishes(self, **more: str) -> None:
+    async def profiler_finishes(self, binaries: dict[str, str] | None = None, **more: str) -> None:
+        written = {"binaryData": binaries} if binaries else {}
         await self.cluster.apply(
-            self.output_map(
+            written
+            | self.output_map(
                 {
                     "phase": "Done",
                     "message": "done",

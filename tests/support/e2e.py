@@ -6,6 +6,7 @@ from dgdr_api import names
 from hack.demo.kube import Kube, Manifest
 from hack.demo.platform import ROOT, run_module
 
+CLUSTER = "e2e"
 NAMESPACE = "dgdr-e2e"
 DGDR = "qwen"
 DGD = names.dgd_name(DGDR)

@@ -31,7 +31,8 @@ class MockerCandidates(ApiModel):
         default=None,
         min_length=1,
         max_length=4096,
-        description="Image with the mocker. Default: the installation's dynamo-mocker image.",
+        description="Image with the mocker: one of ours, or one whose tag names a Dynamo release "
+        "from 1.1 on. Default: the installation's dynamo-mocker image.",
     )
     model_path: str | None = Field(
         default=None,

@@ -32,13 +32,15 @@ class BadResult(Exception):
 class Deployment:
     """What one finished run deploys.
 
-    ``dgd`` carries its first replicas; ``data`` are the curves that planner and mockers mount.
+    ``dgd`` carries its first replicas; ``data`` are the curves that the planner
+    mounts, ``binary_data`` what mockers that replay them mount, in base64.
     """
 
     dgd: Manifest
     planner: Manifest | None = None
     data_name: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
+    binary_data: Mapping[str, str] = field(default_factory=dict)
     gpus: int = 0
 
     @property
@@ -76,7 +78,13 @@ def read_deployment(output: Output, dgdr: str, namespace: str, uid: str) -> Depl
         dgd=dgd,
         planner=None if planner is None else _planner(planner, graph.name, namespace, labels),
         data_name=names.profile_data_config_map(uid),
-        data=_data(output),
+        data=_given(
+            {
+                names.PREFILL_JSON_KEY: output.prefill_json,
+                names.DECODE_JSON_KEY: output.decode_json,
+            }
+        ),
+        binary_data=_given({names.MOCKER_NPZ_KEY: output.mocker_npz}),
         gpus=graph.gpus,
     )
 
@@ -142,11 +150,7 @@ def _planner(manifest: Manifest, dgd: str, namespace: str, labels: Mapping[str, 
     return placed
 
 
-def _data(output: Output) -> dict[str, str]:
-    data = {
-        names.PREFILL_JSON_KEY: output.prefill_json,
-        names.DECODE_JSON_KEY: output.decode_json,
-    }
+def _given(data: Mapping[str, str]) -> dict[str, str]:
     return {key: text for key, text in data.items() if text}
 
 
@@ -200,6 +204,7 @@ def data_manifest(deployment: Deployment, owner: Manifest) -> Manifest:
             "ownerReferences": [owner],
         },
         "data": dict(deployment.data),
+        **({"binaryData": dict(deployment.binary_data)} if deployment.binary_data else {}),
     }
 
 

@@ -16,11 +16,12 @@ from dgdr_api.models.base import Conditions
 from dgdr_api.planner_config import FIELD as PLANNER_FIELD
 from dgdr_api.planner_config import parse_planner_config
 from dgdr_api.pods import GPU
+from dgdr_api.releases import Feature, release_of
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.environment import environment
 
 DATA_PLANE_READY = "DataPlaneReady"
-# Up to Dynamo 1.0.2 it asks for NATS whatever the planes say; real engines do not.
+# Its first releases ask for NATS whatever the planes say; real engines never did.
 _STOCK_MOCKER = "dynamo.mocker"
 
 
@@ -103,7 +104,7 @@ def _of_component(graph: Graph, component: Component, plane: DataPlane) -> Itera
         return values.get(name, "") != "" or bool(component.env_from)
 
     wants_nats = "nats" in (values.get("DYN_REQUEST_PLANE"), values.get("DYN_EVENT_PLANE"))
-    is_mocker = _STOCK_MOCKER in " ".join((*component.command, *component.args))
+    is_mocker = _is_mocker_with_nats(component)
     if (wants_nats or is_mocker) and not is_set("NATS_SERVER"):
         why = f"runs {_STOCK_MOCKER}, which needs it" if is_mocker else "asks for it"
         yield Lack(
@@ -123,6 +124,11 @@ def _of_component(graph: Graph, component: Component, plane: DataPlane) -> Itera
             message=f"{what} has no Prometheus to ask; set the chart's prometheus.url, or "
             "PROMETHEUS_ENDPOINT in its env",
         )
+
+
+def _is_mocker_with_nats(component: Component) -> bool:
+    is_mocker = _STOCK_MOCKER in " ".join((*component.command, *component.args))
+    return is_mocker and not release_of(None, component.image).has(Feature.MOCKER_WITHOUT_NATS)
 
 
 def _too_few_gpus(graph: Graph, gpus_by_node: Iterable[int] | None) -> Iterator[Lack]:

@@ -74,6 +74,7 @@ class Output:
     """What the Job has written so far; the texts are empty where a key is missing.
 
     ``verdict`` is None until the run is done, and where it says nothing about its targets.
+    ``mocker_npz`` is base64, as it is stored.
     """
 
     phase: str = ""
@@ -85,6 +86,7 @@ class Output:
     prefill_json: str = ""
     decode_json: str = ""
     verdict: RunVerdict | None = None
+    mocker_npz: str = ""
 
     @property
     def succeeded(self) -> bool:

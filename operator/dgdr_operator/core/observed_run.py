@@ -96,6 +96,7 @@ def output_seen(config_map: Json | None) -> Output | None:
         prefill_json=text(OutputKey.PREFILL_JSON),
         decode_json=text(OutputKey.DECODE_JSON),
         verdict=read_verdict(text(OutputKey.REPORT)),
+        mocker_npz=str((config_map.get("binaryData") or {}).get(OutputKey.MOCKER_NPZ.value) or ""),
     )
 
 

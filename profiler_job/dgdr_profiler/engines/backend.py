@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.releases import NEWEST, Release
 from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import Args
 from dgdr_profiler.engines.base import Fitted, Part
-from dgdr_profiler.engines.releases import NEWEST, Release
 from dgdr_profiler.engines.source import ModelSource
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from dgdr_api import names
 from dgdr_api.graph import Component, Graph, Json
 from dgdr_api.models.profiling_policy import MockerCandidates
+from dgdr_api.releases import Feature, release_in_tag
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import Args, degree, flag, with_default, with_switch, with_value
@@ -20,6 +21,8 @@ from dgdr_profiler.engines.source import ModelSource
 
 DEFAULT_PROFILES = "mocker-profiles"
 PROFILES_MOUNT = "/profiles"
+STOCK = ("python3", "-m", "dynamo.mocker")
+# Of our own images: starts any release without NATS.
 LAUNCHER = ("python3", "/opt/dgdr/mocker.py")
 # The mocker's own default, written out: capacity is blocks times this.
 BLOCK_TOKENS = 64
@@ -45,12 +48,22 @@ def profile_key(mapping: Mapping) -> str:
     return re.sub(r"^([a-z]+)(\d)", r"\1-\2", mapping.id) + ".npz"
 
 
+def command_of(image: str) -> tuple[str, ...]:
+    """Return how the mocker of an image is started.
+
+    Upstream's images have no launcher, and from 1.1 on need none. A tag that names no release is
+    one of ours.
+    """
+    release = release_in_tag(image)
+    return STOCK if release and release.has(Feature.MOCKER_WITHOUT_NATS) else LAUNCHER
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mocker:
     """Writes graphs of mockers.
 
     ``data`` is the ConfigMap with their performance data: one file for each mapping, or, when
-    ``measured`` is set, the two curves of upstream's profile data.
+    ``measured`` is set, the file that was drawn from the measured curves.
     """
 
     image: str
@@ -85,7 +98,11 @@ class Mocker:
         mount = names.PROFILE_DATA_MOUNT if self.measured else PROFILES_MOUNT
         worker = self._reachable(
             Component(
-                name=part.name, role=part.role, replicas=1, image=self.image, command=LAUNCHER
+                name=part.name,
+                role=part.role,
+                replicas=1,
+                image=self.image,
+                command=command_of(self.image),
             )
         )
         data = {"name": self.data, "mountPath": mount, "readOnly": True}
@@ -103,10 +120,19 @@ class Mocker:
             args = with_switch(args, NO_CACHE, CACHE)
         if part.mode is Mode.DECODE_ALONE:
             args = with_switch(args, CACHE, NO_CACHE)
-        source = f"{PROFILES_MOUNT}/{profile_key(part.mapping)}"
-        args = with_value(args, DATA, names.PROFILE_DATA_MOUNT if self.measured else source)
+        args = with_value(args, DATA, self._data_file(part.mapping))
         gpus = part.mapping.tp * part.mapping.pp * degree(args, DP)
         return Fitted(args, gpus if self.with_gpus else 0)
+
+    def _data_file(self, mapping: Mapping) -> str:
+        """Return a file, never the folder of upstream's curves.
+
+        From 1.1 on a folder is reduced to a plane through its points, with packages that the
+        mocker's own requirements do not bring (sklearn, aisimulate).
+        """
+        if self.measured:
+            return f"{names.PROFILE_DATA_MOUNT}/{names.MOCKER_NPZ_KEY}"
+        return f"{PROFILES_MOUNT}/{profile_key(mapping)}"
 
     def _defaults(self, mode: Mode) -> tuple[tuple[str, str], ...]:
         blocks = () if self.kv_blocks is None else (("--num-gpu-blocks-override", self.kv_blocks),)

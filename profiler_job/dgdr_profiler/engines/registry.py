@@ -7,12 +7,12 @@ from dgdr_api.effective import EffectiveSpec, is_upstream_image
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_api.names import profile_data_config_map
+from dgdr_api.releases import release_of
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, of_policy
-from dgdr_profiler.engines.releases import release_of
 from dgdr_profiler.engines.sglang import Sglang
 from dgdr_profiler.engines.source import ModelSource
 from dgdr_profiler.engines.trtllm import Trtllm

@@ -7,6 +7,7 @@ Flags after upstream's templates and modifiers, and the parsers of SGLang 0.5.9 
 from dataclasses import dataclass
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.releases import Feature, Release
 from dgdr_profiler.core.shape import Mapping
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
@@ -24,7 +25,6 @@ from dgdr_profiler.engines.args import (
 )
 from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.base import Fitted, Mode, Part
-from dgdr_profiler.engines.releases import Feature, Release
 
 MODEL = flag("--model-path", "--model")
 SERVED_NAME = flag("--served-model-name")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.releases import Feature
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.shape import Mapping
 from dgdr_profiler.engines import base
@@ -24,7 +25,6 @@ from dgdr_profiler.engines.args import (
 )
 from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.base import Fitted, Mode, Part
-from dgdr_profiler.engines.releases import Feature
 from dgdr_profiler.engines.trtllm_options import Leaves, is_set, option, with_options
 
 MODEL = flag("--model-path", "--model")

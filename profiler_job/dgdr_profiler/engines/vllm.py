@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.releases import Feature, Release
 from dgdr_profiler.core.shape import Mapping
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
@@ -22,7 +23,6 @@ from dgdr_profiler.engines.args import (
 )
 from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.base import Fitted, Mode, Part
-from dgdr_profiler.engines.releases import Feature, Release
 
 MODEL = flag("--model")
 SERVED_NAME = flag("--served-model-name")

@@ -1,15 +1,17 @@
 """Everything that a finished run stores."""
 
 import json
+from collections.abc import Mapping
 
 from dgdr_api.effective import effective
 from dgdr_api.names import OutputKey
 from dgdr_api.points import Point, PointKind
 from dgdr_api.request import ProfilingRequest
+from dgdr_perf.mocked import write_mocked
 from dgdr_perf.npz import write_decode, write_prefill
 from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
-from dgdr_profiler.core.described import described
+from dgdr_profiler.core.described import Described, described
 from dgdr_profiler.core.engine_curves import EngineCurves
 from dgdr_profiler.core.pick import Selection, replicas
 from dgdr_profiler.core.progress import describe
@@ -66,6 +68,7 @@ def result(
         binaries={
             OutputKey.PREFILL_NPZ.value: write_prefill(curves.prefill),
             OutputKey.DECODE_NPZ.value: write_decode(curves.decode),
+            **_replayed(curves, replayed),
             PREFILL_PNG: prefill_png(
                 curves.prefill,
                 _drawn(prefill_points),
@@ -81,6 +84,12 @@ def result(
         },
         message="; ".join(filter(None, (describe(chosen), count.shortage))),
     )
+
+
+def _replayed(curves: Described, replayed: bool) -> Mapping[str, bytes]:
+    if not replayed:
+        return {}
+    return {OutputKey.MOCKER_NPZ.value: write_mocked(curves.prefill, curves.decode)}
 
 
 def _drawn(points: tuple[Point, ...]) -> tuple[Point, ...]:

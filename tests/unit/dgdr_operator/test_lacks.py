@@ -20,7 +20,11 @@ from support.fake_cluster import FakeCluster
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 NATS = DataPlane(nats_url="nats://n:4222")
-MOCKER = {"command": ["python3", "-m", "dynamo.mocker"], "args": ["--model-path", "/m"]}
+MOCKER: dict[str, Any] = {
+    "image": "r.test/vllm-runtime:1.0.2",
+    "command": ["python3", "-m", "dynamo.mocker"],
+    "args": ["--model-path", "/m"],
+}
 WANTS_NATS = {"env": [{"name": "DYN_EVENT_PLANE", "value": "nats"}]}
 
 
@@ -79,6 +83,11 @@ def test_a_component_says_what_it_needs(
     [
         pytest.param(decode_worker(), DataPlane(), id="nothing is needed"),
         pytest.param(decode_worker(main=MOCKER), NATS, id="the installation has a server"),
+        pytest.param(
+            decode_worker(main={**MOCKER, "image": "r.test/vllm-runtime:1.6.1"}),
+            DataPlane(),
+            id="a mocker that needs no server",
+        ),
         pytest.param(
             decode_worker(main=with_env({"name": "NATS_SERVER", "value": "nats://mine:4222"})),
             DataPlane(),

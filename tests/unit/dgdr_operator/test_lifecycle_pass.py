@@ -327,6 +327,16 @@ async def test_objects_of_a_run_belong_to_the_request() -> None:
         assert [o["uid"] for o in found["metadata"]["ownerReferences"]] == [world.uid]
 
 
+async def test_mockers_get_the_tables_that_were_drawn_for_them() -> None:
+    world = await profiling()
+    await world.profiler_finishes({"mocker.npz": "UEsDBA=="})
+    await world.settle()
+    (data,) = (
+        m for name, m in world.cluster.everything().items() if "planner-profile-data" in name
+    )
+    assert data["binaryData"] == {"mocker.npz": "UEsDBA=="}
+
+
 async def test_deleting_the_request_takes_the_run_along_and_leaves_the_deployment() -> None:
     world = await deployed()
     await world.cluster.delete(DGDR, NS, NAME)

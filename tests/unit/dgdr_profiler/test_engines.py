@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from dgdr_api.codec_v1beta1 import decode, encode
 from dgdr_api.effective import EffectiveModelCache
 from dgdr_api.graph import Graph, Role
+from dgdr_api.releases import Release
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.base import parts_of
-from dgdr_profiler.engines.releases import Release
 from dgdr_profiler.engines.sglang import Sglang
 from dgdr_profiler.engines.source import ModelSource
 from dgdr_profiler.engines.trtllm import Trtllm

@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
+from dgdr_api.models.worker_metadata import DynamoWorkerMetadata, WorkerMetadataSpec
 from dgdr_profiler.core.candidate import CapacitySource
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.ladder import judging_cells
@@ -168,6 +169,47 @@ def test_what_a_worker_publishes_is_of_one_rank() -> None:
     # A pod of two speaks for its own eight ranks only.
     sixteen = Said(metadata=metadata(**told, data_parallel_size=8), ranks=16)
     assert capacity_of(sixteen).max_kv_tokens == 16 * 2048 * 128
+
+
+# Parts of the cards of mockers with 1024 blocks; 1.6 says 0 where it was given no --max-model-len.
+CARD_1_0 = {
+    "display_name": "model",
+    "model_type": "Chat | Completions",
+    "context_length": 32768,
+    "kv_cache_block_size": 64,
+    "runtime_config": {"total_kv_blocks": 1024, "max_num_seqs": 256, "data_parallel_size": 1},
+}
+CARD_1_6 = {
+    **CARD_1_0,
+    "context_length": 0,
+    "worker_type": "decode",
+    "needs": [],
+    "runtime_config": {
+        **{"context_length": 0, "total_kv_blocks": 1024, "max_num_seqs": 256},
+        **{"data_parallel_size": 1, "runtime_data": {"output_replay_consumer": True}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("card", "context_length"),
+    [
+        pytest.param(CARD_1_0, 32768, id="Dynamo 1.0.2"),
+        pytest.param(CARD_1_6, None, id="Dynamo 1.6.1"),
+    ],
+)
+def test_the_cards_of_every_release_are_read(
+    card: dict[str, Any], context_length: int | None
+) -> None:
+    written = metadata().model_copy(
+        update={"spec": WorkerMetadataSpec(data={"model_cards": {"a": {"card_json": card}}})}
+    )
+    assert capacity_of(Said(metadata=written)) == CapacityFacts(
+        max_kv_tokens=1024 * 64,
+        max_batch=256,
+        context_length=context_length,
+        source=CapacitySource.METADATA,
+    )
 
 
 @pytest.mark.parametrize("log", [V1, SGLANG, TRTLLM])

@@ -10,7 +10,7 @@ from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.mocked_model import MockedModel, in_image
-from dgdr_profiler.engines.mocker import Mocker, of_policy, profile_key
+from dgdr_profiler.engines.mocker import LAUNCHER, STOCK, Mocker, of_policy, profile_key
 from dgdr_profiler.engines.source import ModelSource
 from support.engines import (
     MAPPINGS,
@@ -81,6 +81,20 @@ def test_fitting_twice_is_fitting_once(engine: Mocker) -> None:
 )
 def test_each_mapping_has_data_of_its_own(mapping: Mapping, key: str) -> None:
     assert profile_key(mapping) == key
+
+
+@pytest.mark.parametrize(
+    ("image", "command"),
+    [
+        pytest.param("r.test/vllm-runtime:1.6.1", STOCK, id="a release that needs no NATS"),
+        pytest.param("r.test/dynamo-mocker:1.6-dev", STOCK, id="ours of such a release"),
+        pytest.param("r.test/vllm-runtime:1.0.2", LAUNCHER, id="one that asks for it"),
+        pytest.param("r.test/dynamo-mocker:dev", LAUNCHER, id="ours"),
+    ],
+)
+def test_a_mocker_is_started_the_way_its_release_can(image: str, command: tuple[str, ...]) -> None:
+    graph = Mocker(image=image, data="d").template("q", PAIR)
+    assert [engine_of(graph, name).command for name in ("prefill", "decode")] == [command] * 2
 
 
 def test_without_a_claim_mockers_serve_the_images_model() -> None:

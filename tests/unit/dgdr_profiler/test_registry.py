@@ -6,9 +6,9 @@ import pytest
 
 from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec
+from dgdr_api.releases import Release
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.engines.registry import backend_engine, backends
-from dgdr_profiler.engines.releases import Release
 from dgdr_profiler.engines.sglang import Sglang
 from dgdr_profiler.engines.trtllm import Trtllm
 from dgdr_profiler.engines.vllm import Vllm

@@ -53,6 +53,14 @@ async def test_a_finished_run_has_everything_that_is_promised() -> None:
     assert len(surface["z_itl"]) >= 400
 
 
+async def test_mockers_that_replay_what_engines_measured_get_its_tables() -> None:
+    asked = request({"image": "r.test/vllm-runtime:1.6.1"}, candidateEngine="backend")
+    done = await finished(asked)
+    tables = np.load(io.BytesIO(done.binaries["mocker.npz"]))
+    assert tables["decode_itl"].min() > 0
+    assert "/workspace/profiling_results/mocker.npz" in done.texts["final_config.yaml"]
+
+
 async def test_the_result_is_a_planner_and_a_deployment_of_what_was_measured() -> None:
     done = await finished(request(mocker={"speedupRatio": 0.25}))
     planner, dgd = yaml.safe_load_all(done.texts["final_config.yaml"])
@@ -70,7 +78,8 @@ def test_mockers_in_place_of_engines_replay_the_curves_and_hold_no_gpus() -> Non
     engine = final_engine(asked, effective(asked.spec), 65536)
     graph = engine.template("q", TP2.shape)
     (worker,) = (one for one in graph.components if one.role is Role.DECODE)
-    assert worker.args[worker.args.index("--planner-profile-data") + 1] == PROFILE_DATA_MOUNT
+    data = worker.args[worker.args.index("--planner-profile-data") + 1]
+    assert data == f"{PROFILE_DATA_MOUNT}/mocker.npz"
     assert worker.args[worker.args.index("--speedup-ratio") + 1] == "1"
     assert worker.gpus == 0
 

@@ -37,6 +37,11 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_release_in_a_targets_name_is_in_its_tag() -> None:
+    assert builder.reference_of("dynamo-mocker-1.6") == "registry.test/dgdr/dynamo-mocker:1.6-dev"
+    assert builder.reference_of("dynamo-mocker") == "registry.test/dgdr/dynamo-mocker:dev"
+
+
 def test_an_unchanged_image_is_built_once(repository: Path) -> None:
     engine = FakeEngine()
     first = builder.build("operator", engine, repository)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dgdr_profiler.engines.releases import NEWEST, SINCE, Feature, Release, release_of
+from dgdr_api.releases import NEWEST, SINCE, Feature, Release, release_of
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What differs between Dynamo's releases in the arguments of engines: the table, and who reads it.
+"""What differs between Dynamo's releases in how engines are started: the table, and who reads it.
 
 Each row names where it was read. "Wheel" is the package ``ai-dynamo`` of that release, and for
 SGLang the ``sglang`` that it pins: 0.5.9 (1.0), 0.5.10 (1.1), 0.5.18 (1.5), 0.5.21 (1.6).
@@ -39,6 +39,8 @@ class Feature(StrEnum):
     KV_EVENTS = "trtllm --publish-kv-events"
     """Events for the KV router, without the statistics that ``--publish-events-and-metrics``
     also switched on."""
+    MOCKER_WITHOUT_NATS = "python3 -m dynamo.mocker"
+    """The mocker asks for a NATS server only where a plane uses one; before, always."""
 
 
 SINCE = {
@@ -52,6 +54,8 @@ SINCE = {
     Feature.DOTTED_OPTIONS: Release(1, 1),
     # Wheels 1.1.0, 1.5.0: dynamo/trtllm/backend_args.py.
     Feature.KV_EVENTS: Release(1, 5),
+    # Wheels 1.0.2, 1.1.0, 1.6.1: dynamo/mocker/main.py.
+    Feature.MOCKER_WITHOUT_NATS: Release(1, 1),
 }
 NEWEST = Release(1, 6)
 _VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})(?![\w])")
@@ -65,12 +69,13 @@ def release_of(runtime_version: str | None, image: str | None) -> Release:
         image: the workers' image, whose tag is read next. A tag that is no version, or none, means
             the newest release that is known.
     """
-    return _parsed(runtime_version) or _parsed(_tag(image)) or NEWEST
+    return _parsed(runtime_version) or release_in_tag(image) or NEWEST
 
 
-def _tag(image: str | None) -> str:
+def release_in_tag(image: str | None) -> Release | None:
+    """Return the release that an image's tag names; None where it names none."""
     last = (image or "").rpartition("/")[2]
-    return last.partition("@")[0].partition(":")[2]
+    return _parsed(last.partition("@")[0].partition(":")[2])
 
 
 def _parsed(text: str | None) -> Release | None:
