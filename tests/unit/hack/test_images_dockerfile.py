@@ -6,11 +6,22 @@ from pathlib import Path
 import pytest
 
 from hack.images import dockerfile
-from hack.images.builder import PROMETHEUS_BINARY, TARGETS
+from hack.images.builder import OPTIONAL_TARGETS, PROMETHEUS_BINARY, TARGETS
 from hack.images.errors import ImageError
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCKS = ("dev", "operator", "profiler", "numeric", "tools", "aiperf", "dynamo-mocker")
+ALL_TARGETS = (*TARGETS, *OPTIONAL_TARGETS)
+LOCKS = (
+    "dev",
+    "operator",
+    "profiler",
+    "numeric",
+    "tools",
+    "aiperf",
+    "dynamo-mocker",
+    "dynamo-vllm-cpu",
+    "cuda-stubs",
+)
 
 SMALL = """
 ARG BASE=debian   # not a comment line
@@ -67,7 +78,7 @@ def test_an_unknown_target_is_an_error_that_lists_the_known() -> None:
         dockerfile.parse(SMALL).used_by("nope")
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL_TARGETS)
 def test_every_source_of_a_target_is_in_the_repository(
     real: dockerfile.Dockerfile, target: str
 ) -> None:
@@ -75,7 +86,7 @@ def test_every_source_of_a_target_is_in_the_repository(
     assert absent in ([], [PROMETHEUS_BINARY])
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL_TARGETS)
 def test_a_build_by_hand_sees_every_source(real: dockerfile.Dockerfile, target: str) -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line.removeprefix("!") for line in lines if line.startswith("!")}
@@ -84,7 +95,7 @@ def test_a_build_by_hand_sees_every_source(real: dockerfile.Dockerfile, target: 
         assert kept & (parents | {source}), source
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL_TARGETS)
 def test_every_target_runs_as_a_number_other_than_root(
     real: dockerfile.Dockerfile, target: str
 ) -> None:
