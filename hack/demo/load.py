@@ -10,14 +10,15 @@ PROFILER_IMAGE = "registry.test/dgdr/profiler:dev"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """A constant offered load."""
+    """A constant load: offered at a rate, or so many requests in flight."""
 
     name: str
     url: str
-    rate_per_s: float
     requests: int
     isl: int
     osl: int
+    rate_per_s: float | None = None
+    concurrency: int | None = None
     model: str = "model"
     tokenizer: str = "/model"
 
@@ -42,7 +43,7 @@ def render_load_pod(load: Load, namespace: str) -> Manifest:
                         f"--tokenizer={load.tokenizer}",
                         f"--isl={load.isl}",
                         f"--osl={load.osl}",
-                        f"--request-rate={load.rate_per_s}",
+                        _pace(load),
                         f"--requests={load.requests}",
                     ],
                     "env": [{"name": "HOME", "value": "/tmp"}],
@@ -51,6 +52,12 @@ def render_load_pod(load: Load, namespace: str) -> Manifest:
             ],
         },
     }
+
+
+def _pace(load: Load) -> str:
+    if load.rate_per_s is not None:
+        return f"--request-rate={load.rate_per_s}"
+    return f"--concurrency={load.concurrency}"
 
 
 def start_load(kube: Kube, load: Load, namespace: str) -> None:

@@ -65,10 +65,16 @@ def wait_for_prometheus(kube: Kube) -> None:
     wait_for("Prometheus", deployment_ready(kube, "prometheus", "monitoring"), timeout_s=60)
 
 
-def bring_up(cluster: str, say: Callable[[str], None] = print, owner: int | None = None) -> Kube:
+def bring_up(
+    cluster: str,
+    say: Callable[[str], None] = print,
+    owner: int | None = None,
+    workloads: tuple[str, ...] = WORKLOAD_IMAGES,
+) -> Kube:
     """Make everything that a DGDR needs; what exists already is kept.
 
-    With ``owner`` the cluster ends with that process, whichever way it ends.
+    With ``owner`` the cluster ends with that process, whichever way it ends. ``workloads`` are the
+    images that requests need.
     """
     say("cluster and images")
     owned = () if owner is None else ("--owner", str(owner))
@@ -76,13 +82,13 @@ def bring_up(cluster: str, say: Callable[[str], None] = print, owner: int | None
         booting = meanwhile.submit(
             run_module, "hack.cluster", "up", "--tier", "full", "--name", cluster, *owned
         )
-        run_module("hack.images", "build", *PLATFORM_IMAGES, *WORKLOAD_IMAGES)
+        run_module("hack.images", "build", *PLATFORM_IMAGES, *workloads)
         booting.result()
     load_images(cluster, PLATFORM_IMAGES)
     kube = open_cluster(cluster)
     say("Prometheus and chart")
     with ThreadPoolExecutor(1) as meanwhile:
-        loading = meanwhile.submit(load_images, cluster, WORKLOAD_IMAGES)
+        loading = meanwhile.submit(load_images, cluster, workloads)
         install_prometheus(kube)
         install_chart(kube)
         wait_for_prometheus(kube)

@@ -14,7 +14,9 @@ def main(argv: list[str]) -> int:
     """Run one verb; an error that we foresaw is one message, not a traceback."""
     parser = argparse.ArgumentParser(prog="python3 -m hack.images", description=__doc__)
     parser.add_argument("verb", choices=("build", "list", "path"))
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="default: all of them")
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", help="default: those of demo and tests"
+    )
     chosen = parser.parse_args(argv)
     verbs = {"build": _build, "list": _list, "path": _path}
     try:

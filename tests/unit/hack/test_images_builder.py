@@ -86,6 +86,11 @@ def test_what_a_killed_build_left_is_removed(repository: Path) -> None:
     assert {p.name for p in builder.cache_folder().iterdir()} == {"lock", archive.name}
 
 
+def test_what_takes_gigabytes_is_built_only_when_it_is_named() -> None:
+    assert "dynamo-vllm-cpu" in builder.OPTIONAL_TARGETS
+    assert not set(builder.OPTIONAL_TARGETS) & set(builder.TARGETS)
+
+
 def test_an_unknown_target_is_refused(repository: Path) -> None:
     with pytest.raises(ImageError, match="no target 'web'; there are operator, profiler"):
         builder.inspect("web", FakeEngine(), repository)

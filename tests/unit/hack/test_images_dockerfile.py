@@ -6,12 +6,23 @@ from pathlib import Path
 import pytest
 
 from hack.images import dockerfile
-from hack.images.builder import PROMETHEUS_BINARY, TARGETS
+from hack.images.builder import OPTIONAL_TARGETS, PROMETHEUS_BINARY, TARGETS
 from hack.images.errors import ImageError
 
 ROOT = Path(__file__).resolve().parents[3]
+ALL_TARGETS = (*TARGETS, *OPTIONAL_TARGETS)
 MOCKERS = ("dynamo-mocker", "dynamo-mocker-1.6")
-LOCKS = ("dev", "operator", "profiler", "numeric", "tools", "aiperf", *MOCKERS)
+LOCKS = (
+    "dev",
+    "operator",
+    "profiler",
+    "numeric",
+    "tools",
+    "aiperf",
+    "dynamo-vllm-cpu",
+    "cuda-stubs",
+    *MOCKERS,
+)
 
 SMALL = """
 ARG BASE=debian   # not a comment line
@@ -68,7 +79,7 @@ def test_an_unknown_target_is_an_error_that_lists_the_known() -> None:
         dockerfile.parse(SMALL).used_by("nope")
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL_TARGETS)
 def test_every_source_of_a_target_is_in_the_repository(
     real: dockerfile.Dockerfile, target: str
 ) -> None:
@@ -76,7 +87,7 @@ def test_every_source_of_a_target_is_in_the_repository(
     assert absent in ([], [PROMETHEUS_BINARY])
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL_TARGETS)
 def test_a_build_by_hand_sees_every_source(real: dockerfile.Dockerfile, target: str) -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line.removeprefix("!") for line in lines if line.startswith("!")}
@@ -85,7 +96,7 @@ def test_a_build_by_hand_sees_every_source(real: dockerfile.Dockerfile, target: 
         assert kept & (parents | {source}), source
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL_TARGETS)
 def test_every_target_runs_as_a_number_other_than_root(
     real: dockerfile.Dockerfile, target: str
 ) -> None:

@@ -1,0 +1,127 @@
+"""What has to hold of a real engine, as values that are compared and shown. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dgdr_api.models.worker_metadata import ModelCard
+from dgdr_perf.engine_profile import EngineProfile
+from hack.real_engine.exposition import PromptTokens
+
+TOLERANCE = 0.20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One statement, with what was wanted and what was seen."""
+
+    what: str
+    wanted: float | None
+    seen: float | None
+    tolerance: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether both are known and near enough."""
+        if self.wanted is None or self.seen is None:
+            return False
+        return abs(self.seen - self.wanted) <= self.tolerance * abs(self.wanted)
+
+    def __str__(self) -> str:
+        verdict = "ok  " if self.holds else "FAIL"
+        off = ""
+        if self.tolerance and self.wanted and self.seen is not None:
+            off = f"  ({100 * (self.seen / self.wanted - 1):+.1f} %)"
+        return f"{verdict}  {self.what}: {self.seen}, wanted {self.wanted}{off}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSeen:
+    """One load on the deployment, as AIPerf saw it."""
+
+    concurrency: int
+    sent: int
+    completed: int
+    isl: float
+    osl: float
+    ttft_ms: float
+    itl_ms: float
+    tokens_per_s: float
+
+    @classmethod
+    def of(cls, concurrency: int, result: Mapping[str, Any]) -> "LoadSeen":
+        """Read what ``dgdr_bench`` printed, and of it what the profile's points are: a median time
+        to first token, and a mean time between tokens.
+        """
+        return cls(
+            concurrency=concurrency,
+            sent=result["sent"],
+            completed=result["completed"],
+            isl=result["islMean"],
+            osl=result["oslMean"],
+            ttft_ms=result["ttftMs"]["p50"],
+            itl_ms=result["itlMs"]["avg"],
+            tokens_per_s=result["outputTokensPerS"],
+        )
+
+    @property
+    def batch(self) -> float:
+        """Requests that decode at once, on average, by Little's law."""
+        return max(1.0, self.tokens_per_s * self.itl_ms / 1000)
+
+
+def transfer_checks(
+    prefill: PromptTokens, decode: PromptTokens, asked_tokens: float | None
+) -> Iterator[Check]:
+    """Say that each prompt was computed once, by the prefill engine, and handed over whole.
+
+    Args:
+        prefill: of all prefill workers, since they started.
+        decode: of all decode workers, since they started.
+        asked_tokens: prompt tokens that the frontend counted.
+    """
+    yield Check(what="prompt tokens decode fetched", wanted=asked_tokens, seen=decode.transferred)
+    yield Check(what="prompt tokens decode computed", wanted=0, seen=decode.computed)
+    yield Check(what="prompt tokens prefill computed", wanted=asked_tokens, seen=prefill.computed)
+
+
+def capacity_checks(
+    points: Sequence[Mapping[str, Any]], card: ModelCard, engine_kv_tokens: int | None
+) -> Iterator[Check]:
+    """Say that profile and engine have the same limits."""
+    decode = next(point for point in points if point["kind"] == "decode")
+    yield Check(
+        what="KV tokens in the profile",
+        wanted=engine_kv_tokens,
+        seen=decode.get("maxKvTokens"),
+    )
+    yield Check(
+        what="KV tokens in the worker's metadata",
+        wanted=engine_kv_tokens,
+        seen=card.kv_capacity_tokens,
+    )
+    yield Check(
+        what="batch limit in the profile", wanted=card.max_num_seqs, seen=decode.get("maxBatch")
+    )
+
+
+def latency_checks(profile: EngineProfile, load: LoadSeen) -> Iterator[Check]:
+    """Say that the deployment does what the profile predicts.
+
+    A time to first token is predicted for an idle deployment alone: under load it waits in a queue,
+    which is the planner's arithmetic and no engine's.
+    """
+    yield Check(what=f"requests lost at {load.concurrency}", wanted=load.sent, seen=load.completed)
+    if load.concurrency == 1:
+        yield _latency("TTFT", load, load.ttft_ms, profile.prefill.ttft_ms(load.isl).value_ms)
+    context = load.isl + load.osl / 2
+    yield _latency("ITL", load, load.itl_ms, profile.decode.itl_ms(load.batch, context).value_ms)
+
+
+def _latency(name: str, load: LoadSeen, seen_ms: float, predicted_ms: float) -> Check:
+    return Check(
+        what=f"{name} in ms at concurrency {load.concurrency}",
+        wanted=round(predicted_ms, 1),
+        seen=round(seen_ms, 1),
+        tolerance=TOLERANCE,
+    )
