@@ -236,10 +236,14 @@ async def test_a_full_cluster_is_insufficient_capacity(world: World) -> None:
 
     def is_refused_beside_a_frontend(graph: Manifest) -> bool:
         status = graph.get("status") or {}
-        reasons = [condition["reason"] for condition in status.get("conditions") or ()]
+        reasons = {one["type"]: one["reason"] for one in status.get("conditions") or ()}
         frontend_is_ready = status.get("components", {}).get("Frontend", {}).get("readyReplicas")
         # No node of the cluster has that many, which is told beside what the scheduler says.
-        wanted = ["insufficient_capacity", "GpusNotAllocatable"]
+        wanted = {
+            "Ready": "insufficient_capacity",
+            "Reconciling": "insufficient_capacity",
+            "DataPlaneReady": "GpusNotAllocatable",
+        }
         return reasons == wanted and frontend_is_ready == 1
 
     graph = await world.until("without capacity", is_refused_beside_a_frontend)
