@@ -108,6 +108,11 @@ class Engines:
         return Shape(worker=decode) if self.aggregated else Shape(prefill=prefill, decode=decode)
 
     @property
+    def gpus(self) -> int:
+        """GPUs of one replica of each role."""
+        return self.prefill.gpus + (0 if self.aggregated else self.decode.gpus)
+
+    @property
     def ttft_ms(self) -> float:
         """Time to first token while the engines hold the batch of ``decode``, nothing waiting."""
         steps = STEPS_BEFORE_FIRST_TOKEN if self.aggregated else 0

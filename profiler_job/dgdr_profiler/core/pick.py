@@ -29,12 +29,16 @@ class Selection(Engines):
     reason: str
 
 
-def pick(offer: Offer, workload: Workload, targets: Targets) -> Selection | None:
+def pick(
+    offer: Offer, workload: Workload, targets: Targets, total_gpus: int | None = None
+) -> Selection | None:
     """Return the engines that hold the targets on the fewest GPUs; None when there are none.
 
-    When none hold, those that miss least, and among equals the cheapest.
+    When none hold, those that miss least, and among equals the cheapest. What ``total_gpus`` cannot
+    run is picked only where there is nothing else: roles may have been measured one after the
+    other that do not fit side by side.
     """
-    engines = offer.engines()
+    engines = _runnable(offer.engines(), total_gpus)
     if not engines:
         return None
     if workload.request_rate_per_s is None and workload.concurrency is None:
@@ -54,9 +58,17 @@ def replicas(
     By the whole curves of the picked engines, as the planner will read them.
     """
     need = chosen.need(curves, workload, targets)
-    if need is None:
-        return ONE_WORKER if chosen.aggregated else Replicas()
-    return within(need, total_gpus)
+    if need is not None:
+        return within(need, total_gpus)
+    if total_gpus is not None and chosen.gpus > total_gpus:
+        shortage = f"one replica of each role takes {chosen.gpus} GPUs, but there are {total_gpus}"
+        return Replicas(shortage=shortage)
+    return ONE_WORKER if chosen.aggregated else Replicas()
+
+
+def _runnable(engines: Sequence[Engines], total_gpus: int | None) -> Sequence[Engines]:
+    fitting = [one for one in engines if total_gpus is None or one.gpus <= total_gpus]
+    return fitting or engines
 
 
 def _by_throughput(engines: Sequence[Engines], workload: Workload, targets: Targets) -> Selection:

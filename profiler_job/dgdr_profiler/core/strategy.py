@@ -73,7 +73,7 @@ def selection(plan: Plan, state: RunState) -> Selection | None:
             for o in aggregated_options(c, _prefill(ps), _decode(ps))
         ],
     )
-    return pick(offer, plan.demand.workload, plan.demand.targets)
+    return pick(offer, plan.demand.workload, plan.demand.targets, plan.total_gpus)
 
 
 def curve_cells(plan: Plan, state: RunState, chosen: Selection) -> dict[str, tuple[Cell, ...]]:

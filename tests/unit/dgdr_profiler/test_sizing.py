@@ -44,6 +44,12 @@ def test_an_engine_that_would_always_be_busy_gets_a_second_one() -> None:
     assert sized(at(4.9)) == Replicas(prefill=2, decode=1)
 
 
+def test_a_pair_that_there_are_no_gpus_for_is_said_to_be_one() -> None:
+    short = sized(Workload(isl=2048, osl=96), gpus=1)
+    assert (short.prefill, short.decode) == (1, 1)
+    assert short.shortage == "one replica of each role takes 2 GPUs, but there are 1"
+
+
 @pytest.mark.parametrize("rate_per_s", [0.1, 1, 4.9, 12, 50, 400])
 def test_the_first_replicas_are_the_planners(rate_per_s: float) -> None:
     load = sizing.Workload(rate_per_s=rate_per_s, isl=2048, osl=96)
