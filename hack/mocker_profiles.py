@@ -1,4 +1,4 @@
-"""Performance data for mocked engines: one NPZ per tensor-parallel size, and its exact truth.
+"""Performance data for mocked engines: one NPZ for each mapping, and its exact truth.
 
 The demo and the tests let Dynamo's mocker stand for an engine. It replays a table of times, so the
 profiler's measurements can be checked against what the mocker was told. Tensor parallel size 1 is
@@ -10,6 +10,10 @@ with efficiency 0.90 per doubling for prefill, whose large matrix products hide 
 all-reduce, and 0.80 for decode, which pays the all-reduce latency at every token. More GPUs are
 therefore always faster and always less efficient per GPU: TP 2 serves a prompt in 1/1.80 and TP 4
 in 1/3.24 of the time, a token in 1/1.60 and 1/2.56.
+
+A mixture of experts on 8 GPUs is *made up*, so that its mappings differ: TEP 8 has the times of TP
+8. A rank of DEP 8 attends to its requests alone, so the share ``ATTENTION`` of its work takes the
+time of one GPU; and there are eight of them.
 
 Usage: ``python -m hack.mocker_profiles --out FOLDER`` or ``--configmap NAME --namespace NS``, which
 prints a manifest for ``kubectl apply -f -``. Needs numpy.
@@ -28,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 TENSOR_PARALLEL_SIZES = (1, 2, 4)
+EXPERT_PARALLEL_SIZE = 8
 
 # TTFT_ms = 18.55 + 0.014110 isl + 4.919e-7 isl^2; mean relative error of the fit 2.6 %.
 TTFT_BASE_MS = 18.55
@@ -41,6 +46,9 @@ ITL_MS_PER_KV_TOKEN = 3.160e-5
 
 PREFILL_EFFICIENCY_PER_DOUBLING = 0.90
 DECODE_EFFICIENCY_PER_DOUBLING = 0.80
+
+# Of the work of a long prompt or a full batch.
+ATTENTION = 0.3
 
 PREFILL_POINTS = 100
 MAX_ISL = 32768
@@ -62,39 +70,44 @@ def speedup(tp: int, efficiency_per_doubling: float) -> float:
     return float((2 * efficiency_per_doubling) ** math.log2(tp))
 
 
-def ttft_ms(tp: int, isl: float) -> float:
-    """Return the time of a prefill of ``isl`` uncached tokens, in ms at speed-up 1."""
+def ttft_ms(tp: int, isl: float, whole: float = 0.0) -> float:
+    """Return the time of a prefill of ``isl`` uncached tokens, in ms at speed-up 1.
+
+    ``whole`` is the share of the work that is not split over the GPUs.
+    """
     alone = TTFT_BASE_MS + TTFT_MS_PER_TOKEN * isl + TTFT_MS_PER_TOKEN_SQUARED * isl**2
-    return alone / speedup(tp, PREFILL_EFFICIENCY_PER_DOUBLING)
+    return alone * (whole + (1 - whole) / speedup(tp, PREFILL_EFFICIENCY_PER_DOUBLING))
 
 
-def itl_ms(tp: int, batch: float, kv_tokens: float) -> float:
+def itl_ms(tp: int, batch: float, kv_tokens: float, whole: float = 0.0) -> float:
     """Return the time of one decode step, in ms at speed-up 1.
 
     ``kv_tokens`` counts the tokens that the whole batch holds, not those of one request.
     """
     alone = ITL_BASE_MS + ITL_MS_PER_REQUEST * batch + ITL_MS_PER_KV_TOKEN * kv_tokens
-    return alone / speedup(tp, DECODE_EFFICIENCY_PER_DOUBLING)
+    return alone * (whole + (1 - whole) / speedup(tp, DECODE_EFFICIENCY_PER_DOUBLING))
 
 
-def profile_arrays(tp: int) -> dict[str, Floats]:
+def profile_arrays(tp: int, whole: float = 0.0) -> dict[str, Floats]:
     """Return the mocker's arrays; ``decode_itl`` has shape (KV rows, context columns)."""
     isl = np.linspace(MAX_ISL / PREFILL_POINTS, MAX_ISL, PREFILL_POINTS)
     kv_tokens = np.linspace(0, MAX_KV_TOKENS, KV_ROWS)
     context = np.geomspace(MIN_CONTEXT, MAX_ISL, CONTEXT_COLUMNS)
     return {
         "prefill_isl": isl,
-        "prefill_ttft_ms": np.array([ttft_ms(tp, tokens) for tokens in isl]),
+        "prefill_ttft_ms": np.array([ttft_ms(tp, tokens, whole) for tokens in isl]),
         "decode_active_kv_tokens": kv_tokens,
         "decode_context_length": context,
-        "decode_itl": np.array([[itl_ms(tp, kv / ctx, kv) for ctx in context] for kv in kv_tokens]),
+        "decode_itl": np.array(
+            [[itl_ms(tp, kv / ctx, kv, whole) for ctx in context] for kv in kv_tokens]
+        ),
     }
 
 
-def npz_bytes(tp: int) -> bytes:
+def npz_bytes(tp: int, whole: float = 0.0) -> bytes:
     """Return one profile as an uncompressed NPZ; the same bytes every time."""
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **profile_arrays(tp))
+    np.savez(buffer, allow_pickle=False, **profile_arrays(tp, whole))
     return buffer.getvalue()
 
 
@@ -102,6 +115,8 @@ def profile_files() -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of each profile."""
     for tp in TENSOR_PARALLEL_SIZES:
         yield f"tp-{tp}.npz", npz_bytes(tp)
+    yield f"tep-{EXPERT_PARALLEL_SIZE}.npz", npz_bytes(EXPERT_PARALLEL_SIZE)
+    yield f"dep-{EXPERT_PARALLEL_SIZE}.npz", npz_bytes(EXPERT_PARALLEL_SIZE, ATTENTION)
 
 
 def config_map(name: str, namespace: str) -> dict[str, object]:
@@ -120,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Write the profiles to a folder, or print them as a ConfigMap."""
     parser = argparse.ArgumentParser(prog="hack.mocker_profiles", description=__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out", type=Path, metavar="FOLDER", help="write tp-<n>.npz files here")
+    where.add_argument("--out", type=Path, metavar="FOLDER", help="write the .npz files here")
     where.add_argument("--configmap", metavar="NAME", help="print a ConfigMap of this name as JSON")
     parser.add_argument("--namespace", default="default", help="namespace of the ConfigMap")
     chosen = parser.parse_args(arguments)

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +59,11 @@ class Kube:
         """Apply manifests in the order given."""
         for manifest in manifests:
             self.run("apply", "--filename", "-", stdin=json.dumps(manifest))
+
+    def apply_all(self, manifests: Sequence[Manifest]) -> None:
+        """Apply manifests with one command."""
+        items = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+        self.run("apply", "--filename", "-", stdin=json.dumps(items))
 
     def apply_file(self, path: Path) -> None:
         """Apply a file of manifests as a user would."""

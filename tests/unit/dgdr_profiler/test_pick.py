@@ -7,6 +7,7 @@ from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.options import Offer, aggregated_options, decode_options, prefill_options
 from dgdr_profiler.core.pick import Selection, pick
+from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.targets import Targets, Workload
 from support.profiling import TP1, TP2, TP4, point
 
@@ -85,6 +86,24 @@ def test_a_target_for_the_whole_answer_is_shared_between_the_roles() -> None:
     selection = picked(whole)
     assert whole.hold(selection.prefill.ttft_ms, selection.decode.itl_ms)
     assert selection.decode.point.concurrency == 30
+
+
+@pytest.mark.parametrize(("total_gpus", "aggregated"), [(8, True), (16, False), (None, False)])
+def test_a_pair_that_there_are_no_gpus_for_gives_way_to_what_fits(
+    total_gpus: int | None, aggregated: bool
+) -> None:
+    eight = Mapping.tensor(8)
+    prefill, decode = Candidate.of(Shape(prefill=eight)), Candidate.of(Shape(decode=eight))
+    worker = Candidate.of(Shape(worker=eight))
+    both = Offer(
+        prefill=prefill_options(prefill, prefill_points(TP1)),
+        decode=decode_options(decode, decode_points(TP1)),
+        aggregated=aggregated_options(worker, prefill_points(TP1), decode_points(TP1)),
+    )
+    loose = Targets(osl=96, ttft_ms=1e6, itl_ms=1e6)
+    found = pick(both, NO_LOAD, loose, total_gpus)
+    assert found is not None
+    assert found.aggregated is aggregated
 
 
 def test_without_options_nothing_is_picked() -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dgdr_profiler.core.shape import Mapping
+from dgdr_profiler.engines.mocker import profile_key
 from hack import mocker_profiles
-from hack.mocker_profiles import TENSOR_PARALLEL_SIZES, itl_ms, profile_arrays, ttft_ms
+from hack.mocker_profiles import ATTENTION, TENSOR_PARALLEL_SIZES, itl_ms, profile_arrays, ttft_ms
 
 # What kubectl keeps of an applied object in its annotation.
 MAX_ANNOTATION_BYTES = 262_144
@@ -73,6 +75,11 @@ def test_more_gpus_are_faster_but_each_does_less() -> None:
             assert fast < slow < 2 * fast
 
 
+def test_a_rank_of_a_mixture_is_slower_than_all_its_gpus_together_and_faster_than_one() -> None:
+    assert ttft_ms(8, 2048) < ttft_ms(8, 2048, ATTENTION) < ttft_ms(1, 2048)
+    assert itl_ms(8, 8, 16_000) < itl_ms(8, 8, 16_000, ATTENTION) < itl_ms(1, 8, 16_000)
+
+
 @pytest.mark.parametrize("tp", [0, 3, -2])
 def test_a_size_without_a_scaling_is_refused(tp: int) -> None:
     with pytest.raises(ValueError, match=f"power of two, got {tp}"):
@@ -87,7 +94,15 @@ def test_the_config_map_can_be_applied_and_read_back(
     assert len(printed) < MAX_ANNOTATION_BYTES
     manifest = json.loads(printed)
     assert manifest["metadata"] == {"name": "mocker-profiles", "namespace": "demo"}
-    assert sorted(manifest["binaryData"]) == ["tp-1.npz", "tp-2.npz", "tp-4.npz"]
+    keys = {
+        profile_key(mapping)
+        for mapping in (
+            *(Mapping.tensor(tp) for tp in TENSOR_PARALLEL_SIZES),
+            Mapping.tensor_expert(8),
+            Mapping.data_expert(8),
+        )
+    }
+    assert set(manifest["binaryData"]) == keys
     content = base64.b64decode(manifest["binaryData"]["tp-4.npz"])
     with np.load(io.BytesIO(content)) as loaded:
         np.testing.assert_array_equal(loaded["decode_itl"], profile_arrays(4)["decode_itl"])
@@ -96,5 +111,5 @@ def test_the_config_map_can_be_applied_and_read_back(
 def test_files_are_the_same_bytes_every_time(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         assert mocker_profiles.main(["--out", str(tmp_path / folder)]) == 0
-    for file in ("tp-1.npz", "tp-2.npz", "tp-4.npz"):
+    for file in ("tp-1.npz", "tp-4.npz", "dep-8.npz"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
