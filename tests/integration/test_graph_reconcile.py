@@ -58,9 +58,11 @@ class World:
             for manifest in await self.api.list(kind, self.namespace):
                 await one_pass(Key(self.namespace, manifest["metadata"]["name"]), now)
 
-    async def until(self, what: str, holds: Callable[[Manifest], bool]) -> Manifest:
+    async def until(
+        self, what: str, holds: Callable[[Manifest], bool], patience_s: float = PATIENCE_S
+    ) -> Manifest:
         """Reconcile until the graph looks like that."""
-        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        deadline = asyncio.get_running_loop().time() + patience_s
         while True:
             await self.reconcile()
             graph = await self.graph()
@@ -256,7 +258,7 @@ async def test_a_graph_made_anew_at_once_gets_its_own_workloads(world: World) ->
     await world.until("successful", is_successful)
     await world.api.delete(DGD, world.namespace, "g")
     await world.create(*workers())
-    graph = await world.until("successful", is_successful)
+    graph = await world.until("successful", is_successful, COLLECTION_PATIENCE_S)
     owners = {
         owner["uid"]
         for child in (await world.children()).values()
