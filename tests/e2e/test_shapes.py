@@ -69,7 +69,12 @@ def manifests() -> Iterator[Manifest]:
     yield mocked_request(
         AGGREGATED, NAMESPACE, AGGREGATED, workload={"isl": 256, "osl": 32, "requestRate": 0.2},
         sla=LOOSE, hardware={"totalGpus": 1, "numGpusPerNode": 8},
-        features={"mocker": {"enabled": True}, "planner": {"mode": "agg", "max_gpu_budget": 1}},
+        features={
+            "mocker": {"enabled": True},
+            "planner": {
+                "mode": "agg", "max_gpu_budget": 1, "throughput_adjustment_interval_seconds": 15,
+            },
+        },
     )  # fmt: skip
     yield mocked_request(
         ROLES, NAMESPACE, ROLES, workload={"isl": 512, "osl": 32},
@@ -190,7 +195,7 @@ def test_an_aggregated_winner_has_a_planner_for_its_workers(kube: Kube) -> None:
             )
             == "True"
         ),
-        timeout_s=60,
+        timeout_s=120,
     )
 
 
