@@ -39,7 +39,7 @@ class Health:
     clock: Callable[[], float] = time.monotonic
     beats: dict[str, float] = field(default_factory=dict)
     watched: dict[str, Callable[[], float]] = field(default_factory=dict)
-    followed: dict[str, "Followed"] = field(default_factory=dict)
+    followed: dict[str, Followed] = field(default_factory=dict)
 
     def beat(self, loop: str) -> None:
         """Note that this loop is alive now."""
@@ -49,7 +49,7 @@ class Health:
         """Ask this loop, at every check, for how many seconds it has been busy with one thing."""
         self.watched[loop] = busy_s
 
-    def follow(self, kind: str, scope: str | None, watch: "Followed") -> None:
+    def follow(self, kind: str, scope: str | None, watch: Followed) -> None:
         """Be alive only while this watch is heard of, and ready only while it is followed.
 
         Being without it is no reason to be restarted: that brings no API server back.
