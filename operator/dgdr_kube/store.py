@@ -43,6 +43,7 @@ class Store:
     kept: Callable[[Manifest], Manifest] = _whole
     _objects: dict[Key, Manifest] = field(default_factory=dict)
     _followed: set[str | None] = field(default_factory=set)
+    _listed: dict[str | None, int] = field(default_factory=dict)
     _written: dict[Key, int] = field(default_factory=dict)
 
     def look(self, key: Key) -> Manifest | Unsure | None:
@@ -53,11 +54,21 @@ class Store:
         return self._objects.get(key)
 
     def replace(self, scope: str | None, listing: Listing) -> None:
-        """Take over a whole collection, of a namespace or of all (None)."""
+        """Take over a whole collection, of a namespace or of all (None).
+
+        Lists of one collection never go back, unless the server's data were restored from before:
+        then nothing that is known may outweigh what is there now.
+        """
         listed = {key_of(one): one for one in listing.items}
-        for key in [*self._objects]:
-            if scope in (None, key.namespace) and key not in listed:
-                self._drop(key, int(listing.version))
+        version, before = int(listing.version), self._listed.get(scope, 0)
+        self._listed[scope] = version
+        for key, known in [*self._objects.items()]:
+            if scope not in (None, key.namespace):
+                continue
+            if version < before:
+                self._drop(key, version_of(known))
+            elif key not in listed:
+                self._drop(key, version)
         for key, manifest in listed.items():
             self._put(key, manifest)
         self._followed.add(scope)

@@ -138,6 +138,19 @@ def test_a_list_of_one_namespace_says_nothing_about_others() -> None:
     assert store.look(key("one", "b")) is None
 
 
+def test_what_a_restored_server_lists_outweighs_what_was_known_before() -> None:
+    told: list[tuple[Manifest | None, Manifest | None]] = []
+    store = Store(lambda old, new: told.append((old, new)))
+    store.replace(None, listing(100, thing("one", 90, size=9), thing("two", 95)))
+    store.wrote(ONE, None, before="90")
+    store.replace(None, listing(50, thing("one", 40, size=4)))
+    assert store.look(ONE) == thing("one", 40, size=4)
+    assert store.look(TWO) is None
+    store.apply(modified("one", 51, size=5))
+    assert store.look(ONE) == thing("one", 51, size=5)
+    assert told[-1] == (thing("one", 40, size=4), thing("one", 51, size=5))
+
+
 def test_news_that_is_older_than_what_is_known_is_none() -> None:
     store = seeded(thing("one", 9, size=9))
     store.apply(modified("one", 8, size=8))
