@@ -4,8 +4,9 @@ Generated API classes are not used: they know no custom kinds, and their models 
 turned back into manifests.
 """
 
+import math
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Self
 
@@ -32,16 +33,32 @@ Query = Sequence[tuple[str, str]]
 
 
 class KubeCluster:
-    """Implements ``dgdr_kube.ports.Cluster`` against a real API server."""
+    """Implements ``dgdr_kube.ports.Cluster`` against a real API server.
 
-    def __init__(self, api: ApiClient, *, instance: str, timeout_s: float = 30.0) -> None:
+    ``left_s`` is asked before each write, how many seconds it may take; with none it is not begun.
+    """
+
+    def __init__(
+        self,
+        api: ApiClient,
+        *,
+        instance: str,
+        timeout_s: float = 30.0,
+        left_s: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._api = api
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10.0)
+        self._timeout_s = timeout_s
+        self._left_s = left_s
         self._events = event_writer.EventWriter(self, instance)
 
     @classmethod
     async def connect(
-        cls, *, user_agent: str, kubeconfig: str | None = None, connections: int = CONNECTIONS
+        cls,
+        *,
+        user_agent: str,
+        kubeconfig: str | None = None,
+        connections: int = CONNECTIONS,
+        left_s: Callable[[], float] = lambda: math.inf,
     ) -> Self:
         """Connect as the pod's service account, otherwise as the kubeconfig says.
 
@@ -60,7 +77,8 @@ class KubeCluster:
         # The client has read them; a process that is killed would leave a private key behind.
         kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
         api.user_agent = user_agent
-        return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename)
+        instance = os.environ.get("POD_NAME") or os.uname().nodename
+        return cls(api, instance=instance, left_s=left_s)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -216,7 +234,7 @@ class KubeCluster:
                 auth_settings=["BearerToken"],
             )
             answer = await self._api.call_api(
-                verb, url, sent, payload, _request_timeout=self._timeout
+                verb, url, sent, payload, _request_timeout=self._time_for(method)
             )
             data: bytes = await answer.read()  # type: ignore[no-untyped-call]
             return answer.status, data, answer.headers.get("Retry-After")
@@ -224,6 +242,13 @@ class KubeCluster:
             raise errors.Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
         except (ApiException, ConfigException) as exc:
             raise errors.Unreachable(f"{method} {path}: {exc}") from exc
+
+    def _time_for(self, method: str) -> aiohttp.ClientTimeout:
+        """Return how long a call may take: a write may not outlast the right to write."""
+        left_s = math.inf if method == "GET" else self._left_s()
+        if left_s <= 0:
+            raise errors.NotLeading(f"{method}: another process may lead by now")
+        return aiohttp.ClientTimeout(total=min(self._timeout_s, left_s), sock_connect=10.0)
 
 
 async def _load_kubeconfig(path: str | None, configuration: Configuration) -> None:
