@@ -124,13 +124,20 @@ class KubeCluster:
         path = kind.path(manifest["metadata"].get("namespace"))
         return await self._call("POST", path, query=_managed_by(manager), body=manifest)
 
-    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+    async def apply(
+        self,
+        manifest: Manifest,
+        manager: str,
+        force: bool = True,
+        resource_version: str | None = None,
+    ) -> Manifest:
         """Server-side apply: what this manager applied before and leaves out now is removed."""
         kind = kind_of(manifest)
         meta = manifest["metadata"]
         query = [*_managed_by(manager), ("force", str(force).lower())]
         path = kind.path(meta.get("namespace"), meta["name"])
-        return await self._call("PATCH", path, query=query, body=manifest, content=APPLY_PATCH)
+        body = _expecting(manifest, resource_version)
+        return await self._call("PATCH", path, query=query, body=body, content=APPLY_PATCH)
 
     async def patch(
         self,

@@ -40,7 +40,7 @@ class Health:
     beats: dict[str, float] = field(default_factory=dict)
     watched: dict[str, Callable[[], float]] = field(default_factory=dict)
     followed: dict[str, Followed] = field(default_factory=dict)
-    leads: Callable[[], bool] = lambda: True
+    leads: Callable[[], bool] = lambda: False
     """Whether this process works; one that stands by is ready too."""
 
     def beat(self, loop: str) -> None:

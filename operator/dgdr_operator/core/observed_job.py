@@ -21,6 +21,7 @@ def job_seen(job: Json | None, pods: Sequence[Json] = ()) -> JobSeen:
         return JobSeen()
     about = JobSeen(
         uid=str(job["metadata"].get("uid", "")),
+        version=job["metadata"].get("resourceVersion"),
         going=bool(job["metadata"].get("deletionTimestamp")),
         expires=(job.get("spec") or {}).get("ttlSecondsAfterFinished") is not None,
     )

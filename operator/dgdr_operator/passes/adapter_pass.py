@@ -14,7 +14,6 @@ from dgdr_kube.manifests import is_going, ref
 from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
 from dgdr_operator.core.adapter import (
     Reason,
-    Scaling,
     Target,
     Verdict,
     components_written_by,
@@ -68,16 +67,21 @@ class AdapterPass:
         if isinstance(target, Verdict):
             return await self._complain(manifest, target, now)
         try:
-            await self._copy(target.manifest, target.graph, now)
+            scaled = await self._copy(target.manifest, target.graph)
         except Rejected as exc:
             text = f"{target.graph.name} was not scaled: {exc.message}"
             verdict = Verdict(reason=Reason.UPDATE_FAILED, message=text)
             return await self._complain(manifest, verdict, now)
-        await self._report(manifest, target, now)
+        mine = manifest["metadata"]["name"]
+        for name, other in scaled.items():
+            if name != mine:
+                await self._write_status(other, _scaled_at(now, other))
+        status = _scaled_at(now, manifest) if mine in scaled else status_seen(manifest)
+        await self._report(manifest, status, target, now)
         return None
 
-    async def _copy(self, dgd: Manifest, graph: Graph, now: datetime) -> None:
-        """Write the numbers of all of the graph's adapters, and tell each that was heard."""
+    async def _copy(self, dgd: Manifest, graph: Graph) -> dict[str, Manifest]:
+        """Write the numbers of all of the graph's adapters; return those that were heard."""
         found = await self._cluster.list(DGDSA, graph.namespace)
         adapters = {
             manifest["metadata"]["name"]: (manifest, parsed)
@@ -89,23 +93,25 @@ class AdapterPass:
         ours = components_written_by(dgd, FieldManager.SCALE)
         copy = decide_copy(graph, (parsed for _, parsed in adapters.values()), ours)
         if not copy.scalings:
-            return
+            return {}
         for scaling in copy.scalings:
             log.info("%s/%s: %s", graph.namespace, graph.name, scaling)
-        await self._cluster.apply(render_copy(dgd, copy), FieldManager.SCALE)
+        version = dgd["metadata"]["resourceVersion"]
+        await self._cluster.apply(
+            render_copy(dgd, copy), FieldManager.SCALE, resource_version=version
+        )
         for scaling in copy.scalings:
-            await self._report_scaling(scaling, adapters[scaling.adapter][0], now)
+            about = ref(adapters[scaling.adapter][0])
+            await self._cluster.emit(Event(about=about, reason="Scaled", message=str(scaling)))
+        return {scaling.adapter: adapters[scaling.adapter][0] for scaling in copy.scalings}
 
-    async def _report_scaling(self, scaling: Scaling, adapter: Manifest, now: datetime) -> None:
-        await self._cluster.emit(Event(about=ref(adapter), reason="Scaled", message=str(scaling)))
-        status = status_seen(adapter).model_copy(update={"last_scale_time": now})
-        await self._write_status(adapter, status)
-
-    async def _report(self, manifest: Manifest, target: Target, now: datetime) -> None:
+    async def _report(
+        self, manifest: Manifest, status: DgdsaStatus, target: Target, now: datetime
+    ) -> None:
         name = component_name(target.graph.name, target.component.name)
         deployment = await self._cluster.get(DEPLOYMENT, manifest["metadata"]["namespace"], name)
         replicas = deployment_seen(deployment).replicas if deployment is not None else None
-        status = with_pods(status_seen(manifest), target, replicas)
+        status = with_pods(status, target, replicas)
         generation = _generation(manifest)
         await self._write_status(manifest, with_verdict(status, Verdict(), generation, now))
 
@@ -118,7 +124,12 @@ class AdapterPass:
         meta = adapter["metadata"]
         with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
             await self._cluster.patch_status(
-                DGDSA, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR
+                DGDSA,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR,
+                meta["resourceVersion"],
             )
 
     async def _complain(self, adapter: Manifest, verdict: Verdict, now: datetime) -> float:
@@ -137,6 +148,10 @@ class AdapterPass:
         status = with_verdict(status_seen(adapter), verdict, generation, now)
         await self._write_status(adapter, status)
         return LOOK_AGAIN_S
+
+
+def _scaled_at(now: datetime, adapter: Manifest) -> DgdsaStatus:
+    return status_seen(adapter).model_copy(update={"last_scale_time": now})
 
 
 def _generation(adapter: Manifest) -> int:

@@ -17,7 +17,7 @@ from dgdr_kube.kinds import (
     Kind,
     kind_of,
 )
-from dgdr_kube.manifests import is_going, is_owned_by
+from dgdr_kube.manifests import is_going, is_owned_by, version_of
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_operator.core.adapter import adapted_components, render_adapter
 from dgdr_operator.core.children import Standing, is_settled, standing
@@ -86,12 +86,16 @@ class ChildWriter:
             case Standing.OURS if live is not None and is_settled(live, wanted):
                 pass
             case Standing.FREE | Standing.OURS:
-                await self._apply(place, wanted, children)
+                await self._apply(place, wanted, live, children)
 
-    async def _apply(self, place: Place, wanted: Manifest, children: Children) -> None:
+    async def _apply(
+        self, place: Place, wanted: Manifest, live: Manifest | None, children: Children
+    ) -> None:
         log.info("Applying %s %s/%s", place[0].kind, self._graph.namespace, place[1])
         try:
-            children.live[place] = await self._cluster.apply(wanted, FieldManager.OPERATOR)
+            children.live[place] = await self._cluster.apply(
+                wanted, FieldManager.OPERATOR, resource_version=version_of(live)
+            )
         except Rejected as exc:
             children.problems.append(_problem(wanted, exc.message))
 

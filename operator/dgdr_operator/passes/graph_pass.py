@@ -137,7 +137,12 @@ class GraphPass:
         meta = dgd["metadata"]
         try:
             await self._cluster.patch_status(
-                DGD, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR
+                DGD,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR,
+                meta["resourceVersion"],
             )
         except NotFound:
             return  # deleted during the pass: there is nobody left to tell
