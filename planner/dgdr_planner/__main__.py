@@ -107,7 +107,7 @@ async def _planning(settings: Settings) -> AsyncIterator[_Planning]:
     source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0)
     planners, telemetry, computing = PlannerIndex(server), Telemetry(), Computing()
     stores = handlers.stores(queue, planners)
-    cluster = RememberingCluster(server, stores)
+    cluster = RememberingCluster(server, {kind: (store,) for kind, store in stores.items()})
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
     targets = ClusterTargets(cluster)
     budgets = ClusterBudgets(cluster, planners, lambda: datetime.now(UTC))
