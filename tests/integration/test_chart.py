@@ -281,6 +281,20 @@ def test_the_switch_that_stops_planners_is_all_they_read_beside_it(helm: Path) -
     ]
 
 
+def test_the_operator_may_watch_what_its_passes_read(helm: Path) -> None:
+    from dgdr_operator.followed import COLLECTIONS
+
+    documents = rendered(helm)
+    held = rules(documents, "dgdr-operator") + rules(documents, "dgdr-operator-cluster")
+    for followed in COLLECTIONS:
+        assert any(
+            followed.kind.group in rule["apiGroups"]
+            and followed.kind.plural in rule["resources"]
+            and {"list", "watch"} <= set(rule["verbs"])
+            for rule in held
+        ), followed.kind
+
+
 def test_planners_may_watch_what_they_look_at(helm: Path) -> None:
     from dgdr_kube.workqueue import WorkQueue
     from dgdr_planner.adapters.planners import PlannerIndex

@@ -110,15 +110,19 @@ async def test_a_deleted_request_is_not_started_by_what_was_heard_before() -> No
 
 async def test_a_candidate_whose_request_was_not_heard_of_yet_is_no_orphan() -> None:
     world = LateWorld(dgdr())
-    fresh = world.cluster.peek(DGDR, NS, NAME) or {}
-    fresh["metadata"] = {"name": "other", "namespace": NS, "uid": "uid-other"}
-    await world.profiler_makes_candidate()
-    world.watches.tell()
-    world.cluster.seed(fresh)
-    candidate = world.cluster.peek(DGD, NS, "q-tp2") or {}
-    candidate["metadata"]["labels"]["dgdr.dev/run"] = "uid-other"
+    candidate = dgd(frontend())
+    candidate["metadata"] |= {"name": "other-tp2", "namespace": NS}
+    candidate["metadata"]["labels"] = {"dgdr.dev/run": "uid-other"}
+    candidate["metadata"]["ownerReferences"] = [{"kind": DGDR.kind, "uid": "uid-other"}]
     world.cluster.seed(candidate)
+    world.watches.tell()
+    other = dgdr()
+    other["metadata"] |= {"name": "other", "uid": "uid-other"}
+    world.cluster.seed(other)
     assert await sweep_orphans(world.watches.cluster, NS) == []
+    await world.cluster.delete(DGDR, NS, "other")
+    world.cluster.seed(candidate)
+    assert await sweep_orphans(world.watches.cluster, NS) == ["other-tp2"]
 
 
 class Graphs:
