@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.graph import Graph
+from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.planner_config import parse_planner_config
 from dgdr_api.problem import summary
 from dgdr_api.request import ProfilingRequest
@@ -18,7 +19,7 @@ from dgdr_profiler.core.known_model import KnownModel, known_model
 from dgdr_profiler.core.prior import by_promise
 from dgdr_profiler.core.render import Setting
 from dgdr_profiler.core.targets import targets_of, workload_of
-from dgdr_profiler.engines.mocker import BLOCK_TOKENS
+from dgdr_profiler.engines.mocker import BLOCK_TOKENS, transfer_gb_per_s
 from dgdr_profiler.engines.registry import candidate_engines, final_engine
 
 
@@ -97,7 +98,15 @@ def _plan(wanted: Wanted, tried: Candidates) -> Plan:
         gpus_at_once=wanted.gpus_at_once,
         total_gpus=wanted.total_gpus,
         deadline_s=policy.deadline_s,
+        transfer_gb_per_s=_transfer_gb_per_s(policy, tried),
     )
+
+
+def _transfer_gb_per_s(policy: ProfilingPolicySpec, tried: Candidates) -> float | None:
+    """Return what the link between engines carries; None where nobody says."""
+    if policy.kv_transfer_gb_per_s is not None or not policy.uses_mocker:
+        return policy.kv_transfer_gb_per_s
+    return transfer_gb_per_s(tried.graphs.values())
 
 
 def _setting(request: ProfilingRequest, spec: EffectiveSpec) -> Setting:

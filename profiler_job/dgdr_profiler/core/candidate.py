@@ -103,6 +103,15 @@ class EngineFacts:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What a decode engine says about the KV caches that it fetched, means over all prompts."""
+
+    ms: float
+    isl: float
+    bytes_per_token: float | None = None
+
+
 def least_gpus(candidate: Candidate, others: Iterable[Candidate]) -> int | None:
     """Return the GPUs of the smallest deployment with an engine of a candidate.
 

@@ -118,6 +118,11 @@ class Shape:
         return self.worker is not None
 
     @property
+    def is_pair(self) -> bool:
+        """Whether one engine hands prompts over to another."""
+        return self.prefill is not None and self.decode is not None
+
+    @property
     def gpus(self) -> int:
         """GPUs of the deployment with one engine of each role."""
         return sum(mapping.gpus for mapping in self.mappings.values())

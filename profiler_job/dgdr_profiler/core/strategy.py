@@ -24,6 +24,7 @@ from dgdr_profiler.core.cells import Cell
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
 from dgdr_profiler.core.grid import decode_cells, prefill_cells
+from dgdr_profiler.core.handover import handover
 from dgdr_profiler.core.ladder import estimate, judging_cells, ladder
 from dgdr_profiler.core.lending import borrowed, lenders
 from dgdr_profiler.core.options import (
@@ -63,7 +64,11 @@ def selection(plan: Plan, state: RunState) -> Selection | None:
     judged = {c: _judging_points(plan, state, c) for c in _live(plan, state)}
     apart = {c: points for c, points in judged.items() if not c.shape.is_aggregated}
     offer = Offer(
-        prefill=[o for c, ps in apart.items() for o in prefill_options(c, _prefill(ps))],
+        prefill=[
+            o
+            for c, ps in apart.items()
+            for o in prefill_options(c, _prefill(ps), handover(plan, state, c))
+        ],
         decode=[o for c, ps in apart.items() for o in decode_options(c, _decode(ps))],
         aggregated=[
             o

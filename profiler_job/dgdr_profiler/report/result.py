@@ -48,7 +48,7 @@ def result(
     engine = final_engine(request, wanted, rank_kv_tokens, decoding.backend)
     count = replicas(
         chosen,
-        EngineCurves.of(prefill_points, decode_points),
+        EngineCurves.of(prefill_points, decode_points, chosen.transfer),
         plan.demand.workload,
         plan.demand.targets,
         plan.total_gpus,
