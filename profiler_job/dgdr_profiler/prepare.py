@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.graph import Graph
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
-from dgdr_api.planner_config import parse_planner_config
+from dgdr_api.planner_config import PlannerKeys, parse_planner_config
 from dgdr_api.problem import summary
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.validate import problems
@@ -98,6 +98,7 @@ def _plan(wanted: Wanted, tried: Candidates) -> Plan:
         gpus_at_once=wanted.gpus_at_once,
         total_gpus=wanted.total_gpus,
         deadline_s=policy.deadline_s,
+        planner=_planner_keys(wanted.spec),
         transfer_gb_per_s=_transfer_gb_per_s(policy, tried),
     )
 
@@ -130,8 +131,12 @@ def _gpus_at_once(request: ProfilingRequest, spec: EffectiveSpec) -> int | None:
 
 def _total_gpus(request: ProfilingRequest, spec: EffectiveSpec) -> int | None:
     """Return the GPUs that the deployment may have: more would be refused, or scaled away."""
-    config = None if spec.planner is None else parse_planner_config(spec.planner)
-    return _least(_there(request, spec), None if config is None else config.keys.max_gpu_budget)
+    keys = _planner_keys(spec)
+    return _least(_there(request, spec), None if keys is None else keys.max_gpu_budget)
+
+
+def _planner_keys(spec: EffectiveSpec) -> PlannerKeys | None:
+    return None if spec.planner is None else parse_planner_config(spec.planner).keys
 
 
 def _least(*limits: int | None) -> int | None:

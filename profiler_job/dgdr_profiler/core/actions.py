@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dgdr_api.graph import Role
+from dgdr_api.planner_config import PlannerKeys, fewest_of_roles
 from dgdr_api.points import Point
 from dgdr_profiler.core.candidate import Candidate, EngineFacts, Fetched
 from dgdr_profiler.core.cells import Call
@@ -28,6 +30,7 @@ class Plan:
     ``space`` says in a sentence how many shapes are possible, by what is known of the ``model``,
     and why others are not.
     Candidates together hold at most ``gpus_at_once``, the generated deployment ``total_gpus``.
+    ``planner`` are the keys of the planner that will scale it, None without one.
     ``transfer_gb_per_s`` is what is known of the link between prefill and decode engines.
     """
 
@@ -40,7 +43,13 @@ class Plan:
     gpus_at_once: int | None = None
     total_gpus: int | None = None
     deadline_s: float | None = None
+    planner: PlannerKeys | None = None
     transfer_gb_per_s: float | None = None
+
+    @property
+    def fewest(self) -> Mapping[Role, int]:
+        """Replicas that each role has at least."""
+        return {} if self.planner is None else fewest_of_roles(self.planner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

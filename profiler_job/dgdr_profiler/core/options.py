@@ -1,9 +1,11 @@
 """What may be picked: the engines that were measured, each at one of its measured batches."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from itertools import product
 
+from dgdr_api.graph import Role
 from dgdr_api.points import Point, PointKind
 from dgdr_api.transfer import Transfer
 from dgdr_profiler.core.candidate import Candidate
@@ -124,8 +126,19 @@ class Engines:
 
     @property
     def gpus(self) -> int:
+        """GPUs of all engines, one of each role."""
+        return sum(self.gpus_each.values())
+
+    @property
+    def gpus_each(self) -> MappingOf[Role, int]:
         """GPUs of one engine of each role."""
-        return self.decode.gpus + (0 if self.aggregated else self.prefill.gpus)
+        if self.aggregated:
+            return {Role.WORKER: self.decode.gpus}
+        return {Role.PREFILL: self.prefill.gpus, Role.DECODE: self.decode.gpus}
+
+    def least_gpus(self, fewest: MappingOf[Role, int]) -> int:
+        """GPUs of a deployment in which each role has its fewest replicas, one if not named."""
+        return sum(fewest.get(role, 1) * each for role, each in self.gpus_each.items())
 
     @property
     def ttft_ms(self) -> float:

@@ -78,7 +78,7 @@ def selection(plan: Plan, state: RunState) -> Selection | None:
             for o in aggregated_options(c, _prefill(ps), _decode(ps))
         ],
     )
-    return pick(offer, plan.demand.workload, plan.demand.targets, plan.total_gpus)
+    return pick(offer, plan.demand.workload, plan.demand.targets, plan.total_gpus, plan.fewest)
 
 
 def curve_cells(plan: Plan, state: RunState, chosen: Selection) -> dict[str, tuple[Cell, ...]]:
@@ -273,7 +273,7 @@ def _nothing_measured(plan: Plan, state: RunState) -> str:
 
 def _too_large(plan: Plan, candidate: Candidate, others: Sequence[Candidate]) -> str | None:
     """Return why a candidate that was measured could not be picked."""
-    least, most = least_gpus(candidate, others), plan.total_gpus
+    least, most = least_gpus(candidate, others, plan.fewest), plan.total_gpus
     if least is None:
         return "no candidate is left that does what it does not"
     if most is None or least <= most:

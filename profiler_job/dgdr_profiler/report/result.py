@@ -52,6 +52,7 @@ def result(
         plan.demand.workload,
         plan.demand.targets,
         plan.total_gpus,
+        plan.planner,
     )
     graph = final_graph(engine, setting, chosen, count)
     replayed = wanted.mocker and not request.policy.uses_mocker
