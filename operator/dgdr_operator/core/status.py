@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from dgdr_api.conditions import Progress, find
+from dgdr_api.doubts import doubts
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgdr_v1beta1 import DeploymentInfo, DGDRStatus, Phase, ProfilingResults
 from dgdr_api.names import Label
@@ -125,6 +126,8 @@ def _valid(draft: Draft, seen: Observation) -> Draft:
     if seen.ignored_overrides:
         ignored = ", ".join(seen.ignored_overrides)
         text += f"; without effect in spec.overrides.profilingJob: {ignored}"
+    if seen.request.spec is not None:
+        text = "; ".join((text, *doubts(seen.request.spec)))
     return draft.saying(Aspect.VALIDATION, True, "ValidationPassed", text)
 
 

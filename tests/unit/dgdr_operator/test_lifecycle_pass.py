@@ -144,6 +144,21 @@ async def test_an_invalid_spec_fails_and_says_why(spec: dict[str, object], text:
     assert world.job is None
 
 
+async def test_a_value_that_is_hardly_meant_is_asked_back_and_served() -> None:
+    world = World(dgdr(sla={"ttft": 0.5, "itl": 50}))
+    await world.settle()
+    question = "spec.sla.ttft is 0.5 ms; did you mean 500?"
+    assert world.condition("Validation") == (
+        "True",
+        "ValidationPassed",
+        f"the spec is valid; {question}",
+    )
+    assert world.phase == "Profiling"
+    assert world.events.count("SuspiciousValue") == 1
+    await world.settle()
+    assert world.events.count("SuspiciousValue") == 1
+
+
 async def test_a_name_that_is_too_long_fails() -> None:
     request = dgdr()
     request["metadata"]["name"] = NAME
