@@ -113,6 +113,11 @@ class Shape:
         return {role: mapping for role, mapping in engines if mapping is not None}
 
     @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of its engines, for humans."""
+        return tuple(_LONG[role] for role in self.mappings)
+
+    @property
     def is_aggregated(self) -> bool:
         """Whether one engine does both, prefill and decode."""
         return self.worker is not None
