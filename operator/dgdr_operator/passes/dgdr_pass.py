@@ -16,7 +16,6 @@ from dgdr_operator.core import steps
 from dgdr_operator.core.leftovers import leftovers
 from dgdr_operator.core.lifecycle import next_step
 from dgdr_operator.core.notices import Notice, about_sweep, notices, reconcile_failed
-from dgdr_operator.core.observation import Observation
 from dgdr_operator.core.observed_run import status_seen
 from dgdr_operator.core.status import failed_pass_status, status_after
 from dgdr_operator.core.steps import Aspect, Step
@@ -39,8 +38,8 @@ LEAST_BLOCKED_S = 10.0
 BLOCKED_S = 600.0
 # What the spec names may appear at any time; a ConfigMap of a user's own is not watched.
 REFERENCES_S = 30.0
-LONGEST_S = 600.0
-LEAVING_S = 120.0
+LONGEST_S = 120.0
+LONGEST_HARDWARE_S = 600.0
 # Garbage collection of an earlier request's objects takes about this long.
 PREDECESSOR_S = 2.0
 
@@ -60,9 +59,9 @@ class DgdrPass:
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
-        self._waits.forget(key)
         dgdr = await self._cluster.look(DGDR, key.namespace, key.name)
         if dgdr is None:
+            self._waits.forget(key)
             await sweep_orphans(self._cluster, key.namespace)
             return None
         try:
@@ -74,21 +73,24 @@ class DgdrPass:
 
     async def _reconcile(self, dgdr: Manifest, now: datetime) -> float | None:
         seen = await self._observer.observe(dgdr)
-        if not _rests(seen, now):
+        step = next_step(seen)
+        if not isinstance(step, _RESTING) or leftovers(seen, now):
             # What was heard may be a moment old, and no two kinds as old as each other.
             meta = dgdr["metadata"]
             found = await self._cluster.get(DGDR, meta["namespace"], meta["name"])
             if found is None:
                 return None  # the watch is about to say so
             dgdr, seen = found, await self._fresh.observe(found)
+            step = next_step(seen)
+        # At once: what comes while the rest is written must not be missed.
+        self._waits.note(Key(seen.request.namespace, seen.request.name), waited_for(step, seen))
         gone = await self._actor.sweep(seen, now)
-        step = await self._actor.act(seen, next_step(seen))
+        step = await self._actor.act(seen, step)
         status = status_after(seen, step, now)
         told = [about_sweep(gone)] if gone else []
         await self._emit(dgdr, [*told, *notices(seen, step, status)])
         await self._report(dgdr, status, step)
         await self._actor.let_expire(seen)
-        self._waits.note(Key(seen.request.namespace, seen.request.name), waited_for(step, seen))
         return look_again_s(step, status, now)
 
     async def _say_failed(self, dgdr: Manifest, error: Exception, now: datetime) -> None:
@@ -131,7 +133,7 @@ class DgdrPass:
             )
 
 
-# Steps that write nothing but what was seen.
+# Steps that write nothing but what was seen: the next pass can take it back.
 _RESTING = (
     steps.AwaitReferences,
     steps.AwaitPredecessor,
@@ -141,11 +143,6 @@ _RESTING = (
     steps.ReportDeployed,
     steps.Settled,
 )
-
-
-def _rests(seen: Observation, now: datetime) -> bool:
-    """Whether nothing is decided that cannot be taken back by the next pass."""
-    return isinstance(next_step(seen), _RESTING) and not leftovers(seen, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +164,8 @@ class _Patience:
 
 
 _REFERENCES = _Patience(aspect=Aspect.VALIDATION, least_s=REFERENCES_S, most_s=LONGEST_S)
-_HARDWARE = _Patience(aspect=Aspect.PROFILING, least_s=REFERENCES_S, most_s=LONGEST_S)
-_PREDECESSOR = _Patience(aspect=Aspect.PROFILING, least_s=PREDECESSOR_S, most_s=LEAVING_S)
+_HARDWARE = _Patience(aspect=Aspect.PROFILING, least_s=REFERENCES_S, most_s=LONGEST_HARDWARE_S)
+_PREDECESSOR = _Patience(aspect=Aspect.PROFILING, least_s=PREDECESSOR_S, most_s=LONGEST_S)
 _JOB_BLOCKED = _Patience(aspect=Aspect.PROFILING, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
 _BLOCKED = _Patience(aspect=Aspect.DEPLOYMENT_READY, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
 
