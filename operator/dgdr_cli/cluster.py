@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import kr8s
@@ -56,7 +56,7 @@ class KubeSource:
         """
         with _readable_errors():
             where = namespace or str(self._api.namespace)
-            listed = (_listed(one.raw) for one in self._api.get(_DGDR, namespace=where))
+            listed = (_listed(manifest) for manifest in self._all(_DGDR, where))
             return tuple(sorted(listed, key=lambda one: one.name))
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
@@ -107,9 +107,13 @@ class KubeSource:
         self, kind: type[APIObject] | type[ConfigMap], name: str, namespace: str
     ) -> dict[str, Any] | None:
         # Not kind.get(): what is not there, it looks for again and again, for two seconds.
-        selector = {"metadata.name": name}
-        found = self._api.get(kind, namespace=namespace, field_selector=selector)
-        return next((dict(one.raw) for one in found), None)
+        return next(self._all(kind, namespace, field_selector={"metadata.name": name}), None)
+
+    def _all(
+        self, kind: type[APIObject] | type[ConfigMap], namespace: str, **selectors: dict[str, str]
+    ) -> Iterator[dict[str, Any]]:
+        found = self._api.get(kind, namespace=namespace, raw=True, **selectors)
+        return cast("Iterator[dict[str, Any]]", found)
 
     def _points(self, name: str, namespace: str) -> Iterator[Point]:
         """Yield the points of all ConfigMaps; they are numbered without a gap."""
