@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -47,7 +48,8 @@ GC_THRESHOLDS = (50_000, 20, 50)
 def main() -> int:
     """Run until told to stop."""
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=os.environ.get("DGDR_LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     # A line for each event and each request hides the one line a pass that matters.
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
