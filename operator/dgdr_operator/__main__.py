@@ -15,11 +15,14 @@ from dgdr_kube.crd_check import StartRefused, require_crds
 from dgdr_kube.kinds import DGD, DGDR, DGDSA, PROFILING_POLICY, SLA_PLANNER, WORKER_METADATA
 from dgdr_kube.kopf_feed import Feed
 from dgdr_kube.leading import Leader, lead, show, standing
-from dgdr_kube.ports import Cluster, Key, Watching
+from dgdr_kube.pace import Pace
+from dgdr_kube.ports import Cluster, Key, WatchedCluster, Watching
 from dgdr_kube.process import Pass, PassMetrics, heartbeat, patiently, run_together, until_told
+from dgdr_kube.remembering import RememberingCluster
 from dgdr_kube.serving import Health, application, start
 from dgdr_kube.workqueue import WorkQueue
-from dgdr_operator.handlers import PREFIX, WATCHED, WATCHED_LABELS, Queues, register
+from dgdr_operator.followed import ADAPTERS_OF_GRAPH, COLLECTIONS
+from dgdr_operator.handlers import PREFIX, Queues, register
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_actor import sweep_orphans
 from dgdr_operator.passes.dgdr_pass import DgdrPass
@@ -59,7 +62,9 @@ async def serve(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, leader: Leader) -> int:
-    cluster = await KubeCluster.connect(user_agent="dgdr-operator", left_s=leader.left_s)
+    cluster = await KubeCluster.connect(
+        user_agent="dgdr-operator", left_s=leader.left_s, pace=Pace(per_s=200, burst=300)
+    )
     # Each watch holds a connection for good: they must not leave none to the passes.
     source = await KubeCluster.connect(user_agent="dgdr-operator", connections=0)
     health, metrics = Health(), CollectorRegistry()
@@ -68,8 +73,6 @@ async def _serve(settings: Settings, leader: Leader) -> int:
     measured = PassMetrics(metrics, "dgdr_operator")
 
     async def leading() -> int:
-        for namespace in scopes(settings):
-            await patiently(partial(sweep_orphans, cluster, namespace))
         return await work(cluster, source, settings, health, measured, leader)
 
     try:
@@ -95,21 +98,37 @@ async def work(
     leader: Leader,
 ) -> int:
     """Run the watcher and the workers side by side."""
-    queues = Queues()
+    feed = Feed(source, COLLECTIONS, scopes(settings), back=lambda: queues.retry_failed())
+    (adapters,) = feed.stores[DGDSA]
+    queues = Queues(
+        adapters_of=lambda graph: adapters.keys(graph.namespace, ADAPTERS_OF_GRAPH, graph.name)
+    )
     leader.back = queues.retry_failed
-    feed = Feed(source, WATCHED, scopes(settings), labels=WATCHED_LABELS, back=queues.retry_failed)
     feed.install(health)
+    watched = RememberingCluster(cluster, feed.stores)
     passes: list[tuple[WorkQueue[Key], Pass]] = [
-        (queues.requests, DgdrPass(cluster, settings)),
-        (queues.graphs, GraphPass(cluster, settings)),
-        (queues.adapters, AdapterPass(cluster, settings)),
+        (queues.requests, DgdrPass(watched, settings, queues.waits)),
+        (queues.graphs, GraphPass(watched, settings)),
+        (queues.adapters, AdapterPass(watched, settings)),
     ]
     loops = {queue.name: queue.run(metrics.measured(queue, run)) for queue, run in passes}
     for queue in queues.all():
+        queue.hold()
         health.watch(queue.name, queue.longest_pass_s)
+    loops["first list"] = begin(feed, watched, settings, queues)
     return await run_together(
         watcher(settings, queues), {**loops, "heartbeat": heartbeat(health, "event loop")}
     )
+
+
+async def begin(feed: Feed, cluster: WatchedCluster, settings: Settings, queues: Queues) -> None:
+    """Let the passes start once all is known that they read."""
+    await feed.listed()
+    for namespace in scopes(settings):
+        await patiently(partial(sweep_orphans, cluster, namespace))
+    queues.release()
+    log.info("Everything is listed: passes start")
+    await asyncio.Event().wait()  # no loop may end
 
 
 async def watcher(settings: Settings, queues: Queues) -> None:
