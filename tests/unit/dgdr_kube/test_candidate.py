@@ -242,3 +242,21 @@ def test_a_claim_whose_answer_was_lost_is_given_up_all_the_same() -> None:
         return holder(wire)
 
     assert run_virtually(lost()) == ""
+
+
+class Slowest(random.Random):
+    """Throws the highest number each time."""
+
+    def random(self) -> float:
+        return 1.0
+
+
+def test_a_claim_counts_from_when_it_was_sent_not_from_its_answer() -> None:
+    async def slow() -> float:
+        wire = Wire(Slowest())
+        wire.longest_s = 0.9
+        one = candidate(wire, "a")
+        await one.acquire()
+        return one.left_s()
+
+    assert run_virtually(slow()) == pytest.approx(15 - 2 * 0.9)
