@@ -29,10 +29,11 @@ MODEL = {
     "hiddenSize": 2048, "experts": 128, "expertsPerToken": 8, "moeIntermediateSize": 768,
 }  # fmt: skip
 LOOSE = {"ttft": 5000, "itl": 1000}
-# A prompt of 512 tokens takes one GPU 207 ms here, and two 115 ms; so no measurement brings one GPU
+# A prompt of 512 tokens takes one GPU 207 ms here, and two 115 ms; to send it takes 34 ms, and then
+# there are a decode step of 23 to 36 ms and the way to the engine. So no measurement brings one GPU
 # below this target, and two have much room for a busy machine. In decoding two GPUs do less each
 # than one, and the target is met by both.
-TTFT_OF_TWO_GPUS_MS = 200
+TTFT_OF_TWO_GPUS_MS = 235
 SLOW = 0.125
 # Beside another compiler; half of it on a machine of its own.
 DEADLINE_S = 600

@@ -31,8 +31,8 @@ class MockerCandidates(ApiModel):
         default=None,
         min_length=1,
         max_length=4096,
-        description="Image with the mocker: one of ours, or one whose tag names a Dynamo release "
-        "from 1.1 on. Default: the installation's dynamo-mocker image.",
+        description="Image with the mocker: of Dynamo 1.1 or newer, or ours of 1.0; its tag says "
+        "which, and none is the newest. Default: the installation's dynamo-mocker image.",
     )
     model_path: str | None = Field(
         default=None,
@@ -59,6 +59,12 @@ class MockerCandidates(ApiModel):
     )
     kv_blocks: Int32 | None = Field(
         default=None, ge=1, description="KV blocks of one mocker. Default: the mocker's own."
+    )
+    kv_transfer_bandwidth: float | None = Field(
+        default=None,
+        gt=0,
+        description="GB/s at which a prefill mocker sends a prompt's KV cache to its decode "
+        "mocker; speedupRatio leaves it as it is. Default: 450, NVLink inside one node.",
     )
 
 

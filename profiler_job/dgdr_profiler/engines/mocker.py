@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from dgdr_api import names
 from dgdr_api.graph import Component, Graph, Json
 from dgdr_api.models.profiling_policy import MockerCandidates
-from dgdr_api.releases import Feature, release_in_tag
+from dgdr_api.releases import Feature, release_of
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import Args, degree, flag, with_default, with_switch, with_value
@@ -22,7 +22,7 @@ from dgdr_profiler.engines.source import ModelSource
 DEFAULT_PROFILES = "mocker-profiles"
 PROFILES_MOUNT = "/profiles"
 STOCK = ("python3", "-m", "dynamo.mocker")
-# Of our own images: starts any release without NATS.
+# Of our own image of 1.0: starts that release without NATS.
 LAUNCHER = ("python3", "/opt/dgdr/mocker.py")
 # The mocker's own default, written out: capacity is blocks times this.
 BLOCK_TOKENS = 64
@@ -51,11 +51,10 @@ def profile_key(mapping: Mapping) -> str:
 def command_of(image: str) -> tuple[str, ...]:
     """Return how the mocker of an image is started.
 
-    Upstream's images have no launcher, and from 1.1 on need none. A tag that names no release is
-    one of ours.
+    Upstream's images have no launcher, and from 1.1 on need none.
     """
-    release = release_in_tag(image)
-    return STOCK if release and release.has(Feature.MOCKER_WITHOUT_NATS) else LAUNCHER
+    without_nats = release_of(None, image).has(Feature.MOCKER_WITHOUT_NATS)
+    return STOCK if without_nats else LAUNCHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +72,7 @@ class Mocker:
     measured: bool = False
     speedup_ratio: float = 1.0
     kv_blocks: int | None = None
+    kv_transfer_gb_per_s: float = KV_TRANSFER_GB_PER_S
     with_gpus: bool = True
 
     @property
@@ -137,7 +137,7 @@ class Mocker:
     def _defaults(self, mode: Mode) -> tuple[tuple[str, str], ...]:
         blocks = () if self.kv_blocks is None else (("--num-gpu-blocks-override", self.kv_blocks),)
         pair = (
-            ("--kv-transfer-bandwidth", KV_TRANSFER_GB_PER_S),
+            ("--kv-transfer-bandwidth", f"{self.kv_transfer_gb_per_s:g}"),
             ("--disaggregation-mode", mode.value),
         )
         wanted: tuple[tuple[str, object], ...] = (
@@ -168,4 +168,5 @@ def of_policy(
         pull_policy=pull_policy,
         speedup_ratio=mocker.speedup_ratio or 1.0,
         kv_blocks=mocker.kv_blocks,
+        kv_transfer_gb_per_s=mocker.kv_transfer_bandwidth or KV_TRANSFER_GB_PER_S,
     )

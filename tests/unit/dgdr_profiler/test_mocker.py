@@ -87,14 +87,22 @@ def test_each_mapping_has_data_of_its_own(mapping: Mapping, key: str) -> None:
     ("image", "command"),
     [
         pytest.param("r.test/vllm-runtime:1.6.1", STOCK, id="a release that needs no NATS"),
-        pytest.param("r.test/dynamo-mocker:1.6-dev", STOCK, id="ours of such a release"),
+        pytest.param("r.test/dynamo-mocker:dev", STOCK, id="ours, of the newest release"),
         pytest.param("r.test/vllm-runtime:1.0.2", LAUNCHER, id="one that asks for it"),
-        pytest.param("r.test/dynamo-mocker:dev", LAUNCHER, id="ours"),
+        pytest.param("r.test/dynamo-mocker:1.0-dev", LAUNCHER, id="ours of such a release"),
     ],
 )
 def test_a_mocker_is_started_the_way_its_release_can(image: str, command: tuple[str, ...]) -> None:
     graph = Mocker(image=image, data="d").template("q", PAIR)
     assert [engine_of(graph, name).command for name in ("prefill", "decode")] == [command] * 2
+
+
+def test_a_network_of_the_policy_is_between_the_mockers_of_a_pair() -> None:
+    slow = mocker(SETTINGS.model_copy(update={"kv_transfer_bandwidth": 2.5}))
+    graph = slow.template("q", PAIR)
+    for role in ("prefill", "decode"):
+        args = engine_of(graph, role).args
+        assert args[args.index("--kv-transfer-bandwidth") + 1] == "2.5"
 
 
 def test_without_a_claim_mockers_serve_the_images_model() -> None:
