@@ -79,8 +79,8 @@ class MemoryKube:
         self.writes.append(("delete", resource.plural, name))
         self.objects.pop((resource.plural, name), None)
 
-    async def log_tail(self, pod: str, container: str, previous: bool, lines: int = 5) -> str:
-        return self.logs.get(pod, "")
+    async def log_tail(self, pod: str, container: str, previous: bool, lines: int) -> str:
+        return "".join(self.logs.get(pod, "").splitlines(keepends=True)[-lines:])
 
     async def log(self, pod: str, container: str, limit_bytes: int) -> str:
         return self.logs.get(pod, "")[:limit_bytes]

@@ -12,6 +12,7 @@ from dgdr_api.names import Label
 from dgdr_profiler.adapters.endpoint import serves
 from dgdr_profiler.adapters.kube import DGD, EVENT, POD, ClusterError, Kube, Manifest
 from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.last_words import TAIL_LINES, last_words
 from dgdr_profiler.core.pod_troubles import Trouble, Watched, homeless, watch
 from dgdr_profiler.core.readiness import is_ready, is_scaling_up, with_words, words_of
 from dgdr_profiler.ports import Tell
@@ -85,8 +86,8 @@ class Wait:
         container = stuck.container
         tail = ""
         if container is not None and stuck.image is None:
-            tail = await self._kube.log_tail(stuck.pod, container, previous=stuck.restarted)
-        said = f"; its log ends: {tail.strip()}" if tail.strip() else ""
+            tail = await self._kube.log_tail(stuck.pod, container, stuck.restarted, TAIL_LINES)
+        said = f"; its log ends: {last}" if (last := last_words(tail).strip()) else ""
         text = with_words(f"{stuck}{said}", words)
         return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)
 
