@@ -13,8 +13,8 @@ NEVER_PULLED = "registry.test/dgdr/nothing:dev"
 NO_NAME = "registry.test/dgdr/Nothing:dev"
 SCHEDULE_TIMEOUT_S = 5
 READY_TIMEOUT_S = 30
-# Of the profiler: a first error of a registry is tried again.
-PULL_PATIENCE_S = 20
+# A first error of a registry is tried again; the kubelet's second try comes 10 to 15 s after it.
+SECOND_PULL_S = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ BREACHES = {
     "no-image": Breach(
         main={"image": NEVER_PULLED, "imagePullPolicy": "IfNotPresent"},
         sign="ErrImagePull",
-        patience_s=PULL_PATIENCE_S,
+        patience_s=SECOND_PULL_S,
         said=("container main", NEVER_PULLED),
     ),
     "not-loaded": Breach(
