@@ -1,6 +1,7 @@
 """Fakes of the profiler's outside: a namespace in memory, and engines with known times."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -147,9 +148,13 @@ class FakeDeployments:
 
 @dataclass
 class FakeLoad:
-    """A load tool that measures the engine whose times are known."""
+    """A load tool that measures the engine whose times are known.
+
+    ``slowness`` is by how much those are longer whose name has a part.
+    """
 
     failures: int = 0
+    slowness: Mapping[str, float] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
     async def measure(self, graph: Graph, model: str, call: Call) -> Measured:
@@ -158,16 +163,19 @@ class FakeLoad:
             self.failures -= 1
             raise MeasurementFailed("AIPerf did not end within 300 s")
         tp = int(graph.name.rpartition("tp")[2])
+        slow = math.prod(by for part, by in self.slowness.items() if part in graph.name)
         results = [
-            _result(cell.phase, cell.kind, cell.isl, cell.osl, cell.concurrency, tp)
+            _result(cell.phase, cell.kind, cell.isl, cell.osl, cell.concurrency, tp, slow)
             for cell in call.cells
         ]
         return Measured(results=results, started_at=datetime(2026, 1, 1, tzinfo=UTC), wall_s=20)
 
 
-def _result(phase: str, kind: PointKind, isl: int, osl: int, batch: int, tp: int) -> LoadResult:
-    itl = itl_ms(tp, batch, batch * (isl + osl / 2))
-    first = ttft_ms(tp, isl)
+def _result(
+    phase: str, kind: PointKind, isl: int, osl: int, batch: int, tp: int, slow: float
+) -> LoadResult:
+    itl = itl_ms(tp, batch, batch * (isl + osl / 2)) * slow
+    first = ttft_ms(tp, isl) * slow
     decode = kind is PointKind.DECODE
     return LoadResult(
         phase=phase,

@@ -50,7 +50,8 @@ class MockerCandidates(ApiModel):
         default=None,
         max_length=253,
         description="ConfigMap with the engines' performance data, keys tp-<n>.npz, "
-        "tep-<n>.npz, dep-<n>.npz, in the DGDR's namespace. Default: mocker-profiles.",
+        "tep-<n>.npz, dep-<n>.npz, in the DGDR's namespace; with backend auto "
+        "<backend>-tp-<n>.npz of each backend that competes. Default: mocker-profiles.",
     )
     speedup_ratio: float | None = Field(
         default=None,

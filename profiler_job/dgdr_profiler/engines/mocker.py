@@ -6,10 +6,12 @@ with the curves that were measured.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dgdr_api import names
 from dgdr_api.graph import Component, Graph, Json
+from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_api.releases import Feature, release_of
 from dgdr_profiler.core.shape import Mapping, Shape
@@ -43,9 +45,24 @@ CONTAINER: Json = {
 }
 
 
-def profile_key(mapping: Mapping) -> str:
-    """Return the key of a mapping's performance data in the profiles' ConfigMap: ``tp-2.npz``."""
-    return re.sub(r"^([a-z]+)(\d)", r"\1-\2", mapping.id) + ".npz"
+# vLLM is what every mocker plays where nobody says otherwise.
+PLAYED = {Backend.SGLANG: Feature.MOCKED_SGLANG, Backend.TRTLLM: Feature.MOCKED_TRTLLM}
+
+
+def profile_key(mapping: Mapping, backend: Backend | None = None) -> str:
+    """Return the key of a mapping's performance data in the profiles' ConfigMap: ``tp-2.npz``.
+
+    Where several backends compete each has data of its own: ``sglang-tp-2.npz``.
+    """
+    key = re.sub(r"^([a-z]+)(\d)", r"\1-\2", mapping.id) + ".npz"
+    return key if backend is None else f"{backend}-{key}"
+
+
+def backends_with_data(profiles: Iterable[str]) -> tuple[Backend, ...]:
+    """Return the backends that the keys of a profiles' ConfigMap have data of their own for."""
+    keys = tuple(profiles)
+    definite = (b for b in Backend if b is not Backend.AUTO)
+    return tuple(b for b in definite if any(key.startswith(f"{b}-") for key in keys))
 
 
 def command_of(image: str) -> tuple[str, ...]:
@@ -62,11 +79,14 @@ class Mocker:
     """Writes graphs of mockers.
 
     ``data`` is the ConfigMap with their performance data: one file for each mapping, or, when
-    ``measured`` is set, the file that was drawn from the measured curves.
+    ``measured`` is set, the file that was drawn from the measured curves. They play ``backend``,
+    with data of its own where it is a ``rival`` of others.
     """
 
     image: str
     data: str
+    backend: Backend = Backend.VLLM
+    rival: bool = False
     model: MockedModel = field(default_factory=MockedModel)
     pull_policy: str = "IfNotPresent"
     measured: bool = False
@@ -132,7 +152,11 @@ class Mocker:
         """
         if self.measured:
             return f"{names.PROFILE_DATA_MOUNT}/{names.MOCKER_NPZ_KEY}"
-        return f"{PROFILES_MOUNT}/{profile_key(mapping)}"
+        return f"{PROFILES_MOUNT}/{self.profile_key(mapping)}"
+
+    def profile_key(self, mapping: Mapping) -> str:
+        """Return the key of a mapping's performance data."""
+        return profile_key(mapping, self.backend if self.rival else None)
 
     def _defaults(self, mode: Mode) -> tuple[tuple[str, str], ...]:
         blocks = () if self.kv_blocks is None else (("--num-gpu-blocks-override", self.kv_blocks),)
@@ -147,8 +171,22 @@ class Mocker:
             ("--block-size", BLOCK_TOKENS),
             *blocks,
             *(pair if mode.in_pair else ()),
+            *self._played(),
         )
         return tuple((name, str(value)) for name, value in wanted)
+
+    def _played(self) -> tuple[tuple[str, object], ...]:
+        feature = PLAYED.get(self.backend)
+        if feature is None or not release_of(None, self.image).has(feature):
+            return ()
+        return (("--engine-type", self.backend),)
+
+
+def renamed(served: str, model: str) -> str:
+    """Say that a model is not served under the name by which it was asked for; empty: it is."""
+    if served == model:
+        return ""
+    return f"served as {served}, not as {model}: these mockers have the model of their image"
 
 
 def of_policy(

@@ -6,6 +6,7 @@ import pytest
 
 from dgdr_api.effective import EffectiveModelCache
 from dgdr_api.graph import Graph
+from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.shape import Mapping, Shape
@@ -95,6 +96,24 @@ def test_each_mapping_has_data_of_its_own(mapping: Mapping, key: str) -> None:
 def test_a_mocker_is_started_the_way_its_release_can(image: str, command: tuple[str, ...]) -> None:
     graph = Mocker(image=image, data="d").template("q", PAIR)
     assert [engine_of(graph, name).command for name in ("prefill", "decode")] == [command] * 2
+
+
+@pytest.mark.parametrize(
+    ("image", "backend", "played"),
+    [
+        pytest.param("r.test/dynamo-mocker:dev", Backend.VLLM, False, id="what it plays anyhow"),
+        pytest.param("r.test/dynamo-mocker:dev", Backend.TRTLLM, True, id="the newest"),
+        pytest.param("r.test/vllm-runtime:1.1.0", Backend.SGLANG, True, id="1.1 plays SGLang"),
+        pytest.param("r.test/vllm-runtime:1.1.0", Backend.TRTLLM, False, id="and no other"),
+        pytest.param("r.test/dynamo-mocker:1.0-dev", Backend.SGLANG, False, id="1.0 plays vLLM"),
+    ],
+)
+def test_a_mocker_plays_the_backend_where_its_release_can(
+    image: str, backend: Backend, played: bool
+) -> None:
+    args = engine_of(Mocker(image=image, data="d", backend=backend).template("q", PAIR)).args
+    assert ("--engine-type" in args) is played
+    assert (str(backend) in args) is played
 
 
 def test_a_network_of_the_policy_is_between_the_mockers_of_a_pair() -> None:
