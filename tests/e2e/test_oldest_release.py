@@ -15,21 +15,16 @@ from dgdr_profiler.engines.mocker import BLOCK_TOKENS
 from hack.demo import load as loads
 from hack.demo import request, scaling
 from hack.demo.kube import Kube, condition, wait_for
-from hack.demo.platform import load_images, run_module
-from hack.images.builder import reference_of
 from hack.mocker_profiles import ttft_ms
-from support.e2e import CLUSTER, NAMESPACE, card_of, example, policy, prepare, workers
+from support.e2e import NAMESPACE, card_of, workers
+from support.oldest import DGDR, GB_PER_S, SPEEDUP_RATIO, ask
 from support.profiled import output_of, report_of, transfer_ms
 
 pytestmark = pytest.mark.e2e
 
-IMAGE = "dynamo-mocker-1.0"
-DGDR = "release"
 DGD = names.dgd_name(DGDR)
 URL = names.frontend_url(NAMESPACE, DGD)
-SPEEDUP_RATIO = 0.25
 ISL = 2048
-GB_PER_S = 1
 TRANSFER_MS = transfer_ms(ISL, GB_PER_S)
 LOAD_STARTS_S = 20.0
 """The load tool makes its prompts first; then it sends for 40 s."""
@@ -37,20 +32,12 @@ LOAD_STARTS_S = 20.0
 
 @pytest.fixture(scope="module")
 def deployed(kube: Kube) -> Iterator[float]:
-    """A DGDR of one candidate, profiled and deployed with the oldest release; the seconds."""
-    run_module("hack.images", "build", IMAGE)
-    load_images(CLUSTER, (IMAGE,))
-    prepare(kube)
-    mocker = {
-        "image": reference_of(IMAGE),
-        "speedupRatio": SPEEDUP_RATIO,
-        "kvTransferBandwidth": GB_PER_S,
-    }
-    kube.apply(policy(DGDR, NAMESPACE, maxGpusPerEngine=1, mocker=mocker))
-    asked = example("dgdr", DGDR, sla={"ttft": 900, "itl": 60})
-    asked["metadata"]["annotations"] = {"dgdr.dev/profiling-policy": DGDR}
+    """A DGDR of one candidate, profiled and deployed with the oldest release; the seconds.
+
+    In a whole run it was asked for while something else had to be waited for.
+    """
     began = time.monotonic()
-    kube.apply(asked)
+    ask(kube)
     request.watch(
         kube, DGDR, NAMESPACE, until=request.in_phase("Deployed"), timeout_s=400, say=print
     )
