@@ -16,12 +16,10 @@ def ask(kube: Kube) -> None:
     run_module("hack.images", "build", IMAGE)
     load_images(CLUSTER, (IMAGE,))
     prepare(kube)
-    mocker = {
-        "image": reference_of(IMAGE),
-        "speedupRatio": SPEEDUP_RATIO,
-        "kvTransferBandwidth": GB_PER_S,
-    }
-    kube.apply(policy(DGDR, NAMESPACE, maxGpusPerEngine=1, mocker=mocker))
+    mocker = {"image": reference_of(IMAGE), "speedupRatio": SPEEDUP_RATIO}
+    kube.apply(
+        policy(DGDR, NAMESPACE, maxGpusPerEngine=1, kvTransferGbPerS=GB_PER_S, mocker=mocker)
+    )
     asked = example("dgdr", DGDR, sla={"ttft": 900, "itl": 60})
     asked["metadata"]["annotations"] = {"dgdr.dev/profiling-policy": DGDR}
     kube.apply(asked)

@@ -61,12 +61,6 @@ class MockerCandidates(ApiModel):
     kv_blocks: Int32 | None = Field(
         default=None, ge=1, description="KV blocks of one mocker. Default: the mocker's own."
     )
-    kv_transfer_bandwidth: float | None = Field(
-        default=None,
-        gt=0,
-        description="GB/s at which a prefill mocker sends a prompt's KV cache to its decode "
-        "mocker; speedupRatio leaves it as it is. Default: 450, NVLink inside one node.",
-    )
 
 
 class ProfilingPolicySpec(ApiModel):
@@ -111,6 +105,14 @@ class ProfilingPolicySpec(ApiModel):
         ge=1,
         description="GPUs that all candidates together may hold. Default: the DGDR's "
         "hardware.totalGpus.",
+    )
+    kv_transfer_gb_per_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="What the link between a prefill and a decode engine carries, in 10^9 bytes a "
+        "second. The KV transfer in the time to first token is estimated with it where no pair "
+        "was measured, and mockers send with it, whatever their speedupRatio. Default: 450 of "
+        "mockers, NVLink inside one node; of engines unknown.",
     )
     deadline: Duration | None = Field(
         default=None,

@@ -10,13 +10,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dgdr_api import names
-from dgdr_api.graph import Component, Graph, Json
+from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
-from dgdr_api.models.profiling_policy import MockerCandidates
+from dgdr_api.models.profiling_policy import MockerCandidates, ProfilingPolicySpec
 from dgdr_api.releases import Feature, release_of
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
-from dgdr_profiler.engines.args import Args, degree, flag, with_default, with_switch, with_value
+from dgdr_profiler.engines.args import (
+    Args,
+    degree,
+    flag,
+    value_of,
+    with_default,
+    with_switch,
+    with_value,
+)
 from dgdr_profiler.engines.base import Fitted, Mode, Part
 from dgdr_profiler.engines.mocked_model import MockedModel, in_claim, in_image
 from dgdr_profiler.engines.source import ModelSource
@@ -30,7 +38,8 @@ LAUNCHER = ("python3", "/opt/dgdr/mocker.py")
 BLOCK_TOKENS = 64
 # NVLink inside one node, in GB/s. The mocker's default is a network between nodes, and would add to
 # every time to first token what its performance data does not hold.
-KV_TRANSFER_GB_PER_S = 450
+KV_TRANSFER_GB_PER_S = 450.0
+BANDWIDTH = flag("--kv-transfer-bandwidth")
 DATA = flag("--planner-profile-data")
 DP = flag("--data-parallel-size")
 CACHE = flag("--enable-prefix-caching")
@@ -63,6 +72,12 @@ def backends_with_data(profiles: Iterable[str]) -> tuple[Backend, ...]:
     keys = tuple(profiles)
     definite = (b for b in Backend if b is not Backend.AUTO)
     return tuple(b for b in definite if any(key.startswith(f"{b}-") for key in keys))
+
+
+def transfer_gb_per_s(graphs: Iterable[Graph]) -> float:
+    """Return what the link between mockers carries: as a pair is told, else what we tell pairs."""
+    told = (value_of(c.args, BANDWIDTH) for graph in graphs for c in graph.with_role(Role.DECODE))
+    return next((float(value) for value in told if value is not None), KV_TRANSFER_GB_PER_S)
 
 
 def command_of(image: str) -> tuple[str, ...]:
@@ -161,7 +176,7 @@ class Mocker:
     def _defaults(self, mode: Mode) -> tuple[tuple[str, str], ...]:
         blocks = () if self.kv_blocks is None else (("--num-gpu-blocks-override", self.kv_blocks),)
         pair = (
-            ("--kv-transfer-bandwidth", f"{self.kv_transfer_gb_per_s:g}"),
+            (BANDWIDTH.name, f"{self.kv_transfer_gb_per_s:g}"),
             ("--disaggregation-mode", mode.value),
         )
         wanted: tuple[tuple[str, object], ...] = (
@@ -190,13 +205,14 @@ def renamed(served: str, model: str) -> str:
 
 
 def of_policy(
-    mocker: MockerCandidates, image: str, pull_policy: str, source: ModelSource
+    policy: ProfilingPolicySpec, image: str, pull_policy: str, source: ModelSource
 ) -> Mocker:
     """Return the mocker that stands for candidates.
 
     It serves the request's model, with the files of its claim. A request without a claim, or a
     policy that names another model, has that of the image.
     """
+    mocker = policy.mocker or MockerCandidates()
     named = mocker.model_path or mocker.model_name
     of_claim = None if named else in_claim(source)
     return Mocker(
@@ -206,5 +222,5 @@ def of_policy(
         pull_policy=pull_policy,
         speedup_ratio=mocker.speedup_ratio or 1.0,
         kv_blocks=mocker.kv_blocks,
-        kv_transfer_gb_per_s=mocker.kv_transfer_bandwidth or KV_TRANSFER_GB_PER_S,
+        kv_transfer_gb_per_s=policy.kv_transfer_gb_per_s or KV_TRANSFER_GB_PER_S,
     )

@@ -135,5 +135,5 @@ def _mocker(
             "ProfilingPolicy spec.mocker.image: no image with Dynamo's mocker is configured; set "
             "it, or images.dynamoMocker of the installation"
         )
-    mocker = of_policy(settings, image, request.images.pull_policy, _source(wanted))
+    mocker = of_policy(request.policy, image, request.images.pull_policy, _source(wanted))
     return replace(mocker, backend=rival or backends(wanted)[0], rival=rival is not None)

@@ -7,7 +7,7 @@ import pytest
 from dgdr_api.effective import EffectiveModelCache
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
-from dgdr_api.models.profiling_policy import MockerCandidates
+from dgdr_api.models.profiling_policy import MockerCandidates, ProfilingPolicySpec
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.mocked_model import MockedModel, in_image
@@ -28,10 +28,13 @@ PAIR = Shape.pair(Mapping.tensor(2))
 
 
 def mocker(
-    settings: MockerCandidates = SETTINGS, cache: EffectiveModelCache | None = None
+    settings: MockerCandidates = SETTINGS,
+    cache: EffectiveModelCache | None = None,
+    gb_per_s: float | None = None,
 ) -> Mocker:
     source = ModelSource(model="org/model-8b", cache=cache)
-    return of_policy(settings, "images.test/mocker:dev", "IfNotPresent", source)
+    policy = ProfilingPolicySpec(mocker=settings, kv_transfer_gb_per_s=gb_per_s)
+    return of_policy(policy, "images.test/mocker:dev", "IfNotPresent", source)
 
 
 def claim(folder: str | None) -> EffectiveModelCache:
@@ -117,8 +120,7 @@ def test_a_mocker_plays_the_backend_where_its_release_can(
 
 
 def test_a_network_of_the_policy_is_between_the_mockers_of_a_pair() -> None:
-    slow = mocker(SETTINGS.model_copy(update={"kv_transfer_bandwidth": 2.5}))
-    graph = slow.template("q", PAIR)
+    graph = mocker(gb_per_s=2.5).template("q", PAIR)
     for role in ("prefill", "decode"):
         args = engine_of(graph, role).args
         assert args[args.index("--kv-transfer-bandwidth") + 1] == "2.5"
