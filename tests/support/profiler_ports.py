@@ -143,7 +143,7 @@ class FakeDeployments:
         self.up.discard(graph.name)
         return None
 
-    async def fetched(self, graph: Graph) -> Fetched | None:
+    async def fetched(self, graph: Graph, parts: int) -> Fetched | None:
         return self.sent.get(graph.name)
 
     async def serves(self, graph: Graph, model: str) -> bool:
