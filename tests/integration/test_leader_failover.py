@@ -30,6 +30,18 @@ def test_the_other_one_goes_on(prepared: TestCluster, tmp_path: Path, kind: str)
     assert took.double_writes == []
 
 
+def test_a_second_planner_leads_when_the_first_is_told_to_stop(
+    prepared: TestCluster, tmp_path: Path
+) -> None:
+    planner = ("-m", "dgdr_planner")
+    with pair(prepared, tmp_path, "planners", planner, lease="dgdr-planner") as both:
+        leader = both.leader()
+        other = both.other(leader)
+        until("the other one waits", lambda: "Standing by" in other.process.log.read_text())
+        assert leader.process.stop() == 0
+        assert both.leader() is other
+
+
 def test_who_stands_by_writes_nothing(prepared: TestCluster, tmp_path: Path) -> None:
     with pair(prepared, tmp_path, "standby") as both:
         leader = both.leader()

@@ -38,10 +38,11 @@ class Pair:
     there: Namespace
     halves: tuple[Half, Half]
     system: str
+    lease: str
 
     def holder(self) -> str:
         text = self.there.where.kubectl(
-            "get", "lease", LEASE, "-n", self.system, "--ignore-not-found", "-o", "json"
+            "get", "lease", self.lease, "-n", self.system, "--ignore-not-found", "-o", "json"
         )
         return str(json.loads(text)["spec"].get("holderIdentity") or "") if text.strip() else ""
 
@@ -73,7 +74,11 @@ class Pair:
 
 @contextmanager
 def pair(
-    where: TestCluster, folder: Path, name: str, code: Sequence[str] = ("-m", "dgdr_operator")
+    where: TestCluster,
+    folder: Path,
+    name: str,
+    code: Sequence[str] = ("-m", "dgdr_operator"),
+    lease: str = LEASE,
 ) -> Iterator[Pair]:
     """Start two; ``name`` is of their Lease's namespace and begins that of what they serve."""
     there, system = Namespace(where, f"{name}-work"), Namespace(where, name)
@@ -88,6 +93,6 @@ def pair(
             stack.callback(process.kill)
             process.start()
             halves.append(Half(process, api))
-        both = Pair(there, (halves[0], halves[1]), system.name)
+        both = Pair(there, (halves[0], halves[1]), system.name, lease)
         both.leader()
         yield both
