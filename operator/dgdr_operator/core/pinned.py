@@ -73,6 +73,12 @@ def pins_of(
     return pins
 
 
+def record_of(deployment: Manifest) -> tuple[str | None, ...]:
+    """Return what differs when somebody has made the pods anew."""
+    annotations = deployment["metadata"].get("annotations") or {}
+    return annotations.get(Annotation.GRAPH_HASH), annotations.get(Annotation.POD_TEMPLATE)
+
+
 def are_current(pins: Mapping[str, Pin], now: str) -> bool:
     """Whether all pods are of what the graph asks now: then nothing may replace them by itself."""
     return bool(pins) and all(pin.graph_hash == now for pin in pins.values())

@@ -10,9 +10,10 @@ from dgdr_api.conditions import condition, find, with_condition
 from dgdr_api.graph import Graph
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
-from dgdr_api.names import Annotation, Label, component_name
+from dgdr_api.names import Annotation, component_name
 from dgdr_kube.manifests import covers
 from dgdr_operator.core.data_plane import DataPlane
+from dgdr_operator.core.observed_run import is_candidate
 from dgdr_operator.core.pinned import Pin, are_current, pinned, plane_of
 from dgdr_operator.core.workloads import Workloads, render_workloads
 
@@ -101,22 +102,14 @@ def requested_at(dgd: Manifest) -> str | None:
     return asked
 
 
-def is_measured(dgd: Manifest) -> bool:
-    """Whether a profiling run measures the graph: what it starts with, it ends with."""
-    return Label.RUN in (dgd["metadata"].get("labels") or {})
-
-
-def may_take_turn(dgd: Manifest, siblings: Iterable[Manifest], *, is_up: bool) -> Verdict:
+def may_take_turn(siblings: Iterable[Manifest], *, is_up: bool) -> Verdict:
     """Say whether a graph may be upgraded by itself, seen the graphs of its namespace.
 
-    One that is not ready is left to somebody who knows why. While its request profiles anew, the
-    GPUs that an update needs in between are those that candidates are measured on.
+    One that is not ready is left to somebody who knows why. While candidates are measured, the GPUs
+    that an update needs in between would be theirs.
     """
-    request = (dgd["metadata"].get("labels") or {}).get(Label.DGDR_NAME)
-    for sibling in siblings:
-        labels = sibling["metadata"].get("labels") or {}
-        if is_measured(sibling) and request is not None and labels.get(Label.DGDR_NAME) == request:
-            return Verdict.MEASURED
+    if any(map(is_candidate, siblings)):
+        return Verdict.MEASURED
     return Verdict.UPGRADING if is_up else Verdict.WAITS_FOR_TURN
 
 

@@ -7,13 +7,13 @@ from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_kube.kinds import DGD
 from dgdr_kube.ports import Cluster, Key, Manifest
 from dgdr_operator.core.data_plane import DataPlane
+from dgdr_operator.core.observed_run import is_candidate
 from dgdr_operator.core.upgrades import (
     Renderings,
     Rollout,
     Upgrade,
     Verdict,
     has_turn,
-    is_measured,
     is_requested,
     may_take_turn,
     requested_at,
@@ -84,7 +84,7 @@ class GraphUpgrades:
         self, dgd: Manifest, old: DGDStatus, both: Renderings, *, is_up: bool
     ) -> Decision:
         """Decide what to write; ``is_up``: all pods are ready."""
-        is_answer = is_requested(dgd, old) and not is_measured(dgd)
+        is_answer = is_requested(dgd, old) and not is_candidate(dgd)
         verdict, holder = await self._verdict(dgd, old, both, is_answer=is_answer, is_up=is_up)
         moves = verdict in (Verdict.CURRENT, Verdict.UPGRADING)
         is_fresh = is_answer or (moves and bool(both.behind))
@@ -110,7 +110,7 @@ class GraphUpgrades:
             return Verdict.UPGRADING, ""
         if not both.behind or is_answer:
             return Verdict.CURRENT, ""
-        if is_measured(dgd):
+        if is_candidate(dgd):
             return Verdict.MEASURED, ""
         if self._rollout is Rollout.AUTOMATIC:
             return await self._take_turn(dgd, is_up=is_up)
@@ -123,7 +123,7 @@ class GraphUpgrades:
             if self._holder not in (None, key):
                 return Verdict.WAITS_FOR_TURN, "/".join(self._holder)
             siblings = await self._cluster.list(DGD, key.namespace)
-            verdict = may_take_turn(dgd, siblings, is_up=is_up)
+            verdict = may_take_turn(siblings, is_up=is_up)
             self._holder = key if verdict is Verdict.UPGRADING else None
             return verdict, ""
 

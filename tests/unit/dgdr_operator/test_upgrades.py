@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from dgdr_kube.errors import Rejected
+from dgdr_api.codec_v1beta1 import decode
+from dgdr_kube.errors import Conflict, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, ROLE_BINDING
 from dgdr_kube.ports import Key
 from dgdr_operator.core.pinned import graph_hash
+from dgdr_operator.passes.graph_children import ChildWriter
 from dgdr_operator.passes.graph_pass import LOOK_AGAIN_FOR_TURN_S, GraphPass
 from dgdr_operator.settings import parse
 from support.crds import installed
@@ -37,9 +39,11 @@ class World:
         for name in graphs:
             self.add(name)
 
-    def add(self, name: str, labels: dict[str, str] | None = None) -> None:
+    def add(self, name: str, run: str = "", owner: str = "") -> None:
         manifest = dgd(frontend(), decode_worker(replicas=2, scalingAdapter={}))
-        manifest["metadata"] |= {"name": name, "labels": labels or {}}
+        manifest["metadata"] |= {"name": name, "labels": {"dgdr.dev/run": run} if run else {}}
+        if owner:
+            manifest["metadata"]["ownerReferences"] = [{"uid": owner}]
         self.cluster.seed(manifest)
 
     def upgrade(self, settings: str) -> None:
@@ -231,7 +235,7 @@ async def test_a_failed_pass_does_not_forget_what_was_answered(world: World) -> 
 
 async def test_a_candidate_is_measured_as_it_was_started() -> None:
     world = World()
-    world.add("g", {"dgdr.dev/run": "uid"})
+    world.add("g", run="uid", owner="uid")
     await world.serve()
     before = world.templates()
     world.upgrade(IN_TURN)
@@ -262,6 +266,21 @@ async def test_a_kill_at_any_write_of_an_upgrade_ends_in_the_same(settings: str)
         await world.look()
         assert world.tells_nats()
         assert world.reason("g") in (None, "Current")
+
+
+async def test_an_operator_that_looked_too_early_undoes_no_upgrade(world: World) -> None:
+    """One that has lost its lease and does not know it yet, or that hears late."""
+    owner = world.deployments()["Deployment/ns/g-decode"]["metadata"]["ownerReferences"][0]
+    late = ChildWriter(world.cluster, decode(world.graph()), owner)
+    seen = await late.observe()
+    wanted = copy.deepcopy(seen.of(DEPLOYMENT))
+    wanted[0]["spec"]["replicas"] = 7
+    world.upgrade(AFTER)
+    world.ask("now")
+    await world.look()
+    with pytest.raises(Conflict, match="upgraded meanwhile"):
+        await late.write(wanted, seen)
+    assert world.tells_nats()
 
 
 # -- deployments of an operator that kept no record
@@ -375,18 +394,23 @@ async def test_a_graph_that_is_not_ready_is_not_touched() -> None:
     assert "only a ready one is upgraded" in (world.said("a") or ("", "", ""))[2]
 
 
-async def test_a_graph_waits_while_its_request_measures() -> None:
-    request = {"dgdr.nvidia.com/name": "r"}
-    world = World()
-    world.add("a", request)
-    await world.serve("a")
-    world.add("r-tp1", request | {"dgdr.dev/run": "uid"})
-    world.upgrade(IN_TURN)
+async def test_a_graph_waits_while_candidates_are_measured_beside_it() -> None:
+    world = await served("a")
+    world.add("r-tp1", run="uid", owner="uid")
     await world.look("a")
     assert world.reason("a") == "BeingMeasured"
     await world.cluster.delete(DGD, "ns", "r-tp1")
     await world.look("a")
     assert world.tells_nats("a")
+
+
+async def test_a_copy_of_a_candidate_is_a_deployment_like_any_other() -> None:
+    world = World()
+    world.add("g", run="uid")
+    await world.serve()
+    world.upgrade(IN_TURN)
+    await world.look()
+    assert world.tells_nats()
 
 
 # -- what the hash is of
