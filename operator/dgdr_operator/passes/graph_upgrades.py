@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_kube.kinds import DGD
-from dgdr_kube.ports import Cluster, Key, Manifest
+from dgdr_kube.ports import Key, Manifest, WatchedCluster
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.observed_run import is_candidate
 from dgdr_operator.core.upgrades import (
@@ -67,7 +67,7 @@ class GraphUpgrades:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: WatchedCluster,
         plane: DataPlane,
         rollout: Rollout,
         scopes: tuple[str | None, ...],
@@ -122,7 +122,7 @@ class GraphUpgrades:
             await self._find_holder()
             if self._holder not in (None, key):
                 return Verdict.WAITS_FOR_TURN, "/".join(self._holder)
-            siblings = await self._cluster.list(DGD, key.namespace)
+            siblings = await self._cluster.find(DGD, key.namespace)
             verdict = may_take_turn(siblings, is_up=is_up)
             self._holder = key if verdict is Verdict.UPGRADING else None
             return verdict, ""
@@ -132,7 +132,7 @@ class GraphUpgrades:
         if self._is_known:
             return
         for scope in self._scopes:
-            for dgd in await self._cluster.list(DGD, scope):
+            for dgd in await self._cluster.find(DGD, scope):
                 if has_turn(status_of(dgd)):
                     self._holder = _key(dgd)
         self._is_known = True
