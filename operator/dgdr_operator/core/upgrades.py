@@ -84,7 +84,8 @@ def renderings(
     if not are_current(pins, graph_hash):
         return Renderings(fresh=made_anew, kept=made_anew, told=plane)
     told = plane_of(pins, plane)
-    kept = pinned(render_workloads(graph, owner, told), graph_hash, told, pins)
+    as_told = fresh if told == plane else render_workloads(graph, owner, told)
+    kept = pinned(as_told, graph_hash, told, pins)
     behind = tuple(_behind(graph, fresh, pins))
     return Renderings(fresh=made_anew, kept=kept, told=told, behind=behind)
 
@@ -113,10 +114,13 @@ def may_take_turn(siblings: Iterable[Manifest], *, is_up: bool) -> Verdict:
     return Verdict.UPGRADING if is_up else Verdict.WAITS_FOR_TURN
 
 
-def has_turn(status: DGDStatus) -> bool:
-    """Whether a graph says of itself that it is being upgraded."""
-    found = find(status.conditions, UP_TO_DATE)
-    return found is not None and found.reason == Verdict.UPGRADING
+def has_turn(status: Mapping[str, Any]) -> bool:
+    """Whether a graph says of itself that it is being upgraded.
+
+    It is asked of all graphs, once for each that waits, so no status is read as a whole for it.
+    """
+    conditions = status.get("conditions") or ()
+    return any(c["type"] == UP_TO_DATE and c["reason"] == Verdict.UPGRADING for c in conditions)
 
 
 def taking_turn(

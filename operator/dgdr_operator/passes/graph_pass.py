@@ -53,7 +53,7 @@ LOOK_AGAIN_WHEN_READY_S = 600.0
 # Garbage collection of an earlier graph of the same name takes about this long.
 LEAVING_S = 1.0
 # Nobody calls the next one when a turn is given back; engines load for longer than this.
-LOOK_AGAIN_FOR_TURN_S = 30.0
+LOOK_AGAIN_FOR_TURN_S = 60.0
 
 
 def data_plane_of(settings: Settings) -> DataPlane:
@@ -117,7 +117,7 @@ class GraphPass:
         seen = await self._seen(dgd, graph, children, problems, decision)
         status = status_after(seen, old, now)
         await self._report(dgd, status)
-        if not has_turn(status):
+        if not has_turn(status.to_json()):
             self._upgrades.release(Key(graph.namespace or "default", graph.name))
         await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
@@ -144,7 +144,7 @@ class GraphPass:
                 once=f"{decision.handled_at}-{decision.behind}",
             )
         )
-        if decision.verdict is Verdict.UPGRADING and not has_turn(old):
+        if decision.verdict is Verdict.UPGRADING and not has_turn(dgd.get("status") or {}):
             await self._report(dgd, taking_turn(old, decision.behind, now, _generation(dgd)))
 
     async def _seen(
@@ -159,7 +159,8 @@ class GraphPass:
         is_up = all(is_ready(deployment) for deployment in deployments)
         pods = () if is_up else await self._pods(graph)
         facts = ClusterFacts() if is_up else await self._facts(pods)
-        is_written = not problems and not children.must_wait
+        # What standalone mode cannot run is no part of an upgrade.
+        is_written = not children.problems and not children.must_wait
         return GraphSeen(
             graph=graph,
             generation=_generation(dgd),

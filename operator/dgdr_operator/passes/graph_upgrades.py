@@ -20,7 +20,6 @@ from dgdr_operator.core.upgrades import (
     text_of,
 )
 from dgdr_operator.core.workloads import Workloads
-from dgdr_operator.passes.status_of import status_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +60,8 @@ class Decision:
 class GraphUpgrades:
     """One for all graphs: at most one of them has the turn.
 
-    Whose turn it is stands in that graph's status, before its first pod goes; memory only saves
-    reading all graphs each time. There is one operator that writes.
+    Whose turn it is stands in that graph's status before its first pod goes; memory is for those who
+    ask in between. There is one operator that writes.
     """
 
     def __init__(
@@ -78,14 +77,13 @@ class GraphUpgrades:
         self._scopes = scopes
         self._lock = asyncio.Lock()
         self._holder: Key | None = None
-        self._is_known = False
 
     async def decide(
         self, dgd: Manifest, old: DGDStatus, both: Renderings, *, is_up: bool
     ) -> Decision:
         """Decide what to write; ``is_up``: all pods are ready."""
         is_answer = is_requested(dgd, old) and not is_candidate(dgd)
-        verdict, holder = await self._verdict(dgd, old, both, is_answer=is_answer, is_up=is_up)
+        verdict, holder = await self._verdict(dgd, both, is_answer=is_answer, is_up=is_up)
         moves = verdict in (Verdict.CURRENT, Verdict.UPGRADING)
         is_fresh = is_answer or (moves and bool(both.behind))
         return Decision(
@@ -104,9 +102,11 @@ class GraphUpgrades:
             self._holder = None
 
     async def _verdict(
-        self, dgd: Manifest, old: DGDStatus, both: Renderings, *, is_answer: bool, is_up: bool
+        self, dgd: Manifest, both: Renderings, *, is_answer: bool, is_up: bool
     ) -> tuple[Verdict, str]:
-        if has_turn(old):  # what was begun is ended, whatever the settings say now
+        if has_turn(
+            dgd.get("status") or {}
+        ):  # what was begun is ended, whatever the settings say now
             return Verdict.UPGRADING, ""
         if not both.behind or is_answer:
             return Verdict.CURRENT, ""
@@ -119,23 +119,21 @@ class GraphUpgrades:
     async def _take_turn(self, dgd: Manifest, *, is_up: bool) -> tuple[Verdict, str]:
         key = _key(dgd)
         async with self._lock:
-            await self._find_holder()
-            if self._holder not in (None, key):
-                return Verdict.WAITS_FOR_TURN, "/".join(self._holder)
+            holder = self._holder or await self._recorded_holder()
+            if holder not in (None, key):
+                return Verdict.WAITS_FOR_TURN, "/".join(holder)
             siblings = await self._cluster.find(DGD, key.namespace)
             verdict = may_take_turn(siblings, is_up=is_up)
             self._holder = key if verdict is Verdict.UPGRADING else None
             return verdict, ""
 
-    async def _find_holder(self) -> None:
-        """Read once who has the turn: an operator before this one may have given it."""
-        if self._is_known:
-            return
+    async def _recorded_holder(self) -> Key | None:
+        """Return who was given the turn, maybe by an operator before this one."""
         for scope in self._scopes:
             for dgd in await self._cluster.find(DGD, scope):
-                if has_turn(status_of(dgd)):
-                    self._holder = _key(dgd)
-        self._is_known = True
+                if has_turn(dgd.get("status") or {}):
+                    return _key(dgd)
+        return None
 
 
 def _key(dgd: Manifest) -> Key:

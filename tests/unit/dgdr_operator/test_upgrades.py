@@ -222,6 +222,15 @@ async def test_a_request_that_is_refused_stays_open(world: World) -> None:
     assert world.tells_nats()
 
 
+async def test_a_component_that_cannot_be_run_holds_up_no_answer() -> None:
+    world = World()
+    several = decode_worker(multinode={"nodeCount": 2})
+    manifest = dgd(frontend(), several, annotations={REQUEST: "monday"})
+    world.cluster.seed(manifest)
+    await world.look()
+    assert world.graph()["status"]["lastHandledUpgradeAt"] == "monday"
+
+
 async def test_a_failed_pass_does_not_forget_what_was_answered(world: World) -> None:
     world.ask("monday")
     await world.look()
