@@ -60,8 +60,8 @@ class Decision:
 class GraphUpgrades:
     """One for all graphs: at most one of them has the turn.
 
-    Whose turn it is stands in that graph's status before its first pod goes; memory is for those who
-    ask in between. There is one operator that writes.
+    Whose turn it is stands in that graph's status before its first pod goes; memory is for those
+    who ask in between. There is one operator that writes.
     """
 
     def __init__(
