@@ -6,6 +6,7 @@ from pydantic import Field
 
 from dgdr_kube import settings as shared
 from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError, Switch
+from dgdr_operator.core.upgrades import Rollout
 
 __all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "load", "parse"]
 
@@ -50,6 +51,7 @@ class Settings(Section):
     namespaces: tuple[str, ...] = ()
     images: Images
     data_plane: DataPlane = DataPlane()
+    rollout: Rollout = Rollout.ON_CHANGE
     prometheus: Prometheus = Prometheus()
     profiling: Profiling = Profiling()
     health: HealthServer = HealthServer()

@@ -25,13 +25,16 @@ PATIENCE_S = 60.0
 class OperatorProcess:
     """Starts, kills and starts again."""
 
-    def __init__(self, where: TestCluster, folder: Path, namespaces: list[str]) -> None:
+    def __init__(
+        self, where: TestCluster, folder: Path, namespaces: list[str], config: str = ""
+    ) -> None:
         self.where = where
         self.kubeconfig = where.kubeconfig
         self.log = folder / "operator.log"
         self._config = folder / "config.yaml"
         self._config.write_text(
-            yaml.safe_dump(
+            config
+            or yaml.safe_dump(
                 {
                     "namespaces": namespaces,
                     "images": {"profiler": "registry.test/profiler:1"},
@@ -80,9 +83,9 @@ class OperatorProcess:
 
 @contextmanager
 def operator_process(
-    where: TestCluster, folder: Path, namespaces: list[str]
+    where: TestCluster, folder: Path, namespaces: list[str], config: str = ""
 ) -> Iterator[OperatorProcess]:
-    process = OperatorProcess(where, folder, namespaces)
+    process = OperatorProcess(where, folder, namespaces, config)
     process.start()
     try:
         yield process

@@ -210,6 +210,7 @@ dataPlane:
   etcdEndpoints: {{ .Values.dataPlane.etcdEndpoints | quote }}
   modelExpressUrl: {{ .Values.dataPlane.modelExpressUrl | quote }}
   preStopSeconds: {{ .Values.dataPlane.preStopSeconds }}
+rollout: {{ .Values.rollout }}
 prometheus:
   url: {{ .Values.prometheus.url | quote }}
   scrapeIntervalSeconds: {{ .Values.prometheus.scrapeIntervalSeconds }}

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 from dgdr_api.graph import Graph
 from dgdr_api.names import FieldManager, Label
-from dgdr_kube.errors import AlreadyExists, Rejected
-from dgdr_kube.kinds import DGDSA, Kind, kind_of
+from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
+from dgdr_kube.kinds import DEPLOYMENT, DGDSA, Kind, kind_of
 from dgdr_kube.manifests import is_going, is_owned_by
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.adapter import adapted_components, render_adapter
 from dgdr_operator.core.children import Standing, is_settled, standing
+from dgdr_operator.core.pinned import record_of
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import CHILDREN, OF_GRAPH
 
@@ -29,6 +30,10 @@ class Children:
     must_wait: bool = False
     removed_adapters: list[str] = field(default_factory=list)
 
+    def ours(self, kind: Kind, owner: Manifest) -> list[Manifest]:
+        """Return the children of a kind that belong to that owner, or did until they were freed."""
+        return [m for m in self.of(kind) if standing(m, owner) is Standing.OURS]
+
     def of(self, kind: Kind) -> list[Manifest]:
         """Return the children of a kind."""
         return [manifest for (k, _), manifest in self.live.items() if k == kind]
@@ -42,24 +47,24 @@ class ChildWriter:
         self._graph = graph
         self._owner = owner
 
-    async def write(self, wanted: Iterable[Manifest]) -> Children:
+    async def write(self, wanted: Iterable[Manifest], children: Children) -> Children:
         """Apply what differs, remove what is not wanted any more, settle the adapters."""
         manifests = {_place(manifest): manifest for manifest in wanted}
-        children = Children(live=await self._observe())
         for place, manifest in manifests.items():
             await self._settle(place, manifest, children)
         await self._prune(manifests.keys(), children)
         await self._settle_adapters(children)
         return children
 
-    async def _observe(self) -> dict[Place, Manifest]:
+    async def observe(self) -> Children:
+        """Return what is there."""
         found: dict[Place, Manifest] = {}
         for kind in (*CHILDREN, DGDSA):
             there = await self._cluster.find(
                 kind, self._graph.namespace, OF_GRAPH, self._graph.name
             )
             found |= {(kind, manifest["metadata"]["name"]): manifest for manifest in there}
-        return found
+        return Children(live=found)
 
     async def _settle(self, place: Place, wanted: Manifest, children: Children) -> None:
         kind, name = place
@@ -78,7 +83,16 @@ class ChildWriter:
             case Standing.OURS if live is not None and is_settled(live, wanted):
                 pass
             case Standing.FREE | Standing.OURS:
+                await self._must_be_as_seen(place, live)
                 await self._apply(place, wanted, children)
+
+    async def _must_be_as_seen(self, place: Place, seen: Manifest | None) -> None:
+        """Raise Conflict where pods were upgraded after we looked: ours would undo it."""
+        if seen is None or place[0] != DEPLOYMENT:
+            return
+        now = await self._cluster.get(DEPLOYMENT, self._graph.namespace, place[1])
+        if now is not None and record_of(now) != record_of(seen):
+            raise Conflict(f"Deployment {place[1]} was upgraded meanwhile")
 
     async def _apply(self, place: Place, wanted: Manifest, children: Children) -> None:
         log.info("Applying %s %s/%s", place[0].kind, self._graph.namespace, place[1])
