@@ -12,6 +12,7 @@ from pydantic import Field
 from dgdr_api.models.base import ApiModel, Int32, Resource
 from dgdr_api.models.cel import CelRule
 from dgdr_api.models.durations import Duration, duration_s
+from dgdr_api.models.job_freedom import JobFreedom
 from dgdr_api.models.profiled_model import ProfiledModel
 
 
@@ -117,6 +118,11 @@ class ProfilingPolicySpec(ApiModel):
         default=None,
         description="Time for a pod of a candidate to get a node, such as 10m; longer while an "
         "autoscaler makes one. Default: 10m.",
+    )
+    overrides: JobFreedom | None = Field(
+        default=None,
+        description="What overrides.profilingJob of a request may set beyond resources, "
+        "environment, placement, labels and volumes of its namespace. Default: nothing.",
     )
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (

@@ -106,7 +106,7 @@ class DgdrObserver:
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
         missing = [policy.problem, *await self._missing(request.namespace, spec, policy.spec)]
-        override = read_override(spec)
+        override = read_override(spec, known)
         nodes = await self._data_plane.nodes()
         return replace(
             await self._with_lacks(seen, nodes),

@@ -64,6 +64,28 @@ def test_it_runs_with_no_more_rights_than_it_needs() -> None:
     }
 
 
+def test_where_the_namespace_picks_the_user_none_is_asked_for() -> None:
+    manifest = render_job(request(), JobImage(name="profiler:1", user_id=None))
+    assert pod(manifest)["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_the_profiler_alone_holds_a_token() -> None:
+    before = {"name": "fetch", "image": "fetch:1", "env": []}
+    manifest = job(template={"spec": {"initContainers": [before]}})
+    assert pod(manifest)["automountServiceAccountToken"] is False
+    (mount,) = (m for m in container(manifest)["volumeMounts"] if m["name"] == "account")
+    assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+    (fetch,) = pod(manifest)["initContainers"]
+    assert "volumeMounts" not in fetch
+    assert fetch["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
 def test_an_evicted_pod_is_no_failure_and_a_hopeless_one_ends_the_job() -> None:
     spec = render_job(request(), IMAGE)["spec"]
     ignore, fail = spec["podFailurePolicy"]["rules"]
@@ -202,7 +224,7 @@ def test_the_profiler_container_can_be_changed(name: dict[str, str]) -> None:
 )
 def test_what_has_no_effect_is_named(override: dict[str, Any], path: str) -> None:
     spec = DGDRSpec.model_validate({"model": "m", "overrides": {"profilingJob": override}})
-    assert read_override(spec).ignored == (path,)
+    assert read_override(spec, None).ignored == (path,)
     assert job(**override) == job()
 
 
