@@ -26,6 +26,7 @@ __all__ = [
     "missing_config_map",
     "missing_policy",
     "name_in_override",
+    "policy_not_for",
     "problems",
     "summary",
 ]
@@ -84,6 +85,16 @@ def missing_policy(policy: str, namespace: str) -> Problem:
         policy,
         f"ProfilingPolicy {policy} not found in namespace {namespace}; create it, or remove the "
         "annotation",
+    )
+
+
+def policy_not_for(policy: str, where: str, namespace: str) -> Problem:
+    """Say that requests of a namespace may not choose a policy."""
+    return Problem(
+        "metadata.annotations[dgdr.dev/profiling-policy]",
+        policy,
+        f"ProfilingPolicy {policy} in namespace {where} is not for requests of namespace "
+        f"{namespace}; choose another, or have its spec.namespaces list {namespace}",
     )
 
 

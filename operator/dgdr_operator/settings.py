@@ -41,6 +41,18 @@ class Profiling(Section):
     """Rights of the profiling Job, made by the chart."""
 
     cluster_role: str = "dgdr-operator-profiling"
+    policy_namespace: str = ""
+    """Where ProfilingPolicies count; empty: in the namespace of the request."""
+
+
+class Security(Section):
+    """What pods may be, and as whom they run."""
+
+    service_accounts: tuple[str, ...] = ("default", "modelexpress")
+    restricted_workers: bool = False
+    run_as_user: int | None = Field(default=1000, ge=1)
+    job_egress_ports: tuple[int, ...] = ()
+    """TCP ports that profiling Jobs may reach anywhere; empty: no NetworkPolicy is made."""
 
 
 class Settings(Section):
@@ -52,6 +64,7 @@ class Settings(Section):
     data_plane: DataPlane = DataPlane()
     prometheus: Prometheus = Prometheus()
     profiling: Profiling = Profiling()
+    security: Security = Security()
     health: HealthServer = HealthServer()
     switch: Switch = Switch()
 

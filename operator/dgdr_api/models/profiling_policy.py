@@ -15,6 +15,8 @@ from dgdr_api.models.durations import Duration, duration_s
 from dgdr_api.models.job_freedom import JobFreedom
 from dgdr_api.models.profiled_model import ProfiledModel
 
+DEFAULT_PROFILES = "mocker-profiles"
+
 
 class CandidateEngine(StrEnum):
     """What the candidates run."""
@@ -119,6 +121,12 @@ class ProfilingPolicySpec(ApiModel):
         description="Time for a pod of a candidate to get a node, such as 10m; longer while an "
         "autoscaler makes one. Default: 10m.",
     )
+    namespaces: tuple[str, ...] | None = Field(
+        default=None,
+        max_length=256,
+        description="Namespaces whose requests may choose this policy, where the installation "
+        "keeps all policies in one namespace. Default: all.",
+    )
     overrides: JobFreedom | None = Field(
         default=None,
         description="What overrides.profilingJob of a request may set beyond resources, "
@@ -145,6 +153,15 @@ class ProfilingPolicySpec(ApiModel):
     def uses_mocker(self) -> bool:
         """Whether candidates are mockers."""
         return self.candidate_engine is CandidateEngine.MOCKER
+
+    @property
+    def mocker_data(self) -> str:
+        """ConfigMap with the mockers' performance data."""
+        return (self.mocker and self.mocker.profiles_config_map) or DEFAULT_PROFILES
+
+    def serves(self, namespace: str) -> bool:
+        """Whether requests of a namespace may choose it."""
+        return self.namespaces is None or namespace in self.namespaces
 
     @property
     def deadline_s(self) -> float | None:

@@ -1,4 +1,4 @@
-"""The profiling Job and what stands around it: request, account, rights. All pure."""
+"""The profiling Job and what it is told. All pure."""
 
 import math
 from collections.abc import Mapping
@@ -167,7 +167,7 @@ def _failure_policy() -> Manifest:
 def _pod(request: ProfilingRequest, image: JobImage) -> Manifest:
     pod: Manifest = {
         "restartPolicy": "Never",
-        "serviceAccountName": names.PROFILING_SERVICE_ACCOUNT,
+        "serviceAccountName": names.profiling_account(request.dgdr_name),
         # The profiler's container alone gets a token: what runs beside it has no rights.
         "automountServiceAccountToken": False,
         "securityContext": {**RESTRICTED_POD, **_user(image)},
@@ -265,40 +265,6 @@ def _cache_mounts(spec: DGDRSpec) -> list[Manifest]:
     if cache is None:
         return []
     return [{"name": "model-cache", "mountPath": cache.mount_path, "readOnly": True}]
-
-
-def render_account(request: ProfilingRequest, cluster_role: str) -> tuple[Manifest, Manifest]:
-    """Render the Job's ServiceAccount and its RoleBinding, shared by all runs of a namespace."""
-    name = names.PROFILING_SERVICE_ACCOUNT
-    labels = {
-        "app.kubernetes.io/managed-by": names.MANAGED_BY_VALUE,
-        "app.kubernetes.io/component": "rbac",
-        "app.kubernetes.io/name": name,
-        Label.MANAGED_BY.value: names.MANAGED_BY_VALUE,
-    }
-    shared = {**request.owner_reference.to_json(), "controller": False}
-
-    def meta(object_name: str) -> Manifest:
-        return {
-            "name": object_name,
-            "namespace": request.namespace,
-            "labels": labels,
-            "ownerReferences": [shared],
-        }
-
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(name)}
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": meta(f"{name}-binding"),
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": cluster_role,
-        },
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": request.namespace}],
-    }
-    return account, binding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

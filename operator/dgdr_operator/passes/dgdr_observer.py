@@ -39,10 +39,10 @@ from dgdr_operator.core.observation import (
 )
 from dgdr_operator.core.observed_job import job_seen
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
+from dgdr_operator.settings import Settings
 
 DEFAULT_POLICY = "default"
 NEEDED_KINDS = (DGD, DGDSA, WORKER_METADATA)
-DEFAULT_PROFILES = "mocker-profiles"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +56,11 @@ class _Policy:
 class DgdrObserver:
     """Looks at one request at a time; writes nothing."""
 
-    def __init__(self, cluster: Cluster, prometheus_url: str) -> None:
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
         self._data_plane = DataPlaneObserver(cluster)
-        self._prometheus_url = prometheus_url
+        self._prometheus_url = settings.prometheus.url
+        self._policy_namespace = settings.profiling.policy_namespace
 
     async def observe(self, dgdr: Manifest) -> Observation:
         """Return what there is about this request."""
@@ -144,12 +145,16 @@ class DgdrObserver:
         annotations = dgdr["metadata"].get("annotations") or {}
         chosen = annotations.get(Annotation.PROFILING_POLICY.value)
         name = chosen or DEFAULT_POLICY
-        manifest = await self._cluster.get(PROFILING_POLICY, namespace, name)
+        where = self._policy_namespace or namespace
+        manifest = await self._cluster.get(PROFILING_POLICY, where, name)
         if manifest is None:
-            missing = validate.missing_policy(name, namespace) if chosen else None
+            missing = validate.missing_policy(name, where) if chosen else None
             return _Policy(spec=ProfilingPolicySpec(), problem=missing)
         try:
-            return _Policy(spec=ProfilingPolicy.parse(manifest).spec)
+            spec = ProfilingPolicy.parse(manifest).spec
+            barred = self._policy_namespace and not spec.serves(namespace)
+            refusal = validate.policy_not_for(name, where, namespace) if barred else None
+            return _Policy(spec=spec, problem=refusal)
         except ValidationError as exc:
             first = problem.from_validation(exc, f"ProfilingPolicy {name}")[0]
             return _Policy(spec=ProfilingPolicySpec(), problem=first)
@@ -162,7 +167,7 @@ class DgdrObserver:
         if cache and await self._cluster.get(PVC, namespace, cache.pvc_name) is None:
             missing.append(validate.missing_claim(cache.pvc_name, namespace))
         if policy.uses_mocker:
-            name = (policy.mocker and policy.mocker.profiles_config_map) or DEFAULT_PROFILES
+            name = policy.mocker_data
             if await self._cluster.get(CONFIG_MAP, namespace, name) is None:
                 missing.append(validate.missing_config_map(name, namespace))
         return missing

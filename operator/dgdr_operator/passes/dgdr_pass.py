@@ -45,7 +45,7 @@ class DgdrPass:
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self._cluster = cluster
-        self._observer = DgdrObserver(cluster, settings.prometheus.url)
+        self._observer = DgdrObserver(cluster, settings)
         self._actor = DgdrActor(cluster, settings)
 
     async def __call__(self, key: Key, now: datetime) -> float | None:

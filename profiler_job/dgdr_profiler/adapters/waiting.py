@@ -70,7 +70,7 @@ class Wait:
         if not is_ready(dgd):
             self._watched, stuck = watch(self._watched, pods, time.monotonic())
             if stuck is not None:
-                raise await self._failed(stuck, words)
+                raise _failed(stuck, words)
             await self._check_nodes(pods, words)
         waited_s = time.monotonic() - self._began_s
         why = [*(str(h) for h in homeless(pods)), *(str(w.trouble) for w in self._watched)]
@@ -80,15 +80,6 @@ class Wait:
         if waited_s >= self._next_word_s:
             self._next_word_s = waited_s + NEXT_WORD_S
             await self._tell(waited_s, words or "; ".join(why[:1]) or "it does not answer yet")
-
-    async def _failed(self, stuck: Trouble, words: str) -> CandidateFailed:
-        container = stuck.container
-        tail = ""
-        if container is not None and stuck.image is None:
-            tail = await self._kube.log_tail(stuck.pod, container, previous=stuck.restarted)
-        said = f"; its log ends: {tail.strip()}" if tail.strip() else ""
-        text = with_words(f"{stuck}{said}", words)
-        return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)
 
     async def _check_nodes(self, pods: Sequence[Manifest], words: str) -> None:
         """Raise when a pod waits for a node for too long and nobody is making one."""
@@ -116,3 +107,9 @@ class Wait:
 async def pods_of(kube: Kube, graph: Graph) -> list[Manifest]:
     """Return the pods of a graph."""
     return await kube.list(POD, {Label.GRAPH.value: graph.name})
+
+
+def _failed(stuck: Trouble, words: str) -> CandidateFailed:
+    said = f"; its log ends: {stuck.log_end}" if stuck.log_end and stuck.image is None else ""
+    text = with_words(f"{stuck}{said}", words)
+    return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)

@@ -15,6 +15,7 @@ Json = Mapping[str, Any]
 PULL_PATIENCE_S = 20.0
 # A worker that lost its race with discovery restarts once and is fine; twice is a pattern.
 MOST_RESTARTS = 1
+LOG_LINES = 5
 
 # States of a container that do not go away by waiting.
 _HOPELESS = frozenset(
@@ -46,16 +47,17 @@ class Trouble:
     """A pod that will not serve.
 
     ``patience_s`` is how long it may be like this before it is believed. ``image`` is set when the
-    image itself cannot be had. ``lasting`` is False when the same candidate may do well on another
+    image itself cannot be had. ``log_end`` is what the kubelet kept of the container's log, which
+    takes no right to read logs. ``lasting`` is False when the same candidate may do well on another
     day.
     """
 
     pod: str
     reason: str
     container: str | None = None
-    restarted: bool = False
     patience_s: float = 0.0
     image: str | None = None
+    log_end: str = ""
     lasting: bool = True
 
     @property
@@ -166,7 +168,7 @@ def _of_container(pod: str, status: Json) -> Trouble | None:
     ended = _ended(status)
     restarts = int(status.get("restartCount") or 0)
     reason, container = waiting.get("reason"), str(status.get("name"))
-    found = Trouble(pod=pod, container=container, reason="", restarted=restarts > 0)
+    found = Trouble(pod=pod, container=container, reason="", log_end=_log_end(ended))
     if reason in _PULLING | _NO_IMAGE:
         return _no_image(found, status, waiting)
     if ended.get("reason") == "OOMKilled":
@@ -197,6 +199,11 @@ def _ended(status: Json) -> Json:
     before = (status.get("lastState") or {}).get("terminated")
     ended: Json = now or before or {}
     return ended
+
+
+def _log_end(ended: Json) -> str:
+    lines = str(ended.get("message") or "").strip().splitlines()
+    return "\n".join(lines[-LOG_LINES:])
 
 
 def _last_words(ended: Json) -> str:

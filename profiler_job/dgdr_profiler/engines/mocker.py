@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dgdr_api import names
 from dgdr_api.graph import Component, Graph, Json
-from dgdr_api.models.profiling_policy import MockerCandidates
+from dgdr_api.models.profiling_policy import DEFAULT_PROFILES, MockerCandidates
 from dgdr_api.releases import Feature, release_in_tag
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
@@ -19,7 +19,6 @@ from dgdr_profiler.engines.base import Fitted, Mode, Part
 from dgdr_profiler.engines.mocked_model import MockedModel, in_claim, in_image
 from dgdr_profiler.engines.source import ModelSource
 
-DEFAULT_PROFILES = "mocker-profiles"
 PROFILES_MOUNT = "/profiles"
 STOCK = ("python3", "-m", "dynamo.mocker")
 # Of our own images: starts any release without NATS.

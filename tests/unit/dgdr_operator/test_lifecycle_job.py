@@ -11,10 +11,10 @@ from dgdr_operator.core.job import (
     JobImage,
     job_deadline_s,
     read_override,
-    render_account,
     render_job,
     render_request,
 )
+from dgdr_operator.core.job_account import render_account
 
 IMAGE = JobImage(name="profiler:1", pull_secrets=("ours",))
 
@@ -228,9 +228,23 @@ def test_what_has_no_effect_is_named(override: dict[str, Any], path: str) -> Non
     assert job(**override) == job()
 
 
-def test_account_and_binding_are_shared_and_upstreams() -> None:
-    account, binding = render_account(request(), "release-profiling")
-    assert account["metadata"]["name"] == "dgdr-profiling-job"
-    assert binding["metadata"]["name"] == "dgdr-profiling-job-binding"
-    assert binding["roleRef"]["name"] == "release-profiling"
-    assert account["metadata"]["ownerReferences"][0]["controller"] is False
+def test_the_account_is_the_requests_own_and_named_after_upstreams() -> None:
+    account, role, own, shared = render_account(request(), "release-profiling")
+    assert account["metadata"]["name"] == "dgdr-profiling-job-q"
+    assert own["roleRef"]["name"] == role["metadata"]["name"] == "dgdr-profiling-job-q"
+    assert shared["roleRef"]["name"] == "release-profiling"
+    for made in (account, role, own, shared):
+        (owner,) = made["metadata"]["ownerReferences"]
+        assert (owner["name"], owner["controller"]) == ("q", False)
+    for binding in (own, shared):
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": "dgdr-profiling-job-q", "namespace": "ns"}
+        ]
+
+
+def test_everything_in_the_role_has_a_name() -> None:
+    policy = {"candidateEngine": "mocker", "mocker": {"profilesConfigMap": "data"}}
+    for asked in (request(), request(policy)):
+        _, role, _, _ = render_account(asked, "release-profiling")
+        assert all(rule["resourceNames"] for rule in role["rules"])
+    assert role["rules"][1]["resourceNames"] == ["data"]

@@ -73,18 +73,24 @@ def pod(**status: Any) -> dict[str, Any]:
     }
 
 
+def crashed(words: str) -> dict[str, Any]:
+    return pod(
+        state={"waiting": {"reason": "CrashLoopBackOff"}},
+        lastState={"terminated": {"exitCode": 1, "reason": "Error", "message": words}},
+        restartCount=3,
+    )
+
+
 async def test_a_stuck_pod_fails_the_candidate_at_once_with_its_last_words() -> None:
     kube = MemoryKube()
-    kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
-    kube.logs["d-1"] = "RuntimeError: CUDA out of memory\n"
-    with pytest.raises(CandidateFailed, match="CrashLoopBackOff; its log ends: RuntimeError"):
+    kube.put(POD, crashed("long ago\n" * 9 + "RuntimeError: CUDA out of memory\n"))
+    with pytest.raises(CandidateFailed, match=r"its log ends: (long ago\n){4}RuntimeError: CUDA"):
         await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
 
 
 async def test_a_log_tail_tells_no_token() -> None:
     kube = MemoryKube()
-    kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
-    kube.logs["d-1"] = "401 for https://hub.test with HF_TOKEN=hf_abcdefghijkl\n"
+    kube.put(POD, crashed("401 for https://hub.test with HF_TOKEN=hf_abcdefghijkl\n"))
     with pytest.raises(CandidateFailed, match=r"with HF_TOKEN=\[token\]$"):
         await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
 
