@@ -69,6 +69,8 @@ class Annotation(StrEnum):
     PROFILING_POLICY = "dgdr.dev/profiling-policy"
     RERUN_REQUESTED_AT = "dgdr.dev/rerun-requested-at"
     """On a failed DGDR: run it again. Any new value will do; the time is a good one."""
+    SUSPEND = "dgdr.dev/suspend"
+    """On a DGDR: with value true nothing is started, and the Job that runs is stopped."""
     ENABLE_METRICS = "nvidia.com/enable-metrics"
     LAST_APPLIED_HASH = "nvidia.com/last-applied-hash"
     """On what we apply: whether it is still what we would apply now."""

@@ -58,6 +58,7 @@ class JobSeen:
 
     ``expires`` tells whether it has a time to live, which it gets when its end is on record.
     ``idle`` says why a Job that runs does nothing; None when its profiler is at work.
+    ``suspended`` tells whether it is because its request is.
     """
 
     state: JobState = JobState.ABSENT
@@ -67,6 +68,7 @@ class JobSeen:
     message: str = ""
     end: ContainerEnd | None = None
     idle: Idle | None = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +181,7 @@ class Request:
     spec: DGDRSpec | None = None
     problems: tuple[str, ...] = ()
     rerun_requested_at: str | None = None
+    suspended: bool = False
     status: DGDRStatus = field(default_factory=DGDRStatus)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from dgdr_api import names
 from dgdr_api.models.dgdr_v1beta1 import Phase
-from dgdr_api.names import FieldManager
+from dgdr_api.names import Annotation, FieldManager
 from dgdr_api.request import (
     DataPlane,
     OwnerReference,
@@ -32,7 +32,7 @@ from dgdr_operator.core.leftovers import leftovers
 from dgdr_operator.core.lifecycle import phase_of
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
 from dgdr_operator.core.refusals import deployment_refused, job_refused
-from dgdr_operator.core.steps import Deploy, StartOver, StartProfiling, Step
+from dgdr_operator.core.steps import Deploy, Resume, StartOver, StartProfiling, Step, Suspend
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,10 @@ class DgdrActor:
         match step:
             case StartOver():
                 return await self._clear(seen, step)
+            case Suspend() if seen.job.state is JobState.RUNNING and not seen.job.suspended:
+                return await self._set_suspended(seen, step, suspended=True)
+            case Resume():
+                return await self._set_suspended(seen, step, suspended=False)
             case StartProfiling(hardware):
                 return await self._start(seen, step, hardware)
             case Deploy(deployment):
@@ -102,6 +106,14 @@ class DgdrActor:
                 MANAGER,
                 resource_version=seen.output.version,
             )
+        return step
+
+    async def _set_suspended(self, seen: Observation, step: Step, *, suspended: bool) -> Step:
+        """Stop the Job or let it go on; its annotation tells it from one that a user stopped."""
+        mark = {Annotation.SUSPEND.value: "true" if suspended else None}
+        patch = {"metadata": {"annotations": mark}, "spec": {"suspend": suspended}}
+        job = names.job_name(seen.request.name)
+        await self._cluster.patch(JOB, seen.request.namespace, job, patch, MANAGER)
         return step
 
     async def _start(self, seen: Observation, step: Step, hardware: HardwareFound) -> Step:

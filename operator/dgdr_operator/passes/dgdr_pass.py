@@ -163,7 +163,7 @@ def _fixed_s(step: Step) -> float | None:
     match step:
         case steps.RecordResult(deploys=True) | steps.StartOver():
             return AT_ONCE_S
-        case steps.StartProfiling() | steps.AwaitJob():
+        case steps.StartProfiling() | steps.AwaitJob() | steps.Suspend() | steps.Resume():
             return JOB_S
         case steps.Deploy() | steps.AwaitDeployment():
             return DEPLOYMENT_S
