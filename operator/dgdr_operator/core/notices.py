@@ -37,6 +37,7 @@ def notices(seen: Observation, step: Step, new: DGDRStatus) -> tuple[Notice, ...
         *_about_deployment(seen, step, old, new),
         *(_pull_failed(failure) for failure in (seen.dgd.pull_failures if seen.dgd else ())),
     ]
+    told += [_warning("KeyIgnored", text, f"ignored-{text}") for text in seen.ignored_keys]
     if asks_again(seen.request) and not isinstance(step, steps.StartOver):
         text = f"the request is {phase_of(seen)}; only a failed one is run again"
         told.append(_warning("RerunIgnored", text, f"rerun-{seen.request.rerun_requested_at}"))

@@ -192,6 +192,7 @@ class Observation:
     ``accepted`` is what the Job was, or will be, started with: from then on it is the spec that
     counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only.
     ``lacks`` is None where nobody looked at what the data plane lacks.
+    ``ignored_keys`` are sentences about keys of the planner that come to nothing.
     ``in_the_way`` names an object that has one of our names and belongs to somebody else.
     """
 
@@ -199,6 +200,7 @@ class Observation:
     accepted: ProfilingRequest | None = None
     missing: tuple[str, ...] = ()
     ignored_overrides: tuple[str, ...] = ()
+    ignored_keys: tuple[str, ...] = ()
     in_the_way: str | None = None
     policy: ProfilingPolicySpec = field(default_factory=ProfilingPolicySpec)
     hardware: HardwareFound | HardwareUnknown | None = None

@@ -134,6 +134,7 @@ def _valid(draft: Draft, seen: Observation) -> Draft:
     if seen.ignored_overrides:
         ignored = ", ".join(seen.ignored_overrides)
         text += f"; without effect in spec.overrides.profilingJob: {ignored}"
+    text = "; ".join((text, *seen.ignored_keys))
     return draft.saying(Aspect.VALIDATION, True, "ValidationPassed", text)
 
 

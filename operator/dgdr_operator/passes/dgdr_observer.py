@@ -10,6 +10,7 @@ from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
 from dgdr_api.models.profiling_policy import ProfilingPolicy, ProfilingPolicySpec
 from dgdr_api.names import Annotation, Label
+from dgdr_api.planner_notes import planner_notes
 from dgdr_api.problem import Problem
 from dgdr_kube.kinds import (
     CONFIG_MAP,
@@ -49,6 +50,7 @@ NEEDED_KINDS = (DGD, DGDSA, WORKER_METADATA)
 class _Policy:
     """The policy that applies, or why it cannot."""
 
+    name: str
     spec: ProfilingPolicySpec
     problem: Problem | None = None
 
@@ -106,7 +108,7 @@ class DgdrObserver:
         policy = await self._policy(request.namespace, dgdr)
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
-        missing = [policy.problem, *await self._missing(request.namespace, spec, policy.spec)]
+        missing = [policy.problem, *await self._missing(request.namespace, spec, policy)]
         override = read_override(spec, known)
         nodes = await self._data_plane.nodes()
         return replace(
@@ -118,6 +120,7 @@ class DgdrObserver:
             policy=policy.spec,
             missing=tuple(str(entry) for entry in missing if entry is not None),
             ignored_overrides=override.ignored,
+            ignored_keys=planner_notes(effective(spec).planner or {}),
             # Without the right to read nodes the user has to say it all.
             hardware=decide_hardware(spec.hardware, nodes),
         )
@@ -149,27 +152,25 @@ class DgdrObserver:
         manifest = await self._cluster.get(PROFILING_POLICY, where, name)
         if manifest is None:
             missing = validate.missing_policy(name, where) if chosen else None
-            return _Policy(spec=ProfilingPolicySpec(), problem=missing)
+            return _Policy(name=name, spec=ProfilingPolicySpec(), problem=missing)
         try:
             spec = ProfilingPolicy.parse(manifest).spec
             barred = self._policy_namespace and not spec.serves(namespace)
             refusal = validate.policy_not_for(name, where, namespace) if barred else None
-            return _Policy(spec=spec, problem=refusal)
+            return _Policy(name=name, spec=spec, problem=refusal)
         except ValidationError as exc:
             first = problem.from_validation(exc, f"ProfilingPolicy {name}")[0]
-            return _Policy(spec=ProfilingPolicySpec(), problem=first)
+            return _Policy(name=name, spec=ProfilingPolicySpec(), problem=first)
 
-    async def _missing(
-        self, namespace: str, spec: DGDRSpec, policy: ProfilingPolicySpec
-    ) -> list[Problem]:
+    async def _missing(self, namespace: str, spec: DGDRSpec, policy: _Policy) -> list[Problem]:
         missing: list[Problem] = []
         cache = effective(spec).model_cache
         if cache and await self._cluster.get(PVC, namespace, cache.pvc_name) is None:
             missing.append(validate.missing_claim(cache.pvc_name, namespace))
-        if policy.uses_mocker:
-            name = policy.mocker_data
+        if policy.spec.uses_mocker:
+            name = policy.spec.mocker_data
             if await self._cluster.get(CONFIG_MAP, namespace, name) is None:
-                missing.append(validate.missing_config_map(name, namespace))
+                missing.append(validate.missing_config_map(name, namespace, policy.name))
         return missing
 
     async def _dgd(self, seen: Observation) -> DgdSeen | None:

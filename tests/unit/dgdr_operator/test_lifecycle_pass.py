@@ -227,7 +227,22 @@ async def test_mockers_need_their_data() -> None:
     }
     world = World(dgdr(), policy)
     await world.settle()
-    assert "ConfigMap mocker-profiles not found" in world.condition("Validation")[2]
+    message = world.condition("Validation")[2]
+    assert message.startswith(
+        "ProfilingPolicy default spec.mocker.profilesConfigMap: Invalid value"
+    )
+    assert "ConfigMap mocker-profiles not found in namespace ns; create it with" in message
+
+
+async def test_a_misspelt_key_of_the_planner_is_told_and_stops_nothing() -> None:
+    world = await profiling(features={"planner": {"max_gpu_budgett": 6}})
+    assert world.condition("Validation") == (
+        "True",
+        "ValidationPassed",
+        "the spec is valid; spec.features.planner.max_gpu_budgett is unknown and has no effect; "
+        "did you mean max_gpu_budget?",
+    )
+    assert world.events.count("KeyIgnored") == 1
 
 
 async def test_without_gpus_it_waits_and_says_what_to_set() -> None:
