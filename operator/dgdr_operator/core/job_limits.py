@@ -6,7 +6,6 @@ said at Validation, with what cures it.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from dgdr_api.models.job_freedom import JobFreedom
@@ -128,11 +127,16 @@ def _special_resources(path: str, container: Json) -> Iterator[Problem]:
 
 
 def _hides_program(mount: str) -> bool:
-    at = PurePosixPath("/", mount)
-    if ".." in at.parts:
+    at = _parts(mount)
+    if ".." in at:
         return True
-    programs = [PurePosixPath(folder) for folder in _PROGRAM_FOLDERS]
-    return any(at.is_relative_to(folder) or folder.is_relative_to(at) for folder in programs)
+    programs = [_parts(folder) for folder in _PROGRAM_FOLDERS]
+    # Inside of a folder of programs, or above one.
+    return any(at[: len(of)] == of or of[: len(at)] == at for of in programs)
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
 
 
 def _containers(pod: Json) -> Iterator[tuple[str, Json]]:

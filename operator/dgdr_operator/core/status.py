@@ -206,7 +206,7 @@ def _result(draft: Draft, dgd: dict[str, object], deploys: bool, missed: str) ->
 
 def _deploying(draft: Draft, reason: str, text: str, dgd: DgdSeen | None) -> Draft:
     draft = draft.with_(phase=Phase.DEPLOYING, deployment_info=_info(dgd))
-    return draft.saying(Aspect.DEPLOYMENT_READY, False, reason, text)
+    return draft.waiting(Aspect.DEPLOYMENT_READY, reason, text)
 
 
 def _reason_while_deploying(draft: Draft) -> str:
