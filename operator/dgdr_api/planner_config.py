@@ -233,7 +233,7 @@ def role_bounds(keys: PlannerKeys, gpus: Mapping[Role, int]) -> RoleBounds:
     A role that the other leaves GPUs to could grow further, but not without a budget that both
     count against; the bounds are the promise that holds without one.
     """
-    least = {role: _least(keys, role) for role in gpus}
+    least = {role: fewest_replicas(keys, role) for role in gpus}
     needed = sum(least[role] * each for role, each in gpus.items())
     spare = keys.max_gpu_budget - needed
     if spare < 0:
@@ -246,7 +246,12 @@ def role_bounds(keys: PlannerKeys, gpus: Mapping[Role, int]) -> RoleBounds:
     return RoleBounds.model_validate(bounds)
 
 
-def _least(keys: PlannerKeys, role: Role) -> int:
+def fewest_of_roles(keys: PlannerKeys) -> Mapping[Role, int]:
+    """Return the fewest replicas of each role that the deployment has."""
+    return {role: fewest_replicas(keys, role) for role in keys.roles}
+
+
+def fewest_replicas(keys: PlannerKeys, role: Role) -> int:
     """Return the fewest replicas; one at least, because nothing wakes a role up again."""
     of_role = {Role.PREFILL: keys.prefill_min_endpoint, Role.DECODE: keys.decode_min_endpoint}
     return of_role.get(role) or keys.min_endpoint or 1

@@ -15,7 +15,7 @@ def render(view: View) -> RenderableType:
     """Draw everything that is known."""
     parts: list[RenderableType] = [*_head(view)]
     if view.candidates:
-        parts += [Text(), _candidates(view.candidates)]
+        parts += [Text(), _candidates(view.candidates, view.is_measuring)]
     parts += [Text(remark, style="yellow") for remark in view.remarks]
     if view.deployment:
         parts += [Text(), _deployment(view.deployment)]
@@ -46,7 +46,7 @@ def aligned(*columns: tuple[str, str]) -> Table:
     return table
 
 
-def _candidates(candidates: tuple[Candidate, ...]) -> Table:
+def _candidates(candidates: tuple[Candidate, ...], is_measuring: bool) -> Table:
     table = aligned(
         ("CANDIDATE", "<"),
         ("GPUS", ">"),
@@ -65,7 +65,7 @@ def _candidates(candidates: tuple[Candidate, ...]) -> Table:
             _number(row.itl_ms, 1),
             _number(row.output_tokens_per_s_per_gpu, 0),
             f"{row.points} {'estimated' if row.estimated else 'measured'}",
-            _targets(row),
+            _targets(row, is_measuring),
             _picked(row),
         )
     return table
@@ -75,11 +75,11 @@ def _number(value: float | None, digits: int) -> str:
     return NOT_MEASURED if value is None else f"{value:.{digits}f}"
 
 
-def _targets(row: Candidate) -> Text:
+def _targets(row: Candidate, is_measuring: bool) -> Text:
     if row.missed:
         return Text(f"{' and '.join(row.missed)} missed", style="red")
     if not row.measured:
-        return Text("measuring", style="dim")
+        return Text("measuring" if is_measuring else "not measured", style="dim")
     if row.is_aggregated and not row.picked_for:
         # Nobody measured what its prompts do to its tokens; what is picked was sized for that.
         return Text("met alone", style="dim")

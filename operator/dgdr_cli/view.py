@@ -79,6 +79,11 @@ class View:
     planner: Planner | None = None
 
     @property
+    def is_measuring(self) -> bool:
+        """Whether what was not measured so far may still be."""
+        return self.phase in (Phase.PENDING, Phase.PROFILING)
+
+    @property
     def failed(self) -> bool:
         """Whether the request has come to an end without a result."""
         return self.phase == Phase.FAILED

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from textwrap import shorten
 
 from dgdr_api.effective import EffectiveSpec
-from dgdr_api.graph import Graph
+from dgdr_api.graph import Graph, Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
-from dgdr_api.planner_config import parse_planner_config
+from dgdr_api.planner_config import fewest_of_roles, parse_planner_config
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.candidate import Candidate, least_gpus
 from dgdr_profiler.core.engine import Engine
@@ -37,6 +37,13 @@ class Wanted:
     model: KnownModel
     gpus_at_once: int | None
     total_gpus: int | None
+
+    @property
+    def fewest(self) -> Mapping[Role, int]:
+        """Replicas that each role has at least."""
+        if self.spec.planner is None:
+            return {}
+        return fewest_of_roles(parse_planner_config(self.spec.planner).keys)
 
     @property
     def gpu(self) -> str | None:
@@ -111,7 +118,7 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
     graphs = {s: candidate_graph(engine, wanted.setting, c) for s, c in shapes.items()}
     space = space.without(_over_budget(graphs, wanted.gpus_at_once)).required()
     sized = {shape: shapes[shape].sized(graphs[shape]) for shape in space.shapes}
-    space = space.without(_not_deployable(sized, wanted.total_gpus)).required()
+    space = space.without(_not_deployable(sized, wanted)).required()
     return Candidates(
         candidates=tuple(sized[shape] for shape in space.shapes),
         graphs={shapes[shape].id: graphs[shape] for shape in space.shapes},
@@ -191,21 +198,33 @@ def _over_budget(graphs: Mapping[Shape, Graph], most: int | None) -> tuple[Infea
 
 
 def _not_deployable(
-    candidates: Mapping[Shape, Candidate], most: int | None
+    candidates: Mapping[Shape, Candidate], wanted: Wanted
 ) -> tuple[Infeasible, ...]:
-    """Return the shapes of which nothing could be deployed in the end, once for each role."""
+    """Return the shapes of which nothing could be deployed in the end, whatever they measure.
+
+    Each role counts with the fewest replicas that the planner may leave it.
+    """
+    most, fewest = wanted.total_gpus, wanted.fewest
     return tuple(
         Infeasible(
             shape=shape,
             code=ReasonCode.OVER_BUDGET,
-            reason=f"the smallest deployment with it has {least} GPUs, it may have {most} "
-            "(hardware.totalGpus, features.planner.max_gpu_budget)",
+            reason=f"the smallest deployment with it has {least} GPUs{_with_replicas(fewest)}, "
+            f"it may have {most} (hardware.totalGpus, features.planner.max_gpu_budget)",
         )
         for shape, candidate in candidates.items()
         if most is not None
-        and (least := least_gpus(candidate, candidates.values())) is not None
+        and (least := least_gpus(candidate, candidates.values(), fewest)) is not None
         and least > most
     )
+
+
+def _with_replicas(fewest: Mapping[Role, int]) -> str:
+    """Say how many replicas a planner's minima make of it, where they do."""
+    if max(fewest.values(), default=1) == 1:
+        return ""
+    counts = " and ".join(f"{count} {role}" for role, count in fewest.items())
+    return f" in {counts} replicas (min_endpoint)"
 
 
 def _keys(shape: Shape) -> set[str]:

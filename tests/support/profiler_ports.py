@@ -11,7 +11,7 @@ from dgdr_api.points import Point, PointKind
 from dgdr_load.results import LoadResult, Percentiles
 from dgdr_load.steady import Steady
 from dgdr_profiler.adapters.kube import AlreadyExists, ClusterError, Manifest, NotFound, Resource
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import EngineFacts, Fetched
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.errors import CandidateFailed, MeasurementFailed
 from dgdr_profiler.core.journal import Entry, Reused, from_text, to_text
@@ -123,6 +123,7 @@ class FakeDeployments:
     hang: set[str] = field(default_factory=set)
     clinging: dict[str, int] = field(default_factory=dict)
     facts: EngineFacts = FACTS
+    sent: dict[str, Fetched] = field(default_factory=dict)
 
     async def standing(self, graph: Graph) -> bool:
         return graph.name in self.left
@@ -144,6 +145,9 @@ class FakeDeployments:
         self.log.append(f"retire {graph.name}")
         self.up.discard(graph.name)
         return None
+
+    async def fetched(self, graph: Graph) -> Fetched | None:
+        return self.sent.get(graph.name)
 
     async def serves(self, graph: Graph, model: str) -> bool:
         return graph.name not in self.hang

@@ -108,6 +108,13 @@ class ProfilingPolicySpec(ApiModel):
         description="GPUs that all candidates together may hold. Default: the DGDR's "
         "hardware.totalGpus.",
     )
+    kv_transfer_gb_per_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="What the link between a prefill and a decode engine carries, in 10^9 bytes a "
+        "second. The KV transfer in the time to first token is estimated with it where no pair "
+        "was measured. Default: what mockers are told; of engines unknown.",
+    )
     deadline: Duration | None = Field(
         default=None,
         description="Time after which no candidate is started, such as 4h. Default: none.",

@@ -32,6 +32,7 @@ from dgdr_perf.simulator.arrivals import Requests, RequestsError
 from dgdr_perf.simulator.engine import MAX_BATCH, Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import WorkloadError
+from dgdr_perf.sizing_prefill import with_transfer
 from dgdr_planner.core.policy import Policy
 from dgdr_planner.core.shared_budget import BudgetSeen
 from dgdr_planner.offline import OfflineError, read_planner, read_profile, read_profile_data
@@ -163,7 +164,11 @@ def rehearsal_of(
         targets=policy.targets,
         gpus={role: _or_one(gpus[role.value]) for role in policy.roles},
         initial=dict.fromkeys(policy.roles, 1),
-        options=Options(interval_s=policy.interval_s, dispatch=policy.dispatch),
+        options=Options(
+            interval_s=policy.interval_s,
+            dispatch=policy.dispatch,
+            transfer_ms_per_token=with_transfer(profile).transfer_ms_per_token,
+        ),
         seed=seed,
     )
     classic = _classic(policy, *data) if Against.CLASSIC in against else None

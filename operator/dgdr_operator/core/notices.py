@@ -7,6 +7,7 @@ under the same name, which the API server then counts or ignores, but none is lo
 from dataclasses import dataclass
 
 from dgdr_api.conditions import find
+from dgdr_api.doubts import doubts
 from dgdr_api.models.base import Condition
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_api.names import Annotation
@@ -33,6 +34,7 @@ def notices(seen: Observation, step: Step, new: DGDRStatus) -> tuple[Notice, ...
     old = seen.request.status
     told = [
         *_about_validation(old, new, seen.request.generation),
+        *_about_doubts(seen, new),
         *_about_step(seen, step, new),
         *_about_deployment(seen, step, old, new),
         *(_pull_failed(failure) for failure in (seen.dgd.pull_failures if seen.dgd else ())),
@@ -80,6 +82,16 @@ def _about_validation(old: DGDRStatus, new: DGDRStatus, generation: int) -> list
         return [Notice(reason="Initialized", message="DGDR initialized", once="initialized")]
     occasion = f"generation-{generation}/{after.message}"
     return [_warning("ValidationFailed", after.message, occasion)]
+
+
+def _about_doubts(seen: Observation, new: DGDRStatus) -> list[Notice]:
+    """Ask once about values that are possible and hardly meant."""
+    after, spec = find(new.conditions, Aspect.VALIDATION), seen.request.spec
+    asked = doubts(spec) if spec is not None and after is not None and after.is_true else ()
+    if not asked or not _is_news(seen, new, Aspect.VALIDATION):
+        return []
+    text = "; ".join(asked)
+    return [_warning("SuspiciousValue", text, f"generation-{seen.request.generation}/{text}")]
 
 
 def _same(before: Condition | None, after: Condition) -> bool:

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import assert_never
 
 from dgdr_api.conditions import Progress, find
+from dgdr_api.doubts import doubts
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgdr_v1beta1 import DeploymentInfo, DGDRStatus, Phase, ProfilingResults
 from dgdr_api.names import Annotation, Label
 from dgdr_operator.core import profiling_status as profiling
 from dgdr_operator.core import steps
+from dgdr_operator.core.column import in_a_column
 from dgdr_operator.core.draft import Draft
 from dgdr_operator.core.lacks import with_lacks
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
@@ -135,6 +137,8 @@ def _valid(draft: Draft, seen: Observation) -> Draft:
         ignored = ", ".join(seen.ignored_overrides)
         text += f"; without effect in spec.overrides.profilingJob: {ignored}"
     text = "; ".join((text, *seen.ignored_keys))
+    if seen.request.spec is not None:
+        text = "; ".join((text, *doubts(seen.request.spec)))
     return draft.saying(Aspect.VALIDATION, True, "ValidationPassed", text)
 
 
@@ -274,6 +278,8 @@ def _aggregate_message(conditions: Conditions, *, failed: bool) -> str:
         known = find(conditions, aspect)
         if known is None or known.is_true:
             continue
+        if failed and aspect is Aspect.PROFILING:
+            return in_a_column(known.message, prefix)
         unfit = failed or aspect is Aspect.VALIDATION
         return f"{prefix}{known.message}" if unfit else known.message
     reached = [find(conditions, aspect) for aspect in _PREFIXES]

@@ -11,10 +11,10 @@ from dgdr_api.codec_v1beta1 import encode
 from dgdr_api.graph import Graph, Role
 from dgdr_api.request import OwnerReference
 from dgdr_profiler.adapters import endpoint
-from dgdr_profiler.adapters.capacity import engine_facts
+from dgdr_profiler.adapters.capacity import engine_facts, fetched_caches
 from dgdr_profiler.adapters.kube import DGD, AlreadyExists, ClusterError, Kube
 from dgdr_profiler.adapters.waiting import Patience, Wait, pods_of
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import EngineFacts, Fetched
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.expected import Expected
 from dgdr_profiler.ports import Tell
@@ -53,6 +53,10 @@ class KubeDeployments:
         wait = Wait(self._kube, graph, self._patience, tell)
         await wait.until_serving(frontend_url(graph), model)
         return await engine_facts(self._kube, graph, self._expected.get(graph.name, Expected()))
+
+    async def fetched(self, graph: Graph) -> Fetched | None:
+        """Return what a pair's decode engine says of the KV caches that it fetched, if it does."""
+        return await fetched_caches(self._kube, graph)
 
     async def serves(self, graph: Graph, model: str) -> bool:
         """Whether a graph that stands still answers."""

@@ -1,9 +1,14 @@
-"""Capacity in the text of a worker's ``/metrics``: vLLM's, SGLang's and Dynamo's own samples."""
+"""What the text of a worker's ``/metrics`` says: capacity, and KV caches that it fetched.
+
+The samples are vLLM's, SGLang's and Dynamo's own.
+"""
 
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from dgdr_profiler.core.candidate import Fetched
 
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -13,6 +18,9 @@ _SGLANG_TOKENS = "sglang:max_total_num_tokens"
 # The longer name is that of Dynamo before 1.0.
 _DYNAMO_BLOCKS = ("dynamo_component_total_blocks", "dynamo_component_kvstats_total_blocks")
 _RANK_LABELS = ("dp_rank", "engine")
+# Of the decode worker: of each transfer, one a rank, and of each request.
+_SENT_S, _SENT_BYTES = "vllm:nixl_xfer_time_seconds", "vllm:nixl_bytes_transferred"
+_PROMPTS = "vllm:request_prompt_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,27 @@ def rank_kv_tokens(text: str, block_tokens: int | None) -> int | None:
         or _least(_blocks(labels) for labels in vllm)
         or _least(_positive(s.value) for s in samples if s.name == _SGLANG_TOKENS)
         or _least(_times(s.value, block_tokens) for s in samples if s.name in _DYNAMO_BLOCKS)
+    )
+
+
+def fetched(text: str) -> Fetched | None:
+    """Return what fetching a prompt's KV cache took; None where the samples do not say.
+
+    Ranks fetch their shares of a prompt side by side, so the mean time of a transfer is that of a
+    prompt, and its bytes are those of all transfers over all prompts.
+    """
+    sums: dict[str, float] = {}
+    for sample in _samples(text):
+        sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+    transfers, prompts = sums.get(f"{_SENT_S}_count", 0.0), sums.get(f"{_PROMPTS}_count", 0.0)
+    tokens = sums.get(f"{_PROMPTS}_sum", 0.0)
+    if not transfers or not prompts or not tokens:
+        return None
+    sent_bytes = sums.get(f"{_SENT_BYTES}_sum", 0.0)
+    return Fetched(
+        ms=1000.0 * sums.get(f"{_SENT_S}_sum", 0.0) / transfers,
+        isl=tokens / prompts,
+        bytes_per_token=sent_bytes / tokens if sent_bytes else None,
     )
 
 

@@ -6,15 +6,24 @@ with the curves that were measured.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from dgdr_api import names
-from dgdr_api.graph import Component, Graph, Json
+from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.models.profiling_policy import DEFAULT_PROFILES, MockerCandidates
 from dgdr_api.releases import Feature, release_in_tag
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
-from dgdr_profiler.engines.args import Args, degree, flag, with_default, with_switch, with_value
+from dgdr_profiler.engines.args import (
+    Args,
+    degree,
+    flag,
+    value_of,
+    with_default,
+    with_switch,
+    with_value,
+)
 from dgdr_profiler.engines.base import Fitted, Mode, Part
 from dgdr_profiler.engines.mocked_model import MockedModel, in_claim, in_image
 from dgdr_profiler.engines.source import ModelSource
@@ -27,7 +36,8 @@ LAUNCHER = ("python3", "/opt/dgdr/mocker.py")
 BLOCK_TOKENS = 64
 # NVLink inside one node, in GB/s. The mocker's default is a network between nodes, and would add to
 # every time to first token what its performance data does not hold.
-KV_TRANSFER_GB_PER_S = 450
+KV_TRANSFER_GB_PER_S = 450.0
+BANDWIDTH = flag("--kv-transfer-bandwidth")
 DATA = flag("--planner-profile-data")
 DP = flag("--data-parallel-size")
 CACHE = flag("--enable-prefix-caching")
@@ -45,6 +55,12 @@ CONTAINER: Json = {
 def profile_key(mapping: Mapping) -> str:
     """Return the key of a mapping's performance data in the profiles' ConfigMap: ``tp-2.npz``."""
     return re.sub(r"^([a-z]+)(\d)", r"\1-\2", mapping.id) + ".npz"
+
+
+def transfer_gb_per_s(graphs: Iterable[Graph]) -> float:
+    """Return what the link between mockers carries: as a pair is told, else what we tell pairs."""
+    told = (value_of(c.args, BANDWIDTH) for graph in graphs for c in graph.with_role(Role.DECODE))
+    return next((float(value) for value in told if value is not None), KV_TRANSFER_GB_PER_S)
 
 
 def command_of(image: str) -> tuple[str, ...]:
@@ -136,7 +152,7 @@ class Mocker:
     def _defaults(self, mode: Mode) -> tuple[tuple[str, str], ...]:
         blocks = () if self.kv_blocks is None else (("--num-gpu-blocks-override", self.kv_blocks),)
         pair = (
-            ("--kv-transfer-bandwidth", KV_TRANSFER_GB_PER_S),
+            (BANDWIDTH.name, f"{KV_TRANSFER_GB_PER_S:g}"),
             ("--disaggregation-mode", mode.value),
         )
         wanted: tuple[tuple[str, object], ...] = (

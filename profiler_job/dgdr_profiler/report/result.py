@@ -48,10 +48,11 @@ def result(
     engine = final_engine(request, wanted, rank_kv_tokens, decoding.backend)
     count = replicas(
         chosen,
-        EngineCurves.of(prefill_points, decode_points),
+        EngineCurves.of(prefill_points, decode_points, chosen.transfer),
         plan.demand.workload,
         plan.demand.targets,
         plan.total_gpus,
+        plan.planner,
     )
     graph = final_graph(engine, setting, chosen, count)
     replayed = wanted.mocker and not request.policy.uses_mocker

@@ -145,6 +145,21 @@ async def test_an_invalid_spec_fails_and_says_why(spec: dict[str, object], text:
     assert world.job is None
 
 
+async def test_a_value_that_is_hardly_meant_is_asked_back_and_served() -> None:
+    world = World(dgdr(sla={"ttft": 0.5, "itl": 50}))
+    await world.settle()
+    question = "spec.sla.ttft is 0.5 ms; did you mean 500?"
+    assert world.condition("Validation") == (
+        "True",
+        "ValidationPassed",
+        f"the spec is valid; {question}",
+    )
+    assert world.phase == "Profiling"
+    assert world.events.count("SuspiciousValue") == 1
+    await world.settle()
+    assert world.events.count("SuspiciousValue") == 1
+
+
 async def test_a_name_that_is_too_long_fails() -> None:
     request = dgdr()
     request["metadata"]["name"] = NAME
@@ -497,11 +512,10 @@ async def test_a_failed_job_is_told_with_its_pod() -> None:
     status, reason, message = world.condition("Profiling")
     assert (world.phase, status, reason) == ("Failed", "False", "SweepingPrefillFailed")
     assert message == (
-        "profiling job failed: Container profiler failed with exit code 2. Details: "
-        "Pod: profile-q-pod, Container: profiler, ExitCode: 2, Reason: Error, "
-        "Message: no GPU fits the model"
+        "no GPU fits the model. Profiling job failed: Container profiler failed with exit code 2. "
+        "Details: Pod: profile-q-pod, Container: profiler, ExitCode: 2, Reason: Error"
     )
-    assert world.condition("Succeeded")[2].startswith("Profiling failed: profiling job failed")
+    assert world.condition("Succeeded")[2] == "Profiling failed: no GPU fits the model."
     assert world.events[-1] == "ProfilingCheckFailed"
 
 
@@ -530,7 +544,7 @@ async def test_the_end_of_a_log_tells_no_token() -> None:
     )
     world.job_is("Failed", "Job has reached the specified backoff limit")
     await world.settle()
-    assert world.condition("Profiling")[2].endswith("Message: TOKEN=[token]")
+    assert world.condition("Profiling")[2].startswith("TOKEN=[token]. Profiling job failed")
 
 
 QUOTA = 'jobs.batch "profile-q" is forbidden: exceeded quota: team, limited: count/jobs.batch=1'

@@ -76,6 +76,31 @@ def test_a_deployment_that_nothing_can_hold_is_refused_before_anything_is_measur
         prepare(request({"features": {"mocker": {"enabled": True}, "planner": planner}}), PROFILES)
 
 
+def scaled(**planner: int) -> dict[str, Any]:
+    return {"features": {"mocker": {"enabled": True}, "planner": planner}}
+
+
+def test_shapes_are_not_tried_whose_fewest_replicas_the_budget_does_not_hold() -> None:
+    # Three of each role: 6 GPUs with TP 1, and 9 where one of the roles has TP 2.
+    prepared = prepare(request(scaled(max_gpu_budget=8, min_endpoint=3)), PROFILES)
+    assert {c.id for c in prepared.plan.candidates} == {"p-tp1"}
+    assert prepared.plan.infeasible[0].reason.startswith(
+        "the smallest deployment with it has 9 GPUs in 3 prefill and 3 decode replicas "
+        "(min_endpoint), it may have 8"
+    )
+
+
+@pytest.mark.parametrize("budget", range(6, 17))
+async def test_no_run_ends_with_a_deployment_that_its_planner_refuses(budget: int) -> None:
+    # TP 4 alone is as fast as this asks for.
+    strict = {"sla": {"ttft": 150, "itl": 12}, **scaled(max_gpu_budget=budget, min_endpoint=3)}
+    result = await finished(request(strict))
+    *_, deployed = yaml.safe_load_all(result.texts["final_config.yaml"])
+    engines = [c for c in decode(deployed).components if c.role.serves_model]
+    assert sum(c.gpus * c.nodes * (c.replicas or 0) for c in engines) <= budget
+    assert all((c.replicas or 0) >= 3 for c in engines)
+
+
 @pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm"])
 def test_engines_that_are_measured_alone_have_records_of_their_own(backend: str) -> None:
     spec = {"backend": backend, "image": "r.test/vllm-runtime:1.0.2", "features": {}}
