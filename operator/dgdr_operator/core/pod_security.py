@@ -76,5 +76,6 @@ def _holds_token(volume: Json) -> bool:
     """Whether a volume brings the token of the pod's account, which init containers shall lack."""
     projected = volume.get("projected")
     sources = projected.get("sources") if isinstance(projected, Mapping) else None
-    is_list = isinstance(sources, list | tuple)
-    return any("serviceAccountToken" in source for source in (sources if is_list else ()) if source)
+    if not isinstance(sources, list | tuple):
+        return False
+    return any("serviceAccountToken" in source for source in sources if isinstance(source, Mapping))

@@ -14,7 +14,7 @@ from dgdr_operator.core.job import (
     render_job,
     render_request,
 )
-from dgdr_operator.core.job_account import render_account
+from dgdr_operator.core.job_account import render_account, render_network_policy
 
 IMAGE = JobImage(name="profiler:1", pull_secrets=("ours",))
 
@@ -248,3 +248,19 @@ def test_everything_in_the_role_has_a_name() -> None:
         _, role, _, _ = render_account(asked, "release-profiling")
         assert all(rule["resourceNames"] for rule in role["rules"])
     assert role["rules"][1]["resourceNames"] == ["data"]
+
+
+def test_the_network_lets_the_job_reach_candidates_names_and_the_ports_that_are_given() -> None:
+    spec = render_network_policy(request(), (443,))["spec"]
+    labels = render_job(request(), IMAGE)["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in spec
+    everywhere, candidates = spec["egress"]
+    assert [(p["protocol"], p["port"]) for p in everywhere["ports"]] == [
+        ("UDP", 53),
+        ("TCP", 53),
+        ("TCP", 443),
+    ]
+    (peer,) = candidates["to"]
+    assert set(peer) == {"podSelector"}  # of its own namespace

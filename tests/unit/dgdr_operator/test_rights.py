@@ -8,11 +8,12 @@ import copy
 
 import pytest
 
-from dgdr_kube.kinds import DGD, DGDR, ROLE_BINDING, Kind
+from dgdr_kube.kinds import DGD, DGDR, NETWORK_POLICY, ROLE_BINDING, Kind
 from dgdr_kube.ports import Key
 from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES
 from dgdr_operator.handlers import WATCHED
 from dgdr_operator.passes.adapter_pass import AdapterPass
+from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
 from dgdr_operator.settings import parse
 from support.dgdr_world import NAME, NS, SETTINGS, World, dgdr, generated_dgd, sla_planner
@@ -121,6 +122,16 @@ def test_every_right_of_the_operator_is_used(called: set[tuple[str, str, str]]) 
     assert SETTINGS.security.job_egress_ports == ()
     held = granted("dgdr-operator", "dgdr-operator-cluster")
     assert held - called - PASSED_ON == set()
+
+
+async def test_network_policies_take_the_rights_that_the_chart_adds_for_them() -> None:
+    world = World(dgdr())
+    security = SETTINGS.security.model_copy(update={"job_egress_ports": (443,)})
+    world.run = DgdrPass(world.cluster, SETTINGS.model_copy(update={"security": security}))
+    await world.settle()
+    verbs = {verb for verb, kind in world.cluster.calls if kind == NETWORK_POLICY}
+    assert verbs == {"get", "create"}
+    assert world.cluster.peek(NETWORK_POLICY, NS, "dgdr-profiling-job-q") is not None
 
 
 def test_what_the_operator_passes_on_it_holds() -> None:
