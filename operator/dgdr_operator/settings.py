@@ -40,7 +40,7 @@ class DataPlane(Section):
 class Profiling(Section):
     """Rights of the profiling Job, made by the chart."""
 
-    cluster_role: str = "dgdr-operator-profiling"
+    cluster_role: str = "dgdr-operator-profiling-job"
     policy_namespace: str = ""
     """Where ProfilingPolicies count; empty: in the namespace of the request."""
 

@@ -188,7 +188,7 @@ def rules(documents: list[Manifest], role: str) -> list[Manifest]:
 
 
 @pytest.mark.parametrize(
-    "role", ["dgdr-operator", "dgdr-operator-planner", "dgdr-operator-profiling"]
+    "role", ["dgdr-operator", "dgdr-operator-planner", "dgdr-operator-profiling-job"]
 )
 def test_no_right_is_a_wildcard_and_no_secret_can_be_read(helm: Path, role: str) -> None:
     for rule in rules(rendered(helm), role):
@@ -366,6 +366,26 @@ def test_network_policies_let_planners_and_jobs_reach_what_they_need(helm: Path)
 
 
 def test_a_profiling_job_reads_logs_only_where_somebody_wants_it(helm: Path) -> None:
-    assert "pods/log" not in json.dumps(rules(rendered(helm), "dgdr-operator-profiling"))
+    assert "pods/log" not in json.dumps(rules(rendered(helm), "dgdr-operator-profiling-job"))
     allowed = rendered(helm, "--set", "profiling.readLogs=true")
-    assert "pods/log" in json.dumps(rules(allowed, "dgdr-operator-profiling"))
+    assert "pods/log" in json.dumps(rules(allowed, "dgdr-operator-profiling-job"))
+
+
+def test_jobs_that_an_earlier_version_started_keep_what_they_need(helm: Path) -> None:
+    documents = rendered(helm)
+    held = {
+        (resource, verb)
+        for rule in rules(documents, "dgdr-operator-profiling")
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert held == {
+        *(("dynamographdeployments", verb) for verb in ("create", "get", "delete")),
+        *(("configmaps", verb) for verb in ("create", "get", "list", "patch")),
+        ("dynamoworkermetadatas", "get"),
+        ("pods", "list"),
+        ("pods/log", "get"),
+        ("events", "list"),
+    }
+    # The operator may not bind it anew.
+    assert '"dgdr-operator-profiling"' not in json.dumps(rules(documents, "dgdr-operator"))

@@ -109,7 +109,7 @@ PLANNER = f"system:serviceaccount:{SYSTEM}:dgdr-operator-planner"
         (OPERATOR, "create", "jobs.batch", "yes"),
         (OPERATOR, "patch", "dynamographdeployments.nvidia.com", "yes"),
         (OPERATOR, "patch", "dynamographdeploymentrequests.nvidia.com/status", "yes"),
-        (OPERATOR, "bind", "clusterroles/dgdr-operator-profiling", "yes"),
+        (OPERATOR, "bind", "clusterroles/dgdr-operator-profiling-job", "yes"),
         (OPERATOR, "bind", "clusterroles/cluster-admin", "no"),
         (OPERATOR, "patch", "dynamographdeploymentrequests.nvidia.com", "no"),
         (OPERATOR, "delete", "dynamographdeploymentrequests.nvidia.com", "no"),

@@ -168,7 +168,7 @@ prometheus:
   tokenFile: {{ .Values.prometheus.tokenFile | quote }}
   credentialsDirectory: {{ ternary "/etc/dgdr-prometheus" "" (ne .Values.prometheus.credentialsSecret "") | quote }}
 profiling:
-  clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling
+  clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling-job
   policyNamespace: {{ .Values.profiling.policyNamespace | quote }}
 security:
   serviceAccounts: {{ toJson .Values.security.serviceAccounts }}

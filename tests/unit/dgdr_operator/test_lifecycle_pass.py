@@ -447,10 +447,10 @@ async def test_a_binding_of_an_earlier_installation_is_replaced() -> None:
     world = World(request, stale)
     await world.settle()
     found = world.cluster.peek(ROLE_BINDING, NS, f"{ACCOUNT}-binding")
-    assert (found or {})["roleRef"]["name"] == "dgdr-operator-profiling"
+    assert (found or {})["roleRef"]["name"] == "dgdr-operator-profiling-job"
 
 
-@pytest.mark.parametrize("role", ["view", "dgdr-operator-profiling"])
+@pytest.mark.parametrize("role", ["view", "dgdr-operator-profiling-job"])
 async def test_a_users_binding_stays_as_it_is_whatever_its_labels_say(role: str) -> None:
     world = await profiling()
     copied = world.cluster.peek(ROLE_BINDING, NS, f"{ACCOUNT}-binding") or {}

@@ -63,7 +63,7 @@ async def called() -> Calls:
 
 
 def rules() -> list[dict[str, Any]]:
-    role = render_account(ASKED, "dgdr-operator-profiling")[1]
+    role = render_account(ASKED, "dgdr-operator-profiling-job")[1]
     found: list[dict[str, Any]] = role["rules"]
     return found
 
@@ -74,12 +74,12 @@ def rights(calls: Calls) -> set[tuple[str, str, str]]:
 
 def test_every_call_of_the_job_is_allowed(called: Calls) -> None:
     logs = {("", "pods/log", "get")}  # a refusal is an answer: see profiling.readLogs
-    held = granted("dgdr-operator-profiling") | of_rules(rules())
+    held = granted("dgdr-operator-profiling-job") | of_rules(rules())
     assert rights(called) - logs - held == set()
 
 
 def test_every_right_of_the_job_is_used(called: Calls) -> None:
-    assert granted("dgdr-operator-profiling") - rights(called) == set()
+    assert granted("dgdr-operator-profiling-job") - rights(called) == set()
     assert of_rules(rules()) - rights(called) == set()
 
 
