@@ -83,7 +83,9 @@ class Cluster:
 
     @property
     def service_cidr(self) -> str:
-        return f"10.201.{self.number}.0/24"
+        # Nobody routes the light tier's addresses, so that there may be thousands of Services.
+        light = self.tier is Tier.LIGHT
+        return "10.201.0.0/16" if light else f"10.201.{self.number}.0/24"
 
     @property
     def pod_cidr(self) -> str:

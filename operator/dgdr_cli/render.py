@@ -1,14 +1,38 @@
 """The view as text: rich draws it on a terminal, and plainly into a pipe."""
 
-from rich.console import Group, RenderableType
+import os
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dgdr_cli.candidates import Candidate
-from dgdr_cli.view import Deployment, Planner, View
+from dgdr_cli.found import Listed
+from dgdr_cli.view import Deployment, Planner, View, message_of, phase_text
 
 NOT_MEASURED = "-"
+# Nobody looks at a pipe's width; rich would cut tables after 80 columns.
+PIPE_COLUMNS = 240
 _PHASE_STYLE = {"Deployed": "bold green", "Ready": "bold green", "Failed": "bold red"}
+
+
+def screen() -> Console:
+    """Return where to draw: as wide as the terminal, and into a pipe as wide as is needed."""
+    console = Console()
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(width=PIPE_COLUMNS)
+
+
+def render_list(requests: Iterable[Listed]) -> RenderableType:
+    """Draw one line for each request."""
+    table = aligned(("REQUEST", "<"), ("PHASE", "<"), ("MESSAGE", "<"))
+    for one in requests:
+        phase = phase_text(one.status)
+        style = _PHASE_STYLE.get(phase, "bold yellow")
+        table.add_row(one.name, Text(phase, style=style), message_of(one.status))
+    return table
 
 
 def render(view: View) -> RenderableType:

@@ -20,7 +20,8 @@ from kubernetes.aio.config import (
 
 from dgdr_kube import answers, errors, event_writer, watch_stream
 from dgdr_kube.kinds import Kind, kind_of
-from dgdr_kube.ports import Change, Event, Listing, Manifest, Manifests
+from dgdr_kube.pace import Pace
+from dgdr_kube.ports import Change, Event, Kept, Listing, Manifest, Manifests, whole
 
 MERGE_PATCH = "application/merge-patch+json"
 # JSON is YAML: the body is sent as JSON under the only content type that means "apply".
@@ -34,19 +35,32 @@ Query = Sequence[tuple[str, str]]
 class KubeCluster:
     """Implements ``dgdr_kube.ports.Cluster`` against a real API server."""
 
-    def __init__(self, api: ApiClient, *, instance: str, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        *,
+        instance: str,
+        timeout_s: float = 30.0,
+        pace: Pace | None = None,
+    ) -> None:
         self._api = api
+        self._pace = pace
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10.0)
         self._events = event_writer.EventWriter(self, instance)
 
     @classmethod
     async def connect(
-        cls, *, user_agent: str, kubeconfig: str | None = None, connections: int = CONNECTIONS
+        cls,
+        *,
+        user_agent: str,
+        kubeconfig: str | None = None,
+        connections: int = CONNECTIONS,
+        pace: Pace | None = None,
     ) -> Self:
         """Connect as the pod's service account, otherwise as the kubeconfig says.
 
         A kubeconfig that is named here wins over the account. ``connections`` are open at a time
-        at most; 0 is any number.
+        at most; 0 is any number. ``pace`` bounds the calls; watches are none.
         """
         configuration = Configuration(connection_pool_maxsize=connections)
         if kubeconfig is not None:
@@ -60,7 +74,7 @@ class KubeCluster:
         # The client has read them; a process that is killed would leave a private key behind.
         kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
         api.user_agent = user_agent
-        return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename)
+        return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename, pace=pace)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -74,13 +88,25 @@ class KubeCluster:
             return None
 
     async def list(
-        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: Mapping[str, str] | None = None,
+        *,
+        kept: Kept = whole,
     ) -> Manifests:
         """Read all objects of a namespace (None: of all namespaces) that carry these labels."""
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
-        return (await self.listing(kind, namespace, selector)).items
+        return (await self.listing(kind, namespace, selector, kept=kept)).items
 
-    async def listing(self, kind: Kind, namespace: str | None, labels: str = "") -> Listing:
+    async def listing(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: str = "",
+        *,
+        kept: Kept = whole,
+    ) -> Listing:
         """Read a collection (None: of all namespaces) as it is now."""
         found: Manifests = []
         token = ""
@@ -89,7 +115,7 @@ class KubeCluster:
             path = kind.path(namespace)
             answer = await self._call("GET", path, query=[(k, v) for k, v in query if v])
             page = answers.page_of(answer, kind, f"LIST {path}")
-            found += page.items
+            found += map(kept, page.items)
             token = page.token
             if not token:
                 return Listing(found, page.version)
@@ -204,6 +230,8 @@ class KubeCluster:
         body: Manifest | None,
         content: str,
     ) -> tuple[int, bytes, str | None]:
+        if self._pace is not None:
+            await self._pace.turn()
         headers = {"Accept": "application/json"}
         headers["Content-Type"] = content if method == "PATCH" else "application/json"
         try:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -47,7 +48,8 @@ GC_THRESHOLDS = (50_000, 20, 50)
 def main() -> int:
     """Run until told to stop."""
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=os.environ.get("DGDR_LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     # A line for each event and each request hides the one line a pass that matters.
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
@@ -107,7 +109,7 @@ async def _planning(settings: Settings) -> AsyncIterator[_Planning]:
     source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0)
     planners, telemetry, computing = PlannerIndex(server), Telemetry(), Computing()
     stores = handlers.stores(queue, planners)
-    cluster = RememberingCluster(server, stores)
+    cluster = RememberingCluster(server, {kind: (store,) for kind, store in stores.items()})
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
     targets = ClusterTargets(cluster)
     budgets = ClusterBudgets(cluster, planners, lambda: datetime.now(UTC))

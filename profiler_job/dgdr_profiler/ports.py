@@ -46,8 +46,11 @@ class Deployments(Protocol):
         """
         ...
 
-    async def fetched(self, graph: Graph) -> Fetched | None:
-        """Return what a pair's decode engine says of the KV caches that it fetched, if it does."""
+    async def fetched(self, graph: Graph, parts: int) -> Fetched | None:
+        """Return what a pair's decode engine says of the KV caches that it fetched, if it does.
+
+        Each of ``parts`` of the engine fetches its share of a prompt.
+        """
         ...
 
     async def serves(self, graph: Graph, model: str) -> bool:

@@ -71,7 +71,8 @@ def prepare(
         total_gpus=_total_gpus(request, spec),
     )
     tried = candidates_of(wanted)
-    served = candidate_engines(request, spec)[0].served_model
+    # The same for all of them.
+    served = next(iter(candidate_engines(request, spec).values())).served_model
     return Prepared(
         plan=_plan(wanted, tried),
         setting=wanted.setting,

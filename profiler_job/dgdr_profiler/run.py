@@ -203,9 +203,10 @@ class Run:
 
     async def _ask_what_was_fetched(self, candidate: Candidate) -> None:
         """Ask a pair, while it still stands, what handing its prompts over took."""
-        if not candidate.shape.is_pair or candidate.id not in self.state.deployed:
+        decode = candidate.shape.decode if candidate.shape.is_pair else None
+        if decode is None or candidate.id not in self.state.deployed:
             return
-        found = await self.deployments.fetched(self.graphs[candidate.id])
+        found = await self.deployments.fetched(self.graphs[candidate.id], decode.tp * decode.pp)
         if found is not None:
             await self._account.having_fetched(candidate, found)
             self.state = replace(self.state, fetched=self._account.fetched)

@@ -18,8 +18,9 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/dgdr-operator"
+CRDS = sorted((ROOT / "crds").glob("*.yaml"))
 GOLDEN = Path(__file__).with_name("golden")
-CASES = ("default", "namespaced", "nats")
+CASES = ("default", "namespaced", "nats", "platform")
 # Compared with their sources below; a golden of them would be a third copy.
 ELSEWHERE = tuple(
     f"# Source: dgdr-operator/templates/{name}.yaml" for name in ("crds", "rules", "dashboard")
@@ -42,6 +43,11 @@ def helm() -> Path:
 
 
 def template(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Render with the least that an installation says, and what a test says."""
+    return bare_template(helm, *values_of("default"), *arguments)
+
+
+def bare_template(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(str(helm), "template", "dgdr-operator", str(CHART)),
@@ -54,7 +60,7 @@ def template(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def values_of(case: str) -> list[str]:
-    return [] if case == "default" else ["--values", str(CHART / f"ci/{case}-values.yaml")]
+    return ["--values", str(CHART / f"ci/{case}-values.yaml")]
 
 
 def rendered(helm: Path, *arguments: str) -> list[Manifest]:
@@ -86,7 +92,11 @@ def test_the_chart_renders_as_reviewed(helm: Path, case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_helm_lint_is_content(helm: Path, case: str) -> None:
     ran = subprocess.run(
-        [str(helm), "lint", "--strict", "--kube-version", "1.34.4", str(CHART), *values_of(case)],
+        [
+            *(str(helm), "lint", "--strict", "--kube-version", "1.34.4", str(CHART)),
+            *values_of("default"),
+            *values_of(case),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -96,7 +106,7 @@ def test_helm_lint_is_content(helm: Path, case: str) -> None:
 
 def test_the_crds_are_those_that_the_models_generate(helm: Path) -> None:
     documents = [d for d in rendered(helm) if d["kind"] == "CustomResourceDefinition"]
-    sources = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")]
+    sources = [yaml.safe_load(path.read_text()) for path in CRDS]
     assert {d["metadata"]["name"]: d["spec"] for d in documents} == {
         d["metadata"]["name"]: d["spec"] for d in sources
     }
@@ -131,12 +141,94 @@ def test_whole_numbers_of_a_schema_stay_whole(helm: Path) -> None:
         pytest.param("health.port=80", "/health/port", id="a port for root only"),
         pytest.param("images.pullPolicy=Sometimes", "/images/pullPolicy", id="an unknown policy"),
         pytest.param("namespaces={Team_A}", "/namespaces/0", id="no namespace's name"),
+        pytest.param("logLevel=LOUD", "/logLevel", id="an unknown level"),
+        pytest.param("global.imageRegistry=https://r", "/global/imageRegistry", id="a URL"),
+        pytest.param(
+            r"planner.podLabels.app\.kubernetes\.io/name=x",
+            "app.kubernetes.io/name",
+            id="a label that selects",
+        ),
+        pytest.param("operator.extraEnv[0].nmae=x", "/operator/extraEnv/0", id="no variable"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(helm: Path, setting: str, message: str) -> None:
     ran = template(helm, "--set", setting)
     assert ran.returncode != 0
     assert message in ran.stderr
+
+
+@pytest.mark.parametrize("image", ["operator", "profiler"])
+def test_without_an_image_the_chart_says_what_to_do(helm: Path, image: str) -> None:
+    ran = template(helm, "--set", f"images.{image}=")
+    assert ran.returncode != 0
+    assert f"--set images.{image}=REGISTRY/dgdr/{image}:TAG" in ran.stderr
+    assert "docs/install.md" in ran.stderr
+
+
+def images(documents: list[Manifest]) -> dict[str, str]:
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    settings = yaml.safe_load(config["data"]["config.yaml"])["images"]
+    (operator,) = {pod["containers"][0]["image"] for pod in pods(documents)}
+    return {"operator": operator} | {key: settings[key] for key in ("profiler", "dynamoMocker")}
+
+
+def test_a_registry_alone_names_all_images(helm: Path) -> None:
+    ran = bare_template(helm, "--set", "global.imageRegistry=mirror.example.com/ai")
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert images([d for d in yaml.safe_load_all(ran.stdout) if d]) == {
+        "operator": f"mirror.example.com/ai/dgdr/operator:{version}",
+        "profiler": f"mirror.example.com/ai/dgdr/profiler:{version}",
+        "dynamoMocker": f"mirror.example.com/ai/dgdr/dynamo-mocker:{version}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("registry.test/dgdr/operator:1", "m:5000/dgdr/operator:1"),
+        ("localhost/operator:1", "m:5000/operator:1"),
+        ("r:80/operator@sha256:00", "m:5000/operator@sha256:00"),
+        ("dgdr/operator:1", "m:5000/dgdr/operator:1"),
+        ("operator:1", "m:5000/operator:1"),
+    ],
+)
+def test_a_registry_takes_the_place_of_the_one_in_a_reference(
+    helm: Path, reference: str, expected: str
+) -> None:
+    settings = f"global.imageRegistry=m:5000,images.operator={reference}"
+    assert images(rendered(helm, "--set", settings))["operator"] == expected
+
+
+def test_mockers_need_no_image_until_somebody_asks_for_one(helm: Path) -> None:
+    assert images(rendered(helm, "--set", "images.dynamoMocker="))["dynamoMocker"] == ""
+
+
+def values(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return what can be set, by its path: what is no object with fields of ours."""
+    if not isinstance(node, dict) or not node or path[-1:] in OPAQUE:
+        return {path: node}
+    return {k: v for key, child in node.items() for k, v in values(child, (*path, key)).items()}
+
+
+OPAQUE = (("resources",), ("labels",))
+
+
+def test_every_value_is_changed_in_some_reviewed_case() -> None:
+    defaults = values(yaml.safe_load((CHART / "values.yaml").read_text()))
+    cases = [yaml.safe_load((CHART / f"ci/{case}-values.yaml").read_text()) for case in CASES]
+    changed = {
+        path
+        for path, default in defaults.items()
+        for case in cases
+        if (set_to := setting(case, path)) is not None and set_to != default
+    }
+    assert set(defaults) - changed == {("mode",)}
+
+
+def setting(case: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        case = case.get(key) if isinstance(case, dict) else None
+    return case
 
 
 def test_every_value_has_a_comment() -> None:
@@ -180,6 +272,47 @@ def test_both_programs_understand_the_settings(helm: Path, case: str) -> None:
     (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
     assert settings.parse(config["data"]["config.yaml"]).mode == "standalone"
     assert planner_settings.parse(config["data"]["config.yaml"]).prometheus.url
+
+
+def test_people_get_the_kinds_with_kubernetes_own_roles(helm: Path) -> None:
+    documents = rendered(helm)
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    granted = {
+        label.removeprefix(prefix): {
+            (resource, verb)
+            for rule in d["rules"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        for d in documents
+        if d["kind"] == "ClusterRole"
+        for label in d["metadata"]["labels"]
+        if label.startswith(prefix)
+    }
+    kinds = {yaml.safe_load(p.read_text())["spec"]["names"]["plural"] for p in CRDS}
+    assert {resource for resource, verb in granted["view"] if verb == "watch"} >= kinds
+    assert {verb for _, verb in granted["view"]} == {"get", "list", "watch"}
+    assert ("dynamographdeployments", "create") in granted["edit"]
+    # What binds others is not written by those whom it binds.
+    assert not {r for r, _ in granted["edit"]} & {"profilingpolicies", "gpubudgets"}
+    assert {r for r, _ in granted["admin"]} == {"profilingpolicies", "gpubudgets"}
+    assert not any("status" in resource for held in granted.values() for resource, _ in held)
+
+
+def test_the_charts_test_looks_at_what_the_chart_installs(helm: Path) -> None:
+    from dgdr_kube.crd_check import crd_name
+    from dgdr_operator.installed import INSTALLED
+
+    documents = rendered(helm)
+    assert {crd_name(kind) for kind in INSTALLED} == {
+        d["metadata"]["name"] for d in documents if d["kind"] == "CustomResourceDefinition"
+    }
+    deployments = {d["metadata"]["name"] for d in documents if d["kind"] == "Deployment"}
+    (container,) = named(documents, "Pod", "dgdr-operator-test")["spec"]["containers"]
+    assert container["args"][0] == "dgdr-system"
+    assert set(container["args"][1:]) == deployments
+    (rule,) = named(documents, "Role", "dgdr-operator-test")["rules"]
+    assert set(rule["resourceNames"]) == deployments
 
 
 def rules(documents: list[Manifest], role: str) -> list[Manifest]:
@@ -256,7 +389,13 @@ def test_the_operator_holds_what_it_grants_to_dynamo(helm: Path) -> None:
 def test_rights_of_a_namespaced_install_end_at_its_namespaces(helm: Path) -> None:
     documents = rendered(helm, *values_of("namespaced"))
     everywhere = [d for d in documents if d["kind"] == "ClusterRoleBinding"]
-    assert [d["roleRef"]["name"] for d in everywhere] == ["dgdr-operator-cluster"]
+    # The second one is there while `helm test` runs, and reads CRDs.
+    assert [d["roleRef"]["name"] for d in everywhere] == [
+        "dgdr-operator-cluster",
+        "dgdr-operator-test",
+    ]
+    (read,) = rules(documents, "dgdr-operator-test")
+    assert (read["resources"], read["verbs"]) == (["customresourcedefinitions"], ["get"])
     without_namespace = rules(documents, "dgdr-operator-cluster")
     assert {resource for rule in without_namespace for resource in rule["resources"]} == {
         "nodes",
@@ -264,7 +403,10 @@ def test_rights_of_a_namespaced_install_end_at_its_namespaces(helm: Path) -> Non
     }
     bindings = [d for d in documents if d["kind"] == "RoleBinding"]
     own = [d for d in bindings if d["metadata"]["namespace"] == "dgdr-system"]
-    assert [d["roleRef"]["name"] for d in own] == ["dgdr-operator-planner-switch"]
+    assert [d["roleRef"]["name"] for d in own] == [
+        "dgdr-operator-planner-switch",
+        "dgdr-operator-test",
+    ]
     assert {d["metadata"]["namespace"] for d in bindings} == {"team-a", "team-b", "dgdr-system"}
 
 
@@ -279,6 +421,20 @@ def test_the_switch_that_stops_planners_is_all_they_read_beside_it(helm: Path) -
             "verbs": ["get"],
         }
     ]
+
+
+def test_the_operator_may_watch_what_its_passes_read(helm: Path) -> None:
+    from dgdr_operator.followed import COLLECTIONS
+
+    documents = rendered(helm)
+    held = rules(documents, "dgdr-operator") + rules(documents, "dgdr-operator-cluster")
+    for followed in COLLECTIONS:
+        assert any(
+            followed.kind.group in rule["apiGroups"]
+            and followed.kind.plural in rule["resources"]
+            and {"list", "watch"} <= set(rule["verbs"])
+            for rule in held
+        ), followed.kind
 
 
 def test_planners_may_watch_what_they_look_at(helm: Path) -> None:
@@ -335,10 +491,8 @@ def test_where_the_namespace_picks_users_no_pod_asks_for_one(helm: Path) -> None
     assert settings.parse(config["data"]["config.yaml"]).security.run_as_user is None
 
 
-def test_policies_that_are_kept_apart_are_read_there_and_nowhere_else(helm: Path) -> None:
+def test_policies_that_are_kept_apart_may_be_read_there(helm: Path) -> None:
     documents = rendered(helm, "--set", "profiling.policyNamespace=platform")
-    everywhere = json.dumps(rules(documents, "dgdr-operator"))
-    assert "profilingpolicies" not in everywhere
     role = named(documents, "Role", "dgdr-operator-policies")
     assert role["metadata"]["namespace"] == "platform"
     assert role["rules"] == [

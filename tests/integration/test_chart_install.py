@@ -143,6 +143,80 @@ def test_rights_are_those_that_are_needed(
     assert done.stdout.strip() == may, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("role", "verb", "what", "may"),
+    [
+        ("view", "list", "dynamographdeploymentrequests.nvidia.com", "yes"),
+        ("view", "create", "dynamographdeploymentrequests.nvidia.com", "no"),
+        ("edit", "create", "dynamographdeploymentrequests.nvidia.com", "yes"),
+        ("edit", "list", "gpubudgets.dgdr.dev", "yes"),
+        ("edit", "create", "profilingpolicies.dgdr.dev", "no"),
+        ("admin", "create", "profilingpolicies.dgdr.dev", "yes"),
+        ("admin", "delete", "slaplanners.dgdr.dev", "yes"),
+    ],
+)
+def test_people_have_rights_by_kubernetes_own_roles(
+    installed: TestCluster, tmp_path: Path, role: str, verb: str, what: str, may: str
+) -> None:
+    person = f"{role}-of-{TEAM}"
+    if person not in names(installed, "rolebindings", "--namespace", TEAM):
+        whom = ("--clusterrole", role, "--user", person, "--namespace", TEAM)
+        installed.kubectl("create", "rolebinding", person, *whom)
+    asking = (*("auth", "can-i", verb, what), *("--as", person, "--namespace", TEAM))
+
+    def answer() -> str:
+        done = subprocess.run(
+            [
+                *(str(installed.bin_dir / "kubectl"), "--kubeconfig", str(installed.kubeconfig)),
+                *asking,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip()
+
+    log = tmp_path / "none"
+    log.write_text("")
+    # Kubernetes adds the rules to its roles in its own time; "no" is the answer until then.
+    eventually(f"{role} {verb} {what}: {may}", lambda: answer() == may, log)
+
+
+def test_helm_test_leaves_nothing_behind(installed: TestCluster) -> None:
+    assert "Succeeded" in helm(installed, "test", "dgdr-operator")
+    assert "dgdr-operator-test" not in names(installed, "serviceaccounts", "--namespace", SYSTEM)
+    assert "dgdr-operator-test" not in names(installed, "clusterroles,clusterrolebindings")
+
+
+def looked(where: TestCluster, folder: Path, *deployments: str) -> subprocess.CompletedProcess[str]:
+    """Look at the installation as the pod of ``helm test`` does; pods here run nothing."""
+    return subprocess.run(
+        [sys.executable, "-m", "dgdr_operator.installed", SYSTEM, *deployments],
+        env=os.environ | {"KUBECONFIG": str(kubeconfig_of(where, "dgdr-operator-test", folder))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_charts_test_can_do_its_work_with_the_rights_that_it_has(
+    installed: TestCluster, tmp_path: Path
+) -> None:
+    rendered = helm(
+        installed,
+        *("template", "dgdr-operator", CHART, "--show-only", "templates/tests/installed.yaml"),
+        *("--values", str(ROOT / "hack/demo/values.yaml")),
+    )
+    hooks = [d for d in yaml.safe_load_all(rendered) if d and d["kind"] != "Pod"]
+    installed.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump_all(hooks))
+    well = looked(installed, tmp_path, "dgdr-operator", "dgdr-operator-planner")
+    assert (well.returncode, well.stderr) == (0, ""), well.stdout
+    ill = looked(installed, tmp_path, "somebody-else")
+    assert ill.returncode == 1
+    assert "Deployment dgdr-system/somebody-else cannot be read" in ill.stdout
+    installed.kubectl("delete", "--filename", "-", stdin=yaml.safe_dump_all(hooks))
+
+
 def kubeconfig_of(where: TestCluster, account: str, folder: Path, namespace: str = SYSTEM) -> Path:
     """A kubeconfig that is this account and nobody else."""
     config = json.loads(where.kubeconfig.read_text())

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
+from dgdr_kube.index import Index
 from dgdr_kube.kinds import (
     CRD,
     DEPLOYMENT,
@@ -32,7 +33,7 @@ from dgdr_kube.kinds import (
     Kind,
     kind_of,
 )
-from dgdr_kube.ports import Event, Manifest, Manifests
+from dgdr_kube.ports import Event, Kept, Manifest, Manifests, whole
 
 from .field_sets import Path, leaves, merge_patched, merged, value_at, without
 
@@ -107,6 +108,10 @@ class FakeCluster:
             )
         }
 
+    def told(self) -> Manifests:
+        """All objects, as a watch tells of them."""
+        return [_told(stored) for stored in self._objects.values()]
+
     def set_status(self, kind: Kind, namespace: str | None, name: str, status: Manifest) -> None:
         """Be the controller that reports this status, replacing the old one."""
         stored = self._must(kind, namespace, name)
@@ -135,16 +140,31 @@ class FakeCluster:
         stored = self._objects.get((kind, namespace, name))
         return _told(stored) if stored else None
 
-    async def look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+    async def look(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         return await self.get(kind, namespace, name)
 
+    async def find(
+        self, kind: Kind, namespace: str | None, index: Index | None = None, value: str = ""
+    ) -> Manifests:
+        listed = await self.list(kind, namespace)
+        return [found for found in listed if index is None or value in index.values(found)]
+
+    @property
+    def fresh(self) -> "FakeCluster":
+        return self
+
     async def list(
-        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: Mapping[str, str] | None = None,
+        *,
+        kept: Kept = whole,
     ) -> Manifests:
         self._check("list", kind)
         wanted = dict(labels or {})
         return [
-            _told(stored)
+            kept(_told(stored))
             for (k, ns, _), stored in sorted(self._objects.items(), key=lambda i: str(i[0][1:]))
             if k == kind
             and namespace in (None, ns)

@@ -1,6 +1,7 @@
 """Fakes of the profiler's outside: a namespace in memory, and engines with known times."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -85,6 +86,10 @@ class MemoryKube:
         self.writes.append(("delete", resource.plural, name))
         self.objects.pop((resource.plural, name), None)
 
+    async def log_tail(self, pod: str, container: str, previous: bool, lines: int) -> str:
+        self.calls.add(("get", "pods/log", pod))
+        return "".join(self.logs.get(pod, "").splitlines(keepends=True)[-lines:])
+
     async def log(self, pod: str, container: str, limit_bytes: int) -> str:
         self.calls.add(("get", "pods/log", pod))
         return self.logs.get(pod, "")[:limit_bytes]
@@ -146,7 +151,7 @@ class FakeDeployments:
         self.up.discard(graph.name)
         return None
 
-    async def fetched(self, graph: Graph) -> Fetched | None:
+    async def fetched(self, graph: Graph, parts: int) -> Fetched | None:
         return self.sent.get(graph.name)
 
     async def serves(self, graph: Graph, model: str) -> bool:
@@ -155,9 +160,13 @@ class FakeDeployments:
 
 @dataclass
 class FakeLoad:
-    """A load tool that measures the engine whose times are known."""
+    """A load tool that measures the engine whose times are known.
+
+    ``slowness`` is by how much those are longer whose name has a part.
+    """
 
     failures: int = 0
+    slowness: Mapping[str, float] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
     async def measure(self, graph: Graph, model: str, call: Call) -> Measured:
@@ -166,16 +175,19 @@ class FakeLoad:
             self.failures -= 1
             raise MeasurementFailed("AIPerf did not end within 300 s")
         tp = int(graph.name.rpartition("tp")[2])
+        slow = math.prod(by for part, by in self.slowness.items() if part in graph.name)
         results = [
-            _result(cell.phase, cell.kind, cell.isl, cell.osl, cell.concurrency, tp)
+            _result(cell.phase, cell.kind, cell.isl, cell.osl, cell.concurrency, tp, slow)
             for cell in call.cells
         ]
         return Measured(results=results, started_at=datetime(2026, 1, 1, tzinfo=UTC), wall_s=20)
 
 
-def _result(phase: str, kind: PointKind, isl: int, osl: int, batch: int, tp: int) -> LoadResult:
-    itl = itl_ms(tp, batch, batch * (isl + osl / 2))
-    first = ttft_ms(tp, isl)
+def _result(
+    phase: str, kind: PointKind, isl: int, osl: int, batch: int, tp: int, slow: float
+) -> LoadResult:
+    itl = itl_ms(tp, batch, batch * (isl + osl / 2)) * slow
+    first = ttft_ms(tp, isl) * slow
     decode = kind is PointKind.DECODE
     return LoadResult(
         phase=phase,

@@ -1,7 +1,7 @@
 """An API server's watch, played from a script: listings, then the changes of each watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +53,14 @@ class ScriptedWatching:
     def __post_init__(self) -> None:
         self._listings, self._watches = iter(self.listings), iter(self.watches)
 
-    async def listing(self, kind: Kind, namespace: str | None, labels: str = "") -> Listing:
+    async def listing(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: str = "",
+        *,
+        kept: Callable[[Manifest], Manifest],
+    ) -> Listing:
         self.asked.append("list")
         answer = next(self._listings, None)
         if answer is None:
@@ -61,7 +68,7 @@ class ScriptedWatching:
         if isinstance(answer, ClusterError):
             raise answer
         assert answer is not None
-        return answer
+        return Listing([kept(item) for item in answer.items], answer.version)
 
     @asynccontextmanager
     async def watch(

@@ -34,6 +34,42 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
 {{/*
+Reference of an image; empty when there is none and it is not needed. A registry of all charts takes
+the place of the one in the reference: what stands before the first slash, when it has a dot or a
+colon, or is localhost.
+*/}}
+{{- define "dgdr-operator.image" -}}
+{{- $registry := (.root.Values.global | default dict).imageRegistry | default "" -}}
+{{- $reference := index .root.Values.images .name | default "" -}}
+{{- if and (not $reference) $registry -}}
+{{- $reference = printf "dgdr/%s:%s" (kebabcase .name) .root.Chart.AppVersion -}}
+{{- end -}}
+{{- if and (not $reference) (ne .name "dynamoMocker") -}}
+{{- fail (printf "images.%s is not set, and there is no public image: build and push it (docs/install.md, \"Images\"), then --set images.%s=REGISTRY/dgdr/%s:TAG, or --set global.imageRegistry=REGISTRY for all images" .name .name (kebabcase .name)) -}}
+{{- end -}}
+{{- if and $reference $registry -}}
+{{- $reference = printf "%s/%s" $registry (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $reference "") -}}
+{{- end -}}
+{{- $reference -}}
+{{- end -}}
+
+{{/* ServiceAccount of one program. */}}
+{{- define "dgdr-operator.account" -}}
+{{- $values := index .root.Values .component -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "dgdr-operator.program" . }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+  {{- with $values.serviceAccountAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{/*
 One program of ours. There is exactly one pod of each, and an old one ends before a new one
 starts: two writers at once would undo each other's decisions.
 */}}
@@ -58,6 +94,9 @@ spec:
       labels:
         {{- include "dgdr-operator.labels" .root | nindent 8 }}
         {{- include "dgdr-operator.selector" . | nindent 8 }}
+        {{- with $values.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       annotations:
         # A changed setting replaces the pod.
         dgdr.dev/config-sha256: {{ include "dgdr-operator.config" .root | sha256sum }}
@@ -85,9 +124,18 @@ spec:
       terminationGracePeriodSeconds: 30
       containers:
         - name: {{ .component }}
-          image: {{ .root.Values.images.operator }}
+          image: {{ include "dgdr-operator.image" (dict "root" .root "name" "operator") }}
           imagePullPolicy: {{ .root.Values.images.pullPolicy }}
           command: [python3, -m, {{ printf "dgdr_%s" .component }}]
+          env:
+            - {name: DGDR_LOG_LEVEL, value: {{ .root.Values.logLevel | default "INFO" }}}
+            {{- with $values.extraEnv }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+          {{- with $values.extraEnvFrom }}
+          envFrom:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
           ports:
             - {name: health, containerPort: {{ .root.Values.health.port }}}
           # A slow node may need a minute for the imports; a pass that hangs shows in /healthz.
@@ -138,6 +186,10 @@ spec:
       affinity:
         {{- toYaml . | nindent 8 }}
       {{- end }}
+      {{- with $values.topologySpreadConstraints }}
+      topologySpreadConstraints:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
 {{- end -}}
 
 {{/*
@@ -148,8 +200,8 @@ knows cannot slip in.
 mode: {{ .Values.mode }}
 namespaces: {{ toJson .Values.namespaces }}
 images:
-  profiler: {{ .Values.images.profiler }}
-  dynamoMocker: {{ .Values.images.dynamoMocker }}
+  profiler: {{ include "dgdr-operator.image" (dict "root" . "name" "profiler") }}
+  dynamoMocker: {{ include "dgdr-operator.image" (dict "root" . "name" "dynamoMocker") | quote }}
   pullPolicy: {{ .Values.images.pullPolicy }}
   pullSecrets: {{ toJson .Values.images.pullSecrets }}
 dataPlane:

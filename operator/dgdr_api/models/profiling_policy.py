@@ -34,8 +34,8 @@ class MockerCandidates(ApiModel):
         default=None,
         min_length=1,
         max_length=4096,
-        description="Image with the mocker: one of ours, or one whose tag names a Dynamo release "
-        "from 1.1 on. Default: the installation's dynamo-mocker image.",
+        description="Image with the mocker: of Dynamo 1.1 or newer, or ours of 1.0; its tag says "
+        "which, and none is the newest. Default: the installation's dynamo-mocker image.",
     )
     model_path: str | None = Field(
         default=None,
@@ -53,7 +53,8 @@ class MockerCandidates(ApiModel):
         default=None,
         max_length=253,
         description="ConfigMap with the engines' performance data, keys tp-<n>.npz, "
-        "tep-<n>.npz, dep-<n>.npz, in the DGDR's namespace. Default: mocker-profiles.",
+        "tep-<n>.npz, dep-<n>.npz, in the DGDR's namespace; with backend auto "
+        "<backend>-tp-<n>.npz of each backend that competes. Default: mocker-profiles.",
     )
     speedup_ratio: float | None = Field(
         default=None,
@@ -113,7 +114,8 @@ class ProfilingPolicySpec(ApiModel):
         gt=0,
         description="What the link between a prefill and a decode engine carries, in 10^9 bytes a "
         "second. The KV transfer in the time to first token is estimated with it where no pair "
-        "was measured. Default: what mockers are told; of engines unknown.",
+        "was measured, and mockers send with it, whatever their speedupRatio. Default: 450 of "
+        "mockers, NVLink inside one node; of engines unknown.",
     )
     deadline: Duration | None = Field(
         default=None,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner import SLAPlanner
-from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
+from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY, dgd_name
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_api.provenance import ProfileDataError
 from dgdr_cli.errors import CliError, NotThere
@@ -69,7 +69,10 @@ def found_planner(source: Source, name: str, namespace: str | None) -> FoundPlan
     found = source.find_planner(name, namespace)
     if found is None:
         where = f"namespace {namespace}" if namespace else "the context's namespace"
-        raise NotThere(f"no SLAPlanner {name} in {where}; `kubectl get slap -A` lists all")
+        raise NotThere(
+            f"no SLAPlanner {name} in {where}; that of a request {name} is {dgd_name(name)}, and "
+            "`kubectl get slap -A` lists all"
+        )
     return found
 
 

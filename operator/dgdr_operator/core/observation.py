@@ -8,6 +8,7 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.run_verdict import RunVerdict
+from dgdr_kube.kinds import Kind
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
 from dgdr_operator.core.lacks import Lack
 
@@ -191,8 +192,9 @@ class Observation:
 
     ``accepted`` is what the Job was, or will be, started with: from then on it is the spec that
     counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only.
-    ``lacks`` is None where nobody looked at what the data plane lacks.
-    ``ignored_keys`` are sentences about keys of the planner that come to nothing.
+    ``lacks`` is None where nobody looked at what the data plane lacks. ``referred`` are the kinds
+    and names of what the request needs of its namespace. ``ignored_keys`` are sentences about keys
+    of the planner that come to nothing.
     ``in_the_way`` names an object that has one of our names and belongs to somebody else.
     """
 
@@ -209,3 +211,4 @@ class Observation:
     dgd: DgdSeen | None = None
     candidates: tuple[CandidateSeen, ...] = ()
     lacks: tuple[Lack, ...] | None = None
+    referred: frozenset[tuple[Kind, str]] = frozenset()

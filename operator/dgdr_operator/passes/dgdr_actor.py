@@ -16,7 +16,7 @@ from dgdr_api.request import (
 from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB, ROLE_BINDING, SLA_PLANNER, kind_of
 from dgdr_kube.manifests import covers, is_owned_by, is_written_by, merge_patch, owner_reference
-from dgdr_kube.ports import Cluster, Manifest
+from dgdr_kube.ports import Cluster, Manifest, WatchedCluster
 from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
@@ -33,6 +33,7 @@ from dgdr_operator.core.lifecycle import phase_of
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
 from dgdr_operator.core.refusals import deployment_refused, job_refused
 from dgdr_operator.core.steps import Deploy, Resume, StartOver, StartProfiling, Step, Suspend
+from dgdr_operator.followed import CANDIDATES
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -317,23 +318,32 @@ def _owner(request: Request) -> OwnerReference:
     )
 
 
-async def sweep_orphans(cluster: Cluster, namespace: str | None) -> list[str]:
+async def sweep_orphans(cluster: WatchedCluster, namespace: str | None) -> list[str]:
     """Delete candidates of requests that no longer exist; returns their names.
 
     Garbage collection does this too, by their owner reference. This is for candidates that lost
     it, and so that GPUs are free at once.
     """
-    candidates = [
-        dgd for dgd in await cluster.list(DGD, namespace) if observed_run.is_candidate(dgd)
-    ]
-    if not candidates:
+    if not await _orphans(cluster, namespace):
         return []
-    alive = {dgdr["metadata"]["uid"] for dgdr in await cluster.list(DGDR, namespace)}
-    orphans = [
-        dgd for dgd in candidates if dgd["metadata"]["labels"][names.Label.RUN.value] not in alive
-    ]
+    orphans = await _orphans(cluster.fresh, namespace)
     for dgd in orphans:
         meta = dgd["metadata"]
         log.info("Deleting candidate %s/%s: its request is gone", meta["namespace"], meta["name"])
         await cluster.delete(DGD, meta["namespace"], meta["name"], meta["uid"])
     return [dgd["metadata"]["name"] for dgd in orphans]
+
+
+async def _orphans(cluster: WatchedCluster, namespace: str | None) -> list[Manifest]:
+    """Return the candidates without their request; those are looked at first.
+
+    A request is older than its candidates: one that came meanwhile has none among these.
+    """
+    made = await cluster.find(DGD, namespace, CANDIDATES)
+    candidates = [dgd for dgd in made if observed_run.is_candidate(dgd)]
+    if not candidates:
+        return []
+    alive = {dgdr["metadata"]["uid"] for dgdr in await cluster.find(DGDR, namespace)}
+    return [
+        dgd for dgd in candidates if dgd["metadata"]["labels"][names.Label.RUN.value] not in alive
+    ]

@@ -11,12 +11,12 @@ from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import READY, find
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
-from dgdr_api.names import FieldManager, Label
+from dgdr_api.names import FieldManager
 from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
-from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
+from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
     GraphSeen,
@@ -34,16 +34,16 @@ from dgdr_operator.core.observed_workloads import (
 )
 from dgdr_operator.core.pod_rules import PodRules
 from dgdr_operator.core.workloads import Problem, render_workloads
+from dgdr_operator.followed import OF_GRAPH
 from dgdr_operator.passes.candidate_queue import CandidateQueue
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.graph_children import Children, ChildWriter
 from dgdr_operator.settings import Settings
 
-# Events start a pass; these only bound how long a lost one goes unnoticed, and an edit of what
-# nobody watches, such as a Service.
+# Events start a pass; these only bound how long a lost one goes unnoticed.
 LOOK_AGAIN_S = 15.0
-LOOK_AGAIN_WHEN_READY_S = 120.0
+LOOK_AGAIN_WHEN_READY_S = 600.0
 # Garbage collection of an earlier graph of the same name takes about this long.
 LEAVING_S = 1.0
 
@@ -72,7 +72,7 @@ def data_plane_of(settings: Settings) -> DataPlane:
 class GraphPass:
     """Reconciles one graph; safe to repeat and to be killed at any write."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, cluster: WatchedCluster, settings: Settings) -> None:
         self._cluster = cluster
         self._plane = data_plane_of(settings)
         self._data_plane = DataPlaneObserver(cluster)
@@ -80,7 +80,7 @@ class GraphPass:
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
-        dgd = await self._cluster.get(DGD, key.namespace, key.name)
+        dgd = await self._cluster.look(DGD, key.namespace, key.name)
         if dgd is None or is_going(dgd):
             return None  # the owner references remove what we made
         try:
@@ -139,8 +139,7 @@ class GraphPass:
         return await self._data_plane.facts(kinds, nodes)
 
     async def _pods(self, graph: Graph) -> tuple[PodSeen, ...]:
-        labels: dict[str, str] = {Label.GRAPH: graph.name}
-        return pods_seen(await self._cluster.list(POD, graph.namespace, labels))
+        return pods_seen(await self._cluster.find(POD, graph.namespace, OF_GRAPH, graph.name))
 
     async def _report(self, dgd: Manifest, status: DGDStatus) -> None:
         patch = merge_patch(dgd.get("status") or {}, status.to_json())

@@ -58,7 +58,7 @@ BUDGET_TROUBLES = frozenset(
     {Reason.BUDGET_TROUBLE, "BudgetNotFound", "BudgetUnreadable", "NotAMember"}
 )
 # What waits for a user's change, not for time.
-_STALLED = (
+STALLED = (
     PROFILE_TROUBLES
     | BUDGET_TROUBLES
     | {"RolesMissing", "RolesAmbiguous", "TargetUnreadable", "OwnershipConflict"}
@@ -172,7 +172,7 @@ def _reconciling(plan: Plan) -> Verdict:
 
 def _stalled(outcome: Plan | Trouble) -> Verdict:
     kind = ConditionType.STALLED
-    if isinstance(outcome, Trouble) and outcome.reason in _STALLED:
+    if isinstance(outcome, Trouble) and outcome.reason in STALLED:
         return Verdict(kind, True, outcome.reason, f"until somebody acts: {outcome.message}")
     if isinstance(outcome, Trouble):
         return Verdict(kind, False, Reason.PROGRESSING, f"it waits: {outcome.message}")

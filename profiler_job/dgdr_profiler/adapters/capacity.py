@@ -50,10 +50,10 @@ async def engine_facts(kube: Kube, graph: Graph, expected: Expected) -> EngineFa
     return facts
 
 
-async def fetched_caches(kube: Kube, graph: Graph) -> Fetched | None:
+async def fetched_caches(kube: Kube, graph: Graph, parts: int) -> Fetched | None:
     """Return what a candidate's decode engine says of the KV caches that it fetched."""
     engines = [p for p in await pods_of(kube, graph) if role_of(p) is Role.DECODE]
-    return exposition.fetched("\n".join([await _metrics(pod) for pod in engines]))
+    return exposition.fetched("\n".join([await _metrics(pod) for pod in engines]), parts)
 
 
 async def _said(kube: Kube, pods: Sequence[Json], expected: Expected) -> Said:

@@ -55,9 +55,9 @@ class KubeDeployments:
         await wait.until_serving(frontend_url(graph), model)
         return await engine_facts(self._kube, graph, self._expected.get(graph.name, Expected()))
 
-    async def fetched(self, graph: Graph) -> Fetched | None:
+    async def fetched(self, graph: Graph, parts: int) -> Fetched | None:
         """Return what a pair's decode engine says of the KV caches that it fetched, if it does."""
-        return await fetched_caches(self._kube, graph)
+        return await fetched_caches(self._kube, graph, parts)
 
     async def serves(self, graph: Graph, model: str) -> bool:
         """Whether a graph that stands still answers."""

@@ -108,6 +108,16 @@ class Kube:
         except NotFound:
             return
 
+    async def log_tail(self, pod: str, container: str, previous: bool, lines: int) -> str:
+        """Return the last lines of a container; empty when there is no log."""
+        params = {"tailLines": str(lines), "container": container}
+        params["previous"] = str(previous).lower()
+        url = f"pods/{pod}/log"
+        try:
+            return await self._text("GET", "v1", url, params=params)
+        except ClusterError:
+            return ""
+
     async def log(self, pod: str, container: str, limit_bytes: int) -> str:
         """Return a container's log from its beginning; empty when there is none."""
         params = {"container": container, "limitBytes": str(limit_bytes)}

@@ -18,7 +18,7 @@ class Watched:
         self.server = FakeCluster()
         self.server.seed(adapter("prefill", 1))
         self.store = Store()
-        self.cluster = RememberingCluster(self.server, {DGDSA: self.store})
+        self.cluster = RememberingCluster(self.server, {DGDSA: (self.store,)})
         self.store.replace(None, Listing([self.there()], self.there_version()))
         self.reads = 0
 

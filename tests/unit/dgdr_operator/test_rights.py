@@ -11,7 +11,7 @@ import pytest
 from dgdr_kube.kinds import DGD, DGDR, NETWORK_POLICY, ROLE_BINDING, Kind
 from dgdr_kube.ports import Key
 from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES
-from dgdr_operator.handlers import WATCHED
+from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
@@ -111,7 +111,7 @@ async def called() -> set[tuple[str, str, str]]:
         calls |= await life()
     # The Job's side of these lives writes through the same cluster, as does the user's.
     theirs = {("delete", DGDR), ("patch", DGDR)}
-    return needed(calls - theirs) | watching(WATCHED)
+    return needed(calls - theirs) | watching(c.kind for c in COLLECTIONS)
 
 
 def test_every_call_of_the_operator_is_allowed(called: set[tuple[str, str, str]]) -> None:

@@ -16,7 +16,8 @@ class LateWorld(World):
     def watched(self) -> WatchedCluster:
         self.stores: dict[Kind, Store] = {kind: Store() for kind in (DGD, DGDSA, SLA_PLANNER)}
         self.tell()
-        return RememberingCluster(self.cluster, self.stores)
+        stores = {kind: (store,) for kind, store in self.stores.items()}
+        return RememberingCluster(self.cluster, stores)
 
     def tell(self) -> None:
         """Let the watches catch up."""

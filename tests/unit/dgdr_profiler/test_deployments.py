@@ -201,6 +201,21 @@ async def test_an_image_that_cannot_be_pulled_is_named_for_the_other_candidates(
     assert "its log" not in str(failed.value)
 
 
+async def test_an_image_that_could_not_be_pulled_twice_is_not_waited_for() -> None:
+    kube = MemoryKube()
+    busy = {"waiting": {"reason": "ErrImagePull", "message": "429 Too Many Requests"}}
+    kube.put(POD, pod(state=busy, image="i:1"))
+
+    async def tell(waited_s: float, why: str) -> None:
+        message = 'Failed to pull image "i:1": 429 Too Many Requests'
+        about = {"involvedObject": {"kind": "Pod", "name": "d-1"}, "message": message}
+        kube.put(EVENT, {"metadata": {"name": "e-1"}, "count": 2, **about})
+
+    with pytest.raises(CandidateFailed, match="429 Too Many Requests") as failed:
+        await deployments(kube, timeout_s=5).deploy(GRAPH, "m", tell)
+    assert failed.value.image == "i:1"
+
+
 async def test_pods_of_an_earlier_shape_that_do_not_end_fail_the_candidate_only() -> None:
     kube = MemoryKube()
     kube.put(DGD, standing(GRAPH.with_(backend="sglang")))

@@ -30,7 +30,7 @@ WORKER = Candidate.of(Shape(worker=TP2))
 MODEL = KnownModel(facts=ModelFacts(layers=32, kv_heads=8, head_size=128))
 COUNTED = Fetched(ms=34.0, isl=1024, bytes_per_token=131072)
 
-# Of a decode worker of TP 2 that fetched six prompts, 416 tokens in the mean.
+# Of a decode worker of TP 2 that fetched six prompts, 416 tokens in the mean, and had others.
 METRICS = """
 # TYPE vllm:nixl_xfer_time_seconds histogram
 vllm:nixl_xfer_time_seconds_bucket{engine="0",le="0.05"} 12.0
@@ -38,8 +38,8 @@ vllm:nixl_xfer_time_seconds_count{engine="0"} 12.0
 vllm:nixl_xfer_time_seconds_sum{engine="0"} 0.204
 vllm:nixl_bytes_transferred_count{engine="0"} 12.0
 vllm:nixl_bytes_transferred_sum{engine="0"} 5.111808e+06
-vllm:request_prompt_tokens_count{engine="0"} 6.0
-vllm:request_prompt_tokens_sum{engine="0"} 2496.0
+vllm:prompt_tokens_by_source_total{engine="0",source="external_kv_transfer"} 2496.0
+vllm:prompt_tokens_by_source_total{engine="0",source="local_cache_hit"} 8000.0
 """
 
 
@@ -141,10 +141,10 @@ def test_a_transfer_decides_whether_a_pair_holds_the_target() -> None:
 
 
 def test_vllm_counts_what_it_fetches() -> None:
-    found = fetched(METRICS)
+    found = fetched(METRICS, 2)
     assert found == Fetched(ms=pytest.approx(17.0), isl=416.0, bytes_per_token=2048.0)
-    assert fetched("vllm:request_prompt_tokens_count 6\nvllm:request_prompt_tokens_sum 9") is None
-    assert fetched("") is None
+    assert fetched(METRICS.replace("external_kv_transfer", "local_compute"), 2) is None
+    assert fetched("", 1) is None
 
 
 async def test_what_a_pair_fetched_outlives_its_pod_and_is_in_the_profile() -> None:
