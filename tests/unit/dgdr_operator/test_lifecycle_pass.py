@@ -846,7 +846,9 @@ async def test_a_deployment_that_may_not_be_made_yet_keeps_its_result(
     assert world.status["profilingResults"]["selectedConfig"]
     text = f"the API server refused: {refusal.message}"
     text += f"; {CURE}" if "quota" in refusal.message else "; it is tried again"
-    assert world.condition("DeploymentReady") == ("False", reason, text)
+    told = world.condition("DeploymentReady")
+    assert told[:2] == ("False", reason)
+    assert told[2].startswith(f"{text}; waiting since 2025-01-01T00:00:0")
     assert "DeploymentCreationFailed" in world.events
     world.cluster.refuse("create", kind, None)
     await world.live()
