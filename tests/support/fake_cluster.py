@@ -187,7 +187,7 @@ class FakeCluster:
         stored = self._objects.get(address)
         wanted = _without_status(address[0], copy.deepcopy(manifest))
         if stored is None:
-            self._check("create", address[0])
+            self.calls.add(("create", address[0]))
             self._write("apply", address, manager)
             body = self._born(wanted, fresh=True)
             self._objects[address] = _Stored(body, {(manager, "Apply"): _owned(body)})

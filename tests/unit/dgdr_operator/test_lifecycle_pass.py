@@ -349,8 +349,8 @@ async def test_objects_of_a_run_belong_to_the_request() -> None:
     owned = [
         (JOB, f"profile-{NAME}"),
         (CONFIG_MAP, f"profile-{NAME}"),
-        (SERVICE_ACCOUNT, "dgdr-profiling-job"),
-        (ROLE_BINDING, "dgdr-profiling-job-binding"),
+        (SERVICE_ACCOUNT, "dgdr-profiling-job-q"),
+        (ROLE_BINDING, "dgdr-profiling-job-q-binding"),
     ]
     for kind, name in owned:
         found = world.cluster.peek(kind, NS, name)
