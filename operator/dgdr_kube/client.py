@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Self
+from typing import Self, TypeVar
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
@@ -31,6 +31,7 @@ _PAGE = 500
 CONNECTIONS = 100
 
 Query = Sequence[tuple[str, str]]
+T = TypeVar("T")
 
 
 class KubeCluster:
@@ -113,10 +114,10 @@ class KubeCluster:
         namespace: str | None,
         labels: str = "",
         *,
-        kept: Kept = whole,
-    ) -> Listing:
+        kept: Callable[[Manifest], T],
+    ) -> Listing[T]:
         """Read a collection (None: of all namespaces) as it is now."""
-        found: Manifests = []
+        found: list[T] = []
         token = ""
         while True:
             query = [("limit", str(_PAGE)), ("labelSelector", labels), ("continue", token)]

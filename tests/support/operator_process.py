@@ -18,7 +18,7 @@ from support.cluster import TestCluster
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
-CLUSTER_ROLE = "dgdr-operator-profiling"
+CLUSTER_ROLE = "dgdr-operator-profiling-job"
 PATIENCE_S = 60.0
 
 
@@ -30,13 +30,13 @@ class OperatorProcess:
         where: TestCluster,
         folder: Path,
         namespaces: list[str],
+        config: str = "",
         *,
-        program: str = "dgdr_operator",
         lease_in: str = "",
     ) -> None:
         self.where = where
         self.name = folder.name
-        self.code = ["-m", program]
+        self.code = ["-m", "dgdr_operator"]
         self.kubeconfig = where.kubeconfig
         self.log = folder / "operator.log"
         self._config = folder / "config.yaml"
@@ -52,7 +52,7 @@ class OperatorProcess:
                 "operatorLease": "dgdr-operator",
                 "plannerLease": "dgdr-planner",
             }
-        self._config.write_text(yaml.safe_dump(settings))
+        self._config.write_text(config or yaml.safe_dump(settings))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -99,9 +99,9 @@ class OperatorProcess:
 
 @contextmanager
 def operator_process(
-    where: TestCluster, folder: Path, namespaces: list[str]
+    where: TestCluster, folder: Path, namespaces: list[str], config: str = ""
 ) -> Iterator[OperatorProcess]:
-    process = OperatorProcess(where, folder, namespaces)
+    process = OperatorProcess(where, folder, namespaces, config)
     process.start()
     try:
         yield process

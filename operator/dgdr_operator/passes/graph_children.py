@@ -29,6 +29,10 @@ class Children:
     must_wait: bool = False
     removed_adapters: list[str] = field(default_factory=list)
 
+    def ours(self, kind: Kind, owner: Manifest) -> list[Manifest]:
+        """Return the children of a kind that belong to that owner, or did until they were freed."""
+        return [m for m in self.of(kind) if standing(m, owner) is Standing.OURS]
+
     def of(self, kind: Kind) -> list[Manifest]:
         """Return the children of a kind."""
         return [manifest for (k, _), manifest in self.live.items() if k == kind]
@@ -42,24 +46,24 @@ class ChildWriter:
         self._graph = graph
         self._owner = owner
 
-    async def write(self, wanted: Iterable[Manifest]) -> Children:
+    async def write(self, wanted: Iterable[Manifest], children: Children) -> Children:
         """Apply what differs, remove what is not wanted any more, settle the adapters."""
         manifests = {_place(manifest): manifest for manifest in wanted}
-        children = Children(live=await self._observe())
         for place, manifest in manifests.items():
             await self._settle(place, manifest, children)
         await self._prune(manifests.keys(), children)
         await self._settle_adapters(children)
         return children
 
-    async def _observe(self) -> dict[Place, Manifest]:
+    async def observe(self) -> Children:
+        """Return what is there."""
         found: dict[Place, Manifest] = {}
         for kind in (*CHILDREN, DGDSA):
             there = await self._cluster.find(
                 kind, self._graph.namespace, OF_GRAPH, self._graph.name
             )
             found |= {(kind, manifest["metadata"]["name"]): manifest for manifest in there}
-        return found
+        return Children(live=found)
 
     async def _settle(self, place: Place, wanted: Manifest, children: Children) -> None:
         kind, name = place
