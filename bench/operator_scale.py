@@ -31,6 +31,7 @@ from bench.planner_scale import cpu_s, peak_memory_mib
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, Kind
 from dgdr_kube.ports import Key, Manifest
+from dgdr_kube.store import version_of
 from support.cluster import ROOT, TestCluster, cluster
 
 GOAL = {
@@ -206,7 +207,7 @@ class Changes:
         await self._kube.patch(DGD, *place, {"spec": dgd["spec"]}, MANAGER)
 
     async def _hear(self, kind: Kind, what: str) -> None:
-        version = (await self._ears.listing(kind, None)).version
+        version = (await self._ears.listing(kind, None, kept=version_of)).version
         async with self._ears.watch(kind, None, version) as changes:
             async for change in changes:
                 meta = change.manifest["metadata"]

@@ -5,9 +5,9 @@ turned back into manifests.
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Self
+from typing import Self, TypeVar
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
@@ -30,6 +30,7 @@ _PAGE = 500
 CONNECTIONS = 100
 
 Query = Sequence[tuple[str, str]]
+T = TypeVar("T")
 
 
 class KubeCluster:
@@ -105,10 +106,10 @@ class KubeCluster:
         namespace: str | None,
         labels: str = "",
         *,
-        kept: Kept = whole,
-    ) -> Listing:
+        kept: Callable[[Manifest], T],
+    ) -> Listing[T]:
         """Read a collection (None: of all namespaces) as it is now."""
-        found: Manifests = []
+        found: list[T] = []
         token = ""
         while True:
             query = [("limit", str(_PAGE)), ("labelSelector", labels), ("continue", token)]

@@ -116,9 +116,9 @@ class _Follower:
         """List, and then watch, again after each end that is none of a failure."""
         loop = asyncio.get_running_loop()
         listing = await self.source.listing(
-            self.kind, self.scope, self.labels, kept=self.store.kept
+            self.kind, self.scope, self.labels, kept=self.store.entry
         )
-        self.store.replace(self.scope, listing)
+        self.store.take_over(self.scope, listing)
         self.watch.found()
         version = listing.version
         while True:

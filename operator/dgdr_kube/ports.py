@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from dgdr_kube.kinds import Kind
 
 if TYPE_CHECKING:
     from dgdr_kube.index import Index
+
+T = TypeVar("T")
 
 Manifest = dict[str, Any]
 """One Kubernetes object as JSON; passes validate it into a model at their door."""
@@ -199,10 +201,10 @@ class Change(NamedTuple):
         return str(self.manifest["metadata"]["resourceVersion"])
 
 
-class Listing(NamedTuple):
-    """All objects of a collection at one version."""
+class Listing(NamedTuple, Generic[T]):
+    """All objects of a collection at one version, as they are kept."""
 
-    items: Manifests
+    items: list[T]
     version: str
 
 
@@ -215,8 +217,8 @@ class Watching(Protocol):
         namespace: str | None,
         labels: str = "",
         *,
-        kept: Kept = whole,
-    ) -> Listing:
+        kept: Callable[[Manifest], T],
+    ) -> Listing[T]:
         """Read a collection (None: of all namespaces) as it is now.
 
         ``labels`` is a selector: the server tells of nothing else.

@@ -37,15 +37,17 @@ def _ignored(old: Manifest | None, new: Manifest | None) -> None:
     """Nobody listens."""
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     """An object as it is kept: with its version, and where it is filed."""
 
+    key: Key
     version: int
     kept: Manifest | bytes
     places: tuple[Place, ...]
 
     @property
     def manifest(self) -> Manifest:
+        """The object."""
         return unpack(self.kept) if isinstance(self.kept, bytes) else self.kept
 
 
@@ -63,7 +65,7 @@ class Store:
     label: str = ""
     indices: tuple[Index, ...] = ()
     packed: bool = False
-    _objects: dict[Key, _Entry] = field(default_factory=dict)
+    _objects: dict[Key, Entry] = field(default_factory=dict)
     _filed: dict[Place, dict[Key, None]] = field(default_factory=dict)
     _followed: set[str | None] = field(default_factory=set)
     _listed: dict[str | None, int] = field(default_factory=dict)
@@ -92,13 +94,28 @@ class Store:
             return sorted(self._filed.get((index.name, namespace, value), ()))
         return sorted(key for key in self._objects if namespace in (None, key.namespace))
 
-    def replace(self, scope: str | None, listing: Listing) -> None:
-        """Take over a whole collection, of a namespace or of all (None).
+    def entry(self, manifest: Manifest) -> Entry:
+        """Return an object as it is kept here; of a list each as soon as it arrives.
+
+        A thousand whole Deployments at once take 40 MiB.
+        """
+        key, version = key_of(manifest), version_of(manifest)
+        manifest = self.kept(manifest)
+        kept = pack(manifest) if self.packed else manifest
+        return Entry(key, version, kept, tuple(self._places(key, manifest)))
+
+    def replace(self, scope: str | None, listing: Listing[Manifest]) -> None:
+        """Take over a whole collection, of a namespace or of all (None)."""
+        entries = [self.entry(manifest) for manifest in listing.items]
+        self.take_over(scope, Listing(entries, listing.version))
+
+    def take_over(self, scope: str | None, listing: Listing[Entry]) -> None:
+        """Take over a whole collection whose objects are kept already.
 
         Lists of one collection never go back, unless the server's data were restored from before:
         then nothing that is known may outweigh what is there now.
         """
-        listed = {key_of(one): one for one in listing.items}
+        listed = {entry.key for entry in listing.items}
         version, before = int(listing.version), self._listed.get(scope, 0)
         self._listed[scope] = self._heard[scope] = version
         for key, known in [*self._objects.items()]:
@@ -108,8 +125,8 @@ class Store:
                 self._drop(key, known.version)
             elif key not in listed:
                 self._drop(key, version)
-        for key, manifest in listed.items():
-            self._put(key, manifest)
+        for entry in listing.items:
+            self._put(entry)
         self._followed.add(scope)
 
     def apply(self, change: Change, scope: str | None = None) -> None:
@@ -121,7 +138,7 @@ class Store:
         if change.type is ChangeType.DELETED:
             self._drop(key, int(change.version))
         else:
-            self._put(key, change.manifest)
+            self._put(self.entry(change.manifest))
 
     def lose(self, scope: str | None) -> None:
         """Trust nothing of a collection until it is listed again."""
@@ -132,14 +149,14 @@ class Store:
         known = self._objects.get(key)
         if result is not None:
             if known is not None or self._is_ahead(key, result):
-                self._put(key, result)
+                self._put(self.entry(result))
         elif known is not None and known.version <= (since := int(before or known.version)):
             self._written[key] = max(since, self._written.get(key, 0))
 
     def read(self, key: Key, manifest: Manifest) -> None:
         """Take over what was read, where the watch has told of the object before."""
         if key in self._objects:
-            self._put(key, manifest)
+            self._put(self.entry(manifest))
 
     def _scope_of(self, namespace: str | None) -> str | Unsure | None:
         """Return the collection whose watch tells of a namespace; UNSURE when none does now."""
@@ -161,17 +178,15 @@ class Store:
     def _is_told(self, manifest: Manifest) -> bool:
         return not self.label or self.label in (manifest["metadata"].get("labels") or {})
 
-    def _put(self, key: Key, manifest: Manifest) -> None:
-        known, version = self._objects.get(key), version_of(manifest)
-        if known is not None and version <= known.version:
+    def _put(self, entry: Entry) -> None:
+        key, known = entry.key, self._objects.get(entry.key)
+        if known is not None and entry.version <= known.version:
             return
-        manifest = self.kept(manifest)
-        places = tuple(self._places(key, manifest))
-        self._objects[key] = _Entry(version, pack(manifest) if self.packed else manifest, places)
-        self._file(key, () if known is None else known.places, places)
-        if version > self._written.get(key, version):
+        self._objects[key] = entry
+        self._file(key, () if known is None else known.places, entry.places)
+        if entry.version > self._written.get(key, entry.version):
             del self._written[key]
-        self.told(None if known is None else known.manifest, manifest)
+        self.told(None if known is None else known.manifest, entry.manifest)
 
     def _drop(self, key: Key, version: int) -> None:
         known = self._objects.get(key)

@@ -41,7 +41,19 @@ class DataPlane(Section):
 class Profiling(Section):
     """Rights of the profiling Job, made by the chart."""
 
-    cluster_role: str = "dgdr-operator-profiling"
+    cluster_role: str = "dgdr-operator-profiling-job"
+    policy_namespace: str = ""
+    """Where ProfilingPolicies count; empty: in the namespace of the request."""
+
+
+class Security(Section):
+    """What pods may be, and as whom they run."""
+
+    service_accounts: tuple[str, ...] = ("default", "modelexpress")
+    restricted_workers: bool = False
+    run_as_user: int | None = Field(default=1000, ge=1)
+    job_egress_ports: tuple[int, ...] = ()
+    """TCP ports that profiling Jobs may reach anywhere; empty: no NetworkPolicy is made."""
 
 
 class Settings(Section):
@@ -54,6 +66,7 @@ class Settings(Section):
     rollout: Rollout = Rollout.ON_CHANGE
     prometheus: Prometheus = Prometheus()
     profiling: Profiling = Profiling()
+    security: Security = Security()
     health: HealthServer = HealthServer()
     switch: Switch = Switch()
 

@@ -321,7 +321,7 @@ def rules(documents: list[Manifest], role: str) -> list[Manifest]:
 
 
 @pytest.mark.parametrize(
-    "role", ["dgdr-operator", "dgdr-operator-planner", "dgdr-operator-profiling"]
+    "role", ["dgdr-operator", "dgdr-operator-planner", "dgdr-operator-profiling-job"]
 )
 def test_no_right_is_a_wildcard_and_no_secret_can_be_read(helm: Path, role: str) -> None:
     for rule in rules(rendered(helm), role):
@@ -476,3 +476,70 @@ def test_the_demos_prometheus_scrapes_what_the_chart_says(helm: Path) -> None:
     demo = list(yaml.safe_load_all((ROOT / "hack/demo/prometheus.yaml").read_text()))
     (config,) = (d["data"] for d in demo if d["kind"] == "ConfigMap")
     assert config["dgdr.yaml"] == chart
+
+
+def test_where_the_namespace_picks_users_no_pod_asks_for_one(helm: Path) -> None:
+    from dgdr_operator import settings
+
+    documents = rendered(helm, "--set", "security.runAsUser=null")
+    for pod in pods(documents):
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    assert settings.parse(config["data"]["config.yaml"]).security.run_as_user is None
+
+
+def test_policies_that_are_kept_apart_may_be_read_there(helm: Path) -> None:
+    documents = rendered(helm, "--set", "profiling.policyNamespace=platform")
+    role = named(documents, "Role", "dgdr-operator-policies")
+    assert role["metadata"]["namespace"] == "platform"
+    assert role["rules"] == [
+        {"apiGroups": ["dgdr.dev"], "resources": ["profilingpolicies"], "verbs": ["get"]}
+    ]
+
+
+def test_network_policies_let_planners_and_jobs_reach_what_they_need(helm: Path) -> None:
+    from dgdr_operator import settings
+
+    assert not [d for d in rendered(helm) if d["kind"] == "NetworkPolicy"]
+    url = "prometheus.url=https://prometheus.example"
+    documents = rendered(helm, "--set", "security.networkPolicy.enabled=true", "--set", url)
+    policy = named(documents, "NetworkPolicy", "dgdr-operator-planner")
+    (deployment,) = (
+        d for d in documents if d["kind"] == "Deployment" and "planner" in d["metadata"]["name"]
+    )
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    ports = [p["port"] for rule in policy["spec"]["egress"] for p in rule["ports"]]
+    assert ports == [53, 53, 443, 6443, 443]
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    assert settings.parse(config["data"]["config.yaml"]).security.job_egress_ports == (443, 6443)
+    assert "networkpolicies" in json.dumps(rules(documents, "dgdr-operator"))
+
+
+def test_a_profiling_job_reads_logs_only_where_somebody_wants_it(helm: Path) -> None:
+    assert "pods/log" not in json.dumps(rules(rendered(helm), "dgdr-operator-profiling-job"))
+    allowed = rendered(helm, "--set", "profiling.readLogs=true")
+    assert "pods/log" in json.dumps(rules(allowed, "dgdr-operator-profiling-job"))
+
+
+def test_jobs_that_an_earlier_version_started_keep_what_they_need(helm: Path) -> None:
+    documents = rendered(helm)
+    held = {
+        (resource, verb)
+        for rule in rules(documents, "dgdr-operator-profiling")
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert held == {
+        *(("dynamographdeployments", verb) for verb in ("create", "get", "delete")),
+        *(("configmaps", verb) for verb in ("create", "get", "list", "patch")),
+        ("dynamoworkermetadatas", "get"),
+        ("pods", "list"),
+        ("pods/log", "get"),
+        ("events", "list"),
+    }
+    # The operator may not bind it anew.
+    assert '"dgdr-operator-profiling"' not in json.dumps(rules(documents, "dgdr-operator"))

@@ -23,6 +23,7 @@ from dgdr_kube.kinds import (
     DGD,
     DGDR,
     DGDSA,
+    EVENT,
     GPU_BUDGET,
     JOB,
     NODE,
@@ -72,6 +73,7 @@ class FakeCluster:
     def __init__(self, now: datetime = datetime(2025, 1, 1, tzinfo=UTC)) -> None:
         self.now = now
         self.writes: list[Write] = []
+        self.calls: set[tuple[str, Kind]] = set()
         self.events: list[Event] = []
         self.kill_after_writes: int | None = None
         self._objects: dict[Address, _Stored] = {}
@@ -185,6 +187,7 @@ class FakeCluster:
         stored = self._objects.get(address)
         wanted = _without_status(address[0], copy.deepcopy(manifest))
         if stored is None:
+            self.calls.add(("create", address[0]))
             self._write("apply", address, manager)
             body = self._born(wanted, fresh=True)
             self._objects[address] = _Stored(body, {(manager, "Apply"): _owned(body)})
@@ -255,6 +258,7 @@ class FakeCluster:
         return True
 
     async def emit(self, event: Event) -> None:
+        self.calls |= {("create", EVENT), ("patch", EVENT)}
         if event.once is not None:
             occasion = (event.about.uid, event.reason, event.once)
             if occasion in self._once:
@@ -279,6 +283,7 @@ class FakeCluster:
         return stored
 
     def _check(self, verb: str, kind: Kind) -> None:
+        self.calls.add((verb, kind))
         error = self._refusals.get((verb, kind))
         if error is not None:
             raise error

@@ -18,7 +18,7 @@ from support.cluster import TestCluster
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
-CLUSTER_ROLE = "dgdr-operator-profiling"
+CLUSTER_ROLE = "dgdr-operator-profiling-job"
 PATIENCE_S = 60.0
 
 

@@ -32,6 +32,7 @@ class MemoryKube:
         self.logs: dict[str, str] = {}
         self.forbidden: set[Resource] = set()
         self.refused: ClusterError | None = None
+        self.calls: set[tuple[str, str, str]] = set()
 
     def put(self, resource: Resource, manifest: Manifest) -> None:
         self.objects[resource.plural, manifest["metadata"]["name"]] = copy.deepcopy(manifest)
@@ -40,6 +41,7 @@ class MemoryKube:
         return sorted(name for plural, name in self.objects if plural == resource.plural)
 
     async def get(self, resource: Resource, name: str) -> Manifest | None:
+        self.calls.add(("get", resource.plural, name))
         return copy.deepcopy(self.objects.get((resource.plural, name)))
 
     async def list(
@@ -48,6 +50,7 @@ class MemoryKube:
         selector: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
     ) -> list[Manifest]:
+        self.calls.add(("list", resource.plural, ""))
         if resource in self.forbidden:
             raise ClusterError(f"{resource.plural} is forbidden", 403)
         found = [o for (plural, _), o in self.objects.items() if plural == resource.plural]
@@ -60,6 +63,7 @@ class MemoryKube:
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
         name = manifest["metadata"]["name"]
+        self.calls.add(("create", resource.plural, ""))
         if self.refused is not None:
             raise self.refused
         if (resource.plural, name) in self.objects:
@@ -69,6 +73,7 @@ class MemoryKube:
         return manifest
 
     async def merge(self, resource: Resource, name: str, patch: Manifest) -> Manifest:
+        self.calls.add(("patch", resource.plural, name))
         if (resource.plural, name) not in self.objects:
             raise NotFound(f"{name} not found", 404)
         self.writes.append(("merge", resource.plural, name))
@@ -77,13 +82,16 @@ class MemoryKube:
         return merged
 
     async def delete(self, resource: Resource, name: str) -> None:
+        self.calls.add(("delete", resource.plural, name))
         self.writes.append(("delete", resource.plural, name))
         self.objects.pop((resource.plural, name), None)
 
     async def log_tail(self, pod: str, container: str, previous: bool, lines: int) -> str:
+        self.calls.add(("get", "pods/log", pod))
         return "".join(self.logs.get(pod, "").splitlines(keepends=True)[-lines:])
 
     async def log(self, pod: str, container: str, limit_bytes: int) -> str:
+        self.calls.add(("get", "pods/log", pod))
         return self.logs.get(pod, "")[:limit_bytes]
 
 

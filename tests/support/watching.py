@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from dgdr_kube.errors import ClusterError
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Change, ChangeType, Key, Listing, Manifest
 
 Told = Change | ClusterError
+T = TypeVar("T")
 
 
 def thing(name: str, version: int, namespace: str = "a", **spec: Any) -> Manifest:
@@ -45,7 +46,7 @@ class ScriptedWatching:
     ``asked`` is what was asked for: ``list``, or the version that a watch goes on from.
     """
 
-    listings: Iterable[Listing | ClusterError]
+    listings: Iterable[Listing[Manifest] | ClusterError]
     watches: Iterable[Iterable[Told]]
     asked: list[str] = field(default_factory=list)
     silent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,8 +60,8 @@ class ScriptedWatching:
         namespace: str | None,
         labels: str = "",
         *,
-        kept: Callable[[Manifest], Manifest],
-    ) -> Listing:
+        kept: Callable[[Manifest], T],
+    ) -> Listing[T]:
         self.asked.append("list")
         answer = next(self._listings, None)
         if answer is None:

@@ -116,8 +116,10 @@ spec:
       {{- end }}
       securityContext:
         runAsNonRoot: true
-        runAsUser: 1000
-        runAsGroup: 1000
+        {{- with .root.Values.security.runAsUser }}
+        runAsUser: {{ int . }}
+        runAsGroup: {{ int . }}
+        {{- end }}
         seccompProfile: {type: RuntimeDefault}
       terminationGracePeriodSeconds: 30
       containers:
@@ -219,7 +221,13 @@ prometheus:
   tokenFile: {{ .Values.prometheus.tokenFile | quote }}
   credentialsDirectory: {{ ternary "/etc/dgdr-prometheus" "" (ne .Values.prometheus.credentialsSecret "") | quote }}
 profiling:
-  clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling
+  clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling-job
+  policyNamespace: {{ .Values.profiling.policyNamespace | quote }}
+security:
+  serviceAccounts: {{ toJson .Values.security.serviceAccounts }}
+  restrictedWorkers: {{ .Values.security.restrictedWorkers }}
+  runAsUser: {{ toJson .Values.security.runAsUser }}
+  jobEgressPorts: {{ ternary .Values.security.networkPolicy.egressPorts list .Values.security.networkPolicy.enabled | toJson }}
 health:
   port: {{ .Values.health.port }}
 switch:

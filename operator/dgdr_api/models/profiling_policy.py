@@ -12,7 +12,10 @@ from pydantic import Field
 from dgdr_api.models.base import ApiModel, Int32, Resource
 from dgdr_api.models.cel import CelRule
 from dgdr_api.models.durations import Duration, duration_s
+from dgdr_api.models.job_freedom import JobFreedom
 from dgdr_api.models.profiled_model import ProfiledModel
+
+DEFAULT_PROFILES = "mocker-profiles"
 
 
 class CandidateEngine(StrEnum):
@@ -127,6 +130,17 @@ class ProfilingPolicySpec(ApiModel):
         description="Time for a pod of a candidate to get a node, such as 10m; longer while an "
         "autoscaler makes one. Default: 10m.",
     )
+    namespaces: tuple[str, ...] | None = Field(
+        default=None,
+        max_length=256,
+        description="Namespaces whose requests may choose this policy, where the installation "
+        "keeps all policies in one namespace. Default: all.",
+    )
+    overrides: JobFreedom | None = Field(
+        default=None,
+        description="What overrides.profilingJob of a request may set beyond resources, "
+        "environment, placement, labels and volumes of its namespace. Default: nothing.",
+    )
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
@@ -148,6 +162,15 @@ class ProfilingPolicySpec(ApiModel):
     def uses_mocker(self) -> bool:
         """Whether candidates are mockers."""
         return self.candidate_engine is CandidateEngine.MOCKER
+
+    @property
+    def mocker_data(self) -> str:
+        """ConfigMap with the mockers' performance data."""
+        return (self.mocker and self.mocker.profiles_config_map) or DEFAULT_PROFILES
+
+    def serves(self, namespace: str) -> bool:
+        """Whether requests of a namespace may choose it."""
+        return self.namespaces is None or namespace in self.namespaces
 
     @property
     def deadline_s(self) -> float | None:

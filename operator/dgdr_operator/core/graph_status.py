@@ -88,6 +88,19 @@ def failed_status(message: str, generation: int, old: DGDStatus, now: datetime) 
     )
 
 
+def waiting_status(message: str, generation: int, old: DGDStatus, now: datetime) -> DGDStatus:
+    """Return the status of a graph that gets no pods yet; those that it has stay."""
+    conditions = with_progress(
+        old.conditions, Progress.UNDER_WAY, Reason.NO_CAPACITY, message, now, generation
+    )
+    return DGDStatus(
+        state=DgdState.PENDING,
+        conditions=conditions,
+        components=old.components,
+        observed_generation=generation,
+    )
+
+
 def unreconciled_status(message: str, generation: int, old: DGDStatus, now: datetime) -> DGDStatus:
     """Return the status after a pass that failed half-way: what runs, runs on."""
     return DGDStatus(

@@ -27,10 +27,12 @@ from dgdr_operator.core.steps import (
     RecordResult,
     RejectSpec,
     ReportDeployed,
+    Resume,
     Settled,
     StartOver,
     StartProfiling,
     Step,
+    Suspend,
 )
 
 
@@ -38,6 +40,23 @@ def next_step(seen: Observation) -> Step:
     """Decide what to do next."""
     if seen.request.deleting:
         return Settled()
+    step = _wanted_step(seen)
+    if seen.request.suspended and _starts_something(seen, step):
+        return Suspend()
+    return Resume() if isinstance(step, AwaitJob) and seen.job.suspended else step
+
+
+def _starts_something(seen: Observation, step: Step) -> bool:
+    match step:
+        case StartProfiling() | AwaitJob():
+            return True
+        case Deploy():
+            return seen.dgd is None
+        case _:
+            return False
+
+
+def _wanted_step(seen: Observation) -> Step:
     match phase_of(seen):
         case Phase.PENDING:
             return _before_profiling(seen)

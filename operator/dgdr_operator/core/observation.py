@@ -59,6 +59,7 @@ class JobSeen:
 
     ``expires`` tells whether it has a time to live, which it gets when its end is on record.
     ``idle`` says why a Job that runs does nothing; None when its profiler is at work.
+    ``suspended`` tells whether it is because its request is.
     """
 
     state: JobState = JobState.ABSENT
@@ -68,6 +69,7 @@ class JobSeen:
     message: str = ""
     end: ContainerEnd | None = None
     idle: Idle | None = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,7 @@ class Request:
     spec: DGDRSpec | None = None
     problems: tuple[str, ...] = ()
     rerun_requested_at: str | None = None
+    suspended: bool = False
     status: DGDRStatus = field(default_factory=DGDRStatus)
 
 
@@ -190,7 +193,8 @@ class Observation:
     ``accepted`` is what the Job was, or will be, started with: from then on it is the spec that
     counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only.
     ``lacks`` is None where nobody looked at what the data plane lacks. ``referred`` are the kinds
-    and names of what the request needs of its namespace.
+    and names of what the request needs of its namespace. ``ignored_keys`` are sentences about keys
+    of the planner that come to nothing.
     ``in_the_way`` names an object that has one of our names and belongs to somebody else.
     """
 
@@ -198,6 +202,7 @@ class Observation:
     accepted: ProfilingRequest | None = None
     missing: tuple[str, ...] = ()
     ignored_overrides: tuple[str, ...] = ()
+    ignored_keys: tuple[str, ...] = ()
     in_the_way: str | None = None
     policy: ProfilingPolicySpec = field(default_factory=ProfilingPolicySpec)
     hardware: HardwareFound | HardwareUnknown | None = None

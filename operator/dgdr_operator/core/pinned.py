@@ -18,6 +18,8 @@ from dgdr_operator.core.workloads import Workloads, fingerprint
 
 Manifest = dict[str, Any]
 
+# Rules are those of today, whatever they were when the pods were made.
+_NOT_ON_RECORD = "pods"
 # They change how many pods there are and who decides it, never the pods.
 _NOT_IN_TEMPLATES = frozenset({"replicas", "scalingAdapter"})
 
@@ -88,7 +90,8 @@ def plane_of(pins: Mapping[str, Pin], now: DataPlane) -> DataPlane:
     """Return what pods of those pins were told; rights and Services have to go with it."""
     known = (pin.plane for pin in pins.values() if pin.plane is not None)
     discoveries = (found for pin in pins.values() if (found := _discovery(pin.template)))
-    return next(known, None) or replace(now, discovery=next(discoveries, now.discovery))
+    told = next(known, None) or replace(now, discovery=next(discoveries, now.discovery))
+    return replace(told, pods=now.pods)
 
 
 def pinned(
@@ -122,7 +125,8 @@ def _record(pin: Pin) -> dict[str, str]:
         Annotation.POD_TEMPLATE.value: _compact(pin.template),
     }
     if pin.plane is not None:
-        record[Annotation.DATA_PLANE.value] = _compact(asdict(pin.plane))
+        told = {key: value for key, value in asdict(pin.plane).items() if key != _NOT_ON_RECORD}
+        record[Annotation.DATA_PLANE.value] = _compact(told)
     return record
 
 
@@ -145,7 +149,7 @@ def _plane(told: object) -> DataPlane:
     """Read what was told; an operator that knew more, or less, may have written it."""
     if not isinstance(told, dict):
         raise ValueError("a data plane is an object")
-    known = {field.name for field in fields(DataPlane)}
+    known = {field.name for field in fields(DataPlane)} - {_NOT_ON_RECORD}
     values = {key: value for key, value in told.items() if key in known}
     values["discovery"] = Discovery(values.get("discovery", Discovery.KUBERNETES))
     values["pull_secrets"] = tuple(values.get("pull_secrets", ()))

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from dgdr_api import names
 from dgdr_api.models.dgdr_v1beta1 import Phase
-from dgdr_api.names import FieldManager
+from dgdr_api.names import Annotation, FieldManager
 from dgdr_api.request import (
     DataPlane,
     OwnerReference,
@@ -24,15 +24,15 @@ from dgdr_operator.core.job import (
     TTL,
     JobImage,
     keep_finished_s,
-    render_account,
     render_job,
     render_request,
 )
+from dgdr_operator.core.job_account import render_account, render_network_policy
 from dgdr_operator.core.leftovers import leftovers
 from dgdr_operator.core.lifecycle import phase_of
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
 from dgdr_operator.core.refusals import deployment_refused, job_refused
-from dgdr_operator.core.steps import Deploy, StartOver, StartProfiling, Step
+from dgdr_operator.core.steps import Deploy, Resume, StartOver, StartProfiling, Step, Suspend
 from dgdr_operator.followed import CANDIDATES
 from dgdr_operator.settings import Settings
 
@@ -61,6 +61,10 @@ class DgdrActor:
         match step:
             case StartOver():
                 return await self._clear(seen, step)
+            case Suspend() if seen.job.state is JobState.RUNNING and not seen.job.suspended:
+                return await self._set_suspended(seen, step, suspended=True)
+            case Resume():
+                return await self._set_suspended(seen, step, suspended=False)
             case StartProfiling(hardware):
                 return await self._start(seen, step, hardware)
             case Deploy(deployment):
@@ -105,10 +109,18 @@ class DgdrActor:
             )
         return step
 
+    async def _set_suspended(self, seen: Observation, step: Step, *, suspended: bool) -> Step:
+        """Stop the Job or let it go on; its annotation tells it from one that a user stopped."""
+        mark = {Annotation.SUSPEND.value: "true" if suspended else None}
+        patch = {"metadata": {"annotations": mark}, "spec": {"suspend": suspended}}
+        job = names.job_name(seen.request.name)
+        await self._cluster.patch(JOB, seen.request.namespace, job, patch, MANAGER)
+        return step
+
     async def _start(self, seen: Observation, step: Step, hardware: HardwareFound) -> Step:
         if seen.job.state is not JobState.ABSENT:
             return step  # all but the status was written when the operator was stopped
-        request = self._profiling_request(seen, hardware)
+        request = await self._profiling_request(seen, hardware)
         log.info("Starting profiling of %s/%s", request.namespace, request.dgdr_name)
         try:
             await self._ensure_account(request)
@@ -120,7 +132,9 @@ class DgdrActor:
             return job_refused(exc.status, exc.message)
         return step
 
-    def _profiling_request(self, seen: Observation, hardware: HardwareFound) -> ProfilingRequest:
+    async def _profiling_request(
+        self, seen: Observation, hardware: HardwareFound
+    ) -> ProfilingRequest:
         """Return what the Job is told; a run that has begun keeps what it began with."""
         pending = seen.request.status.profiling_job_name is None
         if seen.accepted is not None and not pending:
@@ -151,7 +165,15 @@ class DgdrActor:
             ),
             data_plane=DataPlane.model_validate(self._settings.data_plane.model_dump()),
             owner_reference=_owner(request),
+            reusable=await self._reusable(request.namespace, request.uid, spec.model),
         )
+
+    async def _reusable(self, namespace: str, uid: str, model: str) -> tuple[str, ...]:
+        """Name the other requests for a model: their points may be those that this one needs."""
+        found = await self._cluster.list(DGDR, namespace)
+        others = [dgdr for dgdr in found if dgdr["metadata"]["uid"] != uid]
+        named = [o["metadata"]["name"] for o in others if o.get("spec", {}).get("model") == model]
+        return tuple(sorted(named))
 
     def _image(self) -> JobImage:
         images = self._settings.images
@@ -159,43 +181,34 @@ class DgdrActor:
             name=images.profiler,
             pull_policy=images.pull_policy,
             pull_secrets=images.pull_secrets,
+            user_id=self._settings.security.run_as_user,
         )
 
     async def _ensure_account(self, request: ProfilingRequest) -> None:
-        account, binding = render_account(request, self._settings.profiling.cluster_role)
-        await self._ensure_shared(account)
-        existing = await self._get(binding)
-        stale = existing is not None and existing["roleRef"] != binding["roleRef"]
-        if existing is not None and stale and _is_of_requests(existing):
-            # The role of a binding cannot be changed: it is of an earlier installation.
-            meta = existing["metadata"]
-            await self._cluster.delete(
-                ROLE_BINDING, meta["namespace"], meta["name"], uid=meta["uid"]
-            )
-        await self._ensure_shared(binding)
+        ports = self._settings.security.job_egress_ports
+        network = (render_network_policy(request, ports),) if ports else ()
+        account = render_account(request, self._settings.profiling.cluster_role)
+        for wanted in (*network, *account):
+            await self._ensure_right(wanted, request.uid)
 
-    async def _ensure_shared(self, wanted: Manifest) -> None:
-        """Make an object that all runs of a namespace share; it goes with the last of them.
-
-        One that a user made stays the user's.
-        """
+    async def _ensure_right(self, wanted: Manifest, uid: str) -> None:
+        """Make what the Job's rights consist of; an object that a user made stays the user's."""
         existing = await self._get(wanted)
         if existing is None:
             await self._cluster.create(wanted, MANAGER)
             return
         meta = existing["metadata"]
-        mine = wanted["metadata"]["ownerReferences"][0]
-        if is_owned_by(existing, mine["uid"]) or not _is_of_requests(existing):
+        what = f"{wanted['kind']} {meta['name']}"
+        if not is_owned_by(existing, uid):
+            if _is_of_requests(existing):
+                raise Conflict(f"{what} of an earlier request is being collected")
             return
-        owners = [*(meta.get("ownerReferences") or ()), mine]
-        await self._cluster.patch(
-            kind_of(wanted),
-            meta["namespace"],
-            meta["name"],
-            {"metadata": {"ownerReferences": owners}},
-            MANAGER,
-            resource_version=meta["resourceVersion"],
-        )
+        if existing.get("roleRef") != wanted.get("roleRef"):
+            # The role of a binding cannot be changed: it is of an earlier installation.
+            await self._cluster.delete(ROLE_BINDING, meta["namespace"], meta["name"], meta["uid"])
+            await self._cluster.create(wanted, MANAGER)
+        elif existing.get("rules") != wanted.get("rules"):
+            await self._cluster.apply(wanted, MANAGER)
 
     async def _get(self, manifest: Manifest) -> Manifest | None:
         meta = manifest["metadata"]
@@ -290,7 +303,7 @@ class DgdrActor:
 
 
 def _is_of_requests(shared: Manifest) -> bool:
-    """Whether requests own an object, or did until a moment ago: labels alone can be copied."""
+    """Whether a request owns an object, or did until a moment ago: labels alone can be copied."""
     owners = shared["metadata"].get("ownerReferences") or ()
     of_requests = any(owner.get("kind") == DGDR.kind for owner in owners)
     return of_requests or is_written_by(shared, MANAGER)

@@ -10,6 +10,7 @@ from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
 from dgdr_api.models.profiling_policy import ProfilingPolicy, ProfilingPolicySpec
 from dgdr_api.names import Annotation
+from dgdr_api.planner_notes import planner_notes
 from dgdr_api.problem import Problem
 from dgdr_kube.kinds import (
     CONFIG_MAP,
@@ -41,16 +42,17 @@ from dgdr_operator.core.observation import (
 from dgdr_operator.core.observed_job import job_seen
 from dgdr_operator.followed import OF_GRAPH, OF_JOB, OF_RUN
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
+from dgdr_operator.settings import Settings
 
 DEFAULT_POLICY = "default"
 NEEDED_KINDS = (DGD, DGDSA, WORKER_METADATA)
-DEFAULT_PROFILES = "mocker-profiles"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Policy:
     """The policy that applies, or why it cannot."""
 
+    name: str
     spec: ProfilingPolicySpec
     problem: Problem | None = None
 
@@ -59,11 +61,12 @@ class DgdrObserver:
     """Looks at one request at a time; writes nothing."""
 
     def __init__(
-        self, cluster: WatchedCluster, data_plane: DataPlaneObserver, prometheus_url: str
+        self, cluster: WatchedCluster, data_plane: DataPlaneObserver, settings: Settings
     ) -> None:
         self._cluster = cluster
         self._data_plane = data_plane
-        self._prometheus_url = prometheus_url
+        self._prometheus_url = settings.prometheus.url
+        self._policy_namespace = settings.profiling.policy_namespace
 
     async def observe(self, dgdr: Manifest) -> Observation:
         """Return what there is about this request."""
@@ -109,8 +112,8 @@ class DgdrObserver:
         policy = await self._policy(request.namespace, dgdr)
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
-        missing = [policy.problem, *await self._missing(request.namespace, spec, policy.spec)]
-        override = read_override(spec)
+        missing = [policy.problem, *await self._missing(request.namespace, spec, policy)]
+        override = read_override(spec, known)
         nodes = await self._data_plane.nodes()
         return replace(
             await self._with_lacks(seen, nodes),
@@ -122,6 +125,7 @@ class DgdrObserver:
             missing=tuple(str(entry) for entry in missing if entry is not None),
             referred=_referred(spec, _policy_name(dgdr)),
             ignored_overrides=override.ignored,
+            ignored_keys=planner_notes(effective(spec).planner or {}),
             # Without the right to read nodes the user has to say it all.
             hardware=decide_hardware(spec.hardware, nodes),
         )
@@ -148,28 +152,32 @@ class DgdrObserver:
     async def _policy(self, namespace: str, dgdr: Manifest) -> _Policy:
         chosen = _policy_name(dgdr)
         name = chosen or DEFAULT_POLICY
-        manifest = await self._cluster.look(PROFILING_POLICY, namespace, name)
+        where = self._policy_namespace or namespace
+        # A namespace apart may be none of those that are watched.
+        read = self._cluster.get if self._policy_namespace else self._cluster.look
+        manifest = await read(PROFILING_POLICY, where, name)
         if manifest is None:
-            missing = validate.missing_policy(name, namespace) if chosen else None
-            return _Policy(spec=ProfilingPolicySpec(), problem=missing)
+            missing = validate.missing_policy(name, where) if chosen else None
+            return _Policy(name=name, spec=ProfilingPolicySpec(), problem=missing)
         try:
-            return _Policy(spec=ProfilingPolicy.parse(manifest).spec)
+            spec = ProfilingPolicy.parse(manifest).spec
+            barred = self._policy_namespace and not spec.serves(namespace)
+            refusal = validate.policy_not_for(name, where, namespace) if barred else None
+            return _Policy(name=name, spec=spec, problem=refusal)
         except ValidationError as exc:
             first = problem.from_validation(exc, f"ProfilingPolicy {name}")[0]
-            return _Policy(spec=ProfilingPolicySpec(), problem=first)
+            return _Policy(name=name, spec=ProfilingPolicySpec(), problem=first)
 
-    async def _missing(
-        self, namespace: str, spec: DGDRSpec, policy: ProfilingPolicySpec
-    ) -> list[Problem]:
+    async def _missing(self, namespace: str, spec: DGDRSpec, policy: _Policy) -> list[Problem]:
         missing: list[Problem] = []
         cache = effective(spec).model_cache
         if cache and await self._cluster.look(PVC, namespace, cache.pvc_name) is None:
             missing.append(validate.missing_claim(cache.pvc_name, namespace))
-        if policy.uses_mocker:
-            name = (policy.mocker and policy.mocker.profiles_config_map) or DEFAULT_PROFILES
+        if policy.spec.uses_mocker:
+            name = policy.spec.mocker_data
             # A user's own, without a label of ours: nobody watches it.
             if await self._cluster.get(CONFIG_MAP, namespace, name) is None:
-                missing.append(validate.missing_config_map(name, namespace))
+                missing.append(validate.missing_config_map(name, namespace, policy.name))
         return missing
 
     async def _dgd(self, seen: Observation) -> DgdSeen | None:

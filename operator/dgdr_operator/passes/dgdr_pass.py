@@ -51,9 +51,9 @@ class DgdrPass:
         self, cluster: WatchedCluster, settings: Settings, waits: Waits | None = None
     ) -> None:
         self._cluster = cluster
-        data_plane, prometheus = DataPlaneObserver(cluster), settings.prometheus.url
-        self._observer = DgdrObserver(cluster, data_plane, prometheus)
-        self._fresh = DgdrObserver(cluster.fresh, data_plane, prometheus)
+        data_plane = DataPlaneObserver(cluster)
+        self._observer = DgdrObserver(cluster, data_plane, settings)
+        self._fresh = DgdrObserver(cluster.fresh, data_plane, settings)
         self._actor = DgdrActor(cluster, settings)
         self._waits = waits or Waits()
 
@@ -196,7 +196,7 @@ def _fixed_s(step: Step) -> float | None:
     match step:
         case steps.RecordResult(deploys=True) | steps.StartOver():
             return AT_ONCE_S
-        case steps.StartProfiling() | steps.AwaitJob():
+        case steps.StartProfiling() | steps.AwaitJob() | steps.Suspend() | steps.Resume():
             return JOB_S
         case steps.Deploy() | steps.AwaitDeployment():
             return DEPLOYMENT_S

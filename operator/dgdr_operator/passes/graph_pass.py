@@ -21,6 +21,7 @@ from dgdr_operator.core.graph_status import (
     is_ready,
     status_after,
     unreconciled_status,
+    waiting_status,
 )
 from dgdr_operator.core.lacks import ClusterFacts, lacks_of_graph
 from dgdr_operator.core.observed_workloads import (
@@ -30,6 +31,7 @@ from dgdr_operator.core.observed_workloads import (
     pods_seen,
 )
 from dgdr_operator.core.pinned import graph_hash, pins_of
+from dgdr_operator.core.pod_rules import PodRules
 from dgdr_operator.core.upgrades import (
     Renderings,
     Verdict,
@@ -40,6 +42,7 @@ from dgdr_operator.core.upgrades import (
 )
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import OF_GRAPH
+from dgdr_operator.passes.candidate_queue import CandidateQueue
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.graph_children import Children, ChildWriter
@@ -69,6 +72,11 @@ def data_plane_of(settings: Settings) -> DataPlane:
         prometheus_url=settings.prometheus.url,
         pre_stop_s=plane.pre_stop_seconds,
         pull_secrets=settings.images.pull_secrets,
+        pods=PodRules(
+            service_accounts=settings.security.service_accounts,
+            restricted=settings.security.restricted_workers,
+            user_id=settings.security.run_as_user,
+        ),
     )
 
 
@@ -81,6 +89,7 @@ class GraphPass:
         self._data_plane = DataPlaneObserver(cluster)
         scopes = settings.namespaces or (None,)
         self._upgrades = GraphUpgrades(cluster, self._plane, settings.rollout, scopes)
+        self._candidates = CandidateQueue(cluster)
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
@@ -105,6 +114,9 @@ class GraphPass:
     async def _reconcile(self, dgd: Manifest, now: datetime) -> float | None:
         old = status_of(dgd)
         graph = decode(dgd)
+        if (why := await self._candidates.why_wait(dgd)) is not None:
+            await self._report(dgd, waiting_status(why, _generation(dgd), old, now))
+            return LOOK_AGAIN_S
         owner = owner_reference(dgd)
         writer = ChildWriter(self._cluster, graph, owner)
         there = await writer.observe()

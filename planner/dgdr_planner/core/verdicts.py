@@ -174,6 +174,8 @@ def _stalled(outcome: Plan | Trouble) -> Verdict:
     kind = ConditionType.STALLED
     if isinstance(outcome, Trouble) and outcome.reason in STALLED:
         return Verdict(kind, True, outcome.reason, f"until somebody acts: {outcome.message}")
+    if isinstance(outcome, Trouble):
+        return Verdict(kind, False, Reason.PROGRESSING, f"it waits: {outcome.message}")
     return Verdict(kind, False, Reason.PROGRESSING, "nobody has to act")
 
 

@@ -1,6 +1,7 @@
 """Candidates as DynamoGraphDeployments: create, wait until they serve, delete until gone."""
 
 import asyncio
+import copy
 import logging
 import time
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ class KubeDeployments:
     async def deploy(self, graph: Graph, model: str, tell: Tell) -> EngineFacts:
         """Deploy a graph, or adopt it where it stands already, and wait until it serves."""
         logger.info("deploying %s", graph.name)
-        await self._ensure(self._manifest(graph), graph)
+        await self._ensure(candidate_manifest(graph, self._owner), graph)
         wait = Wait(self._kube, graph, self._patience, tell)
         await wait.until_serving(frontend_url(graph), model)
         return await engine_facts(self._kube, graph, self._expected.get(graph.name, Expected()))
@@ -85,11 +86,6 @@ class KubeDeployments:
         there = await self._kube.get(DGD, graph.name)
         return None if there is None else f"the deployment {graph.name} is still being deleted"
 
-    def _manifest(self, graph: Graph) -> dict[str, Any]:
-        manifest = encode(graph)
-        manifest["metadata"]["ownerReferences"] = [self._owner.to_json()]
-        return manifest
-
     def _is_ours(self, found: dict[str, Any]) -> bool:
         labels = found["metadata"].get("labels") or {}
         return bool(labels.get(names.Label.RUN.value) == self._owner.uid)
@@ -118,6 +114,22 @@ class KubeDeployments:
             if exc.status in (400, 403, 422):
                 raise CandidateFailed(f"the deployment was refused: {exc}") from exc
             raise
+
+
+def candidate_manifest(graph: Graph, owner: OwnerReference) -> dict[str, Any]:
+    """Return a candidate as it is deployed: the request's own."""
+    manifest = copy.deepcopy(encode(graph))
+    manifest["metadata"]["ownerReferences"] = [owner.to_json()]
+    for component in manifest["spec"]["components"]:
+        _keep_last_words(component.get("podTemplate") or {})
+    return manifest
+
+
+def _keep_last_words(template: dict[str, Any]) -> None:
+    """Have the kubelet keep the end of a crashed container's log: reading logs takes a right."""
+    spec = template.get("spec") or {}
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
 
 
 def frontend_url(graph: Graph) -> str:

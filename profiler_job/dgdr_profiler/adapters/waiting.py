@@ -89,7 +89,8 @@ class Wait:
         container = stuck.container
         tail = ""
         if container is not None and stuck.image is None:
-            tail = await self._kube.log_tail(stuck.pod, container, stuck.restarted, TAIL_LINES)
+            read = await self._kube.log_tail(stuck.pod, container, stuck.restarted, TAIL_LINES)
+            tail = read or stuck.log_end
         said = f"; its log ends: {last}" if (last := last_words(tail).strip()) else ""
         text = with_words(f"{stuck}{said}", words)
         return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)

@@ -47,8 +47,9 @@ class Trouble:
     """A pod that will not serve.
 
     ``patience_s`` is how long it may be like this before it is believed. ``image`` is set when the
-    image itself cannot be had. ``lasting`` is False when the same candidate may do well on another
-    day.
+    image itself cannot be had. ``log_end`` is what the kubelet kept of the container's log: to read
+    the log itself takes a right. ``lasting`` is False when the same candidate may do well on
+    another day.
     """
 
     pod: str
@@ -57,6 +58,7 @@ class Trouble:
     restarted: bool = False
     patience_s: float = 0.0
     image: str | None = None
+    log_end: str = ""
     lasting: bool = True
 
     @property
@@ -144,6 +146,7 @@ def _of_container(pod: str, status: Json) -> Trouble | None:
     restarts = int(status.get("restartCount") or 0)
     reason, container = waiting.get("reason"), str(status.get("name"))
     found = Trouble(pod=pod, container=container, reason="", restarted=restarts > 0)
+    found = replace(found, log_end=str(ended.get("message") or ""))
     if reason in _PULLING | _NO_IMAGE:
         return _no_image(found, status, waiting)
     if ended.get("reason") == "OOMKilled":

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from dgdr_api import names
 from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
-from dgdr_api.models.profiling_policy import MockerCandidates, ProfilingPolicySpec
+from dgdr_api.models.profiling_policy import (
+    DEFAULT_PROFILES,
+    MockerCandidates,
+    ProfilingPolicySpec,
+)
 from dgdr_api.releases import Feature, release_of
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
@@ -29,7 +33,6 @@ from dgdr_profiler.engines.base import Fitted, Mode, Part
 from dgdr_profiler.engines.mocked_model import MockedModel, in_claim, in_image
 from dgdr_profiler.engines.source import ModelSource
 
-DEFAULT_PROFILES = "mocker-profiles"
 PROFILES_MOUNT = "/profiles"
 STOCK = ("python3", "-m", "dynamo.mocker")
 # Of our own image of 1.0: starts that release without NATS.

@@ -35,7 +35,7 @@ def graph(name: str, version: int, **spec: Any) -> Manifest:
 
 
 async def heard_by_kopf(
-    listings: Iterable[Listing | ClusterError],
+    listings: Iterable[Listing[Manifest] | ClusterError],
     watches: Iterable[Iterable[Told]],
     enough: Callable[[Heard], bool],
     back: Callable[[], None] = lambda: None,
@@ -72,7 +72,7 @@ async def heard_by_kopf(
     return heard
 
 
-def listing(version: int, *items: Manifest) -> Listing:
+def listing(version: int, *items: Manifest) -> Listing[Manifest]:
     return Listing(list(items), str(version))
 
 

@@ -40,7 +40,7 @@ async def followed(source: ScriptedWatching, store: Store, scope: str | None = N
     return waits
 
 
-def listing(version: int, *items: Manifest) -> Listing:
+def listing(version: int, *items: Manifest) -> Listing[Manifest]:
     return Listing(list(items), str(version))
 
 

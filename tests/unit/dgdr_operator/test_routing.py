@@ -7,6 +7,7 @@ import pytest
 
 from dgdr_kube.kinds import PVC
 from dgdr_kube.ports import Key
+from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.handlers import Queues, register
 from dgdr_operator.passes.waits import NODES
 
@@ -183,6 +184,11 @@ class Heard:
         for queue in self.queues.all():
             await queue.drain(serve)
         return found
+
+
+def test_kopf_asks_for_everything_that_is_followed() -> None:
+    # What it does not ask for is never listed, and no pass would ever begin.
+    assert {*Heard().handlers} == {followed.kind.plural for followed in COLLECTIONS}
 
 
 async def test_a_status_is_news_to_nobody_but_who_reads_it() -> None:

@@ -15,6 +15,7 @@ from dgdr_operator.core.pinned import graph_hash
 from dgdr_operator.passes.graph_children import ChildWriter
 from dgdr_operator.passes.graph_pass import LOOK_AGAIN_FOR_TURN_S, GraphPass
 from dgdr_operator.settings import parse
+from support.candidates import OWNER, told
 from support.crds import installed
 from support.dgds import decode_worker, dgd, frontend
 from support.fake_cluster import FakeCluster, Killed
@@ -39,11 +40,12 @@ class World:
         for name in graphs:
             self.add(name)
 
-    def add(self, name: str, run: str = "", owner: str = "") -> None:
+    def add(self, name: str, run: str = "", *, is_owned: bool = False) -> None:
         manifest = dgd(frontend(), decode_worker(replicas=2, scalingAdapter={}))
         manifest["metadata"] |= {"name": name, "labels": {"dgdr.dev/run": run} if run else {}}
-        if owner:
-            manifest["metadata"]["ownerReferences"] = [{"uid": owner}]
+        if is_owned:
+            manifest["metadata"]["ownerReferences"] = [OWNER.to_json()]
+            self.cluster.seed(told(None))
         self.cluster.seed(manifest)
 
     def upgrade(self, settings: str) -> None:
@@ -244,7 +246,7 @@ async def test_a_failed_pass_does_not_forget_what_was_answered(world: World) -> 
 
 async def test_a_candidate_is_measured_as_it_was_started() -> None:
     world = World()
-    world.add("g", run="uid", owner="uid")
+    world.add("g", run=OWNER.uid, is_owned=True)
     await world.serve()
     before = world.templates()
     world.upgrade(IN_TURN)
@@ -405,7 +407,7 @@ async def test_a_graph_that_is_not_ready_is_not_touched() -> None:
 
 async def test_a_graph_waits_while_candidates_are_measured_beside_it() -> None:
     world = await served("a")
-    world.add("r-tp1", run="uid", owner="uid")
+    world.add("r-tp1", run=OWNER.uid, is_owned=True)
     await world.look("a")
     assert world.reason("a") == "BeingMeasured"
     await world.cluster.delete(DGD, "ns", "r-tp1")
@@ -415,7 +417,7 @@ async def test_a_graph_waits_while_candidates_are_measured_beside_it() -> None:
 
 async def test_a_copy_of_a_candidate_is_a_deployment_like_any_other() -> None:
     world = World()
-    world.add("g", run="uid")
+    world.add("g", run=OWNER.uid)
     await world.serve()
     world.upgrade(IN_TURN)
     await world.look()
