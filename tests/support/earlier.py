@@ -42,30 +42,31 @@ def put_back(where: TestCluster, objects: list[Manifest]) -> None:
         ready = [one for one in waiting if _owners(one) <= uids.keys()]
         assert ready, f"owners are missing: {waiting}"
         for one in ready:
-            made = _make(where, _renamed(one, uids))
+            made = _apply(where, _renamed(one, uids))
             uids[one["metadata"]["uid"]] = made["metadata"]["uid"]
+            # A request's status names the request itself.
+            _report(where, _renamed(one, uids), made)
         waiting = [one for one in waiting if one not in ready]
 
 
-def _make(where: TestCluster, manifest: Manifest) -> Manifest:
-    status = manifest.pop("status", None)
-    meta = manifest["metadata"]
-    generation = meta.get("generation")
-    manifest["metadata"] = {key: value for key, value in meta.items() if key not in _BORN}
+def _apply(where: TestCluster, manifest: Manifest) -> Manifest:
+    kept = {key: value for key, value in manifest["metadata"].items() if key not in _BORN}
+    wanted = {key: value for key, value in manifest.items() if key != "status"}
     manager = {DGDR: "kubectl", DGD: "dgdr-init"}.get(manifest["kind"], "dgdr-operator")
     applied = ("apply", "--server-side", "--field-manager", manager, "--output", "json", "-f", "-")
-    made: Manifest = json.loads(where.kubectl(*applied, stdin=yaml.safe_dump(manifest)))
-    if status and manifest["kind"] in REPORTED:
-        if status.get("observedGeneration") == generation:
-            status["observedGeneration"] = made["metadata"]["generation"]
-        _report(where, manifest, status)
+    text = yaml.safe_dump({**wanted, "metadata": kept})
+    made: Manifest = json.loads(where.kubectl(*applied, stdin=text))
     return made
 
 
-def _report(where: TestCluster, manifest: Manifest, status: Manifest) -> None:
-    meta = manifest["metadata"]
-    group = manifest["apiVersion"].partition("/")[0]
-    what = (f"{manifest['kind'].lower()}.{group}", meta["name"], "--namespace", meta["namespace"])
+def _report(where: TestCluster, earlier: Manifest, made: Manifest) -> None:
+    status, meta = earlier.get("status"), made["metadata"]
+    if not status or made["kind"] not in REPORTED:
+        return
+    if status.get("observedGeneration") == earlier["metadata"]["generation"]:
+        status = {**status, "observedGeneration": meta["generation"]}
+    group = made["apiVersion"].partition("/")[0]
+    what = (f"{made['kind'].lower()}.{group}", meta["name"], "--namespace", meta["namespace"])
     patch = (
         "--subresource",
         "status",
