@@ -94,6 +94,9 @@ async def a_deployment_that_is_edited_scaled_and_moved_to_etcd() -> Calls:
     etcd = parse(
         "{images: {profiler: p}, dataPlane: {discovery: etcd, etcdEndpoints: 'http://etcd:2379'}}"
     )
+    # What runs is brought up to date at its next change only.
+    edit = {"spec": {"env": [{"name": "A", "value": "b"}]}}
+    await cluster.patch(DGD, "ns", "g", edit, "kubectl")
     await GraphPass(cluster, etcd)(key, cluster.now)
     return cluster.calls
 
