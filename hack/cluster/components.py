@@ -75,7 +75,7 @@ def apiserver(cluster: Cluster, binaries: Path) -> Component:
         f"--advertise-address={cluster.node_ip}",
         "--bind-address=0.0.0.0",
         f"--secure-port={API_PORT}",
-        f"--service-cluster-ip-range={cluster.service_cidr}",
+        f"--service-cluster-ip-range={cluster.service_range}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",

@@ -107,12 +107,15 @@ class KubeSource:
         self, kind: type[APIObject] | type[ConfigMap], name: str, namespace: str
     ) -> dict[str, Any] | None:
         # Not kind.get(): what is not there, it looks for again and again, for two seconds.
-        return next(self._all(kind, namespace, field_selector={"metadata.name": name}), None)
+        return next(self._all(kind, namespace, {"metadata.name": name}), None)
 
     def _all(
-        self, kind: type[APIObject] | type[ConfigMap], namespace: str, **selectors: dict[str, str]
+        self,
+        kind: type[APIObject] | type[ConfigMap],
+        namespace: str,
+        fields: dict[str, str] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        found = self._api.get(kind, namespace=namespace, raw=True, **selectors)
+        found = self._api.get(kind, namespace=namespace, field_selector=fields, raw=True)
         return cast("Iterator[dict[str, Any]]", found)
 
     def _points(self, name: str, namespace: str) -> Iterator[Point]:

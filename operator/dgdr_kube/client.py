@@ -4,6 +4,7 @@ Generated API classes are not used: they know no custom kinds, and their models 
 turned back into manifests.
 """
 
+import math
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -34,7 +35,10 @@ T = TypeVar("T")
 
 
 class KubeCluster:
-    """Implements ``dgdr_kube.ports.Cluster`` against a real API server."""
+    """Implements ``dgdr_kube.ports.Cluster`` against a real API server.
+
+    ``left_s`` is asked before each write, how many seconds it may take; with none it is not begun.
+    """
 
     def __init__(
         self,
@@ -42,11 +46,13 @@ class KubeCluster:
         *,
         instance: str,
         timeout_s: float = 30.0,
+        left_s: Callable[[], float] = lambda: math.inf,
         pace: Pace | None = None,
     ) -> None:
         self._api = api
+        self._timeout_s = timeout_s
+        self._left_s = left_s
         self._pace = pace
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10.0)
         self._events = event_writer.EventWriter(self, instance)
 
     @classmethod
@@ -56,6 +62,7 @@ class KubeCluster:
         user_agent: str,
         kubeconfig: str | None = None,
         connections: int = CONNECTIONS,
+        left_s: Callable[[], float] = lambda: math.inf,
         pace: Pace | None = None,
     ) -> Self:
         """Connect as the pod's service account, otherwise as the kubeconfig says.
@@ -75,7 +82,8 @@ class KubeCluster:
         # The client has read them; a process that is killed would leave a private key behind.
         kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
         api.user_agent = user_agent
-        return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename, pace=pace)
+        instance = os.environ.get("POD_NAME") or os.uname().nodename
+        return cls(api, instance=instance, left_s=left_s, pace=pace)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -133,13 +141,20 @@ class KubeCluster:
         path = kind.path(manifest["metadata"].get("namespace"))
         return await self._call("POST", path, query=_managed_by(manager), body=manifest)
 
-    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+    async def apply(
+        self,
+        manifest: Manifest,
+        manager: str,
+        force: bool = True,
+        resource_version: str | None = None,
+    ) -> Manifest:
         """Server-side apply: what this manager applied before and leaves out now is removed."""
         kind = kind_of(manifest)
         meta = manifest["metadata"]
         query = [*_managed_by(manager), ("force", str(force).lower())]
         path = kind.path(meta.get("namespace"), meta["name"])
-        return await self._call("PATCH", path, query=query, body=manifest, content=APPLY_PATCH)
+        body = _expecting(manifest, resource_version)
+        return await self._call("PATCH", path, query=query, body=body, content=APPLY_PATCH)
 
     async def patch(
         self,
@@ -245,7 +260,7 @@ class KubeCluster:
                 auth_settings=["BearerToken"],
             )
             answer = await self._api.call_api(
-                verb, url, sent, payload, _request_timeout=self._timeout
+                verb, url, sent, payload, _request_timeout=self._time_for(method)
             )
             data: bytes = await answer.read()  # type: ignore[no-untyped-call]
             return answer.status, data, answer.headers.get("Retry-After")
@@ -253,6 +268,13 @@ class KubeCluster:
             raise errors.Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
         except (ApiException, ConfigException) as exc:
             raise errors.Unreachable(f"{method} {path}: {exc}") from exc
+
+    def _time_for(self, method: str) -> aiohttp.ClientTimeout:
+        """Return how long a call may take: a write may not outlast the right to write."""
+        left_s = math.inf if method == "GET" else self._left_s()
+        if left_s <= 0:
+            raise errors.NotLeading(f"{method}: another process may lead by now")
+        return aiohttp.ClientTimeout(total=min(self._timeout_s, left_s), sock_connect=10.0)
 
 
 async def _load_kubeconfig(path: str | None, configuration: Configuration) -> None:

@@ -91,8 +91,17 @@ class Cluster(Protocol):
         """Create; raises AlreadyExists, Rejected."""
         ...
 
-    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
-        """Server-side apply: what this manager applied before and leaves out now is removed."""
+    async def apply(
+        self,
+        manifest: Manifest,
+        manager: str,
+        force: bool = True,
+        resource_version: str | None = None,
+    ) -> Manifest:
+        """Server-side apply: what this manager applied before and leaves out now is removed.
+
+        Raises Conflict when another version is there.
+        """
         ...
 
     async def patch(

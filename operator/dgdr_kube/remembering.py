@@ -81,10 +81,16 @@ class RememberingCluster:
         write = self.cluster.create(manifest, manager)
         return await self._noted(kind, meta.get("namespace"), meta["name"], write)
 
-    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+    async def apply(
+        self,
+        manifest: Manifest,
+        manager: str,
+        force: bool = True,
+        resource_version: str | None = None,
+    ) -> Manifest:
         """Server-side apply."""
         meta, kind = manifest["metadata"], kind_of(manifest)
-        write = self.cluster.apply(manifest, manager, force)
+        write = self.cluster.apply(manifest, manager, force, resource_version)
         return await self._noted(kind, meta.get("namespace"), meta["name"], write)
 
     async def patch(

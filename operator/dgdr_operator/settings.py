@@ -5,7 +5,14 @@ from enum import StrEnum
 from pydantic import Field
 
 from dgdr_kube import settings as shared
-from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError, Switch
+from dgdr_kube.settings import (
+    HealthServer,
+    LeaderElection,
+    Prometheus,
+    Section,
+    SettingsError,
+    Switch,
+)
 from dgdr_operator.core.upgrades import Rollout
 
 __all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "load", "parse"]
@@ -68,6 +75,7 @@ class Settings(Section):
     profiling: Profiling = Profiling()
     security: Security = Security()
     health: HealthServer = HealthServer()
+    leader_election: LeaderElection | None = None
     switch: Switch = Switch()
 
 

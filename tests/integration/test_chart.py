@@ -130,7 +130,7 @@ def test_whole_numbers_of_a_schema_stay_whole(helm: Path) -> None:
     [
         pytest.param("mode=beside", "/mode", id="a mode that is not there yet"),
         pytest.param("namspaces={a}", "namspaces", id="a misspelt value"),
-        pytest.param("operator.replicas=2", "replicas", id="a second operator"),
+        pytest.param("operator.replicas=0", "replicas", id="no operator"),
         pytest.param("dataPlane.eventPlane=nats", "/dataPlane/natsUrl", id="NATS without a URL"),
         pytest.param("dataPlane.discovery=etcd", "/dataPlane/etcdEndpoints", id="etcd without one"),
         pytest.param("prometheus.url=prometheus:9090", "/prometheus/url", id="no URL"),
@@ -246,11 +246,52 @@ def pods(documents: list[Manifest]) -> list[Manifest]:
     return [d["spec"]["template"]["spec"] for d in documents if d["kind"] == "Deployment"]
 
 
-def test_there_is_one_pod_of_each_program_and_never_two(helm: Path) -> None:
-    for document in rendered(helm):
-        if document["kind"] == "Deployment":
-            assert document["spec"]["replicas"] == 1
-            assert document["spec"]["strategy"] == {"type": "Recreate"}
+def test_a_second_pod_of_each_program_stands_by(helm: Path) -> None:
+    documents = rendered(helm)
+    for name in ("dgdr-operator", "dgdr-operator-planner"):
+        spec = named(documents, "Deployment", name)["spec"]
+        assert spec["replicas"] == 2
+        assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+        budget = named(documents, "PodDisruptionBudget", name)["spec"]
+        assert budget["minAvailable"] == 1
+        assert budget["selector"] == spec["selector"]
+        labels = spec["template"]["metadata"]["labels"]
+        assert budget["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_budget_for_one_pod_would_hold_up_every_drain(helm: Path) -> None:
+    documents = rendered(helm, "--set", "operator.replicas=1,planner.replicas=1")
+    assert not [d for d in documents if d["kind"] == "PodDisruptionBudget"]
+
+
+@pytest.mark.parametrize("release", ["dgdr-operator", "second"])
+def test_each_program_may_write_its_own_lease_and_no_other(helm: Path, release: str) -> None:
+    from dgdr_operator import settings
+
+    documents = rendered(helm, "--set", f"fullnameOverride={release}")
+    config = named(documents, "ConfigMap", release)["data"]["config.yaml"]
+    election = settings.parse(config).leader_election
+    assert election is not None
+    assert election.namespace == "dgdr-system"
+    for lease in (election.operator_lease, election.planner_lease):
+        role = named(documents, "Role", f"{lease}-lease")
+        assert role["metadata"]["namespace"] == election.namespace
+        held = [(rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]]
+        assert held == [(None, ["create"]), ([lease], ["get", "patch"])]
+        (subject,) = named(documents, "RoleBinding", f"{lease}-lease")["subjects"]
+        pod = named(documents, "Deployment", lease)["spec"]["template"]["spec"]
+        assert subject["name"] == pod["serviceAccountName"]
+
+
+def test_pods_of_a_program_avoid_each_other_unless_told_where_to_be(helm: Path) -> None:
+    for pod in pods(rendered(helm)):
+        assert "podAntiAffinity" in pod["affinity"]
+    own = {"nodeAffinity": {}}
+    documents = rendered(helm, "--set-json", f"operator.affinity={json.dumps(own)}")
+    assert (
+        named(documents, "Deployment", "dgdr-operator")["spec"]["template"]["spec"]["affinity"]
+        == own
+    )
 
 
 def test_programs_run_with_the_least_that_a_pod_can_have(helm: Path) -> None:
@@ -403,10 +444,12 @@ def test_rights_of_a_namespaced_install_end_at_its_namespaces(helm: Path) -> Non
     }
     bindings = [d for d in documents if d["kind"] == "RoleBinding"]
     own = [d for d in bindings if d["metadata"]["namespace"] == "dgdr-system"]
-    assert [d["roleRef"]["name"] for d in own] == [
+    assert {d["roleRef"]["name"] for d in own} == {
+        "dgdr-operator-lease",
+        "dgdr-operator-planner-lease",
         "dgdr-operator-planner-switch",
         "dgdr-operator-test",
-    ]
+    }
     assert {d["metadata"]["namespace"] for d in bindings} == {"team-a", "team-b", "dgdr-system"}
 
 

@@ -181,7 +181,13 @@ class FakeCluster:
         self._objects[address] = _Stored(body, {(manager, "Update"): _owned(body)})
         return copy.deepcopy(body)
 
-    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+    async def apply(
+        self,
+        manifest: Manifest,
+        manager: str,
+        force: bool = True,
+        resource_version: str | None = None,
+    ) -> Manifest:
         address = self._address(manifest)
         self._check("apply", address[0])
         stored = self._objects.get(address)
@@ -192,6 +198,7 @@ class FakeCluster:
             body = self._born(wanted, fresh=True)
             self._objects[address] = _Stored(body, {(manager, "Apply"): _owned(body)})
             return copy.deepcopy(body)
+        _check_version(stored.manifest, resource_version)
         owners, after = _applied(stored, wanted, manager, force)
         if after != stored.manifest or owners != stored.owners:
             self._write("apply", address, manager)

@@ -26,23 +26,33 @@ class OperatorProcess:
     """Starts, kills and starts again."""
 
     def __init__(
-        self, where: TestCluster, folder: Path, namespaces: list[str], config: str = ""
+        self,
+        where: TestCluster,
+        folder: Path,
+        namespaces: list[str],
+        config: str = "",
+        *,
+        lease_in: str = "",
     ) -> None:
         self.where = where
+        self.name = folder.name
+        self.code = ["-m", "dgdr_operator"]
         self.kubeconfig = where.kubeconfig
         self.log = folder / "operator.log"
         self._config = folder / "config.yaml"
-        self._config.write_text(
-            config
-            or yaml.safe_dump(
-                {
-                    "namespaces": namespaces,
-                    "images": {"profiler": "registry.test/profiler:1"},
-                    "profiling": {"clusterRole": CLUSTER_ROLE},
-                    "health": {"port": 0},
-                }
-            )
-        )
+        settings: dict[str, Any] = {
+            "namespaces": namespaces,
+            "images": {"profiler": "registry.test/profiler:1"},
+            "profiling": {"clusterRole": CLUSTER_ROLE},
+            "health": {"port": 0},
+        }
+        if lease_in:
+            settings["leaderElection"] = {
+                "namespace": lease_in,
+                "operatorLease": "dgdr-operator",
+                "plannerLease": "dgdr-planner",
+            }
+        self._config.write_text(config or yaml.safe_dump(settings))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -50,10 +60,11 @@ class OperatorProcess:
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
             "DGDR_CONFIG": str(self._config),
+            "POD_NAME": self.name,
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dgdr_operator"],
+                [sys.executable, *self.code],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
@@ -65,6 +76,11 @@ class OperatorProcess:
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, and do not wait for what comes of it."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self) -> int:
         """End it as the kubelet would; returns the exit code."""

@@ -70,8 +70,8 @@ metadata:
 {{- end -}}
 
 {{/*
-One program of ours. There is exactly one pod of each, and an old one ends before a new one
-starts: two writers at once would undo each other's decisions.
+One program of ours. Of its pods one leads, by a Lease, and the others stand by; so a new one may
+start before an old one ends, and the hand-over needs no gap.
 */}}
 {{- define "dgdr-operator.deployment" -}}
 {{- $values := index .root.Values .component -}}
@@ -84,8 +84,10 @@ metadata:
     {{- include "dgdr-operator.labels" .root | nindent 4 }}
     {{- include "dgdr-operator.selector" . | nindent 4 }}
 spec:
-  replicas: 1
-  strategy: {type: Recreate}
+  replicas: {{ $values.replicas }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
   selector:
     matchLabels:
       {{- include "dgdr-operator.selector" . | nindent 6 }}
@@ -128,6 +130,8 @@ spec:
           imagePullPolicy: {{ .root.Values.images.pullPolicy }}
           command: [python3, -m, {{ printf "dgdr_%s" .component }}]
           env:
+            # The name under which it holds the Lease, and reports Events.
+            - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
             - {name: DGDR_LOG_LEVEL, value: {{ .root.Values.logLevel | default "INFO" }}}
             {{- with $values.extraEnv }}
             {{- toYaml . | nindent 12 }}
@@ -182,14 +186,74 @@ spec:
       tolerations:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- with $values.affinity }}
       affinity:
+        {{- with $values.affinity }}
         {{- toYaml . | nindent 8 }}
-      {{- end }}
+        {{- else }}
+        # The end of one node should not end both.
+        podAntiAffinity:
+          preferredDuringSchedulingIgnoredDuringExecution:
+            - weight: 100
+              podAffinityTerm:
+                topologyKey: kubernetes.io/hostname
+                labelSelector:
+                  matchLabels:
+                    {{- include "dgdr-operator.selector" . | nindent 20 }}
+        {{- end }}
       {{- with $values.topologySpreadConstraints }}
       topologySpreadConstraints:
         {{- toYaml . | nindent 8 }}
       {{- end }}
+{{- end -}}
+
+{{/*
+What a program with several pods needs: the right to its Lease, in the release's namespace only,
+and that a drain of nodes leaves one of them.
+*/}}
+{{- define "dgdr-operator.election" -}}
+{{- $name := include "dgdr-operator.program" . -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}-lease
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+rules:
+  # Which of its pods leads. A right to create cannot be bound to a name.
+  - apiGroups: [coordination.k8s.io]
+    resources: [leases]
+    verbs: [create]
+  - apiGroups: [coordination.k8s.io]
+    resources: [leases]
+    resourceNames: [{{ $name }}]
+    verbs: [get, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}-lease
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}-lease}
+subjects:
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace }}}
+{{- if gt (int (index .root.Values .component "replicas")) 1 }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ $name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+spec:
+  minAvailable: 1
+  selector:
+    matchLabels:
+      {{- include "dgdr-operator.selector" . | nindent 6 }}
+{{- end }}
 {{- end -}}
 
 {{/*
@@ -230,6 +294,10 @@ security:
   jobEgressPorts: {{ ternary .Values.security.networkPolicy.egressPorts list .Values.security.networkPolicy.enabled | toJson }}
 health:
   port: {{ .Values.health.port }}
+leaderElection:
+  namespace: {{ .Release.Namespace }}
+  operatorLease: {{ include "dgdr-operator.program" (dict "root" . "component" "operator") }}
+  plannerLease: {{ include "dgdr-operator.program" (dict "root" . "component" "planner") }}
 switch:
   namespace: {{ .Release.Namespace }}
 {{- end -}}

@@ -64,6 +64,7 @@ class JobSeen:
 
     state: JobState = JobState.ABSENT
     uid: str = ""
+    version: str | None = None
     going: bool = False
     expires: bool = False
     message: str = ""

@@ -22,6 +22,7 @@ def job_seen(job: Json | None, pods: Sequence[Json] = ()) -> JobSeen:
         return JobSeen()
     about = JobSeen(
         uid=str(job["metadata"].get("uid", "")),
+        version=job["metadata"].get("resourceVersion"),
         going=bool(job["metadata"].get("deletionTimestamp")),
         suspended=Annotation.SUSPEND in (job["metadata"].get("annotations") or {}),
         expires=(job.get("spec") or {}).get("ttlSecondsAfterFinished") is not None,

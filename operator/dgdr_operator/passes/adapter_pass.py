@@ -103,7 +103,10 @@ class AdapterPass:
             return {}
         for scaling in copy.scalings:
             log.info("%s/%s: %s", graph.namespace, graph.name, scaling)
-        await self._cluster.apply(render_copy(dgd, copy), FieldManager.SCALE)
+        version = dgd["metadata"]["resourceVersion"]
+        await self._cluster.apply(
+            render_copy(dgd, copy), FieldManager.SCALE, resource_version=version
+        )
         for scaling in copy.scalings:
             about = ref(adapters[scaling.adapter][0])
             await self._cluster.emit(Event(about=about, reason="Scaled", message=str(scaling)))
@@ -128,7 +131,12 @@ class AdapterPass:
         meta = adapter["metadata"]
         with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
             await self._cluster.patch_status(
-                DGDSA, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR
+                DGDSA,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR,
+                meta["resourceVersion"],
             )
 
     async def _complain(self, adapter: Manifest, verdict: Verdict, now: datetime) -> float:

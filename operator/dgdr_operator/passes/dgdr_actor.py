@@ -15,7 +15,14 @@ from dgdr_api.request import (
 )
 from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB, ROLE_BINDING, SLA_PLANNER, kind_of
-from dgdr_kube.manifests import covers, is_owned_by, is_written_by, merge_patch, owner_reference
+from dgdr_kube.manifests import (
+    covers,
+    is_owned_by,
+    is_written_by,
+    merge_patch,
+    owner_reference,
+    version_of,
+)
 from dgdr_kube.ports import Cluster, Manifest, WatchedCluster
 from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
@@ -85,8 +92,10 @@ class DgdrActor:
         patch = {"spec": {TTL: keep_finished_s(spec)}}
         job = names.job_name(seen.request.name)
         try:
-            await self._cluster.patch(JOB, seen.request.namespace, job, patch, MANAGER)
-        except (NotFound, Rejected) as exc:
+            await self._cluster.patch(
+                JOB, seen.request.namespace, job, patch, MANAGER, seen.job.version
+            )
+        except (Conflict, NotFound, Rejected) as exc:
             log.warning("Job %s/%s gets no time to live: %s", seen.request.namespace, job, exc)
 
     # -- profiling
@@ -124,7 +133,9 @@ class DgdrActor:
         log.info("Starting profiling of %s/%s", request.namespace, request.dgdr_name)
         try:
             await self._ensure_account(request)
-            await self._cluster.apply(render_request(request), MANAGER)
+            told = render_request(request)
+            there = version_of(await self._get(told))
+            await self._cluster.apply(told, MANAGER, resource_version=there)
             await self._cluster.create(render_job(request, self._image()), MANAGER)
         except AlreadyExists as exc:
             raise Conflict(f"the profiling Job appeared meanwhile: {exc}") from exc
@@ -208,7 +219,7 @@ class DgdrActor:
             await self._cluster.delete(ROLE_BINDING, meta["namespace"], meta["name"], meta["uid"])
             await self._cluster.create(wanted, MANAGER)
         elif existing.get("rules") != wanted.get("rules"):
-            await self._cluster.apply(wanted, MANAGER)
+            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(existing))
 
     async def _get(self, manifest: Manifest) -> Manifest | None:
         meta = manifest["metadata"]
@@ -236,7 +247,7 @@ class DgdrActor:
         """
         wanted = final_config.applied_manifest(deployment)
         try:
-            await self._cluster.create(deployment.dgd, FieldManager.INIT.value)
+            live = await self._cluster.create(deployment.dgd, FieldManager.INIT.value)
             log.info("Created DGD %s", deployment.name)
         except AlreadyExists:
             existing = await self._get(wanted)
@@ -248,10 +259,11 @@ class DgdrActor:
                 return existing
             if there.origin is Origin.EARLIER:
                 spec = final_config.succeeding_spec(existing, deployment.dgd)
-                await self._take_over(existing, spec)
-        return await self._cluster.apply(wanted, MANAGER)
+                existing = await self._take_over(existing, spec)
+            live = existing
+        return await self._cluster.apply(wanted, MANAGER, resource_version=version_of(live))
 
-    async def _take_over(self, existing: Manifest, spec: Manifest) -> None:
+    async def _take_over(self, existing: Manifest, spec: Manifest) -> Manifest:
         """Replace the spec of an object that an earlier request of this name has left.
 
         An apply alone would leave what only the earlier one had, such as a component.
@@ -259,15 +271,16 @@ class DgdrActor:
         meta = existing["metadata"]
         log.info("Taking over %s %s/%s", existing["kind"], meta["namespace"], meta["name"])
         patch = merge_patch(existing["spec"], spec)
-        if patch:
-            await self._cluster.patch(
-                kind_of(existing),
-                meta["namespace"],
-                meta["name"],
-                {"spec": patch},
-                FieldManager.INIT.value,
-                resource_version=meta["resourceVersion"],
-            )
+        if not patch:
+            return existing
+        return await self._cluster.patch(
+            kind_of(existing),
+            meta["namespace"],
+            meta["name"],
+            {"spec": patch},
+            FieldManager.INIT.value,
+            resource_version=meta["resourceVersion"],
+        )
 
     async def _ensure_data(self, wanted: Manifest) -> None:
         """Make the ConfigMap with the curves; one of an earlier run of this name is updated."""
@@ -275,7 +288,7 @@ class DgdrActor:
             return
         existing = await self._get(wanted)
         if existing is None or not covers(existing, wanted):
-            await self._cluster.apply(wanted, MANAGER)
+            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(existing))
 
     async def _settle_planner(
         self, request: Request, deployment: Deployment, owner: Manifest
@@ -298,8 +311,8 @@ class DgdrActor:
         if there is None:
             await self._cluster.create(wanted, MANAGER)
         elif earlier:
-            await self._take_over(there, wanted["spec"])
-            await self._cluster.apply(wanted, MANAGER)
+            there = await self._take_over(there, wanted["spec"])
+            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(there))
 
 
 def _is_of_requests(shared: Manifest) -> bool:

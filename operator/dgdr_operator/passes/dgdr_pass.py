@@ -116,7 +116,12 @@ class DgdrPass:
         meta = dgdr["metadata"]
         with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
             await self._cluster.patch_status(
-                DGDR, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR.value
+                DGDR,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR.value,
+                meta["resourceVersion"],
             )
         return True
 

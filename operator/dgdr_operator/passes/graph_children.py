@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 
 from dgdr_api.graph import Graph
 from dgdr_api.names import FieldManager, Label
-from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
-from dgdr_kube.kinds import DEPLOYMENT, DGDSA, Kind, kind_of
-from dgdr_kube.manifests import is_going, is_owned_by
+from dgdr_kube.errors import AlreadyExists, Rejected
+from dgdr_kube.kinds import DGDSA, Kind, kind_of
+from dgdr_kube.manifests import is_going, is_owned_by, version_of
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.adapter import adapted_components, render_adapter
 from dgdr_operator.core.children import Standing, is_settled, standing
-from dgdr_operator.core.pinned import record_of
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import CHILDREN, OF_GRAPH
 
@@ -83,21 +82,16 @@ class ChildWriter:
             case Standing.OURS if live is not None and is_settled(live, wanted):
                 pass
             case Standing.FREE | Standing.OURS:
-                await self._must_be_as_seen(place, live)
-                await self._apply(place, wanted, children)
+                await self._apply(place, wanted, live, children)
 
-    async def _must_be_as_seen(self, place: Place, seen: Manifest | None) -> None:
-        """Raise Conflict where pods were upgraded after we looked: ours would undo it."""
-        if seen is None or place[0] != DEPLOYMENT:
-            return
-        now = await self._cluster.get(DEPLOYMENT, self._graph.namespace, place[1])
-        if now is not None and record_of(now) != record_of(seen):
-            raise Conflict(f"Deployment {place[1]} was upgraded meanwhile")
-
-    async def _apply(self, place: Place, wanted: Manifest, children: Children) -> None:
+    async def _apply(
+        self, place: Place, wanted: Manifest, live: Manifest | None, children: Children
+    ) -> None:
         log.info("Applying %s %s/%s", place[0].kind, self._graph.namespace, place[1])
         try:
-            children.live[place] = await self._cluster.apply(wanted, FieldManager.OPERATOR)
+            children.live[place] = await self._cluster.apply(
+                wanted, FieldManager.OPERATOR, resource_version=version_of(live)
+            )
         except Rejected as exc:
             children.problems.append(_problem(wanted, exc.message))
 

@@ -123,12 +123,12 @@ class GraphPass:
         both = self._renderings(dgd, graph, there)
         is_up = all(map(is_ready, _deployments_of(there)))
         decision = await self._upgrades.decide(dgd, old, both, is_up=is_up)
-        await self._announce(dgd, old, decision, now)
+        told = await self._announce(dgd, old, decision, now)
         children = await writer.write(decision.workloads.manifests, there)
         problems = (*decision.workloads.problems, *children.problems)
         seen = await self._seen(dgd, graph, children, problems, decision)
         status = status_after(seen, old, now)
-        await self._report(dgd, status)
+        await self._report(told, status)
         if not has_turn(status.to_json()):
             self._upgrades.release(Key(graph.namespace or "default", graph.name))
         await self._emit(dgd, problems, children.removed_adapters)
@@ -144,10 +144,13 @@ class GraphPass:
 
     async def _announce(
         self, dgd: Manifest, old: DGDStatus, decision: Decision, now: datetime
-    ) -> None:
-        """Say that pods are replaced before the first one is: a turn is had by its record alone."""
+    ) -> Manifest:
+        """Say that pods are replaced before the first one is: a turn is had by its record alone.
+
+        Returns the graph as it is then.
+        """
         if not decision.replaces_pods:
-            return
+            return dgd
         await self._cluster.emit(
             Event(
                 about=ref(dgd),
@@ -157,7 +160,8 @@ class GraphPass:
             )
         )
         if decision.verdict is Verdict.UPGRADING and not has_turn(dgd.get("status") or {}):
-            await self._report(dgd, taking_turn(old, decision.behind, now, _generation(dgd)))
+            return await self._report(dgd, taking_turn(old, decision.behind, now, _generation(dgd)))
+        return dgd
 
     async def _seen(
         self,
@@ -193,17 +197,23 @@ class GraphPass:
     async def _pods(self, graph: Graph) -> tuple[PodSeen, ...]:
         return pods_seen(await self._cluster.find(POD, graph.namespace, OF_GRAPH, graph.name))
 
-    async def _report(self, dgd: Manifest, status: DGDStatus) -> None:
+    async def _report(self, dgd: Manifest, status: DGDStatus) -> Manifest:
+        """Write what differs; returns the graph as it is then."""
         patch = merge_patch(dgd.get("status") or {}, status.to_json())
         if not patch:
-            return
+            return dgd
         meta = dgd["metadata"]
         try:
-            await self._cluster.patch_status(
-                DGD, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR
+            return await self._cluster.patch_status(
+                DGD,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR,
+                meta["resourceVersion"],
             )
         except NotFound:
-            return  # deleted during the pass: there is nobody left to tell
+            return dgd  # deleted during the pass: there is nobody left to tell
 
     async def _say_failed(self, dgd: Manifest, message: str, status: DGDStatus) -> None:
         await self._emit(dgd, (Problem(component="", message=message),))

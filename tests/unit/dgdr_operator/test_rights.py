@@ -94,6 +94,9 @@ async def a_deployment_that_is_edited_scaled_and_moved_to_etcd() -> Calls:
     etcd = parse(
         "{images: {profiler: p}, dataPlane: {discovery: etcd, etcdEndpoints: 'http://etcd:2379'}}"
     )
+    moved = copy.deepcopy(cluster.peek(DGD, "ns", "g") or {})
+    moved["metadata"]["annotations"] = {"dgdr.dev/upgrade-requested-at": "with etcd"}
+    cluster.seed(moved)
     await GraphPass(cluster, etcd)(key, cluster.now)
     return cluster.calls
 

@@ -289,7 +289,7 @@ async def test_an_operator_that_looked_too_early_undoes_no_upgrade(world: World)
     world.upgrade(AFTER)
     world.ask("now")
     await world.look()
-    with pytest.raises(Conflict, match="upgraded meanwhile"):
+    with pytest.raises(Conflict, match="modified"):
         await late.write(wanted, seen)
     assert world.tells_nats()
 
