@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dgdr_api.names import profile_data_config_map
 
 from .cluster import TestCluster
@@ -54,7 +52,7 @@ def _apply(where: TestCluster, manifest: Manifest) -> Manifest:
     wanted = {key: value for key, value in manifest.items() if key != "status"}
     manager = {DGDR: "kubectl", DGD: "dgdr-init"}.get(manifest["kind"], "dgdr-operator")
     applied = ("apply", "--server-side", "--field-manager", manager, "--output", "json", "-f", "-")
-    text = yaml.safe_dump({**wanted, "metadata": kept})
+    text = json.dumps({**wanted, "metadata": kept})
     made: Manifest = json.loads(where.kubectl(*applied, stdin=text))
     return made
 
