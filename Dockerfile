@@ -1,5 +1,5 @@
 # Every image of this repository, one target each: operator, profiler, dynamo-mocker,
-# dynamo-mocker-1.6, prometheus, and for `make real-engine` alone dynamo-vllm-cpu.
+# dynamo-mocker-1.0, prometheus, and for `make real-engine` alone dynamo-vllm-cpu.
 #
 #   docker build --target operator -t registry.test/dgdr/operator:dev .
 #
@@ -70,13 +70,13 @@ FROM numeric AS dynamo
 COPY requirements/dynamo-mocker.txt /src/dynamo-mocker.txt
 RUN --mount=type=cache,target=/var/cache/uv \
     /opt/tools/bin/install-locked /opt/venv /src/dynamo-mocker.txt \
-    '/(_pytest|fastapi|setuptools)/|/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
+    '/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
 
-FROM numeric AS dynamo-1.6
-COPY requirements/dynamo-mocker-1.6.txt /src/dynamo-mocker.txt
+FROM numeric AS dynamo-1.0
+COPY requirements/dynamo-mocker-1.0.txt /src/dynamo-mocker.txt
 RUN --mount=type=cache,target=/var/cache/uv \
     /opt/tools/bin/install-locked /opt/venv /src/dynamo-mocker.txt \
-    '/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
+    '/(_pytest|fastapi|setuptools)/|/transformers/models/(?!auto/|llama/|deepseek_v3/|encoder_decoder/|__init__)'
 
 # vLLM for CPUs. Everything in one step, because what a step deletes stays in the layers before it:
 # the stubs alone save 2.7 GB. PyTorch's headers serve compilers, of which there is none.
@@ -131,12 +131,12 @@ CMD ["dgdr_profiler", "--request", "/etc/dgdr/request.json"]
 FROM runtime AS dynamo-mocker
 COPY --from=dynamo /opt/venv /opt/venv
 COPY --from=model /model /model
-COPY hack/images/content/mocker.py /opt/dgdr/mocker.py
 USER 1000:1000
 CMD ["python3", "-m", "dynamo.frontend"]
 
-FROM runtime AS dynamo-mocker-1.6
-COPY --from=dynamo-1.6 /opt/venv /opt/venv
+# The oldest release that is supported. Its mocker starts without NATS only by our launcher.
+FROM runtime AS dynamo-mocker-1.0
+COPY --from=dynamo-1.0 /opt/venv /opt/venv
 COPY --from=model /model /model
 COPY hack/images/content/mocker.py /opt/dgdr/mocker.py
 USER 1000:1000

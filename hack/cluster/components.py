@@ -75,7 +75,7 @@ def apiserver(cluster: Cluster, binaries: Path) -> Component:
         f"--advertise-address={cluster.node_ip}",
         "--bind-address=0.0.0.0",
         f"--secure-port={API_PORT}",
-        f"--service-cluster-ip-range={cluster.service_cidr}",
+        f"--service-cluster-ip-range={cluster.service_range}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
@@ -118,6 +118,8 @@ def controller_manager(cluster: Cluster, binaries: Path) -> Component:
         # The default of 20 requests a second costs 4 s at boot: a token for each controller.
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
+        # Fake nodes renew no lease: without this they are lost after some minutes.
+        *(["--node-monitor-grace-period=24h"] if cluster.tier is Tier.LIGHT else []),
     )
 
 

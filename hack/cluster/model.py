@@ -83,7 +83,16 @@ class Cluster:
 
     @property
     def service_cidr(self) -> str:
+        """What the host routes to it."""
         return f"10.201.{self.number}.0/24"
+
+    @property
+    def service_range(self) -> str:
+        """From what the API server takes addresses.
+
+        In the light tier nobody calls them, so that there may be thousands of Services.
+        """
+        return "10.201.0.0/16" if self.tier is Tier.LIGHT else self.service_cidr
 
     @property
     def pod_cidr(self) -> str:

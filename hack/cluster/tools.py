@@ -91,7 +91,11 @@ KIND = BinarySet(
 KINDCONFIG = BinarySet(
     name="kindconfig", modules=(Module(folder="kindconfig", packages=("./kindconfig",)),)
 )
-SETS = {s.name: s for s in (LIGHT, FULL, PROMETHEUS, KIND, KINDCONFIG)}
+# What GitOps tools make of a status; tests ask it.
+VERDICTS = BinarySet(
+    name="verdicts", modules=(Module(folder="verdicts", packages=("./verdicts",)),)
+)
+SETS = {s.name: s for s in (LIGHT, FULL, PROMETHEUS, KIND, KINDCONFIG, VERDICTS)}
 
 
 def binary_name(package: str) -> str:

@@ -15,7 +15,7 @@ from hack.images import content, docker, dockerfile
 from hack.images.buildah import Buildah, say
 from hack.images.errors import ImageError
 
-TARGETS = ("operator", "profiler", "dynamo-mocker", "dynamo-mocker-1.6", "prometheus")
+TARGETS = ("operator", "profiler", "dynamo-mocker", "dynamo-mocker-1.0", "prometheus")
 # Gigabytes, for `make real-engine` alone: built when they are named.
 OPTIONAL_TARGETS = ("dynamo-vllm-cpu",)
 REPOSITORY_PREFIX = "registry.test/dgdr"

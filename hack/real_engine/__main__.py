@@ -50,7 +50,10 @@ class Case:
 
 
 # One line for each shape that can be asked for.
-CASES = (Case(name="disaggregated", prefills=Role.PREFILL, decodes=Role.DECODE),)
+CASES = (
+    Case(name="disaggregated", prefills=Role.PREFILL, decodes=Role.DECODE),
+    Case(name="aggregated", decodes=Role.WORKER),
+)
 
 
 def put_model(kube: Kube) -> None:
@@ -64,7 +67,8 @@ def put_model(kube: Kube) -> None:
 
 
 def profile(kube: Kube, case: Case, stages: Stages) -> request.Watched:
-    """Apply the request of a case and follow it until it is deployed."""
+    """Apply the request of a case and follow it until it is deployed, and nothing beside it."""
+    kube.run("delete", "dgdr,dgd", "--all", "--namespace", NAMESPACE)
     kube.apply_file(FOLDER / f"{case.name}.yaml")
     with stages.stage(f"{case.name}: profiling"):
         seen = request.watch(
@@ -104,7 +108,7 @@ def checks_of(
     card = deployed.card(case.decodes)
     yield from capacity_checks(output.report["points"], card, kv_capacity_tokens(decode))
     for load in seen:
-        yield from latency_checks(output.profile, load)
+        yield from latency_checks(output.profile, load, apart=case.prefills is not None)
 
 
 def run_case(kube: Kube, case: Case, stages: Stages) -> tuple[dict[str, object], list[Check]]:

@@ -69,6 +69,11 @@ class LoadSeen:
         """Requests that decode at once, on average, by Little's law."""
         return max(1.0, self.tokens_per_s * self.itl_ms / 1000)
 
+    @property
+    def rate_per_s(self) -> float:
+        """Requests that were answered in a second."""
+        return self.tokens_per_s / self.osl
+
 
 def transfer_checks(
     prefill: PromptTokens, decode: PromptTokens, asked_tokens: float | None
@@ -105,17 +110,21 @@ def capacity_checks(
     )
 
 
-def latency_checks(profile: EngineProfile, load: LoadSeen) -> Iterator[Check]:
+def latency_checks(profile: EngineProfile, load: LoadSeen, *, apart: bool) -> Iterator[Check]:
     """Say that the deployment does what the profile predicts.
 
     A time to first token is predicted for an idle deployment alone: under load it waits in a queue,
-    which is the planner's arithmetic and no engine's.
+    which is the planner's arithmetic and no engine's. Prompts that are not computed ``apart`` take
+    their share of the time from the tokens, as ``dgdr_perf.sizing_aggregated`` has it.
     """
     yield Check(what=f"requests lost at {load.concurrency}", wanted=load.sent, seen=load.completed)
+    prefill_ms = profile.prefill.ttft_ms(load.isl).value_ms
     if load.concurrency == 1:
-        yield _latency("TTFT", load, load.ttft_ms, profile.prefill.ttft_ms(load.isl).value_ms)
+        yield _latency("TTFT", load, load.ttft_ms, prefill_ms)
     context = load.isl + load.osl / 2
-    yield _latency("ITL", load, load.itl_ms, profile.decode.itl_ms(load.batch, context).value_ms)
+    stolen = 0.0 if apart or load.concurrency == 1 else load.rate_per_s * prefill_ms / 1000
+    itl_ms = profile.decode.itl_ms(load.batch, context).value_ms / (1 - stolen)
+    yield _latency("ITL", load, load.itl_ms, itl_ms)
 
 
 def _latency(name: str, load: LoadSeen, seen_ms: float, predicted_ms: float) -> Check:

@@ -69,9 +69,19 @@ class Annotation(StrEnum):
     PROFILING_POLICY = "dgdr.dev/profiling-policy"
     RERUN_REQUESTED_AT = "dgdr.dev/rerun-requested-at"
     """On a failed DGDR: run it again. Any new value will do; the time is a good one."""
+    SUSPEND = "dgdr.dev/suspend"
+    """On a DGDR: with value true nothing is started, and the Job that runs is stopped."""
     ENABLE_METRICS = "nvidia.com/enable-metrics"
     LAST_APPLIED_HASH = "nvidia.com/last-applied-hash"
     """On what we apply: whether it is still what we would apply now."""
+    UPGRADE_REQUESTED_AT = "dgdr.dev/upgrade-requested-at"
+    """On a DGD: bring its pods up to what this operator makes. Any new value will do."""
+    GRAPH_HASH = "dgdr.dev/graph-hash"
+    """On a Deployment: what its DGD asked when the pod template was made."""
+    DATA_PLANE = "dgdr.dev/data-plane"
+    """On a Deployment: what the installation told its pods then."""
+    POD_TEMPLATE = "dgdr.dev/pod-template"
+    """On a Deployment: its pod template as it was made, to put a hand edit right by."""
     V1ALPHA1 = "dgdr.dev/v1alpha1"
     """On a graph that was written as v1alpha1: what only that version can say."""
     V1BETA1 = "dgdr.dev/v1beta1"
@@ -81,6 +91,8 @@ class Annotation(StrEnum):
 MANAGED_BY_VALUE = "dynamo-operator"
 JOB_APP_VALUE = "dynamo-profiler"
 PROFILING_SERVICE_ACCOUNT = "dgdr-profiling-job"
+# Each holds 500 records, several times what a run measures. The Job's rights name every one.
+RECORD_MAPS = 16
 HF_TOKEN_SECRET = "hf-token-secret"
 HF_TOKEN_KEY = "HF_TOKEN"
 PROFILE_DATA_MOUNT = "/workspace/profiling_results"
@@ -115,6 +127,11 @@ def job_name(dgdr: str) -> str:
     return f"profile-{dgdr}"
 
 
+def profiling_account(dgdr: str) -> str:
+    """Name of the account that a request's profiling Job runs as, and of its Role."""
+    return f"{PROFILING_SERVICE_ACCOUNT}-{dgdr}"
+
+
 def output_config_map(dgdr: str) -> str:
     """Name of the ConfigMap that the Job reports progress and its result in."""
     return f"dgdr-output-{dgdr}"
@@ -128,6 +145,17 @@ def points_config_map(dgdr: str, index: int) -> str:
 def journal_config_map(dgdr: str, index: int) -> str:
     """Name of the ``index``-th ConfigMap of rejections, failures and stays."""
     return f"dgdr-journal-{dgdr}-{index}"
+
+
+def points_of(dgdr: str) -> list[str]:
+    """Return the names of all ConfigMaps that a request's points may be in."""
+    return [points_config_map(dgdr, index) for index in range(RECORD_MAPS)]
+
+
+def records_of(dgdr: str) -> list[str]:
+    """Return the names of all ConfigMaps that a profiling Job writes."""
+    journals = [journal_config_map(dgdr, index) for index in range(RECORD_MAPS)]
+    return [output_config_map(dgdr), *points_of(dgdr), *journals]
 
 
 def profile_data_config_map(dgdr_uid: str) -> str:

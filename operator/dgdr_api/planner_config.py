@@ -36,7 +36,7 @@ from dgdr_api.problem import Problem, from_validation
 
 FIELD = "spec.features.planner"
 _THROUGHPUT = "enable_throughput_scaling"
-_MODES = ("disagg", "agg")
+MODES = ("disagg", "agg")
 _MINIMA = ("min_endpoint", "prefill_min_endpoint", "decode_min_endpoint")
 
 # Upstream's keys that ask for what our planner does anyway, when they have this value.
@@ -50,7 +50,7 @@ _SAME_ANYWAY: Mapping[str, object] = {
     "min_gpu_budget": -1,
 }
 # Upstream's keys that our planner has nothing for.
-_WITHOUT_EFFECT = frozenset(
+WITHOUT_EFFECT = frozenset(
     {
         *_SAME_ANYWAY,
         "load_adjustment_interval",
@@ -63,7 +63,7 @@ _WITHOUT_EFFECT = frozenset(
     }
 )
 # Upstream's keys that the profiler, the deployment or the installation answers for.
-_ANSWERED_ELSEWHERE = frozenset(
+ANSWERED_ELSEWHERE = frozenset(
     {
         "backend",
         "namespace",
@@ -172,12 +172,12 @@ def parse_planner_config(config: Json) -> PlannerConfig:
                 ),
             ),
         )
-    known = _WITHOUT_EFFECT | _ANSWERED_ELSEWHERE
+    known = WITHOUT_EFFECT | ANSWERED_ELSEWHERE
     return PlannerConfig(
         keys=keys,
         unknown=tuple(key for key in extra if key not in known),
         without_effect=(
-            *(("mode",) if keys.mode not in _MODES else ()),
+            *(("mode",) if keys.mode not in MODES else ()),
             *(key for key in _MINIMA if getattr(keys, key) == 0),
             *(key for key, value in extra.items() if _is_ignored(key, value)),
         ),
@@ -185,7 +185,7 @@ def parse_planner_config(config: Json) -> PlannerConfig:
 
 
 def _is_ignored(key: str, value: object) -> bool:
-    return key in _WITHOUT_EFFECT and (key, value) not in _SAME_ANYWAY.items()
+    return key in WITHOUT_EFFECT and (key, value) not in _SAME_ANYWAY.items()
 
 
 def sla_planner(
@@ -233,7 +233,7 @@ def role_bounds(keys: PlannerKeys, gpus: Mapping[Role, int]) -> RoleBounds:
     A role that the other leaves GPUs to could grow further, but not without a budget that both
     count against; the bounds are the promise that holds without one.
     """
-    least = {role: _least(keys, role) for role in gpus}
+    least = {role: fewest_replicas(keys, role) for role in gpus}
     needed = sum(least[role] * each for role, each in gpus.items())
     spare = keys.max_gpu_budget - needed
     if spare < 0:
@@ -246,7 +246,12 @@ def role_bounds(keys: PlannerKeys, gpus: Mapping[Role, int]) -> RoleBounds:
     return RoleBounds.model_validate(bounds)
 
 
-def _least(keys: PlannerKeys, role: Role) -> int:
+def fewest_of_roles(keys: PlannerKeys) -> Mapping[Role, int]:
+    """Return the fewest replicas of each role that the deployment has."""
+    return {role: fewest_replicas(keys, role) for role in keys.roles}
+
+
+def fewest_replicas(keys: PlannerKeys, role: Role) -> int:
     """Return the fewest replicas; one at least, because nothing wakes a role up again."""
     of_role = {Role.PREFILL: keys.prefill_min_endpoint, Role.DECODE: keys.decode_min_endpoint}
     return of_role.get(role) or keys.min_endpoint or 1

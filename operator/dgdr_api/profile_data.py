@@ -14,10 +14,11 @@ Upstream interpolates the rows. So what we write has dense rows, drawn from a fi
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from dgdr_api.provenance import PROVENANCE, UNKNOWN, ProfileDataError, Provenance
+from dgdr_api.transfer import TRANSFER, Transfer
 
 PREFILL_ISL = "prefill_isl"
 PREFILL_TTFT = "prefill_ttft"
@@ -29,42 +30,7 @@ DECODE_THPT_PER_GPU = "z_thpt_per_gpu"
 MAX_KV_TOKENS = "max_kv_tokens"
 MAX_NUM_SEQS = "max_num_seqs"
 POINTS = "points"
-TRANSFER = "transfer"
 RANKS = "ranks"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
-    """What it costs to send the KV cache of a prompt to the decode engine; None is unknown.
-
-    ``bytes_per_token`` is the cache of one token. ``measured_ms`` is the mean time that one prompt
-    of ``measured_isl`` tokens took.
-    """
-
-    bytes_per_token: float | None = None
-    measured_ms: float | None = None
-    measured_isl: float | None = None
-
-    @classmethod
-    def from_object(cls, data: object) -> Self:
-        """Read the optional key.
-
-        Raises:
-            ProfileDataError: a value is no number from 0.
-        """
-        if not isinstance(data, dict):
-            raise ProfileDataError(f"{TRANSFER} is a {type(data).__name__}, not an object")
-        known = {name: data[name] for name in cls.__slots__ if data.get(name) is not None}
-        for name, value in known.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-                raise ProfileDataError(
-                    f"{TRANSFER}.{name} is {value!r}; it must be a number from 0"
-                )
-        return cls(**known)
-
-    def to_object(self) -> dict[str, float]:
-        """Return what is known."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

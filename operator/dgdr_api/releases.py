@@ -41,6 +41,10 @@ class Feature(StrEnum):
     also switched on."""
     MOCKER_WITHOUT_NATS = "python3 -m dynamo.mocker"
     """The mocker asks for a NATS server only where a plane uses one; before, always."""
+    MOCKED_SGLANG = "mocker --engine-type sglang"
+    """The mocker schedules like SGLang; before, like vLLM alone."""
+    MOCKED_TRTLLM = "mocker --engine-type trtllm"
+    """The mocker schedules like TensorRT-LLM."""
 
 
 SINCE = {
@@ -56,6 +60,9 @@ SINCE = {
     Feature.KV_EVENTS: Release(1, 5),
     # Wheels 1.0.2, 1.1.0, 1.6.1: dynamo/mocker/main.py.
     Feature.MOCKER_WITHOUT_NATS: Release(1, 1),
+    # Wheels 1.0.2, 1.1.0, 1.5.0: dynamo/mocker/args.py.
+    Feature.MOCKED_SGLANG: Release(1, 1),
+    Feature.MOCKED_TRTLLM: Release(1, 5),
 }
 NEWEST = Release(1, 6)
 _VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})(?![\w])")

@@ -83,6 +83,8 @@ class ProfilingRequest(ApiModel):
     images: RequestImages = RequestImages()
     data_plane: DataPlane = DataPlane()
     owner_reference: OwnerReference
+    reusable: tuple[str, ...] = ()
+    """Other requests of the namespace for the same model, whose points may be read."""
 
     def to_text(self) -> str:
         """Return the file's content; equal requests give equal text."""

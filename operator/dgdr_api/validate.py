@@ -26,6 +26,7 @@ __all__ = [
     "missing_config_map",
     "missing_policy",
     "name_in_override",
+    "policy_not_for",
     "problems",
     "summary",
 ]
@@ -73,7 +74,7 @@ def missing_claim(claim: str, namespace: str) -> Problem:
     return Problem(
         "spec.modelCache.pvcName",
         claim,
-        f"model cache PVC {claim} not found in namespace {namespace}",
+        f"model cache PVC {claim} not found in namespace {namespace}; create it, or name another",
     )
 
 
@@ -87,12 +88,23 @@ def missing_policy(policy: str, namespace: str) -> Problem:
     )
 
 
-def missing_config_map(config_map: str, namespace: str) -> Problem:
+def policy_not_for(policy: str, where: str, namespace: str) -> Problem:
+    """Say that requests of a namespace may not choose a policy."""
+    return Problem(
+        "metadata.annotations[dgdr.dev/profiling-policy]",
+        policy,
+        f"ProfilingPolicy {policy} in namespace {where} is not for requests of namespace "
+        f"{namespace}; choose another, or have its spec.namespaces list {namespace}",
+    )
+
+
+def missing_config_map(config_map: str, namespace: str, policy: str) -> Problem:
     """Say that the ConfigMap with the mockers' performance data does not exist."""
     return Problem(
-        "spec.mocker.profilesConfigMap",
+        f"ProfilingPolicy {policy} spec.mocker.profilesConfigMap",
         config_map,
-        f"ConfigMap {config_map} not found in namespace {namespace}",
+        f"ConfigMap {config_map} not found in namespace {namespace}; create it with the mockers' "
+        "performance data (keys tp-<n>.npz, tep-<n>.npz, dep-<n>.npz), or name another",
     )
 
 

@@ -2,14 +2,19 @@
 
 import sys
 
-from rich.console import Console
-
-from dgdr_cli.app import app
-from dgdr_cli.errors import CliError
-
 
 def main() -> None:
     """Run a command; what a user can cure is said in one line."""
+    try:
+        from rich.console import Console
+
+        from dgdr_cli.app import app
+        from dgdr_cli.errors import CliError
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.startswith("dgdr_"):
+            raise
+        # Installed without the extra that names what only this program needs.
+        sys.exit(f"kubectl-dgdr needs {exc.name}: pip install 'dgdr-operator[cli]'")
     try:
         app()
     except CliError as exc:

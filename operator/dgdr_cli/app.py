@@ -1,10 +1,12 @@
 """The commands. Each reads, makes a view, draws it."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.live import Live
 
 from dgdr_cli.connection import Context, Namespace, source_of
@@ -12,7 +14,7 @@ from dgdr_cli.errors import NotThere
 from dgdr_cli.found import Source
 from dgdr_cli.planner.commands import explain, plan, what_if
 from dgdr_cli.planner.replaying import replay
-from dgdr_cli.render import render
+from dgdr_cli.render import render, render_list, screen
 from dgdr_cli.view import View, view_of
 
 app = typer.Typer(
@@ -23,10 +25,38 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(help="Name of the request.")]
+MaybeName = Annotated[
+    str | None, typer.Argument(help="Name of the request. Without one: a list of all.")
+]
 Interval = Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")]
 Until = Annotated[
     str | None, typer.Option(help="End when this phase is reached, such as Deployed.")
 ]
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"kubectl-dgdr {version('dgdr-operator')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version."),
+]
+
+
+@app.callback()
+def everywhere(
+    ctx: typer.Context,
+    namespace: Namespace = None,
+    context: Context = None,
+    version: Version = False,
+) -> None:
+    """Take what may stand before a command as well as behind it, as kubectl does."""
+    given = {"namespace": namespace, "context": context}
+    defaults = {key: value for key, value in given.items() if value is not None}
+    ctx.default_map = {name: defaults for name in ctx.command.commands}  # type: ignore[attr-defined]
 
 
 def look(source: Source, name: str, namespace: str | None) -> View:
@@ -44,11 +74,15 @@ def look(source: Source, name: str, namespace: str | None) -> View:
 
 @app.command()
 def status(
-    ctx: typer.Context, name: Name, namespace: Namespace = None, context: Context = None
+    ctx: typer.Context, name: MaybeName = None, namespace: Namespace = None, context: Context = None
 ) -> None:
     """Show phase, candidates, deployment and the planner's last decisions."""
-    view = look(source_of(ctx, context), name, namespace)
-    Console().print(render(view))
+    source = source_of(ctx, context)
+    if name is None:
+        screen().print(render_list(source.list_requests(namespace)))
+        return
+    view = look(source, name, namespace)
+    screen().print(render(view))
     raise typer.Exit(1 if view.failed else 0)
 
 
@@ -64,12 +98,31 @@ def watch(
     """Show the same, live; ends at --until, at a failure, or when interrupted."""
     source = source_of(ctx, context)
     view = look(source, name, namespace)
-    with Live(render(view), auto_refresh=False) as live:
+    with _shown(view) as show:
         while not _over(view, until):
             time.sleep(interval)
             view = look(source, name, namespace)
-            live.update(render(view), refresh=True)
+            show(view)
     raise typer.Exit(1 if view.failed else 0)
+
+
+@contextmanager
+def _shown(view: View) -> Iterator[Callable[[View], None]]:
+    """Draw over what was drawn; into a pipe, each change below the one before."""
+    console = screen()
+    if console.is_terminal:
+        with Live(render(view), console=console, auto_refresh=False) as live:
+            yield lambda now: live.update(render(now), refresh=True)
+        return
+    console.print(render(view))
+    last = [view]
+
+    def show(now: View) -> None:
+        if now != last[0]:
+            console.print(render(now))
+            last[0] = now
+
+    yield show
 
 
 def _over(view: View, until: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import kr8s
@@ -10,13 +10,13 @@ from kr8s.objects import APIObject, ConfigMap, new_class
 from pydantic import ValidationError
 
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
-from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
+from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, DynamoGraphDeploymentRequest
 from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.names import OutputKey, dgd_name, output_config_map, points_config_map
 from dgdr_api.points import Point
 from dgdr_cli.errors import Unreachable, Unreadable
-from dgdr_cli.found import Found, FoundPlanner
+from dgdr_cli.found import Found, FoundPlanner, Listed
 from dgdr_cli.report import Report
 
 _DGDR = new_class(
@@ -47,6 +47,17 @@ class KubeSource:
         """
         with _readable_errors():
             return self._find(name, namespace or str(self._api.namespace))
+
+    def list_requests(self, namespace: str | None) -> tuple[Listed, ...]:
+        """Read all requests of a namespace, in the order of their names.
+
+        Raises:
+            Unreachable: the cluster does not answer, or refuses.
+        """
+        with _readable_errors():
+            where = namespace or str(self._api.namespace)
+            listed = (_listed(manifest) for manifest in self._all(_DGDR, where))
+            return tuple(sorted(listed, key=lambda one: one.name))
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
         """Read a planner, its curves and its shared budget; ``None``: there is no such planner.
@@ -95,11 +106,17 @@ class KubeSource:
     def _get(
         self, kind: type[APIObject] | type[ConfigMap], name: str, namespace: str
     ) -> dict[str, Any] | None:
-        try:
-            found = kind.get(name, namespace=namespace, api=self._api)
-        except kr8s.NotFoundError:
-            return None
-        return dict(found.raw)
+        # Not kind.get(): what is not there, it looks for again and again, for two seconds.
+        return next(self._all(kind, namespace, {"metadata.name": name}), None)
+
+    def _all(
+        self,
+        kind: type[APIObject] | type[ConfigMap],
+        namespace: str,
+        fields: dict[str, str] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        found = self._api.get(kind, namespace=namespace, field_selector=fields, raw=True)
+        return cast("Iterator[dict[str, Any]]", found)
 
     def _points(self, name: str, namespace: str) -> Iterator[Point]:
         """Yield the points of all ConfigMaps; they are numbered without a gap."""
@@ -107,6 +124,12 @@ class KubeSource:
         while stored := self._get(ConfigMap, points_config_map(name, index), namespace):
             yield from (Point.from_text(text) for text in (stored.get("data") or {}).values())
             index += 1
+
+
+def _listed(manifest: Mapping[str, Any]) -> Listed:
+    """Return what a list shows; a spec that this program cannot read is no obstacle."""
+    status = DGDRStatus.model_validate(manifest.get("status") or {})
+    return Listed(name=manifest["metadata"]["name"], status=status)
 
 
 def report_of(output: Mapping[str, str]) -> Report:

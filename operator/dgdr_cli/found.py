@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
-from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
+from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, DynamoGraphDeploymentRequest
 from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.points import Point
@@ -24,6 +24,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One request of a list."""
+
+    name: str
+    status: DGDRStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPlanner:
     """One SLAPlanner, its curves' ConfigMap and its shared budget; ``None``: not there."""
 
@@ -37,6 +45,9 @@ class Source(Protocol):
 
     def find(self, name: str, namespace: str | None) -> Found | None:
         """Read a request; ``None`` when there is none of that name."""
+
+    def list_requests(self, namespace: str | None) -> tuple[Listed, ...]:
+        """Read all requests of a namespace."""
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
         """Read a planner; ``None`` when there is none of that name."""

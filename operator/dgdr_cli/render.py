@@ -1,21 +1,45 @@
 """The view as text: rich draws it on a terminal, and plainly into a pipe."""
 
-from rich.console import Group, RenderableType
+import os
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dgdr_cli.candidates import Candidate
-from dgdr_cli.view import Deployment, Planner, View
+from dgdr_cli.found import Listed
+from dgdr_cli.view import Deployment, Planner, View, message_of, phase_text
 
 NOT_MEASURED = "-"
+# Nobody looks at a pipe's width; rich would cut tables after 80 columns.
+PIPE_COLUMNS = 240
 _PHASE_STYLE = {"Deployed": "bold green", "Ready": "bold green", "Failed": "bold red"}
+
+
+def screen() -> Console:
+    """Return where to draw: as wide as the terminal, and into a pipe as wide as is needed."""
+    console = Console()
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(width=PIPE_COLUMNS)
+
+
+def render_list(requests: Iterable[Listed]) -> RenderableType:
+    """Draw one line for each request."""
+    table = aligned(("REQUEST", "<"), ("PHASE", "<"), ("MESSAGE", "<"))
+    for one in requests:
+        phase = phase_text(one.status)
+        style = _PHASE_STYLE.get(phase, "bold yellow")
+        table.add_row(one.name, Text(phase, style=style), message_of(one.status))
+    return table
 
 
 def render(view: View) -> RenderableType:
     """Draw everything that is known."""
     parts: list[RenderableType] = [*_head(view)]
     if view.candidates:
-        parts += [Text(), _candidates(view.candidates)]
+        parts += [Text(), _candidates(view.candidates, view.is_measuring)]
     parts += [Text(remark, style="yellow") for remark in view.remarks]
     if view.deployment:
         parts += [Text(), _deployment(view.deployment)]
@@ -46,7 +70,7 @@ def aligned(*columns: tuple[str, str]) -> Table:
     return table
 
 
-def _candidates(candidates: tuple[Candidate, ...]) -> Table:
+def _candidates(candidates: tuple[Candidate, ...], is_measuring: bool) -> Table:
     table = aligned(
         ("CANDIDATE", "<"),
         ("GPUS", ">"),
@@ -65,7 +89,7 @@ def _candidates(candidates: tuple[Candidate, ...]) -> Table:
             _number(row.itl_ms, 1),
             _number(row.output_tokens_per_s_per_gpu, 0),
             f"{row.points} {'estimated' if row.estimated else 'measured'}",
-            _targets(row),
+            _targets(row, is_measuring),
             _picked(row),
         )
     return table
@@ -75,11 +99,11 @@ def _number(value: float | None, digits: int) -> str:
     return NOT_MEASURED if value is None else f"{value:.{digits}f}"
 
 
-def _targets(row: Candidate) -> Text:
+def _targets(row: Candidate, is_measuring: bool) -> Text:
     if row.missed:
         return Text(f"{' and '.join(row.missed)} missed", style="red")
     if not row.measured:
-        return Text("measuring", style="dim")
+        return Text("measuring" if is_measuring else "not measured", style="dim")
     if row.is_aggregated and not row.picked_for:
         # Nobody measured what its prompts do to its tokens; what is picked was sized for that.
         return Text("met alone", style="dim")

@@ -9,7 +9,7 @@ from datetime import datetime
 from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.models.base import Condition, ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
-from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest, Phase
+from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.models.sla_planner_status import DecisionRecord
 from dgdr_cli.candidates import Candidate, candidates_of
@@ -79,6 +79,11 @@ class View:
     planner: Planner | None = None
 
     @property
+    def is_measuring(self) -> bool:
+        """Whether what was not measured so far may still be."""
+        return self.phase in (Phase.PENDING, Phase.PROFILING)
+
+    @property
     def failed(self) -> bool:
         """Whether the request has come to an end without a result."""
         return self.phase == Phase.FAILED
@@ -91,9 +96,9 @@ def view_of(found: Found) -> View:
     return View(
         name=request.metadata.name,
         namespace=request.metadata.namespace or "",
-        phase=status.phase or Phase.PENDING,
+        phase=phase_text(status),
         profiling_phase=status.profiling_phase if status.phase is Phase.PROFILING else None,
-        message=shortened(message_of(request)),
+        message=shortened(message_of(status)),
         wanted=f"{wanted.model} on {wanted.backend}, "
         f"prompts of {wanted.isl} and answers of {wanted.osl} tokens",
         targets=targets_of(wanted),
@@ -104,10 +109,15 @@ def view_of(found: Found) -> View:
     )
 
 
-def message_of(request: DynamoGraphDeploymentRequest) -> str:
+def phase_text(status: DGDRStatus) -> str:
+    """Return the phase; a request that nobody has looked at is Pending."""
+    return str(status.phase or Phase.PENDING)
+
+
+def message_of(status: DGDRStatus) -> str:
     """Return the sentence that matters now: what is wrong, or how far profiling is."""
-    conditions = {condition.type: condition for condition in request.status.conditions}
-    if request.status.phase is Phase.PROFILING and "Profiling" in conditions:
+    conditions = {condition.type: condition for condition in status.conditions}
+    if status.phase is Phase.PROFILING and "Profiling" in conditions:
         return conditions["Profiling"].message
     if "Succeeded" in conditions and conditions["Succeeded"].message:
         return conditions["Succeeded"].message

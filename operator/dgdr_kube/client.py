@@ -4,10 +4,11 @@ Generated API classes are not used: they know no custom kinds, and their models 
 turned back into manifests.
 """
 
+import math
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Self
+from typing import Self, TypeVar
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
@@ -20,7 +21,8 @@ from kubernetes.aio.config import (
 
 from dgdr_kube import answers, errors, event_writer, watch_stream
 from dgdr_kube.kinds import Kind, kind_of
-from dgdr_kube.ports import Change, Event, Listing, Manifest, Manifests
+from dgdr_kube.pace import Pace
+from dgdr_kube.ports import Change, Event, Kept, Listing, Manifest, Manifests, whole
 
 MERGE_PATCH = "application/merge-patch+json"
 # JSON is YAML: the body is sent as JSON under the only content type that means "apply".
@@ -29,24 +31,44 @@ _PAGE = 500
 CONNECTIONS = 100
 
 Query = Sequence[tuple[str, str]]
+T = TypeVar("T")
 
 
 class KubeCluster:
-    """Implements ``dgdr_kube.ports.Cluster`` against a real API server."""
+    """Implements ``dgdr_kube.ports.Cluster`` against a real API server.
 
-    def __init__(self, api: ApiClient, *, instance: str, timeout_s: float = 30.0) -> None:
+    ``left_s`` is asked before each write, how many seconds it may take; with none it is not begun.
+    """
+
+    def __init__(
+        self,
+        api: ApiClient,
+        *,
+        instance: str,
+        timeout_s: float = 30.0,
+        left_s: Callable[[], float] = lambda: math.inf,
+        pace: Pace | None = None,
+    ) -> None:
         self._api = api
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=10.0)
+        self._timeout_s = timeout_s
+        self._left_s = left_s
+        self._pace = pace
         self._events = event_writer.EventWriter(self, instance)
 
     @classmethod
     async def connect(
-        cls, *, user_agent: str, kubeconfig: str | None = None, connections: int = CONNECTIONS
+        cls,
+        *,
+        user_agent: str,
+        kubeconfig: str | None = None,
+        connections: int = CONNECTIONS,
+        left_s: Callable[[], float] = lambda: math.inf,
+        pace: Pace | None = None,
     ) -> Self:
         """Connect as the pod's service account, otherwise as the kubeconfig says.
 
         A kubeconfig that is named here wins over the account. ``connections`` are open at a time
-        at most; 0 is any number.
+        at most; 0 is any number. ``pace`` bounds the calls; watches are none.
         """
         configuration = Configuration(connection_pool_maxsize=connections)
         if kubeconfig is not None:
@@ -60,7 +82,8 @@ class KubeCluster:
         # The client has read them; a process that is killed would leave a private key behind.
         kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
         api.user_agent = user_agent
-        return cls(api, instance=os.environ.get("POD_NAME") or os.uname().nodename)
+        instance = os.environ.get("POD_NAME") or os.uname().nodename
+        return cls(api, instance=instance, left_s=left_s, pace=pace)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -74,22 +97,34 @@ class KubeCluster:
             return None
 
     async def list(
-        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: Mapping[str, str] | None = None,
+        *,
+        kept: Kept = whole,
     ) -> Manifests:
         """Read all objects of a namespace (None: of all namespaces) that carry these labels."""
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
-        return (await self.listing(kind, namespace, selector)).items
+        return (await self.listing(kind, namespace, selector, kept=kept)).items
 
-    async def listing(self, kind: Kind, namespace: str | None, labels: str = "") -> Listing:
+    async def listing(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: str = "",
+        *,
+        kept: Callable[[Manifest], T],
+    ) -> Listing[T]:
         """Read a collection (None: of all namespaces) as it is now."""
-        found: Manifests = []
+        found: list[T] = []
         token = ""
         while True:
             query = [("limit", str(_PAGE)), ("labelSelector", labels), ("continue", token)]
             path = kind.path(namespace)
             answer = await self._call("GET", path, query=[(k, v) for k, v in query if v])
             page = answers.page_of(answer, kind, f"LIST {path}")
-            found += page.items
+            found += map(kept, page.items)
             token = page.token
             if not token:
                 return Listing(found, page.version)
@@ -106,13 +141,20 @@ class KubeCluster:
         path = kind.path(manifest["metadata"].get("namespace"))
         return await self._call("POST", path, query=_managed_by(manager), body=manifest)
 
-    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+    async def apply(
+        self,
+        manifest: Manifest,
+        manager: str,
+        force: bool = True,
+        resource_version: str | None = None,
+    ) -> Manifest:
         """Server-side apply: what this manager applied before and leaves out now is removed."""
         kind = kind_of(manifest)
         meta = manifest["metadata"]
         query = [*_managed_by(manager), ("force", str(force).lower())]
         path = kind.path(meta.get("namespace"), meta["name"])
-        return await self._call("PATCH", path, query=query, body=manifest, content=APPLY_PATCH)
+        body = _expecting(manifest, resource_version)
+        return await self._call("PATCH", path, query=query, body=body, content=APPLY_PATCH)
 
     async def patch(
         self,
@@ -204,6 +246,8 @@ class KubeCluster:
         body: Manifest | None,
         content: str,
     ) -> tuple[int, bytes, str | None]:
+        if self._pace is not None:
+            await self._pace.turn()
         headers = {"Accept": "application/json"}
         headers["Content-Type"] = content if method == "PATCH" else "application/json"
         try:
@@ -216,7 +260,7 @@ class KubeCluster:
                 auth_settings=["BearerToken"],
             )
             answer = await self._api.call_api(
-                verb, url, sent, payload, _request_timeout=self._timeout
+                verb, url, sent, payload, _request_timeout=self._time_for(method)
             )
             data: bytes = await answer.read()  # type: ignore[no-untyped-call]
             return answer.status, data, answer.headers.get("Retry-After")
@@ -224,6 +268,13 @@ class KubeCluster:
             raise errors.Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
         except (ApiException, ConfigException) as exc:
             raise errors.Unreachable(f"{method} {path}: {exc}") from exc
+
+    def _time_for(self, method: str) -> aiohttp.ClientTimeout:
+        """Return how long a call may take: a write may not outlast the right to write."""
+        left_s = math.inf if method == "GET" else self._left_s()
+        if left_s <= 0:
+            raise errors.NotLeading(f"{method}: another process may lead by now")
+        return aiohttp.ClientTimeout(total=min(self._timeout_s, left_s), sock_connect=10.0)
 
 
 async def _load_kubeconfig(path: str | None, configuration: Configuration) -> None:

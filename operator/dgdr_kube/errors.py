@@ -33,6 +33,10 @@ class Rejected(ClusterError):
         self.message = message
 
 
+class NotLeading(ClusterError):
+    """Nothing was written: another process may lead by now."""
+
+
 class Unreachable(ClusterError):
     """No answer, or the server is overloaded or broken: try again later.
 

@@ -9,9 +9,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dgdr_kube.errors import ClusterError, Expired
+from dgdr_kube.errors import ClusterError, Expired, Rejected
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Watching
 from dgdr_kube.store import Store
@@ -34,13 +34,15 @@ class Watch:
     """Whether a collection is followed, and for how long nothing was heard of that.
 
     Heard is a list, a change or a failure: whoever waits for the next try is not silent. ``back``
-    is called when a list works again after a failure.
+    is called when a list works again after a failure. ``answered`` is set once the collection was
+    listed, or may not be: before that, to decide on its store would be to ask for each object.
     """
 
     back: Callable[[], None] = _nobody
     clock: Callable[[], float] = time.monotonic
     followed: bool = False
     heard_s: float | None = None
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.heard()
@@ -56,14 +58,17 @@ class Watch:
     def found(self) -> None:
         """Note that the collection was listed."""
         self.heard()
+        self.answered.set()
         if not self.followed:
             self.followed = True
             self.back()
 
-    def lost(self) -> None:
+    def lost(self, error: ClusterError) -> None:
         """Note that it is not followed any more."""
         self.heard()
         self.followed = False
+        if isinstance(error, Rejected):
+            self.answered.set()
 
 
 async def follow(
@@ -85,7 +90,7 @@ async def follow(
             await follower.list_and_watch()
         except ClusterError as exc:
             store.lose(scope)
-            follower.watch.lost()
+            follower.watch.lost(exc)
             # A list that works is no success where the watch after it does not.
             lasted = loop.time() - began_s > BACKOFF.longest_s
             failures = 1 if lasted else failures + 1
@@ -110,8 +115,10 @@ class _Follower:
     async def list_and_watch(self) -> None:
         """List, and then watch, again after each end that is none of a failure."""
         loop = asyncio.get_running_loop()
-        listing = await self.source.listing(self.kind, self.scope, self.labels)
-        self.store.replace(self.scope, listing)
+        listing = await self.source.listing(
+            self.kind, self.scope, self.labels, kept=self.store.entry
+        )
+        self.store.take_over(self.scope, listing)
         self.watch.found()
         version = listing.version
         while True:
@@ -124,7 +131,7 @@ class _Follower:
         """Hear one watch to its end; returns the version to go on from."""
         async with self.source.watch(self.kind, self.scope, version, self.labels) as changes:
             async for change in changes:
-                self.store.apply(change)
+                self.store.apply(change, self.scope)
                 self.watch.heard()
                 version = change.version
         return version

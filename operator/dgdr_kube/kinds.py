@@ -44,6 +44,8 @@ REPLICA_SET = Kind("apps", "v1", "replicasets", "ReplicaSet")
 JOB = Kind("batch", "v1", "jobs", "Job")
 ROLE = Kind("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
+LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CRD = Kind(
     "apiextensions.k8s.io",
@@ -85,6 +87,8 @@ _KNOWN = {
         JOB,
         ROLE,
         ROLE_BINDING,
+        LEASE,
+        NETWORK_POLICY,
         ENDPOINT_SLICE,
         CRD,
         DGDR,

@@ -38,6 +38,11 @@ def owner_reference(manifest: Mapping[str, Any], *, controller: bool = True) -> 
     }
 
 
+def version_of(manifest: Mapping[str, Any] | None) -> str | None:
+    """Return the version that a write because of this object carries; None: there was none."""
+    return None if manifest is None else str(manifest["metadata"]["resourceVersion"])
+
+
 def is_owned_by(manifest: Mapping[str, Any], uid: str) -> bool:
     """Whether the object of that uid is among the owners."""
     owners = manifest["metadata"].get("ownerReferences") or ()

@@ -6,8 +6,9 @@ ends the process; the kubelet starts it again, and level-triggered passes pick u
 
 import asyncio
 import logging
+import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -106,18 +107,38 @@ async def run_together(
     await asyncio.sleep(0)
     watching = asyncio.create_task(watcher, name="watcher")
     tasks = {watching, *others}
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        await end(tasks)
+        raise
     code = EXIT_STOPPED
     for task in done:
         error = task.exception()
         if error is not None or task is not watching:
             log.error("Loop %s ended", task.get_name(), exc_info=error)
             code = EXIT_LOOP_ENDED
-    await _end(tasks - done)
+    await end(tasks - done)
     return code
 
 
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
+async def until_told(work: Coroutine[Any, Any, int]) -> int:
+    """Run to the end, or until SIGTERM or SIGINT; returns the exit code.
+
+    The first process of a container ends by no signal that it does not handle. kopf takes both
+    over while it runs.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return EXIT_STOPPED
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and wait until they have ended."""
     for task in tasks:
         task.cancel()
     for task in tasks:

@@ -1,57 +1,96 @@
 """A cluster that remembers what a watch told, and what this process wrote."""
 
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from dgdr_kube.errors import Unreachable
+from dgdr_kube.index import Index
 from dgdr_kube.kinds import Kind, kind_of
-from dgdr_kube.ports import Cluster, Event, Key, Manifest, Manifests
-from dgdr_kube.store import Store, Unsure
+from dgdr_kube.ports import Cluster, Event, Kept, Key, Manifest, Manifests, whole
+from dgdr_kube.store import UNSURE, Store, Unsure
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RememberingCluster:
-    """Implements ``ports.WatchedCluster``: ``look`` from stores, all else from the API server.
+    """Implements ``ports.WatchedCluster``: ``look`` and ``find`` from stores, all else is asked.
 
-    A write that nobody answered may have happened: its object is asked for until it changes.
+    A kind may have several stores, each of objects with another label. A write that nobody
+    answered may have happened: its object is asked for until it changes. ``asks`` makes it look
+    at the API server all the same; the stores learn from the answers.
     """
 
     cluster: Cluster
-    stores: Mapping[Kind, Store]
+    stores: Mapping[Kind, Sequence[Store]]
+    asks: bool = False
 
-    async def look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+    @property
+    def fresh(self) -> "RememberingCluster":
+        """The same cluster, where ``look`` and ``find`` ask the API server."""
+        return replace(self, asks=True)
+
+    async def look(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Return an object as the watch told of it, or as ``get`` does."""
-        store = self.stores.get(kind)
-        found = None if store is None else store.look(Key(namespace, name))
-        if store is None or isinstance(found, Unsure):
+        stores = () if self.asks else self.stores.get(kind, ())
+        found = [store.look(Key(namespace or "", name)) for store in stores]
+        there = next((one for one in found if isinstance(one, dict)), None)
+        if there is None and (not found or any(isinstance(one, Unsure) for one in found)):
             return await self.get(kind, namespace, name)
-        return found
+        return there
+
+    async def find(
+        self, kind: Kind, namespace: str | None, index: Index | None = None, value: str = ""
+    ) -> Manifests:
+        """Return the objects of a namespace that are filed under a value, or all."""
+        kept: Kept = whole
+        for store in self.stores.get(kind, ()):
+            if index is not None and index not in store.indices:
+                continue
+            found = UNSURE if self.asks else store.find(namespace, index, value)
+            if not isinstance(found, Unsure):
+                return found
+            kept = store.kept
+        label = index and index.label
+        listed = await self.list(kind, namespace, {label: value} if label else None, kept=kept)
+        return [one for one in listed if index is None or value in index.values(one)]
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Read one object; None when it is not there."""
         found = await self.cluster.get(kind, namespace, name)
-        store = self.stores.get(kind)
-        if store is not None and namespace is not None and found is not None:
-            store.read(Key(namespace, name), found)
+        if found is not None:
+            for store in self.stores.get(kind, ()):
+                store.read(Key(namespace or "", name), found)
         return found
 
     async def list(
-        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: Mapping[str, str] | None = None,
+        *,
+        kept: Kept = whole,
     ) -> Manifests:
         """Read all objects of a namespace (None: of all namespaces) that carry these labels."""
-        return await self.cluster.list(kind, namespace, labels)
+        return await self.cluster.list(kind, namespace, labels, kept=kept)
 
     async def create(self, manifest: Manifest, manager: str) -> Manifest:
         """Create; raises AlreadyExists, Rejected."""
-        return await self.cluster.create(manifest, manager)
+        meta, kind = manifest["metadata"], kind_of(manifest)
+        write = self.cluster.create(manifest, manager)
+        return await self._noted(kind, meta.get("namespace"), meta["name"], write)
 
-    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+    async def apply(
+        self,
+        manifest: Manifest,
+        manager: str,
+        force: bool = True,
+        resource_version: str | None = None,
+    ) -> Manifest:
         """Server-side apply."""
         meta, kind = manifest["metadata"], kind_of(manifest)
-        write = self.cluster.apply(manifest, manager, force)
+        write = self.cluster.apply(manifest, manager, force, resource_version)
         return await self._noted(kind, meta.get("namespace"), meta["name"], write)
 
     async def patch(
@@ -113,14 +152,17 @@ class RememberingCluster:
         write: Awaitable[T],
         before: str | None = None,
     ) -> T:
-        store = self.stores.get(kind)
-        if store is None or namespace is None:
-            return await write
-        key = Key(namespace, name)
+        key = Key(namespace or "", name)
         try:
             result = await write
         except Unreachable:
-            store.wrote(key, None)
+            self._wrote(kind, key, None)
             raise
-        store.wrote(key, result if isinstance(result, dict) else None, before)
+        self._wrote(kind, key, result if isinstance(result, dict) else None, before)
         return result
+
+    def _wrote(
+        self, kind: Kind, key: Key, result: Manifest | None, before: str | None = None
+    ) -> None:
+        for store in self.stores.get(kind, ()):
+            store.wrote(key, result, before)

@@ -40,6 +40,8 @@ class Health:
     beats: dict[str, float] = field(default_factory=dict)
     watched: dict[str, Callable[[], float]] = field(default_factory=dict)
     followed: dict[str, Followed] = field(default_factory=dict)
+    leads: Callable[[], bool] = lambda: False
+    """Whether this process works; one that stands by is ready too."""
 
     def beat(self, loop: str) -> None:
         """Note that this loop is alive now."""
@@ -59,9 +61,13 @@ class Health:
         self.followed[name] = watch
 
     def ready(self) -> bool:
-        """Whether the process does its work now."""
-        followed = all(watch.followed for watch in self.followed.values())
-        return bool(self.beats) and not self.stalled() and followed
+        """Whether the process does its work now, or could begin it at once."""
+        begun = bool(self.beats or self.followed)
+        return begun and not self.stalled() and not self.unheard()
+
+    def unheard(self) -> list[str]:
+        """Watches that do not tell what happens now."""
+        return [name for name, watch in self.followed.items() if not watch.followed]
 
     def ages_s(self) -> dict[str, float]:
         """Seconds since each loop's last sign of life."""
@@ -85,7 +91,8 @@ def application(health: Health, registry: CollectorRegistry) -> web.Application:
 
     async def readyz(_: web.Request) -> web.Response:
         ready = health.ready()
-        return web.json_response({"ready": ready}, status=200 if ready else 503)
+        body = {"ready": ready, "leads": health.leads(), "unheard": health.unheard()}
+        return web.json_response(body, status=200 if ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         page = generate_latest(registry)

@@ -39,6 +39,17 @@ class HealthServer(Section):
     port: int = Field(default=8080, ge=0, le=65535)
 
 
+class LeaderElection(Section):
+    """Which Leases decide who of several processes works.
+
+    Without them there is no election, for one process that runs outside of a cluster.
+    """
+
+    namespace: str = Field(min_length=1)
+    operator_lease: str = Field(min_length=1)
+    planner_lease: str = Field(min_length=1)
+
+
 class Switch(Section):
     """Where the ConfigMap is that stops all planners; without a namespace there is none."""
 

@@ -33,7 +33,7 @@ async def watch(
             retry_after = response.headers.get("Retry-After")
             raise answers.error_of(response.status, call, body, retry_after)
         typed = {"apiVersion": kind.api_version, "kind": kind.kind}
-        yield changes(response.content.iter_any(), typed, call)
+        yield changes(response.content.iter_any(), typed, call, namespaced=kind.namespaced)
 
 
 async def _open(
@@ -62,7 +62,7 @@ async def _open(
 
 
 async def changes(
-    chunks: AsyncIterable[bytes], typed: Manifest, call: str
+    chunks: AsyncIterable[bytes], typed: Manifest, call: str, *, namespaced: bool = True
 ) -> AsyncIterator[Change]:
     """Read changes; ``typed`` is the kind's apiVersion and kind, which its objects may lack.
 
@@ -78,7 +78,7 @@ async def changes(
             if change.type is ChangeType.BOOKMARK:
                 int(change.version)
             else:
-                answers.check_identity(change.manifest)
+                answers.check_identity(change.manifest, namespaced=namespaced)
             yield change
     except _BROKEN as exc:
         raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc

@@ -6,16 +6,33 @@ cost one pass.
 """
 
 import asyncio
+import itertools
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Generic, TypeVar
 
 from dgdr_kube.errors import ClusterError, Unreachable
 
 K = TypeVar("K", bound=Hashable)
+
+
+class Urgency(IntEnum):
+    """Who is served first; within one of them the one that came first."""
+
+    WANTED = 0
+    """Somebody wants something else of what is there: an edit, a scale, a deletion."""
+    NOTICED = 1
+    """Something is new, or changed around it, or its time has come."""
+    FIRST = 2
+    """It was there before this process: most likely nothing is to be done."""
+
+
+Waiting = tuple[Urgency, int]
+"""How urgent, and since when: a number that rises."""
 
 log = logging.getLogger(__name__)
 
@@ -46,39 +63,33 @@ class WorkQueue(Generic[K]):
         self.name = name
         self.workers = workers
         self._backoff = backoff or Backoff()
-        self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._waiting: set[K] = set()
+        self._ready: asyncio.PriorityQueue[tuple[Waiting, K]] = asyncio.PriorityQueue()
+        self._waiting: dict[K, Waiting] = {}
+        self._numbers = itertools.count()
+        self._open = asyncio.Event()
+        self._open.set()
         self._running: dict[K, float] = {}
-        self._again: dict[K, bool] = {}
+        self._again: dict[K, Urgency] = {}
         self._held: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._jitter = random.Random()
 
     def add(self, key: K) -> None:
-        """Mark a key: its pass runs as soon as a worker is free.
+        """Mark a key that is wanted anew: its pass runs as soon as a worker is free.
 
         Only where the server itself asked us to wait, a key that failed waits all the same.
         """
-        if key in self._held:
-            return
-        self._cancel_timer(key)
-        if key in self._running:
-            self._again[key] = True
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.put_nowait(key)
+        self._mark(key, Urgency.WANTED)
 
-    def notice(self, key: K) -> None:
+    def notice(self, key: K, urgency: Urgency = Urgency.NOTICED) -> None:
         """Mark a key around which something changed that nobody asked for.
 
         One that fails keeps its back-off: its own status, or a child that it makes again and
         again, must not bring it back at once.
         """
-        if key in self._running:
-            self._again.setdefault(key, False)
-        elif not (key in self._failures and key in self._timers):
-            self.add(key)
+        if key in self._running or not (key in self._failures and key in self._timers):
+            self._mark(key, urgency)
 
     def add_all(self, keys: Iterable[K]) -> None:
         """Mark several keys."""
@@ -101,6 +112,14 @@ class WorkQueue(Generic[K]):
         """Run now what waits after a failure: its cause may be over."""
         self.add_all(key for key in [*self._failures] if key in self._timers)
 
+    def hold(self) -> None:
+        """Start no pass until ``release``: what is marked meanwhile waits, by its urgency."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Let the passes start."""
+        self._open.set()
+
     async def run(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         """Serve until cancelled; ``reconcile`` returns the seconds after which to look again."""
         async with asyncio.TaskGroup() as group:
@@ -110,7 +129,7 @@ class WorkQueue(Generic[K]):
     async def drain(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         """Run what is ready, in this task, and return; for tests and one-shot tools."""
         while not self._ready.empty():
-            await self._serve(self._ready.get_nowait(), reconcile)
+            await self._serve(*self._ready.get_nowait(), reconcile)
 
     def __len__(self) -> int:
         """How many keys wait for a worker."""
@@ -122,18 +141,23 @@ class WorkQueue(Generic[K]):
 
     async def _work(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         while True:
-            await self._serve(await self._ready.get(), reconcile)
+            await self._open.wait()
+            await self._serve(*await self._ready.get(), reconcile)
 
-    async def _serve(self, key: K, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
-        self._waiting.discard(key)
+    async def _serve(
+        self, since: Waiting, key: K, reconcile: Callable[[K], Awaitable[float | None]]
+    ) -> None:
+        if self._waiting.get(key) != since:
+            return  # it was served when it became more urgent
+        del self._waiting[key]
         self._running[key] = time.monotonic()
         try:
             delay_s = await self._outcome(key, reconcile)
         finally:
             del self._running[key]
         again = self._again.pop(key, None)
-        if again or (again is not None and key not in self._failures):
-            self.add(key)
+        if again is not None and (again is Urgency.WANTED or key not in self._failures):
+            self._mark(key, again)
         if delay_s is not None:
             self.add_after(key, delay_s)
 
@@ -162,7 +186,17 @@ class WorkQueue(Generic[K]):
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
         self._held.discard(key)
-        self.add(key)
+        self._mark(key, Urgency.NOTICED)
+
+    def _mark(self, key: K, urgency: Urgency) -> None:
+        if key in self._held:
+            return
+        self._cancel_timer(key)
+        if key in self._running:
+            self._again[key] = min(urgency, self._again.get(key, urgency))
+        elif key not in self._waiting or urgency < self._waiting[key][0]:
+            since = self._waiting[key] = (urgency, next(self._numbers))
+            self._ready.put_nowait((since, key))
 
     def _cancel_timer(self, key: K) -> None:
         timer = self._timers.pop(key, None)

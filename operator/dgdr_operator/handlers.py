@@ -1,8 +1,8 @@
 """What kopf calls: each handler only marks keys in a queue.
 
 ``on.event`` handlers keep no state on the objects, and see additions, changes and deletions, of
-parents and children alike. After a start every object comes by once, so nothing needs to be
-remembered.
+parents and children alike. After a start every request, graph and adapter comes by once, so nothing
+needs to be remembered.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,115 +11,197 @@ from typing import Any
 
 import kopf
 
-from dgdr_api.names import Label
 from dgdr_kube import kopf_settings
-from dgdr_kube.kinds import CONFIG_MAP, DEPLOYMENT, DGD, DGDR, DGDSA, JOB, POD, Kind
+from dgdr_kube.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    DGD,
+    DGDR,
+    DGDSA,
+    JOB,
+    NODE,
+    POD,
+    PROFILING_POLICY,
+    PVC,
+    SLA_PLANNER,
+    Kind,
+)
 from dgdr_kube.manifests import intent_of
 from dgdr_kube.ports import Key
-from dgdr_kube.workqueue import Backoff, WorkQueue
-from dgdr_operator.core import routing
+from dgdr_kube.workqueue import Backoff, Urgency, WorkQueue
+from dgdr_operator.core import news, routing
+from dgdr_operator.followed import CHILDREN
+from dgdr_operator.passes.waits import NODES, Waits
 
 PREFIX = "operator.dgdr.dev"
-# The API server sends what carries these labels, and nothing else, of kinds that others use too.
-WATCHED_LABELS = {
-    JOB.plural: Label.JOB_DGDR.value,
-    CONFIG_MAP.plural: Label.DGDR_NAME.value,
-    DEPLOYMENT.plural: Label.GRAPH.value,
-    POD.plural: Label.GRAPH.value,
-}
-WATCHED = (DGDR, JOB, CONFIG_MAP, DGD, DGDSA, DEPLOYMENT, POD)
 # Somebody else wrote the graph in the same moment: read again soon, a scale is waiting.
 ADAPTER_RETRY_S = 0.1
 _RESULTS = ("dgdr-output-", "profile-")
 
 Json = Mapping[str, Any]
+AdaptersOf = Callable[[Key], Iterable[Key]]
+
+
+def _no_adapters(_: Key) -> Iterable[Key]:
+    return ()
 
 
 @dataclass(frozen=True)
 class Queues:
-    """One queue for each kind of pass.
+    """One queue for each kind of pass, and what decides who is marked.
 
-    Adapters of one graph write the same fields of it, so there is one worker for all of them.
+    ``adapters_of`` names the adapters of a graph, whoever made them.
     """
 
     requests: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(4, "dgdr"))
     graphs: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(4, "dgd"))
     adapters: WorkQueue[Key] = field(
-        default_factory=lambda: WorkQueue(1, "dgdsa", Backoff(first_s=ADAPTER_RETRY_S))
+        default_factory=lambda: WorkQueue(4, "dgdsa", Backoff(first_s=ADAPTER_RETRY_S))
     )
-    intents: dict[tuple[Kind, Key], object] = field(default_factory=dict)
-    """What was wanted of each object when it was heard of last."""
+    adapters_of: AdaptersOf = _no_adapters
+    waits: Waits = field(default_factory=Waits)
+    _heard: dict[tuple[str, Kind, Key], int] = field(default_factory=dict)
 
     def all(self) -> tuple[WorkQueue[Key], ...]:
         """Return every queue."""
         return (self.requests, self.graphs, self.adapters)
-
-    def is_wanted_anew(self, kind: Kind, body: Json, gone: bool) -> bool:
-        """Whether somebody wants something else of an object, or made or deleted it."""
-        (key,) = routing.itself(body)
-        before = self.intents.pop((kind, key), None)
-        if gone:
-            return True
-        self.intents[kind, key] = intent = intent_of(body)
-        return before != intent
 
     def retry_failed(self) -> None:
         """Run now what waits after a failure."""
         for queue in self.all():
             queue.retry_failed()
 
+    def release(self) -> None:
+        """Let the passes start."""
+        for queue in self.all():
+            queue.release()
 
-def mark(queue: WorkQueue[Key], keys: Iterable[Key]) -> None:
-    """Mark keys in a queue because of something that changed around them."""
-    for key in keys:
-        queue.notice(key)
+    def has_heard(self, reader: str, heard: "Heard") -> bool:
+        """Whether an object was told of before."""
+        return (reader, heard.kind, heard.key) in self._heard
+
+    def is_news(self, reader: str, heard: "Heard", read: object) -> bool:
+        """Whether what somebody reads of an object differs from what was heard of it last."""
+        known = (reader, heard.kind, heard.key)
+        before = self._heard.pop(known, None)
+        if heard.gone:
+            return True
+        self._heard[known] = now = hash(repr(read))
+        return before != now
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An object as a watch told of it: gone, or there before this process (``first``)."""
+
+    kind: Kind
+    body: Json
+    gone: bool = False
+    first: bool = False
+
+    @property
+    def key(self) -> Key:
+        """The object's own key."""
+        (key,) = routing.itself(self.body)
+        return key
+
+    @property
+    def urgency(self) -> Urgency:
+        """How urgent is what follows from it."""
+        return Urgency.FIRST if self.first else Urgency.NOTICED
+
+    def mark(self, queue: WorkQueue[Key], keys: Iterable[Key]) -> None:
+        """Mark keys in a queue because of it."""
+        for key in keys:
+            queue.notice(key, self.urgency)
 
 
 def register(registry: kopf.OperatorRegistry, queues: Queues) -> None:
     """Register all handlers; both arguments are the process's own, so that tests have theirs."""
     kopf.on.login(registry=registry)(kopf_settings.login)
-    _on(registry, DGDR, lambda body, gone: _own(queues, queues.requests, DGDR, body, gone))
-    _on(registry, JOB, lambda body, _: mark(queues.requests, routing.owning_request(body)))
-    _on(registry, CONFIG_MAP, lambda body, _: _config_map(queues, body))
-    _on(registry, DGD, lambda body, gone: _dgd(queues, body, gone))
-    _on(registry, DGDSA, lambda body, gone: _adapter(queues, body, gone))
-    _on(registry, DEPLOYMENT, lambda body, _: _deployment(queues, body))
-    _on(registry, POD, lambda body, _: mark(queues.graphs, routing.graph(body)))
+    _on(registry, DGDR, lambda heard: _own(queues, queues.requests, heard))
+    _on(registry, JOB, lambda heard: _of_request(queues, heard))
+    _on(registry, CONFIG_MAP, lambda heard: _config_map(queues, heard))
+    _on(registry, DGD, lambda heard: _dgd(queues, heard))
+    _on(registry, DGDSA, lambda heard: _adapter(queues, heard))
+    _on(registry, DEPLOYMENT, lambda heard: _deployment(queues, heard))
+    _on(registry, POD, lambda heard: _pod(queues, heard))
+    _on(registry, SLA_PLANNER, lambda heard: _planner(queues, heard))
+    for kind in CHILDREN:
+        if kind != DEPLOYMENT:
+            _on(registry, kind, lambda heard: _child(queues, heard))
+    for kind in (PVC, PROFILING_POLICY):
+        _on(registry, kind, lambda heard: _waited_for(queues, heard))
+    _on(registry, NODE, lambda heard: heard.mark(queues.requests, queues.waits.woken_by(NODES)))
 
 
-def _on(registry: kopf.OperatorRegistry, kind: Kind, handle: Callable[[Json, bool], None]) -> None:
+def _on(registry: kopf.OperatorRegistry, kind: Kind, handle: Callable[[Heard], None]) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)
     async def on_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002
-        handle(body, type == "DELETED")
+        handle(Heard(kind, body, gone=type == "DELETED", first=type is None))
 
 
-def _config_map(queues: Queues, body: Json) -> None:
-    """Mark for requests and results; measured points come by the hundred and decide nothing."""
-    if body["metadata"]["name"].startswith(_RESULTS):
-        mark(queues.requests, routing.owning_request(body))
+def _own(queues: Queues, queue: WorkQueue[Key], heard: Heard) -> None:
+    """Mark an object for its own pass: first of all when somebody wants something else of it."""
+    is_known = queues.has_heard("itself", heard)
+    is_wanted = queues.is_news("intent", heard, intent_of(heard.body))
+    if queues.is_news("itself", heard, news.of_itself(heard.body)):
+        if is_known and is_wanted:
+            queue.add(heard.key)
+        else:
+            heard.mark(queue, (heard.key,))
 
 
-def _own(queues: Queues, queue: WorkQueue[Key], kind: Kind, body: Json, gone: bool) -> None:
-    """Mark an object for its own pass: at once when it is wanted anew, whatever failed before."""
-    if queues.is_wanted_anew(kind, body, gone):
-        queue.add_all(routing.itself(body))
-    else:
-        mark(queue, routing.itself(body))
+def _of_request(queues: Queues, heard: Heard) -> None:
+    heard.mark(queues.requests, routing.owning_request(heard.body))
 
 
-def _dgd(queues: Queues, body: Json, gone: bool) -> None:
-    _own(queues, queues.graphs, DGD, body, gone)
-    mark(queues.adapters, routing.adapters_of_graph(body))
-    mark(queues.requests, routing.owning_request(body))
+def _config_map(queues: Queues, heard: Heard) -> None:
+    """Mark for requests and results; curves decide nothing."""
+    if heard.body["metadata"]["name"].startswith(_RESULTS):
+        _of_request(queues, heard)
 
 
-def _adapter(queues: Queues, body: Json, gone: bool) -> None:
-    _own(queues, queues.adapters, DGDSA, body, gone)
-    if gone:  # the graph may still ask for it
-        mark(queues.graphs, routing.graph_of_adapter(body))
+def _dgd(queues: Queues, heard: Heard) -> None:
+    _own(queues, queues.graphs, heard)
+    if queues.is_news("adapters", heard, news.of_graph_for_adapters(heard.body)):
+        heard.mark(queues.adapters, queues.adapters_of(heard.key))
+    if queues.is_news("request", heard, news.of_graph_for_request(heard.body)):
+        _of_request(queues, heard)
 
 
-def _deployment(queues: Queues, body: Json) -> None:
-    """Mark the graph, and the adapter, which has the Deployment's name and reports its pods."""
-    mark(queues.graphs, routing.graph(body))
-    mark(queues.adapters, routing.itself(body))
+def _adapter(queues: Queues, heard: Heard) -> None:
+    _own(queues, queues.adapters, heard)
+    if heard.gone:  # the graph may still ask for it
+        heard.mark(queues.graphs, routing.graph_of_adapter(heard.body))
+
+
+def _deployment(queues: Queues, heard: Heard) -> None:
+    """Mark the graph, and its adapters, which report the pods."""
+    if queues.is_news("graph", heard, news.of_deployment_for_graph(heard.body)):
+        heard.mark(queues.graphs, routing.graph(heard.body))
+    if queues.is_news("adapters", heard, news.of_deployment_for_adapters(heard.body)):
+        for graph in routing.graph(heard.body):
+            heard.mark(queues.adapters, queues.adapters_of(graph))
+
+
+def _child(queues: Queues, heard: Heard) -> None:
+    if queues.is_news("graph", heard, news.of_child(heard.body)):
+        heard.mark(queues.graphs, routing.graph(heard.body))
+
+
+def _pod(queues: Queues, heard: Heard) -> None:
+    """Mark the graph of a pod that does not run, and the request whose profiler it is."""
+    is_known, troubles = queues.has_heard("graph", heard), news.of_pod_for_graph(heard.body)
+    if queues.is_news("graph", heard, troubles) and (is_known or troubles):
+        heard.mark(queues.graphs, routing.graph(heard.body))
+    heard.mark(queues.requests, routing.profiled_request(heard.body))
+
+
+def _planner(queues: Queues, heard: Heard) -> None:
+    if queues.is_news("request", heard, news.of_itself(heard.body)):
+        _of_request(queues, heard)
+
+
+def _waited_for(queues: Queues, heard: Heard) -> None:
+    heard.mark(queues.requests, queues.waits.woken_by((heard.kind, *heard.key)))

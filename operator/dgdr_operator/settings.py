@@ -5,7 +5,15 @@ from enum import StrEnum
 from pydantic import Field
 
 from dgdr_kube import settings as shared
-from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError, Switch
+from dgdr_kube.settings import (
+    HealthServer,
+    LeaderElection,
+    Prometheus,
+    Section,
+    SettingsError,
+    Switch,
+)
+from dgdr_operator.core.upgrades import Rollout
 
 __all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "load", "parse"]
 
@@ -40,7 +48,19 @@ class DataPlane(Section):
 class Profiling(Section):
     """Rights of the profiling Job, made by the chart."""
 
-    cluster_role: str = "dgdr-operator-profiling"
+    cluster_role: str = "dgdr-operator-profiling-job"
+    policy_namespace: str = ""
+    """Where ProfilingPolicies count; empty: in the namespace of the request."""
+
+
+class Security(Section):
+    """What pods may be, and as whom they run."""
+
+    service_accounts: tuple[str, ...] = ("default", "modelexpress")
+    restricted_workers: bool = False
+    run_as_user: int | None = Field(default=1000, ge=1)
+    job_egress_ports: tuple[int, ...] = ()
+    """TCP ports that profiling Jobs may reach anywhere; empty: no NetworkPolicy is made."""
 
 
 class Settings(Section):
@@ -50,9 +70,12 @@ class Settings(Section):
     namespaces: tuple[str, ...] = ()
     images: Images
     data_plane: DataPlane = DataPlane()
+    rollout: Rollout = Rollout.ON_CHANGE
     prometheus: Prometheus = Prometheus()
     profiling: Profiling = Profiling()
+    security: Security = Security()
     health: HealthServer = HealthServer()
+    leader_election: LeaderElection | None = None
     switch: Switch = Switch()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from dgdr_api.profile_data import DecodeData, PrefillData
+from dgdr_api.transfer import Transfer
 from dgdr_perf.decode_surface import DecodeSurface
 from dgdr_perf.prefill_curve import PrefillCurve
 
@@ -14,6 +15,7 @@ class EngineProfile:
 
     Everything here is per engine, whatever GPUs it has. ``max_num_seqs`` is how
     many requests a decode engine runs at once at most; None is unknown and limits nothing.
+    ``transfer`` is what lies between the two; None where one engine does both, or nobody said.
     ``data`` is what the curves were fitted to, for those who interpolate it in another way.
     """
 
@@ -21,6 +23,7 @@ class EngineProfile:
     decode: DecodeSurface
     max_kv_tokens: int
     max_num_seqs: int | None = None
+    transfer: Transfer | None = None
     data: tuple[PrefillData, DecodeData] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -35,6 +38,7 @@ class EngineProfile:
             decode=DecodeSurface.of(decode),
             max_kv_tokens=decode.max_kv_tokens,
             max_num_seqs=decode.max_num_seqs,
+            transfer=prefill.transfer,
             data=(prefill, decode),
         )
 

@@ -9,11 +9,13 @@ saves only the fixed part of the curve and is not counted on.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import brentq
 
+from dgdr_api.points import Source
+from dgdr_api.provenance import least_certain
 from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, Expected, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
@@ -118,8 +120,12 @@ def size_prefill(
     dispatch: Dispatch = Dispatch.ROUND_ROBIN,
     terms: PrefillTerms = NO_TERMS,
 ) -> Answer:
-    """Choose the fewest prefill replicas that keep TTFT within its target."""
-    prompts = load.prompts()
+    """Choose the fewest prefill replicas that keep TTFT within its target.
+
+    The KV transfer of the profile counts where its rows do not hold it: a prompt is late by it,
+    and the engine prefills the next one meanwhile.
+    """
+    prompts, terms = load.prompts(), with_transfer(profile, terms)
     served_ms = profile.prefill.ttft_of_lengths(prompts.isl)
     service = service_time(load, prompts.shares, served_ms / 1000.0)
     asked = Asked.of(prompts.shares, (served_ms + terms.of(prompts.isl)) / 1000.0, targets)
@@ -143,8 +149,22 @@ def size_prefill(
         in_range=profile.prefill.covers(prompts.isl),
         reachable=latency_ms <= targets.ttft_ms * SAME and exact <= MOST_REPLICAS,
         binding=_binding(exact, busy),
-        source=profile.prefill.source,
+        source=_source(profile),
     )
+
+
+def with_transfer(profile: EngineProfile, terms: PrefillTerms = NO_TERMS) -> PrefillTerms:
+    """Return the terms with the KV transfer that the rows of a profile do not hold."""
+    added = profile.transfer.added_ms_per_token if profile.transfer else 0.0
+    return replace(terms, transfer_ms_per_token=terms.transfer_ms_per_token + added)
+
+
+def _source(profile: EngineProfile) -> Source | None:
+    """Return how certain TTFT is; without a transfer that belongs to it, it is an estimate."""
+    curve, transfer = profile.prefill.source, profile.transfer
+    if curve is None or transfer is None or transfer.in_ttft:
+        return curve
+    return least_certain((curve, transfer.source or Source.ESTIMATED))
 
 
 def service_time(load: Workload, shares: Array, seconds: Array) -> ServiceTime:

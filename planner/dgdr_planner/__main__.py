@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-import signal
+import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.following import Watch, follow
 from dgdr_kube.kinds import Kind
+from dgdr_kube.leading import Leader, lead, show, standing
 from dgdr_kube.ports import Key
+from dgdr_kube.process import EXIT_LOOP_ENDED, end, until_told
 from dgdr_kube.remembering import RememberingCluster
 from dgdr_kube.serving import Health, application, start
 from dgdr_kube.store import Store
@@ -47,7 +49,8 @@ GC_THRESHOLDS = (50_000, 20, 50)
 def main() -> int:
     """Run until told to stop."""
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=os.environ.get("DGDR_LOG_LEVEL", "INFO"),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     # A line for each event and each request hides the one line a pass that matters.
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
@@ -57,35 +60,39 @@ def main() -> int:
         log.error("%s", exc)
         return 2
     gc.set_threshold(*GC_THRESHOLDS)
-    asyncio.run(serve(settings))
-    return 0
+    return asyncio.run(until_told(serve(settings)))
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM; the first loop that ends, ends all."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with _planning(settings) as planning:
-        health, queue = Health(), planning.queue
-        health.watch(queue.name, queue.longest_pass_s)
-        web = await start(application(health, planning.telemetry.registry), settings.health.port)
-        loops = {
-            asyncio.create_task(queue.run(planning.run_pass), name="queue"),
-            *_followed(settings, planning, health),
-            asyncio.create_task(_beat(health), name="beat"),
-            asyncio.create_task(stop.wait(), name="stop"),
-        }
+async def serve(settings: Settings) -> int:
+    """Serve until SIGTERM; returns the exit code."""
+    election = settings.leader_election
+    lease = election.planner_lease if election else ""
+    async with standing(election, lease) as leader, _planning(settings, leader) as planning:
+        health, registry = Health(), planning.telemetry.registry
+        show(leader, registry, "dgdr_planner")
+        web = await start(application(health, registry), settings.health.port)
         try:
-            ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                task.result()
+            return await lead(leader, health, lambda: _work(settings, planning, health))
         finally:
-            for task in loops:
-                task.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
             await web.cleanup()
+
+
+async def _work(settings: Settings, planning: "_Planning", health: Health) -> int:
+    """Run until cancelled; the first loop that ends, ends all."""
+    queue = planning.queue
+    health.watch(queue.name, queue.longest_pass_s)
+    loops = {
+        asyncio.create_task(queue.run(planning.run_pass), name="queue"),
+        *_followed(settings, planning, health),
+        asyncio.create_task(_beat(health), name="beat"),
+    }
+    try:
+        ended, _ = await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+        return EXIT_LOOP_ENDED
+    finally:
+        await end(loops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +107,15 @@ class _Planning:
 
 
 @contextlib.asynccontextmanager
-async def _planning(settings: Settings) -> AsyncIterator[_Planning]:
+async def _planning(settings: Settings, leader: Leader) -> AsyncIterator[_Planning]:
     queue: WorkQueue[Key] = WorkQueue(WORKERS, name="planner")
-    server = await KubeCluster.connect(user_agent="dgdr-planner")
+    leader.back = queue.retry_failed
+    server = await KubeCluster.connect(user_agent="dgdr-planner", left_s=leader.left_s)
     # Each watch holds a connection for good: they must not leave none to the passes.
     source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0)
     planners, telemetry, computing = PlannerIndex(server), Telemetry(), Computing()
     stores = handlers.stores(queue, planners)
-    cluster = RememberingCluster(server, stores)
+    cluster = RememberingCluster(server, {kind: (store,) for kind, store in stores.items()})
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
     targets = ClusterTargets(cluster)
     budgets = ClusterBudgets(cluster, planners, lambda: datetime.now(UTC))

@@ -15,7 +15,7 @@ from dgdr_planner.core.forecast import Sample
 from dgdr_planner.core.history import MOST_WINDOWS
 from dgdr_planner.core.measure import measure
 from dgdr_planner.core.observation import LoadSeen, Observation, TargetSeen, Trouble
-from dgdr_planner.core.planners import owner_of
+from dgdr_planner.core.planners import conflict_with, owner_of
 from dgdr_planner.core.policy import Policy
 from dgdr_planner.core.shared_budget import BudgetSeen
 from dgdr_planner.core.snapshot import NoSnapshot, Snapshot, graph_key
@@ -144,8 +144,7 @@ class Observer:
         owner = owner_of(target, await self._planners.scaling(key.namespace, target))
         if owner is None or owner.name == key.name:
             return None
-        text = f"SLAPlanner {owner.name} is older and scales {target}; delete one of the two"
-        return Trouble("OwnershipConflict", text)
+        return Trouble("OwnershipConflict", conflict_with(owner, target))
 
 
 def _needs_pods(policy: Policy, status: SLAPlannerStatus) -> bool:

@@ -3,7 +3,14 @@
 from pydantic import ConfigDict
 
 from dgdr_kube import settings as shared
-from dgdr_kube.settings import HealthServer, Prometheus, Section, SettingsError, Switch
+from dgdr_kube.settings import (
+    HealthServer,
+    LeaderElection,
+    Prometheus,
+    Section,
+    SettingsError,
+    Switch,
+)
 
 __all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "Switch", "load", "parse"]
 
@@ -17,6 +24,7 @@ class Settings(Section):
     namespaces: tuple[str, ...] = ()
     prometheus: Prometheus = Prometheus()
     health: HealthServer = HealthServer()
+    leader_election: LeaderElection | None = None
     switch: Switch = Switch()
 
 

@@ -30,14 +30,21 @@ class StatusWriter:
             await self._cluster.emit(event)
 
     async def write(self, key: Key, manifest: Manifest, status: SLAPlannerStatus) -> None:
-        """Write what differs from the manifest; one that is outdated is read again first."""
+        """Write what differs from the manifest.
+
+        An edit of anything else meanwhile does not matter. Another status does: raises Conflict,
+        for another planner that leads by now may have written it.
+        """
         try:
             try:
                 await self._patch(key, manifest, status)
             except Conflict:
                 found = await self._cluster.get(SLA_PLANNER, *key)
-                if found is not None and found["metadata"]["uid"] == manifest["metadata"]["uid"]:
-                    await self._patch(key, found, status)
+                if found is None or found["metadata"]["uid"] != manifest["metadata"]["uid"]:
+                    return
+                if found.get("status") != manifest.get("status"):
+                    raise
+                await self._patch(key, found, status)
         except NotFound:
             log.info("SLAPlanner %s/%s is gone", *key)
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dgdr_api.effective import effective
-from dgdr_api.models.profiling_policy import MockerCandidates
 from dgdr_api.problem import from_validation, summary
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.adapters.deployments import KubeDeployments
@@ -32,7 +31,6 @@ from dgdr_profiler.adapters.waiting import Patience
 from dgdr_profiler.core.curves import TooFewPoints
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.known_model import KnownModel
-from dgdr_profiler.engines.mocker import DEFAULT_PROFILES
 from dgdr_profiler.prepare import Prepared, prepare
 from dgdr_profiler.report.result import result
 from dgdr_profiler.run import NothingMeasured, Run
@@ -161,8 +159,7 @@ async def _profiles(kube: Kube, request: ProfilingRequest) -> dict[str, str] | N
     """
     if not request.policy.uses_mocker:
         return None
-    settings = request.policy.mocker or MockerCandidates()
-    name = settings.profiles_config_map or DEFAULT_PROFILES
+    name = request.policy.mocker_data
     found = await kube.get(CONFIG_MAP, name)
     if found is None:
         raise InvalidRequest(

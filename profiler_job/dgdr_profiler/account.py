@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from dgdr_profiler.core import journal
-from dgdr_profiler.core.candidate import Candidate, EngineFacts
+from dgdr_profiler.core.candidate import Candidate, EngineFacts, Fetched
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.journal import Entry, Failure, Rejection, Stay
 from dgdr_profiler.core.report import Ledger
@@ -50,6 +50,12 @@ class Account:
         """Images that several candidates could not pull, and why."""
         return journal.unpullable(self._entries.values())
 
+    @property
+    def fetched(self) -> dict[str, Fetched]:
+        """What fetching KV caches took, by candidate; of several stays the last that says so."""
+        past = journal.stays(self._entries.values())
+        return {stay.candidate: stay.fetched for stay in past if stay.fetched is not None}
+
     async def begin_stay(self, candidate: Candidate) -> None:
         """Store that a candidate holds GPUs, before it does: whoever comes next must know."""
         stay = Stay(candidate=candidate.id, gpus=candidate.gpus, started_at=_now())
@@ -58,6 +64,10 @@ class Account:
     async def ready(self, candidate: Candidate, facts: EngineFacts) -> None:
         """Store that a candidate serves from now on, and what its engine says of itself."""
         await self._stand(self._standing[candidate.id].ready(_now(), facts))
+
+    async def having_fetched(self, candidate: Candidate, what: Fetched) -> None:
+        """Store what fetching KV caches took."""
+        await self._stand(self._standing[candidate.id].having_fetched(what))
 
     async def end_stay(self, candidate: str) -> None:
         """Store that a candidate's GPUs are free."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from textwrap import shorten
 
 from dgdr_api.effective import EffectiveSpec
-from dgdr_api.graph import Graph
+from dgdr_api.graph import Graph, Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
-from dgdr_api.planner_config import parse_planner_config
+from dgdr_api.planner_config import fewest_of_roles, parse_planner_config
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.candidate import Candidate, least_gpus
 from dgdr_profiler.core.engine import Engine
@@ -20,7 +20,7 @@ from dgdr_profiler.core.point_key import Subject
 from dgdr_profiler.core.render import Setting, candidate_graph, subject_of
 from dgdr_profiler.core.search import SUMMARY_CHARS, Infeasible, SearchSpace, search, summary
 from dgdr_profiler.core.shape import Shape
-from dgdr_profiler.engines.mocker import Mocker, profile_key
+from dgdr_profiler.engines.mocker import Mocker
 from dgdr_profiler.engines.registry import backends, candidate_engines
 
 MIB = 2**20
@@ -37,6 +37,13 @@ class Wanted:
     model: KnownModel
     gpus_at_once: int | None
     total_gpus: int | None
+
+    @property
+    def fewest(self) -> Mapping[Role, int]:
+        """Replicas that each role has at least."""
+        if self.spec.planner is None:
+            return {}
+        return fewest_of_roles(parse_planner_config(self.spec.planner).keys)
 
     @property
     def gpu(self) -> str | None:
@@ -66,12 +73,12 @@ def candidates_of(wanted: Wanted) -> Candidates:
     Raises:
         InvalidRequest: nothing is possible, with the reasons; a single backend's own.
     """
-    engines = candidate_engines(wanted.request, wanted.spec)
-    if len(engines) == 1:
-        return _of_backend(wanted, engines[0], None)
+    engines = candidate_engines(wanted.request, wanted.spec, wanted.profiles or ())
     found: dict[Backend, Candidates] = {}
     refused: dict[Backend, str] = {}
-    for engine, backend in zip(engines, backends(wanted.spec), strict=True):
+    for backend, engine in engines.items():
+        if backend is None:
+            return _of_backend(wanted, engine, None)
         try:
             found[backend] = _of_backend(wanted, engine, backend)
         except InvalidRequest as exc:
@@ -106,17 +113,19 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
     space = search(limits, wanted.model.facts)
     space = _of_mode(space, wanted)
     if isinstance(engine, Mocker) and wanted.profiles is not None:
-        space = space.without(_without_data(space, engine.data, wanted.profiles)).required()
+        space = space.without(_without_data(space, engine, wanted.profiles)).required()
     shapes = {shape: Candidate.of(shape, backend) for shape in space.shapes}
     graphs = {s: candidate_graph(engine, wanted.setting, c) for s, c in shapes.items()}
     space = space.without(_over_budget(graphs, wanted.gpus_at_once)).required()
     sized = {shape: shapes[shape].sized(graphs[shape]) for shape in space.shapes}
-    space = space.without(_not_deployable(sized, wanted.total_gpus)).required()
+    space = space.without(_not_deployable(sized, wanted)).required()
     return Candidates(
         candidates=tuple(sized[shape] for shape in space.shapes),
         graphs={shapes[shape].id: graphs[shape] for shape in space.shapes},
         subjects={
-            shapes[shape].id: subject_of(graphs[shape], engine, wanted.gpu, _data(wanted, shape))
+            shapes[shape].id: subject_of(
+                graphs[shape], engine, wanted.gpu, _data(engine, wanted, shape)
+            )
             for shape in space.shapes
         },
         infeasible=tuple(replace(entry, backend=backend) for entry in space.infeasible),
@@ -164,16 +173,16 @@ def _of_mode(space: SearchSpace, wanted: Wanted) -> SearchSpace:
 
 
 def _without_data(
-    space: SearchSpace, config_map: str, profiles: Mapping[str, str]
+    space: SearchSpace, mocker: Mocker, profiles: Mapping[str, str]
 ) -> tuple[Infeasible, ...]:
     return tuple(
         Infeasible(
             shape=shape,
             code=ReasonCode.NO_DATA,
-            reason=f"ConfigMap {config_map} has no {', '.join(sorted(missing))}",
+            reason=f"ConfigMap {mocker.data} has no {', '.join(sorted(missing))}",
         )
         for shape in space.shapes
-        if (missing := _keys(shape) - profiles.keys())
+        if (missing := _keys(mocker, shape) - profiles.keys())
     )
 
 
@@ -191,28 +200,42 @@ def _over_budget(graphs: Mapping[Shape, Graph], most: int | None) -> tuple[Infea
 
 
 def _not_deployable(
-    candidates: Mapping[Shape, Candidate], most: int | None
+    candidates: Mapping[Shape, Candidate], wanted: Wanted
 ) -> tuple[Infeasible, ...]:
-    """Return the shapes of which nothing could be deployed in the end, once for each role."""
+    """Return the shapes of which nothing could be deployed in the end, whatever they measure.
+
+    Each role counts with the fewest replicas that the planner may leave it.
+    """
+    most, fewest = wanted.total_gpus, wanted.fewest
     return tuple(
         Infeasible(
             shape=shape,
             code=ReasonCode.OVER_BUDGET,
-            reason=f"the smallest deployment with it has {least} GPUs, it may have {most} "
-            "(hardware.totalGpus, features.planner.max_gpu_budget)",
+            reason=f"the smallest deployment with it has {least} GPUs{_with_replicas(fewest)}, "
+            f"it may have {most} (hardware.totalGpus, features.planner.max_gpu_budget)",
         )
         for shape, candidate in candidates.items()
         if most is not None
-        and (least := least_gpus(candidate, candidates.values())) is not None
+        and (least := least_gpus(candidate, candidates.values(), fewest)) is not None
         and least > most
     )
 
 
-def _keys(shape: Shape) -> set[str]:
-    return {profile_key(mapping) for mapping in shape.mappings.values()}
+def _with_replicas(fewest: Mapping[Role, int]) -> str:
+    """Say how many replicas a planner's minima make of it, where they do."""
+    if max(fewest.values(), default=1) == 1:
+        return ""
+    counts = " and ".join(f"{count} {role}" for role, count in fewest.items())
+    return f" in {counts} replicas (min_endpoint)"
 
 
-def _data(wanted: Wanted, shape: Shape) -> str:
-    """Return the digest of what simulated engines are fed with."""
+def _keys(mocker: Mocker, shape: Shape) -> set[str]:
+    return {mocker.profile_key(mapping) for mapping in shape.mappings.values()}
+
+
+def _data(engine: Engine, wanted: Wanted, shape: Shape) -> str:
+    """Return the digest of what simulated engines are fed with; empty for real ones."""
+    if not isinstance(engine, Mocker):
+        return ""
     profiles = wanted.profiles or {}
-    return ",".join(profiles.get(key, "") for key in sorted(_keys(shape)))
+    return ",".join(profiles.get(key, "") for key in sorted(_keys(engine, shape)))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dgdr_api.graph import Graph
 from dgdr_api.points import Point
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import EngineFacts, Fetched
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.journal import Entry, Reused
 from dgdr_profiler.core.measured import Measured
@@ -43,6 +43,13 @@ class Deployments(Protocol):
 
         Returns:
             What is still there after ``patience_s``; None when all is gone.
+        """
+        ...
+
+    async def fetched(self, graph: Graph, parts: int) -> Fetched | None:
+        """Return what a pair's decode engine says of the KV caches that it fetched, if it does.
+
+        Each of ``parts`` of the engine fetches its share of a prompt.
         """
         ...
 

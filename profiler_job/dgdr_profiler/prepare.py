@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.graph import Graph
-from dgdr_api.planner_config import parse_planner_config
+from dgdr_api.models.profiling_policy import ProfilingPolicySpec
+from dgdr_api.planner_config import PlannerKeys, parse_planner_config
 from dgdr_api.problem import summary
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.validate import problems
@@ -18,7 +19,7 @@ from dgdr_profiler.core.known_model import KnownModel, known_model
 from dgdr_profiler.core.prior import by_promise
 from dgdr_profiler.core.render import Setting
 from dgdr_profiler.core.targets import targets_of, workload_of
-from dgdr_profiler.engines.mocker import BLOCK_TOKENS
+from dgdr_profiler.engines.mocker import BLOCK_TOKENS, transfer_gb_per_s
 from dgdr_profiler.engines.registry import candidate_engines, final_engine
 
 
@@ -70,7 +71,8 @@ def prepare(
         total_gpus=_total_gpus(request, spec),
     )
     tried = candidates_of(wanted)
-    served = candidate_engines(request, spec)[0].served_model
+    # The same for all of them.
+    served = next(iter(candidate_engines(request, spec).values())).served_model
     return Prepared(
         plan=_plan(wanted, tried),
         setting=wanted.setting,
@@ -97,7 +99,16 @@ def _plan(wanted: Wanted, tried: Candidates) -> Plan:
         gpus_at_once=wanted.gpus_at_once,
         total_gpus=wanted.total_gpus,
         deadline_s=policy.deadline_s,
+        planner=_planner_keys(wanted.spec),
+        transfer_gb_per_s=_transfer_gb_per_s(policy, tried),
     )
+
+
+def _transfer_gb_per_s(policy: ProfilingPolicySpec, tried: Candidates) -> float | None:
+    """Return what the link between engines carries; None where nobody says."""
+    if policy.kv_transfer_gb_per_s is not None or not policy.uses_mocker:
+        return policy.kv_transfer_gb_per_s
+    return transfer_gb_per_s(tried.graphs.values())
 
 
 def _setting(request: ProfilingRequest, spec: EffectiveSpec) -> Setting:
@@ -121,8 +132,12 @@ def _gpus_at_once(request: ProfilingRequest, spec: EffectiveSpec) -> int | None:
 
 def _total_gpus(request: ProfilingRequest, spec: EffectiveSpec) -> int | None:
     """Return the GPUs that the deployment may have: more would be refused, or scaled away."""
-    config = None if spec.planner is None else parse_planner_config(spec.planner)
-    return _least(_there(request, spec), None if config is None else config.keys.max_gpu_budget)
+    keys = _planner_keys(spec)
+    return _least(_there(request, spec), None if keys is None else keys.max_gpu_budget)
+
+
+def _planner_keys(spec: EffectiveSpec) -> PlannerKeys | None:
+    return None if spec.planner is None else parse_planner_config(spec.planner).keys
 
 
 def _least(*limits: int | None) -> int | None:

@@ -116,7 +116,13 @@ class Run:
         points = await self.records.points()
         stood = await self._account.remember()
         rejected, failures = self._account.rejected, self._account.failures
-        self.state = replace(self.state, points=points, rejected=rejected, failures=failures)
+        self.state = replace(
+            self.state,
+            points=points,
+            rejected=rejected,
+            failures=failures,
+            fetched=self._account.fetched,
+        )
         logger.info("%d points and %d rejections are known", len(points), len(rejected))
         return stood
 
@@ -185,6 +191,7 @@ class Run:
         )
 
     async def _retire(self, candidate: Candidate) -> None:
+        await self._ask_what_was_fetched(candidate)
         gone = await self._wait_until_gone(candidate)
         deployed = {k: v for k, v in self.state.deployed.items() if k != candidate.id}
         suspect = self.state.suspect - {candidate.id}
@@ -193,6 +200,16 @@ class Run:
             await self._account.end_stay(candidate.id)
         else:
             self.state = replace(self.state, stuck=self.state.stuck | {candidate.id})
+
+    async def _ask_what_was_fetched(self, candidate: Candidate) -> None:
+        """Ask a pair, while it still stands, what handing its prompts over took."""
+        decode = candidate.shape.decode if candidate.shape.is_pair else None
+        if decode is None or candidate.id not in self.state.deployed:
+            return
+        found = await self.deployments.fetched(self.graphs[candidate.id], decode.tp * decode.pp)
+        if found is not None:
+            await self._account.having_fetched(candidate, found)
+            self.state = replace(self.state, fetched=self._account.fetched)
 
     async def _wait_until_gone(self, candidate: Candidate) -> bool:
         """Wait for the candidate's GPUs to be free, as long as the deadline allows."""

@@ -13,12 +13,22 @@ import pytest
 
 from dgdr_api import names
 from dgdr_api.points import Point
+from dgdr_profiler.engines.mocker import BLOCK_TOKENS, STOCK
 from hack.demo import load as loads
 from hack.demo import request, scaling
-from hack.demo.kube import Kube, wait_for
+from hack.demo.kube import Kube, Manifest, wait_for
 from hack.demo.platform import SYSTEM_NAMESPACE
-from support.e2e import DGD, DGDR, NAMESPACE, example, prepare
-from support.profiled import arrays, output_of, points_of, report_of, seconds_of, truth_of
+from support.e2e import DGD, DGDR, NAMESPACE, card_of, example, prepare, workers
+from support.profiled import (
+    arrays,
+    output_of,
+    points_of,
+    report_of,
+    seconds_of,
+    told_ttft_ms,
+    transfer_ms,
+    truth_of,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -26,6 +36,9 @@ APPLIED_HASH = "dgdr.dev/applied-hash"
 OPERATOR_PODS = "app.kubernetes.io/component=operator"
 JOB_PODS = f"job-name={names.job_name(DGDR)}"
 URL = names.frontend_url(NAMESPACE, DGD)
+ISL = 2048
+HIGH = loads.Load(name="high", url=URL, rate_per_s=6, requests=360, isl=ISL, osl=64)
+LOW = loads.Load(name="low", url=URL, rate_per_s=0.5, requests=45, isl=ISL, osl=64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +145,31 @@ def test_the_choice_is_the_fewest_gpus_that_meet_the_targets(kube: Kube) -> None
 
 
 @pytest.mark.usefixtures("profiled")
-def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(
-    kube: Kube, figures: Callable[..., None]
-) -> None:
+def test_workers_publish_the_limits_that_the_profiler_reads(kube: Kube) -> None:
+    pods = workers(kube, DGD)
+    assert [pod["spec"]["containers"][0]["command"] for pod in pods] == [list(STOCK)] * 2
+    for card in (card_of(kube, pod) for pod in pods):
+        assert card.kv_block_tokens == BLOCK_TOKENS
+        assert card.kv_capacity_tokens
+        assert card.max_num_seqs == 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What became of two loads, the second one low, and of the replicas meanwhile."""
+
+    high: Manifest
+    low: Manifest
+    up_and_ready_s: float
+    fewer_after_s: float
+    fewer_under_load: bool
+
+
+@pytest.fixture(scope="module")
+def loaded(kube: Kube, profiled: Profiled) -> Loaded:
+    """The deployment, scaled up and down by its planner under load."""
     scaling.shrink_soon(kube, DGD, NAMESPACE)
-    high = loads.Load(name="high", url=URL, rate_per_s=6, requests=360, isl=2048, osl=64)
-    loads.start_load(kube, high, NAMESPACE)
+    loads.start_load(kube, HIGH, NAMESPACE)
     began = time.monotonic()
     up = wait_for(
         "more replicas, Ready",
@@ -145,22 +177,32 @@ def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(
         timeout_s=180,
     )
     up_s = time.monotonic() - began
-    result = loads.load_result(kube, high, NAMESPACE)
-    assert result["completed"] == result["sent"] == high.requests
+    high = loads.load_result(kube, HIGH, NAMESPACE)
     peak = max(up.total, scaling.ready(kube, DGD, NAMESPACE).total)
 
-    low = loads.Load(name="low", url=URL, rate_per_s=0.5, requests=60, isl=2048, osl=64)
-    loads.start_load(kube, low, NAMESPACE)
+    loads.start_load(kube, LOW, NAMESPACE)
     began = time.monotonic()
     wait_for(
         "fewer replicas",
         scaling.scaled(kube, DGD, NAMESPACE, lambda replicas: replicas.total < peak),
         timeout_s=180,
     )
-    figures(up_and_ready_s=round(up_s), fewer_after_s=round(time.monotonic() - began))
-    assert loads.load_running(kube, low, NAMESPACE)
-    result = loads.load_result(kube, low, NAMESPACE)
-    assert result["completed"] == result["sent"] == low.requests
+    return Loaded(
+        up_and_ready_s=round(up_s),
+        fewer_after_s=round(time.monotonic() - began),
+        fewer_under_load=loads.load_running(kube, LOW, NAMESPACE),
+        high=high,
+        low=loads.load_result(kube, LOW, NAMESPACE),
+    )
+
+
+def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(
+    kube: Kube, loaded: Loaded, figures: Callable[..., None]
+) -> None:
+    figures(up_and_ready_s=loaded.up_and_ready_s, fewer_after_s=loaded.fewer_after_s)
+    for load, result in ((HIGH, loaded.high), (LOW, loaded.low)):
+        assert result["completed"] == result["sent"] == load.requests
+    assert loaded.fewer_under_load
     wait_for(
         "the minimum, once the load has gone",
         scaling.scaled(kube, DGD, NAMESPACE, lambda replicas: replicas.total == 2),
@@ -168,6 +210,18 @@ def test_the_planner_scales_up_and_down_under_load_and_no_request_is_lost(
     )
     described = kube.run("describe", "slap", DGD, "--namespace", NAMESPACE)
     assert "Scaled" in described
+
+
+def test_the_predicted_time_to_first_token_is_the_one_that_is_served(
+    kube: Kube, loaded: Loaded, figures: Callable[..., None]
+) -> None:
+    predicted_ms = report_of(output_of(kube, DGDR, NAMESPACE))["selection"]["prefill"]["ttftMs"]
+    told_ms, served_ms = told_ttft_ms(2, ISL), loaded.low["ttftMs"]["p50"]
+    figures(
+        predicted_ms=predicted_ms, served_ms=served_ms, told_ms=told_ms, sent_ms=transfer_ms(ISL)
+    )
+    assert predicted_ms == pytest.approx(told_ms, rel=0.15)
+    assert predicted_ms == pytest.approx(served_ms, rel=0.15)
 
 
 def applied_hash(kube: Kube) -> str | None:

@@ -16,6 +16,7 @@ from dgdr_api.names import Label
 from hack.demo.kube import Kube, Manifest, condition
 from hack.demo.request import gpus_requested
 from hack.mocker_profiles import npz_bytes
+from support.blows import give_up, register
 from support.broken import BREACHES, READY_TIMEOUT_S, SCHEDULE_TIMEOUT_S, Breach, signs
 from support.e2e import mocked_request, policy, prepare
 from support.profiled import output_of, points_of, report_of
@@ -40,6 +41,7 @@ class Story:
     """
 
     sound_s: float | None = None
+    struck: bool = False
     visible_s: float | None = None
     gone_s: float | None = None
     over_s: float | None = None
@@ -103,14 +105,18 @@ def large_profiles() -> Manifest:
 def stories(kube: Kube) -> Iterator[dict[str, Story]]:
     """What was seen of each request until all of them were over."""
     prepare(kube, NAMESPACE)
+    register(kube)
     kube.apply_all([large_profiles(), *policies()])
     kube.apply_all([*(breach_of(name) for name in BREACHES), survivor()])
     seen = {name: Story() for name in (*BREACHES, SURVIVOR)}
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and any(s.over_s is None for s in seen.values()):
         note(kube, seen)
+        if seen["node-lost"].gone_s is not None and seen["node-lost"].over_s is None:
+            give_up(kube, NAMESPACE)
         time.sleep(0.5)
     yield seen
+    give_up(kube, NAMESPACE)
     kube.run("delete", "namespace", NAMESPACE, "--wait=false")
 
 
@@ -124,6 +130,9 @@ def note(kube: Kube, seen: dict[str, Story]) -> None:
     for name, story in seen.items():
         pods = [o for o in found if o["kind"] == "Pod" and is_engine_of(o, name)]
         stands = graph_of(name) in graphs
+        blow = breach_in(name).blow
+        if blow is not None and not story.struck:
+            story.struck = any(blow(kube, pod) for pod in pods)
         if story.visible_s is None and any(breach_in(name).sign in signs(pod) for pod in pods):
             story.visible_s = now
         elif story.visible_s is None and stands:

@@ -1,9 +1,10 @@
 """Shapes other than a pair of equal engines, from apply to Deployed, side by side.
 
 A mixture of experts on 8 GPUs, one role measured at a time, with the Job's pod killed on the way;
-an aggregated engine with its planner; a pair whose roles differ in size.
+an aggregated engine with its planner; a pair whose roles differ in size; two backends that compete.
 """
 
+import base64
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from dgdr_api import names
 from dgdr_api.points import Point, PointKind
 from hack.demo import request
 from hack.demo.kube import Kube, Manifest, TimedOut, condition, wait_for
+from hack.mocker_profiles import npz_bytes
 from support import e2e
 from support.e2e import DGD, mocked_request, policy, prepare
 from support.profiled import output_of, points_of, report_of
@@ -22,17 +24,21 @@ from support.profiled import output_of, points_of, report_of
 pytestmark = pytest.mark.e2e
 
 NAMESPACE = "dgdr-shapes"
-MIXTURE, AGGREGATED, ROLES = "mixture", "whole", "roles"
-REQUESTS = (MIXTURE, AGGREGATED, ROLES)
+MIXTURE, AGGREGATED, ROLES, RIVALS = "mixture", "whole", "roles", "rivals"
+REQUESTS = (MIXTURE, AGGREGATED, ROLES, RIVALS)
 MODEL = {
     "parametersBillions": 30.5, "layers": 48, "attentionHeads": 32, "kvHeads": 4, "headSize": 128,
     "hiddenSize": 2048, "experts": 128, "expertsPerToken": 8, "moeIntermediateSize": 768,
 }  # fmt: skip
 LOOSE = {"ttft": 5000, "itl": 1000}
-# A prompt of 512 tokens takes one GPU 207 ms here, and two 115 ms; so no measurement brings one GPU
+# A prompt of 512 tokens takes one GPU 207 ms here, and two 115 ms; to send it takes 34 ms, and then
+# there are a decode step of 23 to 36 ms and the way to the engine. So no measurement brings one GPU
 # below this target, and two have much room for a busy machine. In decoding two GPUs do less each
 # than one, and the target is met by both.
-TTFT_OF_TWO_GPUS_MS = 200
+TTFT_OF_TWO_GPUS_MS = 235
+# Of 256 tokens vLLM misses this target with 177 ms for the prompt alone; SGLang, which is
+# made up to be as fast on one GPU as the other is on two, keeps it with 99 ms and a step.
+TTFT_OF_SGLANG_MS = 165
 SLOW = 0.125
 # Beside another compiler; half of it on a machine of its own.
 DEADLINE_S = 600
@@ -82,6 +88,28 @@ def manifests() -> Iterator[Manifest]:
         hardware={"totalGpus": 4, "numGpusPerNode": 8},
         features={"mocker": {"enabled": True}, "planner": {"mode": "disagg", "max_gpu_budget": 4}},
     )  # fmt: skip
+    yield rival_profiles()
+    yield policy(
+        RIVALS, NAMESPACE, minGpusPerEngine=1, maxGpusPerEngine=1,
+        mocker={"speedupRatio": SLOW, "kvBlocks": 64, "profilesConfigMap": "rival-profiles"},
+    )  # fmt: skip
+    yield mocked_request(
+        RIVALS, NAMESPACE, RIVALS, backend="auto", workload={"isl": 256, "osl": 32},
+        sla={"ttft": TTFT_OF_SGLANG_MS, "itl": 1000},
+        hardware={"totalGpus": 1, "numGpusPerNode": 8},
+        features={"mocker": {"enabled": True}, "planner": {"mode": "agg", "max_gpu_budget": 1}},
+    )  # fmt: skip
+
+
+def rival_profiles() -> Manifest:
+    """Data of two backends, each with its own."""
+    data = {"vllm-tp-1.npz": npz_bytes(1), "sglang-tp-1.npz": npz_bytes(2)}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "rival-profiles", "namespace": NAMESPACE},
+        "binaryData": {key: base64.b64encode(content).decode() for key, content in data.items()},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +232,19 @@ def test_roles_of_a_pair_may_differ_in_size(kube: Kube) -> None:
     report = report_of(output_of(kube, ROLES, NAMESPACE))
     assert report["selection"]["shape"] == "prefill TP=2, decode TP=1"
     assert gpus_of(deployment(kube, ROLES)) == {"prefill": 2, "decode": 1}
+
+
+@pytest.mark.usefixtures("seen")
+def test_of_two_backends_the_better_one_is_deployed(kube: Kube) -> None:
+    counted = Counter(p.candidate for p in points_of(kube, RIVALS, NAMESPACE))
+    assert set(counted) == {"vllm-agg-tp1", "sglang-agg-tp1"}
+    (args,) = (
+        entry["podTemplate"]["spec"]["containers"][0]["args"]
+        for entry in deployment(kube, RIVALS)["spec"]["components"]
+        if entry["type"] == "worker"
+    )
+    assert args[args.index("--engine-type") + 1] == "sglang"
+    assert "/profiles/sglang-tp-1.npz" in args
 
 
 @pytest.mark.usefixtures("seen")

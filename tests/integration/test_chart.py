@@ -18,8 +18,9 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/dgdr-operator"
+CRDS = sorted((ROOT / "crds").glob("*.yaml"))
 GOLDEN = Path(__file__).with_name("golden")
-CASES = ("default", "namespaced", "nats")
+CASES = ("default", "namespaced", "nats", "platform")
 # Compared with their sources below; a golden of them would be a third copy.
 ELSEWHERE = tuple(
     f"# Source: dgdr-operator/templates/{name}.yaml" for name in ("crds", "rules", "dashboard")
@@ -42,6 +43,11 @@ def helm() -> Path:
 
 
 def template(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Render with the least that an installation says, and what a test says."""
+    return bare_template(helm, *values_of("default"), *arguments)
+
+
+def bare_template(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [
             *(str(helm), "template", "dgdr-operator", str(CHART)),
@@ -54,7 +60,7 @@ def template(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def values_of(case: str) -> list[str]:
-    return [] if case == "default" else ["--values", str(CHART / f"ci/{case}-values.yaml")]
+    return ["--values", str(CHART / f"ci/{case}-values.yaml")]
 
 
 def rendered(helm: Path, *arguments: str) -> list[Manifest]:
@@ -86,7 +92,11 @@ def test_the_chart_renders_as_reviewed(helm: Path, case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_helm_lint_is_content(helm: Path, case: str) -> None:
     ran = subprocess.run(
-        [str(helm), "lint", "--strict", "--kube-version", "1.34.4", str(CHART), *values_of(case)],
+        [
+            *(str(helm), "lint", "--strict", "--kube-version", "1.34.4", str(CHART)),
+            *values_of("default"),
+            *values_of(case),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -96,7 +106,7 @@ def test_helm_lint_is_content(helm: Path, case: str) -> None:
 
 def test_the_crds_are_those_that_the_models_generate(helm: Path) -> None:
     documents = [d for d in rendered(helm) if d["kind"] == "CustomResourceDefinition"]
-    sources = [yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")]
+    sources = [yaml.safe_load(path.read_text()) for path in CRDS]
     assert {d["metadata"]["name"]: d["spec"] for d in documents} == {
         d["metadata"]["name"]: d["spec"] for d in sources
     }
@@ -120,7 +130,7 @@ def test_whole_numbers_of_a_schema_stay_whole(helm: Path) -> None:
     [
         pytest.param("mode=beside", "/mode", id="a mode that is not there yet"),
         pytest.param("namspaces={a}", "namspaces", id="a misspelt value"),
-        pytest.param("operator.replicas=2", "replicas", id="a second operator"),
+        pytest.param("operator.replicas=0", "replicas", id="no operator"),
         pytest.param("dataPlane.eventPlane=nats", "/dataPlane/natsUrl", id="NATS without a URL"),
         pytest.param("dataPlane.discovery=etcd", "/dataPlane/etcdEndpoints", id="etcd without one"),
         pytest.param("prometheus.url=prometheus:9090", "/prometheus/url", id="no URL"),
@@ -131,12 +141,94 @@ def test_whole_numbers_of_a_schema_stay_whole(helm: Path) -> None:
         pytest.param("health.port=80", "/health/port", id="a port for root only"),
         pytest.param("images.pullPolicy=Sometimes", "/images/pullPolicy", id="an unknown policy"),
         pytest.param("namespaces={Team_A}", "/namespaces/0", id="no namespace's name"),
+        pytest.param("logLevel=LOUD", "/logLevel", id="an unknown level"),
+        pytest.param("global.imageRegistry=https://r", "/global/imageRegistry", id="a URL"),
+        pytest.param(
+            r"planner.podLabels.app\.kubernetes\.io/name=x",
+            "app.kubernetes.io/name",
+            id="a label that selects",
+        ),
+        pytest.param("operator.extraEnv[0].nmae=x", "/operator/extraEnv/0", id="no variable"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(helm: Path, setting: str, message: str) -> None:
     ran = template(helm, "--set", setting)
     assert ran.returncode != 0
     assert message in ran.stderr
+
+
+@pytest.mark.parametrize("image", ["operator", "profiler"])
+def test_without_an_image_the_chart_says_what_to_do(helm: Path, image: str) -> None:
+    ran = template(helm, "--set", f"images.{image}=")
+    assert ran.returncode != 0
+    assert f"--set images.{image}=REGISTRY/dgdr/{image}:TAG" in ran.stderr
+    assert "docs/install.md" in ran.stderr
+
+
+def images(documents: list[Manifest]) -> dict[str, str]:
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    settings = yaml.safe_load(config["data"]["config.yaml"])["images"]
+    (operator,) = {pod["containers"][0]["image"] for pod in pods(documents)}
+    return {"operator": operator} | {key: settings[key] for key in ("profiler", "dynamoMocker")}
+
+
+def test_a_registry_alone_names_all_images(helm: Path) -> None:
+    ran = bare_template(helm, "--set", "global.imageRegistry=mirror.example.com/ai")
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    assert images([d for d in yaml.safe_load_all(ran.stdout) if d]) == {
+        "operator": f"mirror.example.com/ai/dgdr/operator:{version}",
+        "profiler": f"mirror.example.com/ai/dgdr/profiler:{version}",
+        "dynamoMocker": f"mirror.example.com/ai/dgdr/dynamo-mocker:{version}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("registry.test/dgdr/operator:1", "m:5000/dgdr/operator:1"),
+        ("localhost/operator:1", "m:5000/operator:1"),
+        ("r:80/operator@sha256:00", "m:5000/operator@sha256:00"),
+        ("dgdr/operator:1", "m:5000/dgdr/operator:1"),
+        ("operator:1", "m:5000/operator:1"),
+    ],
+)
+def test_a_registry_takes_the_place_of_the_one_in_a_reference(
+    helm: Path, reference: str, expected: str
+) -> None:
+    settings = f"global.imageRegistry=m:5000,images.operator={reference}"
+    assert images(rendered(helm, "--set", settings))["operator"] == expected
+
+
+def test_mockers_need_no_image_until_somebody_asks_for_one(helm: Path) -> None:
+    assert images(rendered(helm, "--set", "images.dynamoMocker="))["dynamoMocker"] == ""
+
+
+def values(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return what can be set, by its path: what is no object with fields of ours."""
+    if not isinstance(node, dict) or not node or path[-1:] in OPAQUE:
+        return {path: node}
+    return {k: v for key, child in node.items() for k, v in values(child, (*path, key)).items()}
+
+
+OPAQUE = (("resources",), ("labels",))
+
+
+def test_every_value_is_changed_in_some_reviewed_case() -> None:
+    defaults = values(yaml.safe_load((CHART / "values.yaml").read_text()))
+    cases = [yaml.safe_load((CHART / f"ci/{case}-values.yaml").read_text()) for case in CASES]
+    changed = {
+        path
+        for path, default in defaults.items()
+        for case in cases
+        if (set_to := setting(case, path)) is not None and set_to != default
+    }
+    assert set(defaults) - changed == {("mode",)}
+
+
+def setting(case: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        case = case.get(key) if isinstance(case, dict) else None
+    return case
 
 
 def test_every_value_has_a_comment() -> None:
@@ -154,11 +246,52 @@ def pods(documents: list[Manifest]) -> list[Manifest]:
     return [d["spec"]["template"]["spec"] for d in documents if d["kind"] == "Deployment"]
 
 
-def test_there_is_one_pod_of_each_program_and_never_two(helm: Path) -> None:
-    for document in rendered(helm):
-        if document["kind"] == "Deployment":
-            assert document["spec"]["replicas"] == 1
-            assert document["spec"]["strategy"] == {"type": "Recreate"}
+def test_a_second_pod_of_each_program_stands_by(helm: Path) -> None:
+    documents = rendered(helm)
+    for name in ("dgdr-operator", "dgdr-operator-planner"):
+        spec = named(documents, "Deployment", name)["spec"]
+        assert spec["replicas"] == 2
+        assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+        budget = named(documents, "PodDisruptionBudget", name)["spec"]
+        assert budget["minAvailable"] == 1
+        assert budget["selector"] == spec["selector"]
+        labels = spec["template"]["metadata"]["labels"]
+        assert budget["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_budget_for_one_pod_would_hold_up_every_drain(helm: Path) -> None:
+    documents = rendered(helm, "--set", "operator.replicas=1,planner.replicas=1")
+    assert not [d for d in documents if d["kind"] == "PodDisruptionBudget"]
+
+
+@pytest.mark.parametrize("release", ["dgdr-operator", "second"])
+def test_each_program_may_write_its_own_lease_and_no_other(helm: Path, release: str) -> None:
+    from dgdr_operator import settings
+
+    documents = rendered(helm, "--set", f"fullnameOverride={release}")
+    config = named(documents, "ConfigMap", release)["data"]["config.yaml"]
+    election = settings.parse(config).leader_election
+    assert election is not None
+    assert election.namespace == "dgdr-system"
+    for lease in (election.operator_lease, election.planner_lease):
+        role = named(documents, "Role", f"{lease}-lease")
+        assert role["metadata"]["namespace"] == election.namespace
+        held = [(rule.get("resourceNames"), rule["verbs"]) for rule in role["rules"]]
+        assert held == [(None, ["create"]), ([lease], ["get", "patch"])]
+        (subject,) = named(documents, "RoleBinding", f"{lease}-lease")["subjects"]
+        pod = named(documents, "Deployment", lease)["spec"]["template"]["spec"]
+        assert subject["name"] == pod["serviceAccountName"]
+
+
+def test_pods_of_a_program_avoid_each_other_unless_told_where_to_be(helm: Path) -> None:
+    for pod in pods(rendered(helm)):
+        assert "podAntiAffinity" in pod["affinity"]
+    own = {"nodeAffinity": {}}
+    documents = rendered(helm, "--set-json", f"operator.affinity={json.dumps(own)}")
+    assert (
+        named(documents, "Deployment", "dgdr-operator")["spec"]["template"]["spec"]["affinity"]
+        == own
+    )
 
 
 def test_programs_run_with_the_least_that_a_pod_can_have(helm: Path) -> None:
@@ -182,13 +315,54 @@ def test_both_programs_understand_the_settings(helm: Path, case: str) -> None:
     assert planner_settings.parse(config["data"]["config.yaml"]).prometheus.url
 
 
+def test_people_get_the_kinds_with_kubernetes_own_roles(helm: Path) -> None:
+    documents = rendered(helm)
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    granted = {
+        label.removeprefix(prefix): {
+            (resource, verb)
+            for rule in d["rules"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        for d in documents
+        if d["kind"] == "ClusterRole"
+        for label in d["metadata"]["labels"]
+        if label.startswith(prefix)
+    }
+    kinds = {yaml.safe_load(p.read_text())["spec"]["names"]["plural"] for p in CRDS}
+    assert {resource for resource, verb in granted["view"] if verb == "watch"} >= kinds
+    assert {verb for _, verb in granted["view"]} == {"get", "list", "watch"}
+    assert ("dynamographdeployments", "create") in granted["edit"]
+    # What binds others is not written by those whom it binds.
+    assert not {r for r, _ in granted["edit"]} & {"profilingpolicies", "gpubudgets"}
+    assert {r for r, _ in granted["admin"]} == {"profilingpolicies", "gpubudgets"}
+    assert not any("status" in resource for held in granted.values() for resource, _ in held)
+
+
+def test_the_charts_test_looks_at_what_the_chart_installs(helm: Path) -> None:
+    from dgdr_kube.crd_check import crd_name
+    from dgdr_operator.installed import INSTALLED
+
+    documents = rendered(helm)
+    assert {crd_name(kind) for kind in INSTALLED} == {
+        d["metadata"]["name"] for d in documents if d["kind"] == "CustomResourceDefinition"
+    }
+    deployments = {d["metadata"]["name"] for d in documents if d["kind"] == "Deployment"}
+    (container,) = named(documents, "Pod", "dgdr-operator-test")["spec"]["containers"]
+    assert container["args"][0] == "dgdr-system"
+    assert set(container["args"][1:]) == deployments
+    (rule,) = named(documents, "Role", "dgdr-operator-test")["rules"]
+    assert set(rule["resourceNames"]) == deployments
+
+
 def rules(documents: list[Manifest], role: str) -> list[Manifest]:
     found: list[Manifest] = named(documents, "ClusterRole", role)["rules"]
     return found
 
 
 @pytest.mark.parametrize(
-    "role", ["dgdr-operator", "dgdr-operator-planner", "dgdr-operator-profiling"]
+    "role", ["dgdr-operator", "dgdr-operator-planner", "dgdr-operator-profiling-job"]
 )
 def test_no_right_is_a_wildcard_and_no_secret_can_be_read(helm: Path, role: str) -> None:
     for rule in rules(rendered(helm), role):
@@ -256,7 +430,13 @@ def test_the_operator_holds_what_it_grants_to_dynamo(helm: Path) -> None:
 def test_rights_of_a_namespaced_install_end_at_its_namespaces(helm: Path) -> None:
     documents = rendered(helm, *values_of("namespaced"))
     everywhere = [d for d in documents if d["kind"] == "ClusterRoleBinding"]
-    assert [d["roleRef"]["name"] for d in everywhere] == ["dgdr-operator-cluster"]
+    # The second one is there while `helm test` runs, and reads CRDs.
+    assert [d["roleRef"]["name"] for d in everywhere] == [
+        "dgdr-operator-cluster",
+        "dgdr-operator-test",
+    ]
+    (read,) = rules(documents, "dgdr-operator-test")
+    assert (read["resources"], read["verbs"]) == (["customresourcedefinitions"], ["get"])
     without_namespace = rules(documents, "dgdr-operator-cluster")
     assert {resource for rule in without_namespace for resource in rule["resources"]} == {
         "nodes",
@@ -264,7 +444,12 @@ def test_rights_of_a_namespaced_install_end_at_its_namespaces(helm: Path) -> Non
     }
     bindings = [d for d in documents if d["kind"] == "RoleBinding"]
     own = [d for d in bindings if d["metadata"]["namespace"] == "dgdr-system"]
-    assert [d["roleRef"]["name"] for d in own] == ["dgdr-operator-planner-switch"]
+    assert {d["roleRef"]["name"] for d in own} == {
+        "dgdr-operator-lease",
+        "dgdr-operator-planner-lease",
+        "dgdr-operator-planner-switch",
+        "dgdr-operator-test",
+    }
     assert {d["metadata"]["namespace"] for d in bindings} == {"team-a", "team-b", "dgdr-system"}
 
 
@@ -279,6 +464,20 @@ def test_the_switch_that_stops_planners_is_all_they_read_beside_it(helm: Path) -
             "verbs": ["get"],
         }
     ]
+
+
+def test_the_operator_may_watch_what_its_passes_read(helm: Path) -> None:
+    from dgdr_operator.followed import COLLECTIONS
+
+    documents = rendered(helm)
+    held = rules(documents, "dgdr-operator") + rules(documents, "dgdr-operator-cluster")
+    for followed in COLLECTIONS:
+        assert any(
+            followed.kind.group in rule["apiGroups"]
+            and followed.kind.plural in rule["resources"]
+            and {"list", "watch"} <= set(rule["verbs"])
+            for rule in held
+        ), followed.kind
 
 
 def test_planners_may_watch_what_they_look_at(helm: Path) -> None:
@@ -320,3 +519,70 @@ def test_the_demos_prometheus_scrapes_what_the_chart_says(helm: Path) -> None:
     demo = list(yaml.safe_load_all((ROOT / "hack/demo/prometheus.yaml").read_text()))
     (config,) = (d["data"] for d in demo if d["kind"] == "ConfigMap")
     assert config["dgdr.yaml"] == chart
+
+
+def test_where_the_namespace_picks_users_no_pod_asks_for_one(helm: Path) -> None:
+    from dgdr_operator import settings
+
+    documents = rendered(helm, "--set", "security.runAsUser=null")
+    for pod in pods(documents):
+        assert pod["securityContext"] == {
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    assert settings.parse(config["data"]["config.yaml"]).security.run_as_user is None
+
+
+def test_policies_that_are_kept_apart_may_be_read_there(helm: Path) -> None:
+    documents = rendered(helm, "--set", "profiling.policyNamespace=platform")
+    role = named(documents, "Role", "dgdr-operator-policies")
+    assert role["metadata"]["namespace"] == "platform"
+    assert role["rules"] == [
+        {"apiGroups": ["dgdr.dev"], "resources": ["profilingpolicies"], "verbs": ["get"]}
+    ]
+
+
+def test_network_policies_let_planners_and_jobs_reach_what_they_need(helm: Path) -> None:
+    from dgdr_operator import settings
+
+    assert not [d for d in rendered(helm) if d["kind"] == "NetworkPolicy"]
+    url = "prometheus.url=https://prometheus.example"
+    documents = rendered(helm, "--set", "security.networkPolicy.enabled=true", "--set", url)
+    policy = named(documents, "NetworkPolicy", "dgdr-operator-planner")
+    (deployment,) = (
+        d for d in documents if d["kind"] == "Deployment" and "planner" in d["metadata"]["name"]
+    )
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    ports = [p["port"] for rule in policy["spec"]["egress"] for p in rule["ports"]]
+    assert ports == [53, 53, 443, 6443, 443]
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    assert settings.parse(config["data"]["config.yaml"]).security.job_egress_ports == (443, 6443)
+    assert "networkpolicies" in json.dumps(rules(documents, "dgdr-operator"))
+
+
+def test_a_profiling_job_reads_logs_only_where_somebody_wants_it(helm: Path) -> None:
+    assert "pods/log" not in json.dumps(rules(rendered(helm), "dgdr-operator-profiling-job"))
+    allowed = rendered(helm, "--set", "profiling.readLogs=true")
+    assert "pods/log" in json.dumps(rules(allowed, "dgdr-operator-profiling-job"))
+
+
+def test_jobs_that_an_earlier_version_started_keep_what_they_need(helm: Path) -> None:
+    documents = rendered(helm)
+    held = {
+        (resource, verb)
+        for rule in rules(documents, "dgdr-operator-profiling")
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert held == {
+        *(("dynamographdeployments", verb) for verb in ("create", "get", "delete")),
+        *(("configmaps", verb) for verb in ("create", "get", "list", "patch")),
+        ("dynamoworkermetadatas", "get"),
+        ("pods", "list"),
+        ("pods/log", "get"),
+        ("events", "list"),
+    }
+    # The operator may not bind it anew.
+    assert '"dgdr-operator-profiling"' not in json.dumps(rules(documents, "dgdr-operator"))

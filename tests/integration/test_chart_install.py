@@ -109,7 +109,7 @@ PLANNER = f"system:serviceaccount:{SYSTEM}:dgdr-operator-planner"
         (OPERATOR, "create", "jobs.batch", "yes"),
         (OPERATOR, "patch", "dynamographdeployments.nvidia.com", "yes"),
         (OPERATOR, "patch", "dynamographdeploymentrequests.nvidia.com/status", "yes"),
-        (OPERATOR, "bind", "clusterroles/dgdr-operator-profiling", "yes"),
+        (OPERATOR, "bind", "clusterroles/dgdr-operator-profiling-job", "yes"),
         (OPERATOR, "bind", "clusterroles/cluster-admin", "no"),
         (OPERATOR, "patch", "dynamographdeploymentrequests.nvidia.com", "no"),
         (OPERATOR, "delete", "dynamographdeploymentrequests.nvidia.com", "no"),
@@ -143,10 +143,84 @@ def test_rights_are_those_that_are_needed(
     assert done.stdout.strip() == may, done.stderr
 
 
-def kubeconfig_of(where: TestCluster, account: str, folder: Path) -> Path:
+@pytest.mark.parametrize(
+    ("role", "verb", "what", "may"),
+    [
+        ("view", "list", "dynamographdeploymentrequests.nvidia.com", "yes"),
+        ("view", "create", "dynamographdeploymentrequests.nvidia.com", "no"),
+        ("edit", "create", "dynamographdeploymentrequests.nvidia.com", "yes"),
+        ("edit", "list", "gpubudgets.dgdr.dev", "yes"),
+        ("edit", "create", "profilingpolicies.dgdr.dev", "no"),
+        ("admin", "create", "profilingpolicies.dgdr.dev", "yes"),
+        ("admin", "delete", "slaplanners.dgdr.dev", "yes"),
+    ],
+)
+def test_people_have_rights_by_kubernetes_own_roles(
+    installed: TestCluster, tmp_path: Path, role: str, verb: str, what: str, may: str
+) -> None:
+    person = f"{role}-of-{TEAM}"
+    if person not in names(installed, "rolebindings", "--namespace", TEAM):
+        whom = ("--clusterrole", role, "--user", person, "--namespace", TEAM)
+        installed.kubectl("create", "rolebinding", person, *whom)
+    asking = (*("auth", "can-i", verb, what), *("--as", person, "--namespace", TEAM))
+
+    def answer() -> str:
+        done = subprocess.run(
+            [
+                *(str(installed.bin_dir / "kubectl"), "--kubeconfig", str(installed.kubeconfig)),
+                *asking,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip()
+
+    log = tmp_path / "none"
+    log.write_text("")
+    # Kubernetes adds the rules to its roles in its own time; "no" is the answer until then.
+    eventually(f"{role} {verb} {what}: {may}", lambda: answer() == may, log)
+
+
+def test_helm_test_leaves_nothing_behind(installed: TestCluster) -> None:
+    assert "Succeeded" in helm(installed, "test", "dgdr-operator")
+    assert "dgdr-operator-test" not in names(installed, "serviceaccounts", "--namespace", SYSTEM)
+    assert "dgdr-operator-test" not in names(installed, "clusterroles,clusterrolebindings")
+
+
+def looked(where: TestCluster, folder: Path, *deployments: str) -> subprocess.CompletedProcess[str]:
+    """Look at the installation as the pod of ``helm test`` does; pods here run nothing."""
+    return subprocess.run(
+        [sys.executable, "-m", "dgdr_operator.installed", SYSTEM, *deployments],
+        env=os.environ | {"KUBECONFIG": str(kubeconfig_of(where, "dgdr-operator-test", folder))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_charts_test_can_do_its_work_with_the_rights_that_it_has(
+    installed: TestCluster, tmp_path: Path
+) -> None:
+    rendered = helm(
+        installed,
+        *("template", "dgdr-operator", CHART, "--show-only", "templates/tests/installed.yaml"),
+        *("--values", str(ROOT / "hack/demo/values.yaml")),
+    )
+    hooks = [d for d in yaml.safe_load_all(rendered) if d and d["kind"] != "Pod"]
+    installed.kubectl("apply", "--filename", "-", stdin=yaml.safe_dump_all(hooks))
+    well = looked(installed, tmp_path, "dgdr-operator", "dgdr-operator-planner")
+    assert (well.returncode, well.stderr) == (0, ""), well.stdout
+    ill = looked(installed, tmp_path, "somebody-else")
+    assert ill.returncode == 1
+    assert "Deployment dgdr-system/somebody-else cannot be read" in ill.stdout
+    installed.kubectl("delete", "--filename", "-", stdin=yaml.safe_dump_all(hooks))
+
+
+def kubeconfig_of(where: TestCluster, account: str, folder: Path, namespace: str = SYSTEM) -> Path:
     """A kubeconfig that is this account and nobody else."""
     config = json.loads(where.kubeconfig.read_text())
-    token = where.kubectl("create", "token", account, "--namespace", SYSTEM).strip()
+    token = where.kubectl("create", "token", account, "--namespace", namespace).strip()
     config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
     path = folder / f"{account}.kubeconfig"
     path.write_text(json.dumps(config))
@@ -223,6 +297,115 @@ def test_the_operator_can_do_its_work_with_the_rights_that_it_has(
         )
         assert "profile-qwen-review" in names(installed, "jobs", "--namespace", TEAM)
     assert "forbidden" not in log.read_text().lower()
+
+
+JOB_ACCOUNT = "dgdr-profiling-job-qwen-review"
+
+
+def as_job(where: TestCluster, folder: Path, *arguments: str, stdin: str = "") -> str:
+    """Call as the profiling Job of qwen-review; returns what was said, refusals included."""
+    config = kubeconfig_of(where, JOB_ACCOUNT, folder, TEAM)
+    done = subprocess.run(
+        [str(where.bin_dir / "kubectl"), "--kubeconfig", str(config), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def made_by_job(where: TestCluster, kind: str, owner: str, **labels: str) -> str:
+    """A ConfigMap or a deployment that names a request as its owner."""
+    request = json.loads(where.kubectl("get", "dgdr", owner, "-n", TEAM, "--output", "json"))
+    versions = {"ConfigMap": "v1", "DynamoGraphDeployment": "nvidia.com/v1beta1"}
+    reference = {"apiVersion": request["apiVersion"], "kind": request["kind"], "name": owner}
+    component = {"name": "decode", "type": "decode"}
+    return json.dumps(
+        {
+            "apiVersion": versions[kind],
+            "kind": kind,
+            "metadata": {
+                "name": "made-by-job",
+                "labels": {k: v or request["metadata"]["uid"] for k, v in labels.items()},
+                "ownerReferences": [{**reference, "uid": request["metadata"]["uid"]}],
+            },
+            **({} if kind == "ConfigMap" else {"spec": {"components": [component]}}),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("get", "secrets"), id="Secrets"),
+        pytest.param(("get", "configmaps"), id="all ConfigMaps"),
+        pytest.param(("get", "configmap", "dgdr-points-other-0"), id="points of another model"),
+        pytest.param(("get", "configmap", "dgdr-output-other"), id="another's result"),
+        pytest.param(
+            ("patch", "configmap", "profile-qwen-review", "-p={}"), id="what it was told itself"
+        ),
+        pytest.param(("get", "dgdr"), id="requests"),
+        pytest.param(("get", "dgd"), id="all deployments"),
+        pytest.param(("logs", "any-pod"), id="logs"),
+        pytest.param(("delete", "pod", "any-pod"), id="deleting pods"),
+        pytest.param(("create", "token", "default"), id="tokens"),
+        pytest.param(("get", "configmap", "x", "--namespace", SYSTEM), id="another namespace"),
+        pytest.param(("get", "pods", "--namespace", SYSTEM), id="pods of another namespace"),
+        pytest.param(("get", "nodes"), id="nodes"),
+        pytest.param(("create", "serviceaccount", "x"), id="accounts"),
+    ],
+)
+def test_a_profiling_job_may_not(
+    installed: TestCluster, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    space = () if "--namespace" in arguments else ("--namespace", TEAM)
+    assert "(Forbidden)" in as_job(installed, tmp_path, *arguments, *space)
+
+
+def test_a_profiling_job_may_read_and_write_its_own_records(
+    installed: TestCluster, tmp_path: Path
+) -> None:
+    for name in ("dgdr-points-qwen-review-0", "dgdr-journal-qwen-review-15"):
+        told = as_job(installed, tmp_path, "get", "configmap", name, "--namespace", TEAM)
+        assert "(NotFound)" in told
+    for kind, labels in (("ConfigMap", {}), ("DynamoGraphDeployment", {"dgdr.dev/run": ""})):
+        mine = made_by_job(installed, kind, "qwen-review", **labels)
+        create = ("create", "--namespace", TEAM, "--filename", "-")
+        assert " created" in as_job(installed, tmp_path, *create, stdin=mine)
+    gone = as_job(installed, tmp_path, "delete", "dgd", "made-by-job", "--namespace", TEAM)
+    assert " deleted" in gone
+
+
+def test_a_profiling_job_touches_nothing_of_others(installed: TestCluster, tmp_path: Path) -> None:
+    installed.kubectl(
+        *("apply", "--namespace", TEAM, "--filename", "-"),
+        stdin=json.dumps(
+            {
+                "apiVersion": "nvidia.com/v1beta1",
+                "kind": "DynamoGraphDeploymentRequest",
+                "metadata": {"name": "other"},
+                "spec": {"model": "another", "backend": "vllm", "image": "registry.test/v:1"},
+            }
+        ),
+    )
+    create = ("create", "--namespace", TEAM, "--filename", "-")
+    refusals = {
+        "belongs to its own request": [
+            (create, made_by_job(installed, "ConfigMap", "other")),
+            (create, made_by_job(installed, "DynamoGraphDeployment", "other")),
+        ],
+        "is a candidate of its run": [
+            (create, made_by_job(installed, "DynamoGraphDeployment", "qwen-review")),
+        ],
+        "what its own request owns, and nothing else": [
+            (("delete", "dgd", "my-graph", "--namespace", TEAM), ""),
+        ],
+    }
+    for words, calls in refusals.items():
+        for arguments, stdin in calls:
+            assert words in as_job(installed, tmp_path, *arguments, stdin=stdin)
+    assert "my-graph" in names(installed, "dgd", "--namespace", TEAM)
 
 
 def test_the_planner_can_do_its_work_with_the_rights_that_it_has(

@@ -18,6 +18,7 @@ from dgdr_kube.client import KubeCluster
 from dgdr_kube.errors import ClusterError
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, ROLE, ROLE_BINDING, SERVICE, SERVICE_ACCOUNT
 from dgdr_kube.ports import Key, Manifest
+from dgdr_kube.remembering import RememberingCluster
 from dgdr_operator.core.adapter import ReplicaCopy, render_copy
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.graph_pass import GraphPass
@@ -50,10 +51,10 @@ class World:
 
     async def reconcile(self) -> None:
         """Run every pass once, as events would."""
-        now = datetime.now(UTC)
+        now, asked = datetime.now(UTC), RememberingCluster(self.api, {})
         for kind, one_pass in (
-            (DGDSA, AdapterPass(self.api, SETTINGS)),
-            (DGD, GraphPass(self.api, SETTINGS)),
+            (DGDSA, AdapterPass(asked, SETTINGS)),
+            (DGD, GraphPass(asked, SETTINGS)),
         ):
             for manifest in await self.api.list(kind, self.namespace):
                 await one_pass(Key(self.namespace, manifest["metadata"]["name"]), now)

@@ -11,6 +11,7 @@ import base64
 import json
 import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,6 +29,17 @@ Fault = Callable[["FaultyApi", web.Request], Awaitable[web.StreamResponse]]
 _HOP_BY_HOP = {"host", "content-length", "transfer-encoding", "connection"}
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A write that the server has answered: when, by whom, what, and how."""
+
+    at_s: float
+    agent: str
+    verb: str
+    path: str
+    status: int
+
+
 @dataclass
 class FaultyApi:
     """``fault`` answers in place of the server; None passes everything through."""
@@ -38,6 +50,7 @@ class FaultyApi:
     fault: Fault | None = None
     breaks: bool = True
     answered: int = 0
+    sent: list[Sent] = field(default_factory=list)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _turn: asyncio.Event = field(default_factory=asyncio.Event)
     _well: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,6 +79,10 @@ class FaultyApi:
         async with call as answer:
             out = web.StreamResponse(status=answer.status)
             out.content_type = answer.content_type
+            if request.method != "GET":
+                agent = request.headers.get("User-Agent", "")
+                written = (agent, request.method, request.path, answer.status)
+                self.sent.append(Sent(time.monotonic(), *written))
             await out.prepare(request)
             with suppress(aiohttp.ClientError, ConnectionError):
                 await self._copy(answer, out, is_watch(request))

@@ -1,10 +1,11 @@
 """Ways in which a candidate fails on a cluster, and how each is seen from outside."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hack.demo.kube import Manifest
+from hack.demo.kube import Kube, Manifest
+from support.blows import LOST_NODE, TOLERATIONS, evict, run_on_a_node_that_is_lost
 from support.e2e import MOCKER_IMAGE, POLICY
 
 LITTLE = {"cpu": "10m", "memory": "8Mi"}
@@ -13,8 +14,8 @@ NEVER_PULLED = "registry.test/dgdr/nothing:dev"
 NO_NAME = "registry.test/dgdr/Nothing:dev"
 SCHEDULE_TIMEOUT_S = 5
 READY_TIMEOUT_S = 30
-# Of the profiler: a first error of a registry is tried again.
-PULL_PATIENCE_S = 20
+# A first error of a registry is tried again; the kubelet's second try comes 10 to 15 s after it.
+SECOND_PULL_S = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class Breach:
 
     ``main`` and ``pod`` are merged over the worker's main container and pod. ``sign`` is the word
     of kubelet or scheduler by which the failure is visible, ``patience_s`` how long the profiler
-    may hope after that. ``said`` are parts of what the request's status must say.
+    may hope after that. ``said`` are parts of what the request's status must say. ``blow`` is what
+    happens to the engine's pod from outside; it says whether the pod was there for it.
     """
 
     said: tuple[str, ...]
@@ -33,6 +35,7 @@ class Breach:
     patience_s: float = 0.0
     policy: str = POLICY
     gpus: int = 1
+    blow: Callable[[Kube, Manifest], bool] | None = None
 
     def override(self) -> Manifest:
         """``spec.overrides.dgd`` that breaks an aggregated engine."""
@@ -68,11 +71,14 @@ def beside(name: str, code: str, **more: object) -> Manifest:
     return {"initContainers": [container]}
 
 
+SLEEP = program("import time; time.sleep(3600)")
+FILL = "import time; open('/tmp/filled', 'wb').write(bytes(50_000_000)); time.sleep(3600)"
+
 BREACHES = {
     "no-image": Breach(
         main={"image": NEVER_PULLED, "imagePullPolicy": "IfNotPresent"},
         sign="ErrImagePull",
-        patience_s=PULL_PATIENCE_S,
+        patience_s=SECOND_PULL_S,
         said=("container main", NEVER_PULLED),
     ),
     "not-loaded": Breach(
@@ -106,11 +112,33 @@ BREACHES = {
         said=("container main", "OOMKilled"),
     ),
     "sleeper": Breach(
-        main=program("import time; time.sleep(3600)"),
+        main=SLEEP,
         sign="Running",
         patience_s=READY_TIMEOUT_S,
         policy="hurried",
         said=(f"not serving after {READY_TIMEOUT_S} s",),
+    ),
+    "drained": Breach(
+        main=SLEEP,
+        # The program does not heed SIGTERM; an engine that finishes its requests takes as long.
+        pod={"terminationGracePeriodSeconds": 10},
+        blow=evict,
+        sign="EvictionByEvictionAPI",
+        said=("EvictionByEvictionAPI",),
+    ),
+    "evicted": Breach(
+        main={
+            **program(FILL),
+            "resources": {"requests": LITTLE, "limits": {"ephemeral-storage": "1Mi"}},
+        },
+        sign="Evicted",
+        said=("Evicted", "ephemeral"),
+    ),
+    "node-lost": Breach(
+        pod={"nodeSelector": {"kubernetes.io/hostname": LOST_NODE}, "tolerations": TOLERATIONS},
+        blow=run_on_a_node_that_is_lost,
+        sign="DeletionByTaintManager",
+        said=("DeletionByTaintManager",),
     ),
     "too-large": Breach(
         sign="Unschedulable",

@@ -94,13 +94,16 @@ class World:
         self.cluster = FakeCluster(T0)
         self.now = T0
         self.documents: list[Manifest] = [sla_planner(), generated_dgd()]
-        self.run = DgdrPass(self.cluster, SETTINGS)
+        self.run = self.new_pass()
         self.cluster.seed(node(), *installed())
         if others:
             self.cluster.seed(*others)
         self.cluster.seed(request or dgdr())
 
     # -- the operator
+
+    def new_pass(self) -> DgdrPass:
+        return DgdrPass(self.cluster, SETTINGS)
 
     @staticmethod
     def run_key(name: str) -> Key:
@@ -206,6 +209,7 @@ class World:
             "metadata": {
                 "name": f"dgdr-output-{NAME}",
                 "namespace": NS,
+                "labels": {"dgdr.nvidia.com/name": NAME, "dgdr.nvidia.com/namespace": NS},
                 "ownerReferences": [owner],
             },
             "data": data,

@@ -3,6 +3,8 @@
 import yaml
 
 from dgdr_api import names
+from dgdr_api.models.worker_metadata import DynamoWorkerMetadata, ModelCard
+from dgdr_api.names import Label
 from hack.demo.kube import Kube, Manifest
 from hack.demo.platform import ROOT, run_module
 
@@ -57,6 +59,20 @@ def mocked_request(
             **spec,
         },
     }
+
+
+def workers(kube: Kube, dgd: str, namespace: str = NAMESPACE) -> list[Manifest]:
+    """Pods of a deployment that serve the model."""
+    pods = kube.list("pods", namespace, f"{Label.GRAPH}={dgd}")
+    return [pod for pod in pods if pod["metadata"]["labels"][Label.COMPONENT_TYPE] != "frontend"]
+
+
+def card_of(kube: Kube, pod: Manifest) -> ModelCard:
+    """What a worker says about its model."""
+    found = kube.get("dynamoworkermetadata", pod["metadata"]["name"], pod["metadata"]["namespace"])
+    assert found is not None
+    (card, *_) = DynamoWorkerMetadata.parse(found).cards()
+    return card
 
 
 def prepare(kube: Kube, namespace: str = NAMESPACE) -> None:

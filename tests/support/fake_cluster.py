@@ -16,12 +16,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
+from dgdr_kube.index import Index
 from dgdr_kube.kinds import (
     CRD,
     DEPLOYMENT,
     DGD,
     DGDR,
     DGDSA,
+    EVENT,
     GPU_BUDGET,
     JOB,
     NODE,
@@ -31,7 +33,7 @@ from dgdr_kube.kinds import (
     Kind,
     kind_of,
 )
-from dgdr_kube.ports import Event, Manifest, Manifests
+from dgdr_kube.ports import Event, Kept, Manifest, Manifests, whole
 
 from .field_sets import Path, leaves, merge_patched, merged, value_at, without
 
@@ -71,6 +73,7 @@ class FakeCluster:
     def __init__(self, now: datetime = datetime(2025, 1, 1, tzinfo=UTC)) -> None:
         self.now = now
         self.writes: list[Write] = []
+        self.calls: set[tuple[str, Kind]] = set()
         self.events: list[Event] = []
         self.kill_after_writes: int | None = None
         self._objects: dict[Address, _Stored] = {}
@@ -105,6 +108,10 @@ class FakeCluster:
             )
         }
 
+    def told(self) -> Manifests:
+        """All objects, as a watch tells of them."""
+        return [_told(stored) for stored in self._objects.values()]
+
     def set_status(self, kind: Kind, namespace: str | None, name: str, status: Manifest) -> None:
         """Be the controller that reports this status, replacing the old one."""
         stored = self._must(kind, namespace, name)
@@ -133,16 +140,31 @@ class FakeCluster:
         stored = self._objects.get((kind, namespace, name))
         return _told(stored) if stored else None
 
-    async def look(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+    async def look(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         return await self.get(kind, namespace, name)
 
+    async def find(
+        self, kind: Kind, namespace: str | None, index: Index | None = None, value: str = ""
+    ) -> Manifests:
+        listed = await self.list(kind, namespace)
+        return [found for found in listed if index is None or value in index.values(found)]
+
+    @property
+    def fresh(self) -> "FakeCluster":
+        return self
+
     async def list(
-        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: Mapping[str, str] | None = None,
+        *,
+        kept: Kept = whole,
     ) -> Manifests:
         self._check("list", kind)
         wanted = dict(labels or {})
         return [
-            _told(stored)
+            kept(_told(stored))
             for (k, ns, _), stored in sorted(self._objects.items(), key=lambda i: str(i[0][1:]))
             if k == kind
             and namespace in (None, ns)
@@ -159,16 +181,24 @@ class FakeCluster:
         self._objects[address] = _Stored(body, {(manager, "Update"): _owned(body)})
         return copy.deepcopy(body)
 
-    async def apply(self, manifest: Manifest, manager: str, force: bool = True) -> Manifest:
+    async def apply(
+        self,
+        manifest: Manifest,
+        manager: str,
+        force: bool = True,
+        resource_version: str | None = None,
+    ) -> Manifest:
         address = self._address(manifest)
         self._check("apply", address[0])
         stored = self._objects.get(address)
         wanted = _without_status(address[0], copy.deepcopy(manifest))
         if stored is None:
+            self.calls.add(("create", address[0]))
             self._write("apply", address, manager)
             body = self._born(wanted, fresh=True)
             self._objects[address] = _Stored(body, {(manager, "Apply"): _owned(body)})
             return copy.deepcopy(body)
+        _check_version(stored.manifest, resource_version)
         owners, after = _applied(stored, wanted, manager, force)
         if after != stored.manifest or owners != stored.owners:
             self._write("apply", address, manager)
@@ -235,6 +265,7 @@ class FakeCluster:
         return True
 
     async def emit(self, event: Event) -> None:
+        self.calls |= {("create", EVENT), ("patch", EVENT)}
         if event.once is not None:
             occasion = (event.about.uid, event.reason, event.once)
             if occasion in self._once:
@@ -259,6 +290,7 @@ class FakeCluster:
         return stored
 
     def _check(self, verb: str, kind: Kind) -> None:
+        self.calls.add((verb, kind))
         error = self._refusals.get((verb, kind))
         if error is not None:
             raise error

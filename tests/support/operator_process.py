@@ -18,28 +18,41 @@ from support.cluster import TestCluster
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
-CLUSTER_ROLE = "dgdr-operator-profiling"
+CLUSTER_ROLE = "dgdr-operator-profiling-job"
 PATIENCE_S = 60.0
 
 
 class OperatorProcess:
     """Starts, kills and starts again."""
 
-    def __init__(self, where: TestCluster, folder: Path, namespaces: list[str]) -> None:
+    def __init__(
+        self,
+        where: TestCluster,
+        folder: Path,
+        namespaces: list[str],
+        config: str = "",
+        *,
+        lease_in: str = "",
+    ) -> None:
         self.where = where
+        self.name = folder.name
+        self.code = ["-m", "dgdr_operator"]
         self.kubeconfig = where.kubeconfig
         self.log = folder / "operator.log"
         self._config = folder / "config.yaml"
-        self._config.write_text(
-            yaml.safe_dump(
-                {
-                    "namespaces": namespaces,
-                    "images": {"profiler": "registry.test/profiler:1"},
-                    "profiling": {"clusterRole": CLUSTER_ROLE},
-                    "health": {"port": 0},
-                }
-            )
-        )
+        settings: dict[str, Any] = {
+            "namespaces": namespaces,
+            "images": {"profiler": "registry.test/profiler:1"},
+            "profiling": {"clusterRole": CLUSTER_ROLE},
+            "health": {"port": 0},
+        }
+        if lease_in:
+            settings["leaderElection"] = {
+                "namespace": lease_in,
+                "operatorLease": "dgdr-operator",
+                "plannerLease": "dgdr-planner",
+            }
+        self._config.write_text(config or yaml.safe_dump(settings))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -47,10 +60,11 @@ class OperatorProcess:
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
             "DGDR_CONFIG": str(self._config),
+            "POD_NAME": self.name,
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dgdr_operator"],
+                [sys.executable, *self.code],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
@@ -62,6 +76,11 @@ class OperatorProcess:
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, and do not wait for what comes of it."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self) -> int:
         """End it as the kubelet would; returns the exit code."""
@@ -80,9 +99,9 @@ class OperatorProcess:
 
 @contextmanager
 def operator_process(
-    where: TestCluster, folder: Path, namespaces: list[str]
+    where: TestCluster, folder: Path, namespaces: list[str], config: str = ""
 ) -> Iterator[OperatorProcess]:
-    process = OperatorProcess(where, folder, namespaces)
+    process = OperatorProcess(where, folder, namespaces, config)
     process.start()
     try:
         yield process

@@ -5,7 +5,7 @@ from typing import Any
 
 from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner
-from dgdr_cli.found import Found, FoundPlanner
+from dgdr_cli.found import Found, FoundPlanner, Listed
 from support.planning import NAMESPACE, curves_config_map, sla_planner
 
 STATUS: dict[str, Any] = {
@@ -151,6 +151,9 @@ class FakeSource:
 
     def find(self, name: str, namespace: str | None) -> Found | None:
         return None
+
+    def list_requests(self, namespace: str | None) -> tuple[Listed, ...]:
+        return ()
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
         self.asked.append((name, namespace))

@@ -16,6 +16,10 @@ from hack.mocker_profiles import itl_ms, ttft_ms
 
 SPEEDUP_RATIO = 0.125
 """As in examples/demo/policy.yaml: all simulated times are eight times as long."""
+TRANSFER_GB_PER_S = 2
+"""As there; the speed-up leaves it as it is."""
+KV_BYTES_PER_TOKEN = 131_072
+"""Of the images' model."""
 
 
 def points_of(kube: Kube, dgdr: str, namespace: str) -> list[Point]:
@@ -48,6 +52,16 @@ def tensor_parallel(candidate: str) -> int:
     return int(found.group(1))
 
 
+def transfer_ms(isl: float, gb_per_s: float = TRANSFER_GB_PER_S) -> float:
+    """Time that mockers take to send a prompt's KV cache."""
+    return 1000 * isl * KV_BYTES_PER_TOKEN / (gb_per_s * 1e9)
+
+
+def told_ttft_ms(tp: int, isl: float) -> float:
+    """Time to first token of a pair: prompt, transfer and, since 1.1, the first decode step."""
+    return (ttft_ms(tp, isl) + itl_ms(tp, 1, isl)) / SPEEDUP_RATIO + transfer_ms(isl)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
     """Relative errors of a run's points against the mockers' data."""
@@ -72,7 +86,7 @@ def truth_of(points: list[Point]) -> Truth:
         tp = tensor_parallel(point.candidate)
         if point.kind is PointKind.PREFILL and point.isl >= 512:
             assert point.ttft_ms is not None
-            told = ttft_ms(tp, point.isl) / SPEEDUP_RATIO
+            told = told_ttft_ms(tp, point.isl)
             ttft.setdefault(point.candidate, []).append(point.ttft_ms / told - 1)
         if point.kind is PointKind.DECODE:
             assert point.itl_ms is not None

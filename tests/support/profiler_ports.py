@@ -1,6 +1,7 @@
 """Fakes of the profiler's outside: a namespace in memory, and engines with known times."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from dgdr_api.points import Point, PointKind
 from dgdr_load.results import LoadResult, Percentiles
 from dgdr_load.steady import Steady
 from dgdr_profiler.adapters.kube import AlreadyExists, ClusterError, Manifest, NotFound, Resource
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import EngineFacts, Fetched
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.errors import CandidateFailed, MeasurementFailed
 from dgdr_profiler.core.journal import Entry, Reused, from_text, to_text
@@ -31,6 +32,7 @@ class MemoryKube:
         self.logs: dict[str, str] = {}
         self.forbidden: set[Resource] = set()
         self.refused: ClusterError | None = None
+        self.calls: set[tuple[str, str, str]] = set()
 
     def put(self, resource: Resource, manifest: Manifest) -> None:
         self.objects[resource.plural, manifest["metadata"]["name"]] = copy.deepcopy(manifest)
@@ -39,6 +41,7 @@ class MemoryKube:
         return sorted(name for plural, name in self.objects if plural == resource.plural)
 
     async def get(self, resource: Resource, name: str) -> Manifest | None:
+        self.calls.add(("get", resource.plural, name))
         return copy.deepcopy(self.objects.get((resource.plural, name)))
 
     async def list(
@@ -47,6 +50,7 @@ class MemoryKube:
         selector: Mapping[str, str],
         fields: Mapping[str, str] | None = None,
     ) -> list[Manifest]:
+        self.calls.add(("list", resource.plural, ""))
         if resource in self.forbidden:
             raise ClusterError(f"{resource.plural} is forbidden", 403)
         found = [o for (plural, _), o in self.objects.items() if plural == resource.plural]
@@ -59,6 +63,7 @@ class MemoryKube:
 
     async def create(self, resource: Resource, manifest: Manifest) -> Manifest:
         name = manifest["metadata"]["name"]
+        self.calls.add(("create", resource.plural, ""))
         if self.refused is not None:
             raise self.refused
         if (resource.plural, name) in self.objects:
@@ -68,6 +73,7 @@ class MemoryKube:
         return manifest
 
     async def merge(self, resource: Resource, name: str, patch: Manifest) -> Manifest:
+        self.calls.add(("patch", resource.plural, name))
         if (resource.plural, name) not in self.objects:
             raise NotFound(f"{name} not found", 404)
         self.writes.append(("merge", resource.plural, name))
@@ -76,13 +82,16 @@ class MemoryKube:
         return merged
 
     async def delete(self, resource: Resource, name: str) -> None:
+        self.calls.add(("delete", resource.plural, name))
         self.writes.append(("delete", resource.plural, name))
         self.objects.pop((resource.plural, name), None)
 
-    async def log_tail(self, pod: str, container: str, previous: bool, lines: int = 5) -> str:
-        return self.logs.get(pod, "")
+    async def log_tail(self, pod: str, container: str, previous: bool, lines: int) -> str:
+        self.calls.add(("get", "pods/log", pod))
+        return "".join(self.logs.get(pod, "").splitlines(keepends=True)[-lines:])
 
     async def log(self, pod: str, container: str, limit_bytes: int) -> str:
+        self.calls.add(("get", "pods/log", pod))
         return self.logs.get(pod, "")[:limit_bytes]
 
 
@@ -119,6 +128,7 @@ class FakeDeployments:
     hang: set[str] = field(default_factory=set)
     clinging: dict[str, int] = field(default_factory=dict)
     facts: EngineFacts = FACTS
+    sent: dict[str, Fetched] = field(default_factory=dict)
 
     async def standing(self, graph: Graph) -> bool:
         return graph.name in self.left
@@ -141,15 +151,22 @@ class FakeDeployments:
         self.up.discard(graph.name)
         return None
 
+    async def fetched(self, graph: Graph, parts: int) -> Fetched | None:
+        return self.sent.get(graph.name)
+
     async def serves(self, graph: Graph, model: str) -> bool:
         return graph.name not in self.hang
 
 
 @dataclass
 class FakeLoad:
-    """A load tool that measures the engine whose times are known."""
+    """A load tool that measures the engine whose times are known.
+
+    ``slowness`` is by how much those are longer whose name has a part.
+    """
 
     failures: int = 0
+    slowness: Mapping[str, float] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
     async def measure(self, graph: Graph, model: str, call: Call) -> Measured:
@@ -158,16 +175,19 @@ class FakeLoad:
             self.failures -= 1
             raise MeasurementFailed("AIPerf did not end within 300 s")
         tp = int(graph.name.rpartition("tp")[2])
+        slow = math.prod(by for part, by in self.slowness.items() if part in graph.name)
         results = [
-            _result(cell.phase, cell.kind, cell.isl, cell.osl, cell.concurrency, tp)
+            _result(cell.phase, cell.kind, cell.isl, cell.osl, cell.concurrency, tp, slow)
             for cell in call.cells
         ]
         return Measured(results=results, started_at=datetime(2026, 1, 1, tzinfo=UTC), wall_s=20)
 
 
-def _result(phase: str, kind: PointKind, isl: int, osl: int, batch: int, tp: int) -> LoadResult:
-    itl = itl_ms(tp, batch, batch * (isl + osl / 2))
-    first = ttft_ms(tp, isl)
+def _result(
+    phase: str, kind: PointKind, isl: int, osl: int, batch: int, tp: int, slow: float
+) -> LoadResult:
+    itl = itl_ms(tp, batch, batch * (isl + osl / 2)) * slow
+    first = ttft_ms(tp, isl) * slow
     decode = kind is PointKind.DECODE
     return LoadResult(
         phase=phase,

@@ -1,5 +1,6 @@
 """Whole runs of the profiler, with an engine whose times are known in place of a cluster."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from dgdr_api.request import ProfilingRequest
@@ -51,9 +52,11 @@ def run_of(prepared: Prepared, **parts: Any) -> Run:
     )
 
 
-async def finished(of: ProfilingRequest | None = None, **parts: Any) -> Result:
+async def finished(
+    of: ProfilingRequest | None = None, profiles: Mapping[str, str] = PROFILES, **parts: Any
+) -> Result:
     asked = of or request()
-    prepared = prepare(asked, PROFILES)
+    prepared = prepare(asked, profiles)
     run = run_of(prepared, **parts)
     chosen = await run.measure_all()
     return result(asked, prepared.setting, prepared.plan, run.state, chosen, run.ledger())

@@ -1,16 +1,17 @@
 """An API server's watch, played from a script: listings, then the changes of each watch."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from dgdr_kube.errors import ClusterError
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Change, ChangeType, Key, Listing, Manifest
 
 Told = Change | ClusterError
+T = TypeVar("T")
 
 
 def thing(name: str, version: int, namespace: str = "a", **spec: Any) -> Manifest:
@@ -45,7 +46,7 @@ class ScriptedWatching:
     ``asked`` is what was asked for: ``list``, or the version that a watch goes on from.
     """
 
-    listings: Iterable[Listing | ClusterError]
+    listings: Iterable[Listing[Manifest] | ClusterError]
     watches: Iterable[Iterable[Told]]
     asked: list[str] = field(default_factory=list)
     silent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,7 +54,14 @@ class ScriptedWatching:
     def __post_init__(self) -> None:
         self._listings, self._watches = iter(self.listings), iter(self.watches)
 
-    async def listing(self, kind: Kind, namespace: str | None, labels: str = "") -> Listing:
+    async def listing(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        labels: str = "",
+        *,
+        kept: Callable[[Manifest], T],
+    ) -> Listing[T]:
         self.asked.append("list")
         answer = next(self._listings, None)
         if answer is None:
@@ -61,7 +69,7 @@ class ScriptedWatching:
         if isinstance(answer, ClusterError):
             raise answer
         assert answer is not None
-        return answer
+        return Listing([kept(item) for item in answer.items], answer.version)
 
     @asynccontextmanager
     async def watch(

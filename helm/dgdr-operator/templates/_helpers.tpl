@@ -34,8 +34,44 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
 {{/*
-One program of ours. There is exactly one pod of each, and an old one ends before a new one
-starts: two writers at once would undo each other's decisions.
+Reference of an image; empty when there is none and it is not needed. A registry of all charts takes
+the place of the one in the reference: what stands before the first slash, when it has a dot or a
+colon, or is localhost.
+*/}}
+{{- define "dgdr-operator.image" -}}
+{{- $registry := (.root.Values.global | default dict).imageRegistry | default "" -}}
+{{- $reference := index .root.Values.images .name | default "" -}}
+{{- if and (not $reference) $registry -}}
+{{- $reference = printf "dgdr/%s:%s" (kebabcase .name) .root.Chart.AppVersion -}}
+{{- end -}}
+{{- if and (not $reference) (ne .name "dynamoMocker") -}}
+{{- fail (printf "images.%s is not set, and there is no public image: build and push it (docs/install.md, \"Images\"), then --set images.%s=REGISTRY/dgdr/%s:TAG, or --set global.imageRegistry=REGISTRY for all images" .name .name (kebabcase .name)) -}}
+{{- end -}}
+{{- if and $reference $registry -}}
+{{- $reference = printf "%s/%s" $registry (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $reference "") -}}
+{{- end -}}
+{{- $reference -}}
+{{- end -}}
+
+{{/* ServiceAccount of one program. */}}
+{{- define "dgdr-operator.account" -}}
+{{- $values := index .root.Values .component -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ include "dgdr-operator.program" . }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+  {{- with $values.serviceAccountAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{/*
+One program of ours. Of its pods one leads, by a Lease, and the others stand by; so a new one may
+start before an old one ends, and the hand-over needs no gap.
 */}}
 {{- define "dgdr-operator.deployment" -}}
 {{- $values := index .root.Values .component -}}
@@ -48,8 +84,10 @@ metadata:
     {{- include "dgdr-operator.labels" .root | nindent 4 }}
     {{- include "dgdr-operator.selector" . | nindent 4 }}
 spec:
-  replicas: 1
-  strategy: {type: Recreate}
+  replicas: {{ $values.replicas }}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
   selector:
     matchLabels:
       {{- include "dgdr-operator.selector" . | nindent 6 }}
@@ -58,6 +96,9 @@ spec:
       labels:
         {{- include "dgdr-operator.labels" .root | nindent 8 }}
         {{- include "dgdr-operator.selector" . | nindent 8 }}
+        {{- with $values.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       annotations:
         # A changed setting replaces the pod.
         dgdr.dev/config-sha256: {{ include "dgdr-operator.config" .root | sha256sum }}
@@ -77,15 +118,28 @@ spec:
       {{- end }}
       securityContext:
         runAsNonRoot: true
-        runAsUser: 1000
-        runAsGroup: 1000
+        {{- with .root.Values.security.runAsUser }}
+        runAsUser: {{ int . }}
+        runAsGroup: {{ int . }}
+        {{- end }}
         seccompProfile: {type: RuntimeDefault}
       terminationGracePeriodSeconds: 30
       containers:
         - name: {{ .component }}
-          image: {{ .root.Values.images.operator }}
+          image: {{ include "dgdr-operator.image" (dict "root" .root "name" "operator") }}
           imagePullPolicy: {{ .root.Values.images.pullPolicy }}
           command: [python3, -m, {{ printf "dgdr_%s" .component }}]
+          env:
+            # The name under which it holds the Lease, and reports Events.
+            - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+            - {name: DGDR_LOG_LEVEL, value: {{ .root.Values.logLevel | default "INFO" }}}
+            {{- with $values.extraEnv }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+          {{- with $values.extraEnvFrom }}
+          envFrom:
+            {{- toYaml . | nindent 12 }}
+          {{- end }}
           ports:
             - {name: health, containerPort: {{ .root.Values.health.port }}}
           # A slow node may need a minute for the imports; a pass that hangs shows in /healthz.
@@ -132,10 +186,74 @@ spec:
       tolerations:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- with $values.affinity }}
       affinity:
+        {{- with $values.affinity }}
+        {{- toYaml . | nindent 8 }}
+        {{- else }}
+        # The end of one node should not end both.
+        podAntiAffinity:
+          preferredDuringSchedulingIgnoredDuringExecution:
+            - weight: 100
+              podAffinityTerm:
+                topologyKey: kubernetes.io/hostname
+                labelSelector:
+                  matchLabels:
+                    {{- include "dgdr-operator.selector" . | nindent 20 }}
+        {{- end }}
+      {{- with $values.topologySpreadConstraints }}
+      topologySpreadConstraints:
         {{- toYaml . | nindent 8 }}
       {{- end }}
+{{- end -}}
+
+{{/*
+What a program with several pods needs: the right to its Lease, in the release's namespace only,
+and that a drain of nodes leaves one of them.
+*/}}
+{{- define "dgdr-operator.election" -}}
+{{- $name := include "dgdr-operator.program" . -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}-lease
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+rules:
+  # Which of its pods leads. A right to create cannot be bound to a name.
+  - apiGroups: [coordination.k8s.io]
+    resources: [leases]
+    verbs: [create]
+  - apiGroups: [coordination.k8s.io]
+    resources: [leases]
+    resourceNames: [{{ $name }}]
+    verbs: [get, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}-lease
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}-lease}
+subjects:
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace }}}
+{{- if gt (int (index .root.Values .component "replicas")) 1 }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ $name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "dgdr-operator.labels" .root | nindent 4 }}
+spec:
+  minAvailable: 1
+  selector:
+    matchLabels:
+      {{- include "dgdr-operator.selector" . | nindent 6 }}
+{{- end }}
 {{- end -}}
 
 {{/*
@@ -146,8 +264,8 @@ knows cannot slip in.
 mode: {{ .Values.mode }}
 namespaces: {{ toJson .Values.namespaces }}
 images:
-  profiler: {{ .Values.images.profiler }}
-  dynamoMocker: {{ .Values.images.dynamoMocker }}
+  profiler: {{ include "dgdr-operator.image" (dict "root" . "name" "profiler") }}
+  dynamoMocker: {{ include "dgdr-operator.image" (dict "root" . "name" "dynamoMocker") | quote }}
   pullPolicy: {{ .Values.images.pullPolicy }}
   pullSecrets: {{ toJson .Values.images.pullSecrets }}
 dataPlane:
@@ -158,6 +276,7 @@ dataPlane:
   etcdEndpoints: {{ .Values.dataPlane.etcdEndpoints | quote }}
   modelExpressUrl: {{ .Values.dataPlane.modelExpressUrl | quote }}
   preStopSeconds: {{ .Values.dataPlane.preStopSeconds }}
+rollout: {{ .Values.rollout }}
 prometheus:
   url: {{ .Values.prometheus.url | quote }}
   scrapeIntervalSeconds: {{ .Values.prometheus.scrapeIntervalSeconds }}
@@ -166,9 +285,19 @@ prometheus:
   tokenFile: {{ .Values.prometheus.tokenFile | quote }}
   credentialsDirectory: {{ ternary "/etc/dgdr-prometheus" "" (ne .Values.prometheus.credentialsSecret "") | quote }}
 profiling:
-  clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling
+  clusterRole: {{ include "dgdr-operator.fullname" . }}-profiling-job
+  policyNamespace: {{ .Values.profiling.policyNamespace | quote }}
+security:
+  serviceAccounts: {{ toJson .Values.security.serviceAccounts }}
+  restrictedWorkers: {{ .Values.security.restrictedWorkers }}
+  runAsUser: {{ toJson .Values.security.runAsUser }}
+  jobEgressPorts: {{ ternary .Values.security.networkPolicy.egressPorts list .Values.security.networkPolicy.enabled | toJson }}
 health:
   port: {{ .Values.health.port }}
+leaderElection:
+  namespace: {{ .Release.Namespace }}
+  operatorLease: {{ include "dgdr-operator.program" (dict "root" . "component" "operator") }}
+  plannerLease: {{ include "dgdr-operator.program" (dict "root" . "component" "planner") }}
 switch:
   namespace: {{ .Release.Namespace }}
 {{- end -}}

@@ -195,13 +195,19 @@ class DGDStatus(LenientModel):
 
     state: DgdState | None = Field(default=None, description="State as a whole.")
     conditions: Conditions = Field(
-        default=(), description="Ready, and Reconciling or Stalled while it is not."
+        default=(),
+        description="Ready, and Reconciling or Stalled while it is not; UpToDate where pods run as "
+        "an earlier operator, or other settings, made them.",
     )
     components: dict[str, ComponentStatus] | None = Field(
         default=None, description="State by component name."
     )
     observed_generation: Int64 | None = Field(
         default=None, description="Generation of the spec that this status speaks about."
+    )
+    last_handled_upgrade_at: str | None = Field(
+        default=None,
+        description="Value of the annotation dgdr.dev/upgrade-requested-at that was answered last.",
     )
 
 

@@ -12,7 +12,10 @@ from pydantic import Field
 from dgdr_api.models.base import ApiModel, Int32, Resource
 from dgdr_api.models.cel import CelRule
 from dgdr_api.models.durations import Duration, duration_s
+from dgdr_api.models.job_freedom import JobFreedom
 from dgdr_api.models.profiled_model import ProfiledModel
+
+DEFAULT_PROFILES = "mocker-profiles"
 
 
 class CandidateEngine(StrEnum):
@@ -31,8 +34,8 @@ class MockerCandidates(ApiModel):
         default=None,
         min_length=1,
         max_length=4096,
-        description="Image with the mocker: one of ours, or one whose tag names a Dynamo release "
-        "from 1.1 on. Default: the installation's dynamo-mocker image.",
+        description="Image with the mocker: of Dynamo 1.1 or newer, or ours of 1.0; its tag says "
+        "which, and none is the newest. Default: the installation's dynamo-mocker image.",
     )
     model_path: str | None = Field(
         default=None,
@@ -50,7 +53,8 @@ class MockerCandidates(ApiModel):
         default=None,
         max_length=253,
         description="ConfigMap with the engines' performance data, keys tp-<n>.npz, "
-        "tep-<n>.npz, dep-<n>.npz, in the DGDR's namespace. Default: mocker-profiles.",
+        "tep-<n>.npz, dep-<n>.npz, in the DGDR's namespace; with backend auto "
+        "<backend>-tp-<n>.npz of each backend that competes. Default: mocker-profiles.",
     )
     speedup_ratio: float | None = Field(
         default=None,
@@ -105,6 +109,14 @@ class ProfilingPolicySpec(ApiModel):
         description="GPUs that all candidates together may hold. Default: the DGDR's "
         "hardware.totalGpus.",
     )
+    kv_transfer_gb_per_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="What the link between a prefill and a decode engine carries, in 10^9 bytes a "
+        "second. The KV transfer in the time to first token is estimated with it where no pair "
+        "was measured, and mockers send with it, whatever their speedupRatio. Default: 450 of "
+        "mockers, NVLink inside one node; of engines unknown.",
+    )
     deadline: Duration | None = Field(
         default=None,
         description="Time after which no candidate is started, such as 4h. Default: none.",
@@ -117,6 +129,17 @@ class ProfilingPolicySpec(ApiModel):
         default=None,
         description="Time for a pod of a candidate to get a node, such as 10m; longer while an "
         "autoscaler makes one. Default: 10m.",
+    )
+    namespaces: tuple[str, ...] | None = Field(
+        default=None,
+        max_length=256,
+        description="Namespaces whose requests may choose this policy, where the installation "
+        "keeps all policies in one namespace. Default: all.",
+    )
+    overrides: JobFreedom | None = Field(
+        default=None,
+        description="What overrides.profilingJob of a request may set beyond resources, "
+        "environment, placement, labels and volumes of its namespace. Default: nothing.",
     )
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
@@ -139,6 +162,15 @@ class ProfilingPolicySpec(ApiModel):
     def uses_mocker(self) -> bool:
         """Whether candidates are mockers."""
         return self.candidate_engine is CandidateEngine.MOCKER
+
+    @property
+    def mocker_data(self) -> str:
+        """ConfigMap with the mockers' performance data."""
+        return (self.mocker and self.mocker.profiles_config_map) or DEFAULT_PROFILES
+
+    def serves(self, namespace: str) -> bool:
+        """Whether requests of a namespace may choose it."""
+        return self.namespaces is None or namespace in self.namespaces
 
     @property
     def deadline_s(self) -> float | None:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from dgdr_api.graph import Role
+from dgdr_cli import render
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.errors import CliError
 from dgdr_cli.planner import options as given_as
@@ -151,4 +152,4 @@ def _show(output: given_as.Output, screen: RenderableType, answer: dict[str, Any
     if output is given_as.Output.JSON:
         print(text(answer))
     else:
-        Console().print(screen)
+        render.screen().print(screen)

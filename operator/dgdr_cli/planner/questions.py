@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner import SLAPlanner
-from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
+from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY, dgd_name
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_api.provenance import ProfileDataError
 from dgdr_cli.errors import CliError, NotThere
@@ -32,6 +32,7 @@ from dgdr_perf.simulator.arrivals import Requests, RequestsError
 from dgdr_perf.simulator.engine import MAX_BATCH, Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import WorkloadError
+from dgdr_perf.sizing_prefill import with_transfer
 from dgdr_planner.core.policy import Policy
 from dgdr_planner.core.shared_budget import BudgetSeen
 from dgdr_planner.offline import OfflineError, read_planner, read_profile, read_profile_data
@@ -68,7 +69,10 @@ def found_planner(source: Source, name: str, namespace: str | None) -> FoundPlan
     found = source.find_planner(name, namespace)
     if found is None:
         where = f"namespace {namespace}" if namespace else "the context's namespace"
-        raise NotThere(f"no SLAPlanner {name} in {where}; `kubectl get slap -A` lists all")
+        raise NotThere(
+            f"no SLAPlanner {name} in {where}; that of a request {name} is {dgd_name(name)}, and "
+            "`kubectl get slap -A` lists all"
+        )
     return found
 
 
@@ -163,7 +167,11 @@ def rehearsal_of(
         targets=policy.targets,
         gpus={role: _or_one(gpus[role.value]) for role in policy.roles},
         initial=dict.fromkeys(policy.roles, 1),
-        options=Options(interval_s=policy.interval_s, dispatch=policy.dispatch),
+        options=Options(
+            interval_s=policy.interval_s,
+            dispatch=policy.dispatch,
+            transfer_ms_per_token=with_transfer(profile).transfer_ms_per_token,
+        ),
         seed=seed,
     )
     classic = _classic(policy, *data) if Against.CLASSIC in against else None

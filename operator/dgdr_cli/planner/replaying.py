@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dgdr_cli.errors import CliError
 from dgdr_cli.planner import options as given_as
+from dgdr_cli.render import screen
 
 if TYPE_CHECKING:
     from dgdr_cli.planner.rehearsals import Rehearsal
@@ -66,6 +67,8 @@ def replay(
     unknown = [name for name in against if name not in OTHERS]
     if unknown:
         raise CliError(f"--against is {unknown[0]}: give one of {', '.join(OTHERS)}")
+    if not times > 0:
+        raise CliError(f"--times is {times:g}: give a number above 0, as 20")
     gpus = {"prefill": prefill_gpus, "decode": decode_gpus, "worker": worker_gpus}
     with curable():
         requests = read_requests(trace, isl, osl, times, seed)
@@ -81,7 +84,7 @@ def replay(
     if output is given_as.Output.JSON:
         print(as_json.text(rehearsal_screen.rehearsal_object(what, runs)))
     else:
-        Console().print(rehearsal_screen.rehearsal_screen(what, runs))
+        screen().print(rehearsal_screen.rehearsal_screen(what, runs))
 
 
 def _draw(path: Path, what: "Rehearsal", runs: "list[Rehearsed]") -> None:

@@ -32,6 +32,7 @@ def main_container(
         "resources": resources(component),
         # A crashed process leaves its last words in the pod's status, where users and we see them.
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        **_security(plane),
         **_probes(component),
         **_pre_stop(component, plane),
     }
@@ -76,6 +77,11 @@ def _program(component: Component) -> dict[str, Any]:
     if component.working_dir:
         program["workingDir"] = component.working_dir
     return program
+
+
+def _security(plane: DataPlane) -> dict[str, Any]:
+    context = plane.pods.container_context()
+    return {"securityContext": context} if context else {}
 
 
 def _probes(component: Component) -> dict[str, Any]:

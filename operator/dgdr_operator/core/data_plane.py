@@ -1,7 +1,9 @@
 """How the pods of a graph find each other and talk; one choice for the whole installation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from dgdr_operator.core.pod_rules import PodRules
 
 
 class Discovery(StrEnum):
@@ -28,6 +30,7 @@ class DataPlane:
     prometheus_url: str = ""
     pre_stop_s: int = 5
     pull_secrets: tuple[str, ...] = ()
+    pods: PodRules = field(default_factory=PodRules)
 
     @property
     def needs_rights(self) -> bool:

@@ -8,6 +8,11 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRStatus
 from dgdr_operator.core.steps import Aspect
 
 
+def waiting_since(since: datetime) -> str:
+    """Say since when something is waited for."""
+    return f"waiting since {since:%Y-%m-%dT%H:%M:%SZ}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """The status so far, with what every condition in it needs."""
@@ -44,7 +49,7 @@ class Draft:
         known = find(self.status.conditions, aspect)
         lasts = known is not None and not known.is_true and known.reason == reason
         since = known.last_transition_time if known is not None and lasts else self.now
-        text = f"{message}; waiting since {since:%Y-%m-%dT%H:%M:%SZ}"
+        text = f"{message}; {waiting_since(since)}"
         return (self if lasts else self.without(aspect)).saying(aspect, False, reason, text)
 
     def without(self, aspect: Aspect) -> "Draft":

@@ -13,6 +13,7 @@ from dgdr_api.names import component_name, dynamo_namespace
 from dgdr_operator.core.lacks import Lack, with_lacks
 from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen
 from dgdr_operator.core.served_model import served_model_name
+from dgdr_operator.core.upgrades import NOTHING_BEHIND, Upgrade, with_upgrade
 from dgdr_operator.core.workloads import Problem
 
 
@@ -50,6 +51,7 @@ class GraphSeen:
     pods: tuple[PodSeen, ...] = ()
     problems: tuple[Problem, ...] = ()
     lacks: tuple[Lack, ...] = ()
+    upgrade: Upgrade = NOTHING_BEHIND
 
     def deployment(self, component: Component) -> DeploymentSeen | None:
         """Return the component's Deployment, when it exists."""
@@ -65,11 +67,13 @@ def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
     conditions = with_progress(
         old.conditions, _progress(worst), worst, message, now, seen.generation
     )
+    conditions = with_lacks(conditions, seen.lacks, now, seen.generation)
     return DGDStatus(
         state=_state(seen, worst),
-        conditions=with_lacks(conditions, seen.lacks, now, seen.generation),
+        conditions=with_upgrade(conditions, seen.upgrade, now, seen.generation),
         components={c.name: _component_status(seen, c) for c in seen.graph.components},
         observed_generation=seen.generation,
+        last_handled_upgrade_at=seen.upgrade.handled_at,
     )
 
 
@@ -78,6 +82,20 @@ def failed_status(message: str, generation: int, old: DGDStatus, now: datetime) 
     return DGDStatus(
         state=DgdState.FAILED,
         conditions=_unreconciled(old, Progress.STUCK, message, generation, now),
+        components=old.components,
+        observed_generation=generation,
+        last_handled_upgrade_at=old.last_handled_upgrade_at,
+    )
+
+
+def waiting_status(message: str, generation: int, old: DGDStatus, now: datetime) -> DGDStatus:
+    """Return the status of a graph that gets no pods yet; those that it has stay."""
+    conditions = with_progress(
+        old.conditions, Progress.UNDER_WAY, Reason.NO_CAPACITY, message, now, generation
+    )
+    return DGDStatus(
+        state=DgdState.PENDING,
+        conditions=conditions,
         components=old.components,
         observed_generation=generation,
     )
@@ -90,6 +108,7 @@ def unreconciled_status(message: str, generation: int, old: DGDStatus, now: date
         conditions=_unreconciled(old, Progress.UNDER_WAY, message, generation, now),
         components=old.components,
         observed_generation=old.observed_generation or generation,
+        last_handled_upgrade_at=old.last_handled_upgrade_at,
     )
 
 

@@ -1,4 +1,4 @@
-"""The profiling Job and what stands around it: request, account, rights. All pure."""
+"""The profiling Job and what it is told. All pure."""
 
 import math
 from collections.abc import Mapping
@@ -8,21 +8,27 @@ from typing import Any
 from dgdr_api import names
 from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
+from dgdr_api.models.job_freedom import BACKOFF_LIMIT, JobFreedom
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.names import Label
 from dgdr_api.reading import CodecError
 from dgdr_api.request import ProfilingRequest
+from dgdr_operator.core.job_limits import breaches
 from dgdr_operator.core.job_overrides import overridden
+from dgdr_operator.core.pod_security import RESTRICTED_CONTAINER, RESTRICTED_POD
 
 Manifest = dict[str, Any]
 
 REQUEST_MOUNT = "/etc/dgdr"
 REQUEST_KEY = "request.json"
 OUTPUT_MOUNT = "/data"
+REQUEST_VOLUME = "request"
+ACCOUNT_VOLUME = "account"
+ACCOUNT_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+TOKEN_S = 3600
 CONTAINER = "profiler"
 # The Job leaves with this code when trying again cannot help.
 HOPELESS_EXIT_CODE = 2
-BACKOFF_LIMIT = 3
 TTL = "ttlSecondsAfterFinished"
 KEEP_FINISHED_S = 24 * 3600
 # After the last candidate may be started: measure it, draw the curves, write the result.
@@ -32,11 +38,15 @@ USER_ID = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobImage:
-    """The image that profiles, and how it is pulled."""
+    """The image that profiles, how it is pulled, and as whom it runs.
+
+    ``user_id`` is None where the namespace picks one, as OpenShift does.
+    """
 
     name: str
     pull_policy: str = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
+    user_id: int | None = USER_ID
 
 
 def run_labels(dgdr: str, namespace: str) -> dict[str, str]:
@@ -88,9 +98,17 @@ def render_job(request: ProfilingRequest, image: JobImage) -> Manifest:
     }
     override = effective(request.spec).profiling_job_override
     job["spec"] = overridden(job["spec"], override or {}).spec
+    _harden_beside(job["spec"]["template"]["spec"])
     # A Job that goes before its end is on record would be taken for one that somebody deleted.
     job["spec"].pop(TTL, None)
     return job
+
+
+def _harden_beside(pod: Manifest) -> None:
+    """Give init containers no more than the profiler has, unless they say otherwise."""
+    for container in pod.get("initContainers") or ():
+        asked = container.get("securityContext") or {}
+        container["securityContext"] = {**RESTRICTED_CONTAINER, **asked}
 
 
 def keep_finished_s(spec: DGDRSpec) -> int:
@@ -149,17 +167,14 @@ def _failure_policy() -> Manifest:
 def _pod(request: ProfilingRequest, image: JobImage) -> Manifest:
     pod: Manifest = {
         "restartPolicy": "Never",
-        "serviceAccountName": names.PROFILING_SERVICE_ACCOUNT,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "serviceAccountName": names.profiling_account(request.dgdr_name),
+        # The profiler's container alone gets a token: what runs beside it has no rights.
+        "automountServiceAccountToken": False,
+        "securityContext": {**RESTRICTED_POD, **_user(image)},
         "containers": [_container(request, image)],
         "volumes": [
-            {"name": "request", "configMap": {"name": names.job_name(request.dgdr_name)}},
+            {"name": REQUEST_VOLUME, "configMap": {"name": names.job_name(request.dgdr_name)}},
+            _account_volume(),
             {"name": "profiling-output", "emptyDir": {}},
             {"name": "tmp", "emptyDir": {}},
             *_cache_volumes(request.spec),
@@ -168,6 +183,30 @@ def _pod(request: ProfilingRequest, image: JobImage) -> Manifest:
     if image.pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in image.pull_secrets]
     return pod
+
+
+def _user(image: JobImage) -> Manifest:
+    user = image.user_id
+    return {} if user is None else {"runAsUser": user, "runAsGroup": user, "fsGroup": user}
+
+
+def _account_volume() -> Manifest:
+    """Return what Kubernetes mounts by itself into every container of a pod with an account."""
+    sources: list[Manifest] = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_S}},
+        {
+            "configMap": {
+                "name": "kube-root-ca.crt",
+                "items": [{"key": "ca.crt", "path": "ca.crt"}],
+            }
+        },
+        {
+            "downwardAPI": {
+                "items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]
+            }
+        },
+    ]
+    return {"name": ACCOUNT_VOLUME, "projected": {"sources": sources}}
 
 
 def _container(request: ProfilingRequest, image: JobImage) -> Manifest:
@@ -188,14 +227,11 @@ def _container(request: ProfilingRequest, image: JobImage) -> Manifest:
             "requests": {"cpu": "500m", "memory": "512Mi"},
             "limits": {"memory": "8Gi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": {**RESTRICTED_CONTAINER, "readOnlyRootFilesystem": True},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [
-            {"name": "request", "mountPath": REQUEST_MOUNT, "readOnly": True},
+            {"name": REQUEST_VOLUME, "mountPath": REQUEST_MOUNT, "readOnly": True},
+            {"name": ACCOUNT_VOLUME, "mountPath": ACCOUNT_MOUNT, "readOnly": True},
             {"name": "profiling-output", "mountPath": OUTPUT_MOUNT},
             {"name": "tmp", "mountPath": "/tmp"},
             *_cache_mounts(request.spec),
@@ -231,40 +267,6 @@ def _cache_mounts(spec: DGDRSpec) -> list[Manifest]:
     return [{"name": "model-cache", "mountPath": cache.mount_path, "readOnly": True}]
 
 
-def render_account(request: ProfilingRequest, cluster_role: str) -> tuple[Manifest, Manifest]:
-    """Render the Job's ServiceAccount and its RoleBinding, shared by all runs of a namespace."""
-    name = names.PROFILING_SERVICE_ACCOUNT
-    labels = {
-        "app.kubernetes.io/managed-by": names.MANAGED_BY_VALUE,
-        "app.kubernetes.io/component": "rbac",
-        "app.kubernetes.io/name": name,
-        Label.MANAGED_BY.value: names.MANAGED_BY_VALUE,
-    }
-    shared = {**request.owner_reference.to_json(), "controller": False}
-
-    def meta(object_name: str) -> Manifest:
-        return {
-            "name": object_name,
-            "namespace": request.namespace,
-            "labels": labels,
-            "ownerReferences": [shared],
-        }
-
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(name)}
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": meta(f"{name}-binding"),
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": cluster_role,
-        },
-        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": request.namespace}],
-    }
-    return account, binding
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverrideReading:
     """What ``overrides.profilingJob`` says in vain, and why it cannot be used at all."""
@@ -273,12 +275,24 @@ class OverrideReading:
     problems: tuple[str, ...] = ()
 
 
-def read_override(spec: DGDRSpec) -> OverrideReading:
-    """Merge the override into nothing, to see what has no effect and what has the wrong shape."""
+def read_override(spec: DGDRSpec, policy: ProfilingPolicySpec | None) -> OverrideReading:
+    """Merge the override into nothing, to see what has no effect, or may not be asked for.
+
+    Without a policy, which is waited for, nobody knows what may be asked for.
+    """
     override = effective(spec).profiling_job_override
     skeleton: Manifest = {"template": {"metadata": {}, "spec": {"containers": [{}]}}}
     try:
         merged = overridden(skeleton, override or {})
     except CodecError as exc:
         return OverrideReading(problems=(str(exc),))
-    return OverrideReading(ignored=tuple(merged.ignored))
+    ignored = tuple(merged.ignored)
+    if policy is None:
+        return OverrideReading(ignored=ignored)
+    found = breaches(
+        merged.spec,
+        policy.overrides or JobFreedom(),
+        job_deadline_s(policy),
+        frozenset({REQUEST_VOLUME, ACCOUNT_VOLUME}),
+    )
+    return OverrideReading(ignored=ignored, problems=tuple(str(problem) for problem in found))

@@ -21,6 +21,8 @@ def leftovers(seen: Observation, now: datetime) -> tuple[CandidateSeen, ...]:
     """Return the candidates to delete."""
     if seen.job.state is not JobState.RUNNING:
         return seen.candidates
+    if seen.request.suspended:
+        return seen.candidates
     since = _idle_since(seen)
     if since is None or seen.job.idle is None:
         return ()

@@ -27,10 +27,12 @@ from dgdr_operator.core.steps import (
     RecordResult,
     RejectSpec,
     ReportDeployed,
+    Resume,
     Settled,
     StartOver,
     StartProfiling,
     Step,
+    Suspend,
 )
 
 
@@ -38,6 +40,23 @@ def next_step(seen: Observation) -> Step:
     """Decide what to do next."""
     if seen.request.deleting:
         return Settled()
+    step = _wanted_step(seen)
+    if seen.request.suspended and _starts_something(seen, step):
+        return Suspend()
+    return Resume() if isinstance(step, AwaitJob) and seen.job.suspended else step
+
+
+def _starts_something(seen: Observation, step: Step) -> bool:
+    match step:
+        case StartProfiling() | AwaitJob():
+            return True
+        case Deploy():
+            return seen.dgd is None
+        case _:
+            return False
+
+
+def _wanted_step(seen: Observation) -> Step:
     match phase_of(seen):
         case Phase.PENDING:
             return _before_profiling(seen)
@@ -186,17 +205,27 @@ def _profiling_failed(seen: Observation) -> Fail:
 
 
 def _failure_message(seen: Observation) -> str:
-    """Upstream's sentence; the profiler's own words say more than the end of its log."""
+    """The cause in the program's own words, then upstream's sentence with the pod's end.
+
+    The profiler's words say more than the end of its log, of which only the last line counts.
+    """
     gone = f"Job {names.job_name(seen.request.name)} is gone and its last pod had failed"
     text = f"profiling job failed: {seen.job.message or gone}"
-    error = seen.output.error if seen.output is not None else ""
     end = seen.job.end
-    if end is None:
-        return f"{text}. Details: Message: {error}" if error else text
-    return (
-        f"{text}. Details: Pod: {end.pod}, Container: {end.container}, ExitCode: {end.exit_code}, "
-        f"Reason: {end.reason}, Message: {error or end.message}"
-    )
+    error = seen.output.error if seen.output is not None else ""
+    said = error or (_last_line(end.message) if end else "")
+    if end is not None:
+        text = (
+            f"{text}. Details: Pod: {end.pod}, Container: {end.container}, "
+            f"ExitCode: {end.exit_code}, Reason: {end.reason}"
+        )
+        if not error and end.message != said:
+            text = f"{text}, Message: {end.message}"
+    return f"{said.removesuffix('.')}. {text[0].upper()}{text[1:]}" if said else text
+
+
+def _last_line(message: str) -> str:
+    return message.strip().rpartition("\n")[2].strip()
 
 
 def _result(seen: Observation) -> Step:

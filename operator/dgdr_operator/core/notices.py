@@ -7,8 +7,10 @@ under the same name, which the API server then counts or ignores, but none is lo
 from dataclasses import dataclass
 
 from dgdr_api.conditions import find
+from dgdr_api.doubts import doubts
 from dgdr_api.models.base import Condition
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
+from dgdr_api.names import Annotation
 from dgdr_operator.core import steps
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of, was_created
 from dgdr_operator.core.observation import CandidateSeen, Observation, Origin, PullFailure
@@ -32,10 +34,12 @@ def notices(seen: Observation, step: Step, new: DGDRStatus) -> tuple[Notice, ...
     old = seen.request.status
     told = [
         *_about_validation(old, new, seen.request.generation),
+        *_about_doubts(seen, new),
         *_about_step(seen, step, new),
         *_about_deployment(seen, step, old, new),
         *(_pull_failed(failure) for failure in (seen.dgd.pull_failures if seen.dgd else ())),
     ]
+    told += [_warning("KeyIgnored", text, f"ignored-{text}") for text in seen.ignored_keys]
     if asks_again(seen.request) and not isinstance(step, steps.StartOver):
         text = f"the request is {phase_of(seen)}; only a failed one is run again"
         told.append(_warning("RerunIgnored", text, f"rerun-{seen.request.rerun_requested_at}"))
@@ -80,6 +84,16 @@ def _about_validation(old: DGDRStatus, new: DGDRStatus, generation: int) -> list
     return [_warning("ValidationFailed", after.message, occasion)]
 
 
+def _about_doubts(seen: Observation, new: DGDRStatus) -> list[Notice]:
+    """Ask once about values that are possible and hardly meant."""
+    after, spec = find(new.conditions, Aspect.VALIDATION), seen.request.spec
+    asked = doubts(spec) if spec is not None and after is not None and after.is_true else ()
+    if not asked or not _is_news(seen, new, Aspect.VALIDATION):
+        return []
+    text = "; ".join(asked)
+    return [_warning("SuspiciousValue", text, f"generation-{seen.request.generation}/{text}")]
+
+
 def _same(before: Condition | None, after: Condition) -> bool:
     if before is None or before.status is not after.status:
         return False
@@ -92,6 +106,11 @@ def _about_step(seen: Observation, step: Step, new: DGDRStatus) -> list[Notice]:
         case steps.StartOver(why):
             text = f"Starting over: {why}; points that were measured are kept"
             return [Notice(reason="StartingOver", message=text, once=f"over-{run}")]
+        case steps.Suspend() if _is_news(seen, new, Aspect.PROFILING):
+            text = f"Suspended by annotation {Annotation.SUSPEND}"
+            return [Notice(reason="Suspended", message=text)]
+        case steps.Resume():
+            return [Notice(reason="Resumed", message="Profiling goes on")]
         case steps.StartProfiling() if phase_of(seen) is Phase.PROFILING:
             text = "Profiling job created again; points that were measured are kept"
             return [Notice(reason="ProfilingJobCreated", message=text)]

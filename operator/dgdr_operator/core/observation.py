@@ -8,6 +8,7 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.run_verdict import RunVerdict
+from dgdr_kube.kinds import Kind
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
 from dgdr_operator.core.lacks import Lack
 
@@ -58,15 +59,18 @@ class JobSeen:
 
     ``expires`` tells whether it has a time to live, which it gets when its end is on record.
     ``idle`` says why a Job that runs does nothing; None when its profiler is at work.
+    ``suspended`` tells whether it is because its request is.
     """
 
     state: JobState = JobState.ABSENT
     uid: str = ""
+    version: str | None = None
     going: bool = False
     expires: bool = False
     message: str = ""
     end: ContainerEnd | None = None
     idle: Idle | None = None
+    suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +183,7 @@ class Request:
     spec: DGDRSpec | None = None
     problems: tuple[str, ...] = ()
     rerun_requested_at: str | None = None
+    suspended: bool = False
     status: DGDRStatus = field(default_factory=DGDRStatus)
 
 
@@ -188,7 +193,9 @@ class Observation:
 
     ``accepted`` is what the Job was, or will be, started with: from then on it is the spec that
     counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only.
-    ``lacks`` is None where nobody looked at what the data plane lacks.
+    ``lacks`` is None where nobody looked at what the data plane lacks. ``referred`` are the kinds
+    and names of what the request needs of its namespace. ``ignored_keys`` are sentences about keys
+    of the planner that come to nothing.
     ``in_the_way`` names an object that has one of our names and belongs to somebody else.
     """
 
@@ -196,6 +203,7 @@ class Observation:
     accepted: ProfilingRequest | None = None
     missing: tuple[str, ...] = ()
     ignored_overrides: tuple[str, ...] = ()
+    ignored_keys: tuple[str, ...] = ()
     in_the_way: str | None = None
     policy: ProfilingPolicySpec = field(default_factory=ProfilingPolicySpec)
     hardware: HardwareFound | HardwareUnknown | None = None
@@ -204,3 +212,4 @@ class Observation:
     dgd: DgdSeen | None = None
     candidates: tuple[CandidateSeen, ...] = ()
     lacks: tuple[Lack, ...] | None = None
+    referred: frozenset[tuple[Kind, str]] = frozenset()

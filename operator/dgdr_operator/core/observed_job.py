@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dgdr_api.names import Annotation
 from dgdr_api.redaction import without_secrets
 from dgdr_operator.core.job import CONTAINER
 from dgdr_operator.core.observation import ContainerEnd, Idle, IdleReason, JobSeen, JobState
@@ -21,7 +22,9 @@ def job_seen(job: Json | None, pods: Sequence[Json] = ()) -> JobSeen:
         return JobSeen()
     about = JobSeen(
         uid=str(job["metadata"].get("uid", "")),
+        version=job["metadata"].get("resourceVersion"),
         going=bool(job["metadata"].get("deletionTimestamp")),
+        suspended=Annotation.SUSPEND in (job["metadata"].get("annotations") or {}),
         expires=(job.get("spec") or {}).get("ttlSecondsAfterFinished") is not None,
     )
     for condition in (job.get("status") or {}).get("conditions") or ():

@@ -53,6 +53,7 @@ def request_seen(dgdr: Json) -> Request:
         deleting=bool(meta.get("deletionTimestamp")),
         spec=spec,
         problems=problems,
+        suspended=(meta.get("annotations") or {}).get(Annotation.SUSPEND) == "true",
         rerun_requested_at=(meta.get("annotations") or {}).get(Annotation.RERUN_REQUESTED_AT),
         status=status_seen(dgdr),
     )

@@ -12,9 +12,6 @@ from dgdr_operator.core.overlay import overlay, overlay_list
 from dgdr_operator.core.storage import storage
 from dgdr_operator.core.workload_labels import pod_labels
 
-# Upstream images run as a user of group 1000, which must be able to write mounted volumes.
-POD_GROUP = 1000
-
 # How long requests that a pod has already accepted may take after its preStop delay.
 DRAIN_S = 60
 
@@ -43,7 +40,7 @@ def _pod_spec(graph: Graph, component: Component, plane: DataPlane) -> dict[str,
     beside = [dict(c) for c in component.pod.get("containers", ()) if c.get("name") != MAIN]
     ours: dict[str, Any] = {
         "terminationGracePeriodSeconds": plane.pre_stop_s + DRAIN_S,
-        "securityContext": component.pod.get("securityContext") or {"fsGroup": POD_GROUP},
+        "securityContext": component.pod.get("securityContext") or plane.pods.pod_context(),
         "containers": [main, *beside],
     }
     if account := service_account(graph, component, plane):

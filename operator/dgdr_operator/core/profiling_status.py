@@ -1,8 +1,9 @@
 """What the status says while a request is profiled."""
 
 from dgdr_api import names
+from dgdr_api.conditions import find
 from dgdr_api.models.dgdr_v1beta1 import DiscoveredHardware, Phase, ProfilingPhase
-from dgdr_operator.core.draft import Draft
+from dgdr_operator.core.draft import Draft, waiting_since
 from dgdr_operator.core.hardware import HardwareFound
 from dgdr_operator.core.observation import Idle, IdleReason, JobState, Observation, Output
 from dgdr_operator.core.steps import Aspect
@@ -31,7 +32,7 @@ def progress(draft: Draft, seen: Observation) -> Draft:
     phase = phase or ProfilingPhase.INITIALIZING
     reason = "Completed" if phase is ProfilingPhase.DONE else phase.value
     draft = _about_profiler(draft.with_(profiling_phase=phase), _idle(seen))
-    return draft.saying(Aspect.PROFILING, False, reason, _how_far(seen))
+    return draft.saying(Aspect.PROFILING, False, reason, _how_far(seen, draft))
 
 
 def completed(draft: Draft) -> Draft:
@@ -46,11 +47,13 @@ def over(draft: Draft) -> Draft:
     return draft.without(Aspect.PROFILER_RUNNING)
 
 
-def _how_far(seen: Observation) -> str:
+def _how_far(seen: Observation, draft: Draft) -> str:
     done = seen.output.message if seen.output else ""
-    if seen.job.idle is None:
+    known = find(draft.status.conditions, Aspect.PROFILER_RUNNING)
+    if seen.job.idle is None or known is None:
         return done or "Profiling is in progress"
-    return f"{seen.job.idle.message}; before that: {done}" if done else seen.job.idle.message
+    text = f"{seen.job.idle.message}; {waiting_since(known.last_transition_time)}"
+    return f"{text}; before that: {done}" if done else text
 
 
 def _idle(seen: Observation) -> Idle | None:

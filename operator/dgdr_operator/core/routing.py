@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dgdr_api import names
 from dgdr_api.names import Label
 from dgdr_kube.ports import Key
 
@@ -19,14 +18,17 @@ def itself(body: Json) -> tuple[Key, ...]:
 
 
 def owning_request(body: Json) -> tuple[Key, ...]:
-    """Return the DGDR that the object belongs to, by owner or by label."""
+    """Return the DGDR that the object belongs to, by owner or by label.
+
+    Both are in its namespace: whoever may label an object in one must not start passes in others.
+    """
     meta = body["metadata"]
     for owner in meta.get("ownerReferences") or ():
         if owner.get("kind") == _DGDR_KIND:
             return (Key(meta["namespace"], owner["name"]),)
     labels = meta.get("labels") or {}
     name, namespace = labels.get(Label.DGDR_NAME), labels.get(Label.DGDR_NAMESPACE)
-    return (Key(namespace, name),) if name and namespace else ()
+    return (Key(namespace, name),) if name and namespace == meta["namespace"] else ()
 
 
 def graph(body: Json) -> tuple[Key, ...]:
@@ -42,11 +44,8 @@ def graph_of_adapter(body: Json) -> tuple[Key, ...]:
     return (Key(body["metadata"]["namespace"], name),) if name else ()
 
 
-def adapters_of_graph(body: Json) -> tuple[Key, ...]:
-    """Return the adapters that the graph asks for: they say its replicas, whoever edits them."""
+def profiled_request(body: Json) -> tuple[Key, ...]:
+    """Return the DGDR that a pod of a profiling Job measures for."""
     meta = body["metadata"]
-    return tuple(
-        Key(meta["namespace"], names.component_name(meta["name"], component["name"]))
-        for component in (body.get("spec") or {}).get("components") or ()
-        if component.get("scalingAdapter") is not None and component.get("name")
-    )
+    name = (meta.get("labels") or {}).get(Label.JOB_DGDR)
+    return (Key(meta["namespace"], name),) if name else ()

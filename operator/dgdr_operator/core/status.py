@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import assert_never
 
 from dgdr_api.conditions import Progress, find
+from dgdr_api.doubts import doubts
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgdr_v1beta1 import DeploymentInfo, DGDRStatus, Phase, ProfilingResults
-from dgdr_api.names import Label
+from dgdr_api.names import Annotation, Label
 from dgdr_operator.core import profiling_status as profiling
 from dgdr_operator.core import steps
+from dgdr_operator.core.column import in_a_column
 from dgdr_operator.core.draft import Draft
 from dgdr_operator.core.lacks import with_lacks
 from dgdr_operator.core.lifecycle import change_is_rejected, phase_of
@@ -73,14 +75,24 @@ def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
             return draft.waiting(Aspect.PROFILING, "Initializing", message)
         case steps.AwaitJobPermission(message):
             return _job_blocked(_valid(draft, seen).with_(phase=phase_of(seen)), message)
-        case steps.StartProfiling(hardware):
-            return profiling.started(_valid(draft, seen), seen, hardware)
-        case steps.AwaitJob():
-            return profiling.progress(draft, seen)
+        case steps.StartProfiling() | steps.Suspend() | steps.AwaitJob() | steps.Resume():
+            return _at_work(draft, seen, step)
         case steps.Fail():
             return profiling.over(_failed(draft, step))
         case _:
             return profiling.over(_after_profiling(_about_targets(draft, seen), seen, step))
+
+
+def _at_work(draft: Draft, seen: Observation, step: steps.WorkStep) -> Draft:
+    match step:
+        case steps.StartProfiling(hardware):
+            return profiling.started(_valid(draft, seen), seen, hardware)
+        case steps.Suspend():
+            return _suspended(draft, seen)
+        case steps.AwaitJob() | steps.Resume():
+            return profiling.progress(draft, seen)
+        case _:
+            assert_never(step)
 
 
 def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
@@ -124,7 +136,20 @@ def _valid(draft: Draft, seen: Observation) -> Draft:
     if seen.ignored_overrides:
         ignored = ", ".join(seen.ignored_overrides)
         text += f"; without effect in spec.overrides.profilingJob: {ignored}"
+    text = "; ".join((text, *seen.ignored_keys))
+    if seen.request.spec is not None:
+        text = "; ".join((text, *doubts(seen.request.spec)))
     return draft.saying(Aspect.VALIDATION, True, "ValidationPassed", text)
+
+
+def _suspended(draft: Draft, seen: Observation) -> Draft:
+    cure = f"annotation {Annotation.SUSPEND} is true; remove it to go on"
+    if phase_of(seen) in (Phase.PENDING, Phase.PROFILING):
+        text = f"suspended: no pod profiles, candidates are removed, points are kept: {cure}"
+        draft = profiling.over(draft).with_(phase=phase_of(seen))
+        return draft.waiting(Aspect.PROFILING, "Suspended", text)
+    text = f"suspended: the deployment is not created: {cure}"
+    return _deploying(draft, steps.DEPLOYMENT_BLOCKED, text, None)
 
 
 def _job_blocked(draft: Draft, message: str) -> Draft:
@@ -185,7 +210,7 @@ def _result(draft: Draft, dgd: dict[str, object], deploys: bool, missed: str) ->
 
 def _deploying(draft: Draft, reason: str, text: str, dgd: DgdSeen | None) -> Draft:
     draft = draft.with_(phase=Phase.DEPLOYING, deployment_info=_info(dgd))
-    return draft.saying(Aspect.DEPLOYMENT_READY, False, reason, text)
+    return draft.waiting(Aspect.DEPLOYMENT_READY, reason, text)
 
 
 def _reason_while_deploying(draft: Draft) -> str:
@@ -253,6 +278,8 @@ def _aggregate_message(conditions: Conditions, *, failed: bool) -> str:
         known = find(conditions, aspect)
         if known is None or known.is_true:
             continue
+        if failed and aspect is Aspect.PROFILING:
+            return in_a_column(known.message, prefix)
         unfit = failed or aspect is Aspect.VALIDATION
         return f"{prefix}{known.message}" if unfit else known.message
     reached = [find(conditions, aspect) for aspect in _PREFIXES]

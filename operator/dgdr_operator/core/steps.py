@@ -71,6 +71,16 @@ class StartProfiling:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspend:
+    """Start nothing, and stop the Job that runs: its points stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Let the Job go on that was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitJobPermission:
     """The API server refuses the Job, for a reason that can go away; it is tried again."""
 
@@ -136,6 +146,9 @@ class Settled:
     """Nothing to do until something changes."""
 
 
+WorkStep = StartProfiling | Suspend | Resume | AwaitJob
+"""What happens around the Job."""
+
 LateStep = RecordResult | Deploy | AwaitPermission | AwaitDeployment | ReportDeployed | Settled
 """What follows a finished Job."""
 
@@ -145,9 +158,8 @@ Step = (
     | AwaitReferences
     | AwaitHardware
     | AwaitPredecessor
-    | StartProfiling
+    | WorkStep
     | AwaitJobPermission
-    | AwaitJob
     | Fail
     | LateStep
 )

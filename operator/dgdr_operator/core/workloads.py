@@ -50,7 +50,7 @@ def render_workloads(graph: Graph, owner: Manifest, plane: DataPlane) -> Workloa
 
     ``owner`` is the owner reference to the graph's object: with it everything goes.
     """
-    problems = tuple(p for c in graph.components if (p := problem_of(graph, c)) is not None)
+    problems = tuple(p for c in graph.components if (p := problem_of(graph, c, plane)) is not None)
     refused = {problem.component for problem in problems}
     runnable = [c for c in graph.components if c.name not in refused]
     accounts = {a for c in runnable if (a := service_account(graph, c, plane)) is not None}
@@ -62,7 +62,7 @@ def render_workloads(graph: Graph, owner: Manifest, plane: DataPlane) -> Workloa
     return Workloads(manifests=tuple(_owned(manifests, owner)), problems=problems)
 
 
-def problem_of(graph: Graph, component: Component) -> Problem | None:
+def problem_of(graph: Graph, component: Component, plane: DataPlane) -> Problem | None:
     """Return why standalone mode cannot run a component; None when it can."""
     if component.nodes > 1:
         text = (
@@ -78,6 +78,8 @@ def problem_of(graph: Graph, component: Component) -> Problem | None:
         text = f"its workload would be named like that of {namesake}; choose another name"
     elif component.extra.get("compilationCache") and cache_path(graph, component) is None:
         text = "compilationCache.mountPath is missing; only vLLM has a default for it"
+    elif refusal := plane.pods.refusal(component.pod):
+        text = refusal
     else:
         return None
     return Problem(component=component.name, message=text)

@@ -1,8 +1,10 @@
 """One pass over a scaling adapter: its replicas into the graph, the pods' number back."""
 
+import asyncio
 import logging
 from contextlib import suppress
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdsa import DgdsaStatus
@@ -11,10 +13,9 @@ from dgdr_api.names import FieldManager, component_name
 from dgdr_kube.errors import ClusterError, NotFound, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA
 from dgdr_kube.manifests import is_going, ref
-from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
+from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.adapter import (
     Reason,
-    Scaling,
     Target,
     Verdict,
     components_written_by,
@@ -27,25 +28,29 @@ from dgdr_operator.core.adapter import (
     with_verdict,
 )
 from dgdr_operator.core.observed_workloads import deployment_seen
+from dgdr_operator.followed import ADAPTERS_OF_GRAPH
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# The graph may come after a user's adapter, and its events do not name the adapter.
-LOOK_AGAIN_S = 30.0
+# Events start a pass, those of a graph that comes after its adapter too; this only bounds how long
+# a lost one goes unnoticed.
+LOOK_AGAIN_S = 300.0
 
 
 class AdapterPass:
     """Reconciles one adapter; the adapter, not the graph, says how many replicas there are."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, cluster: WatchedCluster, settings: Settings) -> None:
         self._cluster = cluster
         self._settings = settings
+        # Adapters of one graph write the same fields of it: one at a time, or all but one fail.
+        self._writing: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
-        manifest = await self._cluster.get(DGDSA, key.namespace, key.name)
+        manifest = await self._cluster.look(DGDSA, key.namespace, key.name)
         if manifest is None or is_going(manifest):
             return None
         try:
@@ -62,23 +67,29 @@ class AdapterPass:
         adapter = read_adapter(manifest)
         if isinstance(adapter, Verdict):
             return await self._complain(manifest, adapter, now)
-        dgd_ref = adapter.spec.dgd_ref
-        dgd = await self._cluster.get(DGD, manifest["metadata"]["namespace"], dgd_ref.name)
-        target = find_target(dgd, adapter)
-        if isinstance(target, Verdict):
-            return await self._complain(manifest, target, now)
-        try:
-            await self._copy(target.manifest, target.graph, now)
-        except Rejected as exc:
-            text = f"{target.graph.name} was not scaled: {exc.message}"
-            verdict = Verdict(reason=Reason.UPDATE_FAILED, message=text)
-            return await self._complain(manifest, verdict, now)
-        await self._report(manifest, target, now)
+        graph = Key(manifest["metadata"]["namespace"], adapter.spec.dgd_ref.name)
+        lock = self._writing.setdefault(graph, asyncio.Lock())
+        async with lock:
+            target = find_target(await self._cluster.look(DGD, *graph), adapter)
+            if isinstance(target, Verdict):
+                return await self._complain(manifest, target, now)
+            try:
+                scaled = await self._copy(target.manifest, target.graph)
+            except Rejected as exc:
+                text = f"{target.graph.name} was not scaled: {exc.message}"
+                verdict = Verdict(reason=Reason.UPDATE_FAILED, message=text)
+                return await self._complain(manifest, verdict, now)
+        mine = manifest["metadata"]["name"]
+        for name, other in scaled.items():
+            if name != mine:
+                await self._write_status(other, _scaled_at(now, other))
+        status = _scaled_at(now, manifest) if mine in scaled else status_seen(manifest)
+        await self._report(manifest, status, target, now)
         return None
 
-    async def _copy(self, dgd: Manifest, graph: Graph, now: datetime) -> None:
-        """Write the numbers of all of the graph's adapters, and tell each that was heard."""
-        found = await self._cluster.list(DGDSA, graph.namespace)
+    async def _copy(self, dgd: Manifest, graph: Graph) -> dict[str, Manifest]:
+        """Write the numbers of all of the graph's adapters; return those that were heard."""
+        found = await self._cluster.find(DGDSA, graph.namespace, ADAPTERS_OF_GRAPH, graph.name)
         adapters = {
             manifest["metadata"]["name"]: (manifest, parsed)
             for manifest in found
@@ -89,23 +100,25 @@ class AdapterPass:
         ours = components_written_by(dgd, FieldManager.SCALE)
         copy = decide_copy(graph, (parsed for _, parsed in adapters.values()), ours)
         if not copy.scalings:
-            return
+            return {}
         for scaling in copy.scalings:
             log.info("%s/%s: %s", graph.namespace, graph.name, scaling)
-        await self._cluster.apply(render_copy(dgd, copy), FieldManager.SCALE)
+        version = dgd["metadata"]["resourceVersion"]
+        await self._cluster.apply(
+            render_copy(dgd, copy), FieldManager.SCALE, resource_version=version
+        )
         for scaling in copy.scalings:
-            await self._report_scaling(scaling, adapters[scaling.adapter][0], now)
+            about = ref(adapters[scaling.adapter][0])
+            await self._cluster.emit(Event(about=about, reason="Scaled", message=str(scaling)))
+        return {scaling.adapter: adapters[scaling.adapter][0] for scaling in copy.scalings}
 
-    async def _report_scaling(self, scaling: Scaling, adapter: Manifest, now: datetime) -> None:
-        await self._cluster.emit(Event(about=ref(adapter), reason="Scaled", message=str(scaling)))
-        status = status_seen(adapter).model_copy(update={"last_scale_time": now})
-        await self._write_status(adapter, status)
-
-    async def _report(self, manifest: Manifest, target: Target, now: datetime) -> None:
+    async def _report(
+        self, manifest: Manifest, status: DgdsaStatus, target: Target, now: datetime
+    ) -> None:
         name = component_name(target.graph.name, target.component.name)
-        deployment = await self._cluster.get(DEPLOYMENT, manifest["metadata"]["namespace"], name)
+        deployment = await self._cluster.look(DEPLOYMENT, manifest["metadata"]["namespace"], name)
         replicas = deployment_seen(deployment).replicas if deployment is not None else None
-        status = with_pods(status_seen(manifest), target, replicas)
+        status = with_pods(status, target, replicas)
         generation = _generation(manifest)
         await self._write_status(manifest, with_verdict(status, Verdict(), generation, now))
 
@@ -118,7 +131,12 @@ class AdapterPass:
         meta = adapter["metadata"]
         with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
             await self._cluster.patch_status(
-                DGDSA, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR
+                DGDSA,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR,
+                meta["resourceVersion"],
             )
 
     async def _complain(self, adapter: Manifest, verdict: Verdict, now: datetime) -> float:
@@ -137,6 +155,10 @@ class AdapterPass:
         status = with_verdict(status_seen(adapter), verdict, generation, now)
         await self._write_status(adapter, status)
         return LOOK_AGAIN_S
+
+
+def _scaled_at(now: datetime, adapter: Manifest) -> DgdsaStatus:
+    return status_seen(adapter).model_copy(update={"last_scale_time": now})
 
 
 def _generation(adapter: Manifest) -> int:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from dgdr_api import names
 from dgdr_api.models.dgdr_v1beta1 import Phase
-from dgdr_api.names import FieldManager
+from dgdr_api.names import Annotation, FieldManager
 from dgdr_api.request import (
     DataPlane,
     OwnerReference,
@@ -15,8 +15,15 @@ from dgdr_api.request import (
 )
 from dgdr_kube.errors import AlreadyExists, Conflict, NotFound, Rejected
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB, ROLE_BINDING, SLA_PLANNER, kind_of
-from dgdr_kube.manifests import covers, is_owned_by, is_written_by, merge_patch, owner_reference
-from dgdr_kube.ports import Cluster, Manifest
+from dgdr_kube.manifests import (
+    covers,
+    is_owned_by,
+    is_written_by,
+    merge_patch,
+    owner_reference,
+    version_of,
+)
+from dgdr_kube.ports import Cluster, Manifest, WatchedCluster
 from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
@@ -24,15 +31,16 @@ from dgdr_operator.core.job import (
     TTL,
     JobImage,
     keep_finished_s,
-    render_account,
     render_job,
     render_request,
 )
+from dgdr_operator.core.job_account import render_account, render_network_policy
 from dgdr_operator.core.leftovers import leftovers
 from dgdr_operator.core.lifecycle import phase_of
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
 from dgdr_operator.core.refusals import deployment_refused, job_refused
-from dgdr_operator.core.steps import Deploy, StartOver, StartProfiling, Step
+from dgdr_operator.core.steps import Deploy, Resume, StartOver, StartProfiling, Step, Suspend
+from dgdr_operator.followed import CANDIDATES
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -60,6 +68,10 @@ class DgdrActor:
         match step:
             case StartOver():
                 return await self._clear(seen, step)
+            case Suspend() if seen.job.state is JobState.RUNNING and not seen.job.suspended:
+                return await self._set_suspended(seen, step, suspended=True)
+            case Resume():
+                return await self._set_suspended(seen, step, suspended=False)
             case StartProfiling(hardware):
                 return await self._start(seen, step, hardware)
             case Deploy(deployment):
@@ -80,8 +92,10 @@ class DgdrActor:
         patch = {"spec": {TTL: keep_finished_s(spec)}}
         job = names.job_name(seen.request.name)
         try:
-            await self._cluster.patch(JOB, seen.request.namespace, job, patch, MANAGER)
-        except (NotFound, Rejected) as exc:
+            await self._cluster.patch(
+                JOB, seen.request.namespace, job, patch, MANAGER, seen.job.version
+            )
+        except (Conflict, NotFound, Rejected) as exc:
             log.warning("Job %s/%s gets no time to live: %s", seen.request.namespace, job, exc)
 
     # -- profiling
@@ -104,14 +118,24 @@ class DgdrActor:
             )
         return step
 
+    async def _set_suspended(self, seen: Observation, step: Step, *, suspended: bool) -> Step:
+        """Stop the Job or let it go on; its annotation tells it from one that a user stopped."""
+        mark = {Annotation.SUSPEND.value: "true" if suspended else None}
+        patch = {"metadata": {"annotations": mark}, "spec": {"suspend": suspended}}
+        job = names.job_name(seen.request.name)
+        await self._cluster.patch(JOB, seen.request.namespace, job, patch, MANAGER)
+        return step
+
     async def _start(self, seen: Observation, step: Step, hardware: HardwareFound) -> Step:
         if seen.job.state is not JobState.ABSENT:
             return step  # all but the status was written when the operator was stopped
-        request = self._profiling_request(seen, hardware)
+        request = await self._profiling_request(seen, hardware)
         log.info("Starting profiling of %s/%s", request.namespace, request.dgdr_name)
         try:
             await self._ensure_account(request)
-            await self._cluster.apply(render_request(request), MANAGER)
+            told = render_request(request)
+            there = version_of(await self._get(told))
+            await self._cluster.apply(told, MANAGER, resource_version=there)
             await self._cluster.create(render_job(request, self._image()), MANAGER)
         except AlreadyExists as exc:
             raise Conflict(f"the profiling Job appeared meanwhile: {exc}") from exc
@@ -119,7 +143,9 @@ class DgdrActor:
             return job_refused(exc.status, exc.message)
         return step
 
-    def _profiling_request(self, seen: Observation, hardware: HardwareFound) -> ProfilingRequest:
+    async def _profiling_request(
+        self, seen: Observation, hardware: HardwareFound
+    ) -> ProfilingRequest:
         """Return what the Job is told; a run that has begun keeps what it began with."""
         pending = seen.request.status.profiling_job_name is None
         if seen.accepted is not None and not pending:
@@ -150,7 +176,15 @@ class DgdrActor:
             ),
             data_plane=DataPlane.model_validate(self._settings.data_plane.model_dump()),
             owner_reference=_owner(request),
+            reusable=await self._reusable(request.namespace, request.uid, spec.model),
         )
+
+    async def _reusable(self, namespace: str, uid: str, model: str) -> tuple[str, ...]:
+        """Name the other requests for a model: their points may be those that this one needs."""
+        found = await self._cluster.list(DGDR, namespace)
+        others = [dgdr for dgdr in found if dgdr["metadata"]["uid"] != uid]
+        named = [o["metadata"]["name"] for o in others if o.get("spec", {}).get("model") == model]
+        return tuple(sorted(named))
 
     def _image(self) -> JobImage:
         images = self._settings.images
@@ -158,43 +192,34 @@ class DgdrActor:
             name=images.profiler,
             pull_policy=images.pull_policy,
             pull_secrets=images.pull_secrets,
+            user_id=self._settings.security.run_as_user,
         )
 
     async def _ensure_account(self, request: ProfilingRequest) -> None:
-        account, binding = render_account(request, self._settings.profiling.cluster_role)
-        await self._ensure_shared(account)
-        existing = await self._get(binding)
-        stale = existing is not None and existing["roleRef"] != binding["roleRef"]
-        if existing is not None and stale and _is_of_requests(existing):
-            # The role of a binding cannot be changed: it is of an earlier installation.
-            meta = existing["metadata"]
-            await self._cluster.delete(
-                ROLE_BINDING, meta["namespace"], meta["name"], uid=meta["uid"]
-            )
-        await self._ensure_shared(binding)
+        ports = self._settings.security.job_egress_ports
+        network = (render_network_policy(request, ports),) if ports else ()
+        account = render_account(request, self._settings.profiling.cluster_role)
+        for wanted in (*network, *account):
+            await self._ensure_right(wanted, request.uid)
 
-    async def _ensure_shared(self, wanted: Manifest) -> None:
-        """Make an object that all runs of a namespace share; it goes with the last of them.
-
-        One that a user made stays the user's.
-        """
+    async def _ensure_right(self, wanted: Manifest, uid: str) -> None:
+        """Make what the Job's rights consist of; an object that a user made stays the user's."""
         existing = await self._get(wanted)
         if existing is None:
             await self._cluster.create(wanted, MANAGER)
             return
         meta = existing["metadata"]
-        mine = wanted["metadata"]["ownerReferences"][0]
-        if is_owned_by(existing, mine["uid"]) or not _is_of_requests(existing):
+        what = f"{wanted['kind']} {meta['name']}"
+        if not is_owned_by(existing, uid):
+            if _is_of_requests(existing):
+                raise Conflict(f"{what} of an earlier request is being collected")
             return
-        owners = [*(meta.get("ownerReferences") or ()), mine]
-        await self._cluster.patch(
-            kind_of(wanted),
-            meta["namespace"],
-            meta["name"],
-            {"metadata": {"ownerReferences": owners}},
-            MANAGER,
-            resource_version=meta["resourceVersion"],
-        )
+        if existing.get("roleRef") != wanted.get("roleRef"):
+            # The role of a binding cannot be changed: it is of an earlier installation.
+            await self._cluster.delete(ROLE_BINDING, meta["namespace"], meta["name"], meta["uid"])
+            await self._cluster.create(wanted, MANAGER)
+        elif existing.get("rules") != wanted.get("rules"):
+            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(existing))
 
     async def _get(self, manifest: Manifest) -> Manifest | None:
         meta = manifest["metadata"]
@@ -222,7 +247,7 @@ class DgdrActor:
         """
         wanted = final_config.applied_manifest(deployment)
         try:
-            await self._cluster.create(deployment.dgd, FieldManager.INIT.value)
+            live = await self._cluster.create(deployment.dgd, FieldManager.INIT.value)
             log.info("Created DGD %s", deployment.name)
         except AlreadyExists:
             existing = await self._get(wanted)
@@ -234,10 +259,11 @@ class DgdrActor:
                 return existing
             if there.origin is Origin.EARLIER:
                 spec = final_config.succeeding_spec(existing, deployment.dgd)
-                await self._take_over(existing, spec)
-        return await self._cluster.apply(wanted, MANAGER)
+                existing = await self._take_over(existing, spec)
+            live = existing
+        return await self._cluster.apply(wanted, MANAGER, resource_version=version_of(live))
 
-    async def _take_over(self, existing: Manifest, spec: Manifest) -> None:
+    async def _take_over(self, existing: Manifest, spec: Manifest) -> Manifest:
         """Replace the spec of an object that an earlier request of this name has left.
 
         An apply alone would leave what only the earlier one had, such as a component.
@@ -245,15 +271,16 @@ class DgdrActor:
         meta = existing["metadata"]
         log.info("Taking over %s %s/%s", existing["kind"], meta["namespace"], meta["name"])
         patch = merge_patch(existing["spec"], spec)
-        if patch:
-            await self._cluster.patch(
-                kind_of(existing),
-                meta["namespace"],
-                meta["name"],
-                {"spec": patch},
-                FieldManager.INIT.value,
-                resource_version=meta["resourceVersion"],
-            )
+        if not patch:
+            return existing
+        return await self._cluster.patch(
+            kind_of(existing),
+            meta["namespace"],
+            meta["name"],
+            {"spec": patch},
+            FieldManager.INIT.value,
+            resource_version=meta["resourceVersion"],
+        )
 
     async def _ensure_data(self, wanted: Manifest) -> None:
         """Make the ConfigMap with the curves; one of an earlier run of this name is updated."""
@@ -261,7 +288,7 @@ class DgdrActor:
             return
         existing = await self._get(wanted)
         if existing is None or not covers(existing, wanted):
-            await self._cluster.apply(wanted, MANAGER)
+            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(existing))
 
     async def _settle_planner(
         self, request: Request, deployment: Deployment, owner: Manifest
@@ -284,12 +311,12 @@ class DgdrActor:
         if there is None:
             await self._cluster.create(wanted, MANAGER)
         elif earlier:
-            await self._take_over(there, wanted["spec"])
-            await self._cluster.apply(wanted, MANAGER)
+            there = await self._take_over(there, wanted["spec"])
+            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(there))
 
 
 def _is_of_requests(shared: Manifest) -> bool:
-    """Whether requests own an object, or did until a moment ago: labels alone can be copied."""
+    """Whether a request owns an object, or did until a moment ago: labels alone can be copied."""
     owners = shared["metadata"].get("ownerReferences") or ()
     of_requests = any(owner.get("kind") == DGDR.kind for owner in owners)
     return of_requests or is_written_by(shared, MANAGER)
@@ -304,23 +331,32 @@ def _owner(request: Request) -> OwnerReference:
     )
 
 
-async def sweep_orphans(cluster: Cluster, namespace: str | None) -> list[str]:
+async def sweep_orphans(cluster: WatchedCluster, namespace: str | None) -> list[str]:
     """Delete candidates of requests that no longer exist; returns their names.
 
     Garbage collection does this too, by their owner reference. This is for candidates that lost
     it, and so that GPUs are free at once.
     """
-    candidates = [
-        dgd for dgd in await cluster.list(DGD, namespace) if observed_run.is_candidate(dgd)
-    ]
-    if not candidates:
+    if not await _orphans(cluster, namespace):
         return []
-    alive = {dgdr["metadata"]["uid"] for dgdr in await cluster.list(DGDR, namespace)}
-    orphans = [
-        dgd for dgd in candidates if dgd["metadata"]["labels"][names.Label.RUN.value] not in alive
-    ]
+    orphans = await _orphans(cluster.fresh, namespace)
     for dgd in orphans:
         meta = dgd["metadata"]
         log.info("Deleting candidate %s/%s: its request is gone", meta["namespace"], meta["name"])
         await cluster.delete(DGD, meta["namespace"], meta["name"], meta["uid"])
     return [dgd["metadata"]["name"] for dgd in orphans]
+
+
+async def _orphans(cluster: WatchedCluster, namespace: str | None) -> list[Manifest]:
+    """Return the candidates without their request; those are looked at first.
+
+    A request is older than its candidates: one that came meanwhile has none among these.
+    """
+    made = await cluster.find(DGD, namespace, CANDIDATES)
+    candidates = [dgd for dgd in made if observed_run.is_candidate(dgd)]
+    if not candidates:
+        return []
+    alive = {dgdr["metadata"]["uid"] for dgdr in await cluster.find(DGDR, namespace)}
+    return [
+        dgd for dgd in candidates if dgd["metadata"]["labels"][names.Label.RUN.value] not in alive
+    ]

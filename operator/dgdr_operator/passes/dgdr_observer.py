@@ -9,7 +9,8 @@ from dgdr_api.conditions import find
 from dgdr_api.effective import effective
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
 from dgdr_api.models.profiling_policy import ProfilingPolicy, ProfilingPolicySpec
-from dgdr_api.names import Annotation, Label
+from dgdr_api.names import Annotation
+from dgdr_api.planner_notes import planner_notes
 from dgdr_api.problem import Problem
 from dgdr_kube.kinds import (
     CONFIG_MAP,
@@ -21,9 +22,10 @@ from dgdr_kube.kinds import (
     PVC,
     SLA_PLANNER,
     WORKER_METADATA,
+    Kind,
 )
 from dgdr_kube.manifests import is_owned_by
-from dgdr_kube.ports import Cluster, Manifest
+from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core import observed_run as read
 from dgdr_operator.core.hardware import Node, decide_hardware
 from dgdr_operator.core.job import read_override
@@ -38,17 +40,19 @@ from dgdr_operator.core.observation import (
     Request,
 )
 from dgdr_operator.core.observed_job import job_seen
+from dgdr_operator.followed import OF_GRAPH, OF_JOB, OF_RUN
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
+from dgdr_operator.settings import Settings
 
 DEFAULT_POLICY = "default"
 NEEDED_KINDS = (DGD, DGDSA, WORKER_METADATA)
-DEFAULT_PROFILES = "mocker-profiles"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Policy:
     """The policy that applies, or why it cannot."""
 
+    name: str
     spec: ProfilingPolicySpec
     problem: Problem | None = None
 
@@ -56,10 +60,13 @@ class _Policy:
 class DgdrObserver:
     """Looks at one request at a time; writes nothing."""
 
-    def __init__(self, cluster: Cluster, prometheus_url: str) -> None:
+    def __init__(
+        self, cluster: WatchedCluster, data_plane: DataPlaneObserver, settings: Settings
+    ) -> None:
         self._cluster = cluster
-        self._data_plane = DataPlaneObserver(cluster)
-        self._prometheus_url = prometheus_url
+        self._data_plane = data_plane
+        self._prometheus_url = settings.prometheus.url
+        self._policy_namespace = settings.profiling.policy_namespace
 
     async def observe(self, dgdr: Manifest) -> Observation:
         """Return what there is about this request."""
@@ -82,12 +89,12 @@ class DgdrObserver:
     async def _run(self, request: Request) -> Observation:
         """Look at the Job, what it was told, what it wrote and what it left behind."""
         namespace, name, uid = request.namespace, request.name, request.uid
-        job = await self._cluster.get(JOB, namespace, names.job_name(name))
-        told = await self._cluster.get(CONFIG_MAP, namespace, names.job_name(name))
-        output = await self._cluster.get(CONFIG_MAP, namespace, names.output_config_map(name))
-        left = await self._cluster.list(DGD, namespace, {Label.RUN.value: uid})
+        job = await self._cluster.look(JOB, namespace, names.job_name(name))
+        told = await self._cluster.look(CONFIG_MAP, namespace, names.job_name(name))
+        output = await self._cluster.look(CONFIG_MAP, namespace, names.output_config_map(name))
+        left = await self._cluster.find(DGD, namespace, OF_RUN, uid)
         ours = [found if found and is_owned_by(found, uid) else None for found in (job, told)]
-        pods = await self._cluster.list(POD, namespace, {Label.JOB_DGDR.value: name})
+        pods = await self._cluster.find(POD, namespace, OF_JOB, name)
         return Observation(
             request=request,
             accepted=read.accepted_seen(ours[1]),
@@ -105,8 +112,8 @@ class DgdrObserver:
         policy = await self._policy(request.namespace, dgdr)
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
-        missing = [policy.problem, *await self._missing(request.namespace, spec, policy.spec)]
-        override = read_override(spec)
+        missing = [policy.problem, *await self._missing(request.namespace, spec, policy)]
+        override = read_override(spec, known)
         nodes = await self._data_plane.nodes()
         return replace(
             await self._with_lacks(seen, nodes),
@@ -116,7 +123,9 @@ class DgdrObserver:
             ),
             policy=policy.spec,
             missing=tuple(str(entry) for entry in missing if entry is not None),
+            referred=_referred(spec, _policy_name(dgdr)),
             ignored_overrides=override.ignored,
+            ignored_keys=planner_notes(effective(spec).planner or {}),
             # Without the right to read nodes the user has to say it all.
             hardware=decide_hardware(spec.hardware, nodes),
         )
@@ -126,7 +135,7 @@ class DgdrObserver:
         if not effective(spec).auto_apply:
             return None
         name = read.dgd_name_of(request, None)
-        there = await self._cluster.get(DGD, request.namespace, name)
+        there = await self._cluster.look(DGD, request.namespace, name)
         foreign = read.origin_of(there, request) in (Origin.FOREIGN, Origin.RELEASED)
         return f"DynamoGraphDeployment {name}" if foreign else None
 
@@ -141,30 +150,34 @@ class DgdrObserver:
         return replace(seen, lacks=lacks_of_request(wanted, self._prometheus_url, facts))
 
     async def _policy(self, namespace: str, dgdr: Manifest) -> _Policy:
-        annotations = dgdr["metadata"].get("annotations") or {}
-        chosen = annotations.get(Annotation.PROFILING_POLICY.value)
+        chosen = _policy_name(dgdr)
         name = chosen or DEFAULT_POLICY
-        manifest = await self._cluster.get(PROFILING_POLICY, namespace, name)
+        where = self._policy_namespace or namespace
+        # A namespace apart may be none of those that are watched.
+        read = self._cluster.get if self._policy_namespace else self._cluster.look
+        manifest = await read(PROFILING_POLICY, where, name)
         if manifest is None:
-            missing = validate.missing_policy(name, namespace) if chosen else None
-            return _Policy(spec=ProfilingPolicySpec(), problem=missing)
+            missing = validate.missing_policy(name, where) if chosen else None
+            return _Policy(name=name, spec=ProfilingPolicySpec(), problem=missing)
         try:
-            return _Policy(spec=ProfilingPolicy.parse(manifest).spec)
+            spec = ProfilingPolicy.parse(manifest).spec
+            barred = self._policy_namespace and not spec.serves(namespace)
+            refusal = validate.policy_not_for(name, where, namespace) if barred else None
+            return _Policy(name=name, spec=spec, problem=refusal)
         except ValidationError as exc:
             first = problem.from_validation(exc, f"ProfilingPolicy {name}")[0]
-            return _Policy(spec=ProfilingPolicySpec(), problem=first)
+            return _Policy(name=name, spec=ProfilingPolicySpec(), problem=first)
 
-    async def _missing(
-        self, namespace: str, spec: DGDRSpec, policy: ProfilingPolicySpec
-    ) -> list[Problem]:
+    async def _missing(self, namespace: str, spec: DGDRSpec, policy: _Policy) -> list[Problem]:
         missing: list[Problem] = []
         cache = effective(spec).model_cache
-        if cache and await self._cluster.get(PVC, namespace, cache.pvc_name) is None:
+        if cache and await self._cluster.look(PVC, namespace, cache.pvc_name) is None:
             missing.append(validate.missing_claim(cache.pvc_name, namespace))
-        if policy.uses_mocker:
-            name = (policy.mocker and policy.mocker.profiles_config_map) or DEFAULT_PROFILES
+        if policy.spec.uses_mocker:
+            name = policy.spec.mocker_data
+            # A user's own, without a label of ours: nobody watches it.
             if await self._cluster.get(CONFIG_MAP, namespace, name) is None:
-                missing.append(validate.missing_config_map(name, namespace))
+                missing.append(validate.missing_config_map(name, namespace, policy.name))
         return missing
 
     async def _dgd(self, seen: Observation) -> DgdSeen | None:
@@ -174,22 +187,35 @@ class DgdrObserver:
             return None
         namespace = seen.request.namespace
         name = read.dgd_name_of(seen.request, seen.accepted)
-        manifest = await self._cluster.get(DGD, namespace, name)
+        manifest = await self._cluster.look(DGD, namespace, name)
         if manifest is None:
             return None
         dgd = read.dgd_seen(manifest, seen.request)
         data = names.profile_data_config_map(seen.request.uid)
-        planner = await self._cluster.get(SLA_PLANNER, namespace, name)
+        planner = await self._cluster.look(SLA_PLANNER, namespace, name)
         return replace(
             dgd,
-            has_data=await self._cluster.get(CONFIG_MAP, namespace, data) is not None,
+            has_data=await self._cluster.look(CONFIG_MAP, namespace, data) is not None,
             planner=read.origin_of(planner, seen.request),
             pull_failures=() if dgd.ready else await self._pull_failures(namespace, name),
         )
 
     async def _pull_failures(self, namespace: str, name: str) -> tuple[PullFailure, ...]:
-        pods = await self._cluster.list(POD, namespace, {Label.GRAPH.value: name})
+        pods = await self._cluster.find(POD, namespace, OF_GRAPH, name)
         return read.pull_failures(pods)
+
+
+def _policy_name(dgdr: Manifest) -> str | None:
+    annotations = dgdr["metadata"].get("annotations") or {}
+    chosen: str | None = annotations.get(Annotation.PROFILING_POLICY.value)
+    return chosen
+
+
+def _referred(spec: DGDRSpec, policy: str | None) -> frozenset[tuple[Kind, str]]:
+    """Return what is watched of what a request names."""
+    cache = effective(spec).model_cache
+    claims = {(PVC, cache.pvc_name)} if cache else set()
+    return frozenset({(PROFILING_POLICY, policy or DEFAULT_POLICY), *claims})
 
 
 def _still_lacks(seen: Observation) -> bool:

@@ -11,16 +11,19 @@ from dgdr_api.names import FieldManager
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import merge_patch, ref
-from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
+from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core import steps
+from dgdr_operator.core.leftovers import leftovers
 from dgdr_operator.core.lifecycle import next_step
 from dgdr_operator.core.notices import Notice, about_sweep, notices, reconcile_failed
 from dgdr_operator.core.observed_run import status_seen
 from dgdr_operator.core.status import failed_pass_status, status_after
 from dgdr_operator.core.steps import Aspect, Step
+from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.dgdr_actor import DgdrActor, sweep_orphans
 from dgdr_operator.passes.dgdr_observer import DgdrObserver
 from dgdr_operator.passes.failures import lasting
+from dgdr_operator.passes.waits import Waits, waited_for
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -29,13 +32,14 @@ AT_ONCE_S = 0.0
 # Events of children start a pass; these only bound how long a lost event goes unnoticed.
 JOB_S = 15.0
 DEPLOYMENT_S = 10.0
-DEPLOYED_S = 120.0
+DEPLOYED_S = 600.0
 # A quota or a policy that refuses a Job or a deployment is asked again at least this often.
 LEAST_BLOCKED_S = 10.0
 BLOCKED_S = 600.0
-# What the spec names may appear at any time, and not all of it is watched.
+# What the spec names may appear at any time; a ConfigMap of a user's own is not watched.
 REFERENCES_S = 30.0
 LONGEST_S = 120.0
+LONGEST_HARDWARE_S = 600.0
 # Garbage collection of an earlier request's objects takes about this long.
 PREDECESSOR_S = 2.0
 
@@ -43,15 +47,21 @@ PREDECESSOR_S = 2.0
 class DgdrPass:
     """Reconciles one request; safe to repeat and to be killed at any write."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(
+        self, cluster: WatchedCluster, settings: Settings, waits: Waits | None = None
+    ) -> None:
         self._cluster = cluster
-        self._observer = DgdrObserver(cluster, settings.prometheus.url)
+        data_plane = DataPlaneObserver(cluster)
+        self._observer = DgdrObserver(cluster, data_plane, settings)
+        self._fresh = DgdrObserver(cluster.fresh, data_plane, settings)
         self._actor = DgdrActor(cluster, settings)
+        self._waits = waits or Waits()
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
-        dgdr = await self._cluster.get(DGDR, key.namespace, key.name)
+        dgdr = await self._cluster.look(DGDR, key.namespace, key.name)
         if dgdr is None:
+            self._waits.forget(key)
             await sweep_orphans(self._cluster, key.namespace)
             return None
         try:
@@ -63,8 +73,19 @@ class DgdrPass:
 
     async def _reconcile(self, dgdr: Manifest, now: datetime) -> float | None:
         seen = await self._observer.observe(dgdr)
+        step = next_step(seen)
+        if not isinstance(step, _RESTING) or leftovers(seen, now):
+            # What was heard may be a moment old, and no two kinds as old as each other.
+            meta = dgdr["metadata"]
+            found = await self._cluster.get(DGDR, meta["namespace"], meta["name"])
+            if found is None:
+                return None  # the watch is about to say so
+            dgdr, seen = found, await self._fresh.observe(found)
+            step = next_step(seen)
+        # At once: what comes while the rest is written must not be missed.
+        self._waits.note(Key(seen.request.namespace, seen.request.name), waited_for(step, seen))
         gone = await self._actor.sweep(seen, now)
-        step = await self._actor.act(seen, next_step(seen))
+        step = await self._actor.act(seen, step)
         status = status_after(seen, step, now)
         told = [about_sweep(gone)] if gone else []
         await self._emit(dgdr, [*told, *notices(seen, step, status)])
@@ -95,7 +116,12 @@ class DgdrPass:
         meta = dgdr["metadata"]
         with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
             await self._cluster.patch_status(
-                DGDR, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR.value
+                DGDR,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR.value,
+                meta["resourceVersion"],
             )
         return True
 
@@ -110,6 +136,18 @@ class DgdrPass:
                     once=notice.once,
                 )
             )
+
+
+# Steps that write nothing but what was seen: the next pass can take it back.
+_RESTING = (
+    steps.AwaitReferences,
+    steps.AwaitPredecessor,
+    steps.AwaitHardware,
+    steps.AwaitJob,
+    steps.AwaitDeployment,
+    steps.ReportDeployed,
+    steps.Settled,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +169,7 @@ class _Patience:
 
 
 _REFERENCES = _Patience(aspect=Aspect.VALIDATION, least_s=REFERENCES_S, most_s=LONGEST_S)
-_HARDWARE = _Patience(aspect=Aspect.PROFILING, least_s=REFERENCES_S, most_s=LONGEST_S)
+_HARDWARE = _Patience(aspect=Aspect.PROFILING, least_s=REFERENCES_S, most_s=LONGEST_HARDWARE_S)
 _PREDECESSOR = _Patience(aspect=Aspect.PROFILING, least_s=PREDECESSOR_S, most_s=LONGEST_S)
 _JOB_BLOCKED = _Patience(aspect=Aspect.PROFILING, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
 _BLOCKED = _Patience(aspect=Aspect.DEPLOYMENT_READY, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
@@ -163,7 +201,7 @@ def _fixed_s(step: Step) -> float | None:
     match step:
         case steps.RecordResult(deploys=True) | steps.StartOver():
             return AT_ONCE_S
-        case steps.StartProfiling() | steps.AwaitJob():
+        case steps.StartProfiling() | steps.AwaitJob() | steps.Suspend() | steps.Resume():
             return JOB_S
         case steps.Deploy() | steps.AwaitDeployment():
             return DEPLOYMENT_S

@@ -2,12 +2,20 @@
 
 from dgdr_api.reading import CodecError
 from dgdr_api.redaction import without_secrets
-from dgdr_kube.errors import AlreadyExists, ClusterError, Conflict, Expired, Rejected, Unreachable
+from dgdr_kube.errors import (
+    AlreadyExists,
+    ClusterError,
+    Conflict,
+    Expired,
+    NotLeading,
+    Rejected,
+    Unreachable,
+)
 
 MAX_CHARS = 500
 
 # The next try gets over them: only the log needs to know.
-_TRANSIENT = (Unreachable, Conflict, AlreadyExists, Expired)
+_TRANSIENT = (Unreachable, Conflict, AlreadyExists, Expired, NotLeading)
 
 
 def lasting(error: Exception) -> str | None:

@@ -7,25 +7,15 @@ from dataclasses import dataclass, field
 from dgdr_api.graph import Graph
 from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import AlreadyExists, Rejected
-from dgdr_kube.kinds import (
-    DEPLOYMENT,
-    DGDSA,
-    ROLE,
-    ROLE_BINDING,
-    SERVICE,
-    SERVICE_ACCOUNT,
-    Kind,
-    kind_of,
-)
-from dgdr_kube.manifests import is_going, is_owned_by
-from dgdr_kube.ports import Cluster, Manifest
+from dgdr_kube.kinds import DGDSA, Kind, kind_of
+from dgdr_kube.manifests import is_going, is_owned_by, version_of
+from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.adapter import adapted_components, render_adapter
 from dgdr_operator.core.children import Standing, is_settled, standing
 from dgdr_operator.core.workloads import Problem
+from dgdr_operator.followed import CHILDREN, OF_GRAPH
 
 log = logging.getLogger(__name__)
-
-PRUNED = (DEPLOYMENT, SERVICE, ROLE_BINDING, ROLE, SERVICE_ACCOUNT)
 
 Place = tuple[Kind, str]
 
@@ -39,6 +29,10 @@ class Children:
     must_wait: bool = False
     removed_adapters: list[str] = field(default_factory=list)
 
+    def ours(self, kind: Kind, owner: Manifest) -> list[Manifest]:
+        """Return the children of a kind that belong to that owner, or did until they were freed."""
+        return [m for m in self.of(kind) if standing(m, owner) is Standing.OURS]
+
     def of(self, kind: Kind) -> list[Manifest]:
         """Return the children of a kind."""
         return [manifest for (k, _), manifest in self.live.items() if k == kind]
@@ -47,34 +41,36 @@ class Children:
 class ChildWriter:
     """Makes the children of one graph what they should be."""
 
-    def __init__(self, cluster: Cluster, graph: Graph, owner: Manifest) -> None:
+    def __init__(self, cluster: WatchedCluster, graph: Graph, owner: Manifest) -> None:
         self._cluster = cluster
         self._graph = graph
         self._owner = owner
 
-    async def write(self, wanted: Iterable[Manifest]) -> Children:
+    async def write(self, wanted: Iterable[Manifest], children: Children) -> Children:
         """Apply what differs, remove what is not wanted any more, settle the adapters."""
         manifests = {_place(manifest): manifest for manifest in wanted}
-        children = Children(live=await self._observe())
         for place, manifest in manifests.items():
             await self._settle(place, manifest, children)
         await self._prune(manifests.keys(), children)
         await self._settle_adapters(children)
         return children
 
-    async def _observe(self) -> dict[Place, Manifest]:
-        labels: dict[str, str] = {Label.GRAPH: self._graph.name}
-        found = {}
-        for kind in (*PRUNED, DGDSA):
-            for manifest in await self._cluster.list(kind, self._graph.namespace, labels):
-                found[kind, manifest["metadata"]["name"]] = manifest
-        return found
+    async def observe(self) -> Children:
+        """Return what is there."""
+        found: dict[Place, Manifest] = {}
+        for kind in (*CHILDREN, DGDSA):
+            there = await self._cluster.find(
+                kind, self._graph.namespace, OF_GRAPH, self._graph.name
+            )
+            found |= {(kind, manifest["metadata"]["name"]): manifest for manifest in there}
+        return Children(live=found)
 
     async def _settle(self, place: Place, wanted: Manifest, children: Children) -> None:
         kind, name = place
         live = children.live.get(place)
         if live is None:
-            # Somebody's object of that name has no label of ours and must not be taken over.
+            # Somebody's object of that name has no label of ours, is not watched, and must not be
+            # taken over; nor what an earlier pass has made and no watch has told of yet.
             live = await self._cluster.get(kind, self._graph.namespace, name)
         match standing(live, self._owner):
             case Standing.LEAVING:
@@ -86,19 +82,23 @@ class ChildWriter:
             case Standing.OURS if live is not None and is_settled(live, wanted):
                 pass
             case Standing.FREE | Standing.OURS:
-                await self._apply(place, wanted, children)
+                await self._apply(place, wanted, live, children)
 
-    async def _apply(self, place: Place, wanted: Manifest, children: Children) -> None:
+    async def _apply(
+        self, place: Place, wanted: Manifest, live: Manifest | None, children: Children
+    ) -> None:
         log.info("Applying %s %s/%s", place[0].kind, self._graph.namespace, place[1])
         try:
-            children.live[place] = await self._cluster.apply(wanted, FieldManager.OPERATOR)
+            children.live[place] = await self._cluster.apply(
+                wanted, FieldManager.OPERATOR, resource_version=version_of(live)
+            )
         except Rejected as exc:
             children.problems.append(_problem(wanted, exc.message))
 
     async def _prune(self, wanted: Iterable[Place], children: Children) -> None:
         keep = set(wanted)
         for place, live in list(children.live.items()):
-            if place in keep or place[0] not in PRUNED:
+            if place in keep or place[0] not in CHILDREN:
                 continue
             if standing(live, self._owner) is Standing.OURS:
                 await self._delete(place, live)
@@ -122,15 +122,19 @@ class ChildWriter:
 
     async def _create_adapter(self, manifest: Manifest, children: Children) -> None:
         """Make the adapter once; from then on its replicas belong to whoever scales."""
+        kind, name = _place(manifest)
         try:
-            await self._cluster.create(manifest, FieldManager.OPERATOR)
+            live = await self._cluster.look(kind, self._graph.namespace, name)
+            if live is None:
+                await self._cluster.create(manifest, FieldManager.OPERATOR)
+                return
         except AlreadyExists:
-            kind, name = _place(manifest)
             live = await self._cluster.get(kind, self._graph.namespace, name)
-            # One that the user made for this component does the same work.
-            children.must_wait |= standing(live, self._owner) in (Standing.LEAVING, Standing.FREE)
         except Rejected as exc:
             children.problems.append(_problem(manifest, exc.message))
+            return
+        # One that the user made for this component does the same work.
+        children.must_wait |= standing(live, self._owner) in (Standing.LEAVING, Standing.FREE)
 
     async def _delete(self, place: Place, live: Manifest) -> None:
         log.info("Deleting %s %s/%s", place[0].kind, self._graph.namespace, place[1])

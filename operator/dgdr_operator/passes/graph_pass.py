@@ -3,20 +3,17 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
-
-from pydantic import ValidationError
 
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import READY, find
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
-from dgdr_api.names import FieldManager, Label
+from dgdr_api.names import FieldManager
 from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
-from dgdr_kube.ports import Cluster, Event, Key, Manifest, Severity
+from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
     GraphSeen,
@@ -24,25 +21,42 @@ from dgdr_operator.core.graph_status import (
     is_ready,
     status_after,
     unreconciled_status,
+    waiting_status,
 )
 from dgdr_operator.core.lacks import ClusterFacts, lacks_of_graph
 from dgdr_operator.core.observed_workloads import (
+    DeploymentSeen,
     PodSeen,
     deployment_seen,
     pods_seen,
 )
-from dgdr_operator.core.workloads import Problem, render_workloads
+from dgdr_operator.core.pinned import graph_hash, pins_of
+from dgdr_operator.core.pod_rules import PodRules
+from dgdr_operator.core.upgrades import (
+    Renderings,
+    Verdict,
+    has_turn,
+    renderings,
+    taking_turn,
+    text_of,
+)
+from dgdr_operator.core.workloads import Problem
+from dgdr_operator.followed import OF_GRAPH
+from dgdr_operator.passes.candidate_queue import CandidateQueue
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.graph_children import Children, ChildWriter
+from dgdr_operator.passes.graph_upgrades import Decision, GraphUpgrades
+from dgdr_operator.passes.status_of import status_of
 from dgdr_operator.settings import Settings
 
-# Events start a pass; these only bound how long a lost one goes unnoticed, and an edit of what
-# nobody watches, such as a Service.
+# Events start a pass; these only bound how long a lost one goes unnoticed.
 LOOK_AGAIN_S = 15.0
-LOOK_AGAIN_WHEN_READY_S = 120.0
+LOOK_AGAIN_WHEN_READY_S = 600.0
 # Garbage collection of an earlier graph of the same name takes about this long.
 LEAVING_S = 1.0
+# Nobody calls the next one when a turn is given back; engines load for longer than this.
+LOOK_AGAIN_FOR_TURN_S = 60.0
 
 
 def data_plane_of(settings: Settings) -> DataPlane:
@@ -58,65 +72,119 @@ def data_plane_of(settings: Settings) -> DataPlane:
         prometheus_url=settings.prometheus.url,
         pre_stop_s=plane.pre_stop_seconds,
         pull_secrets=settings.images.pull_secrets,
+        pods=PodRules(
+            service_accounts=settings.security.service_accounts,
+            restricted=settings.security.restricted_workers,
+            user_id=settings.security.run_as_user,
+        ),
     )
 
 
 class GraphPass:
     """Reconciles one graph; safe to repeat and to be killed at any write."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, cluster: WatchedCluster, settings: Settings) -> None:
         self._cluster = cluster
         self._plane = data_plane_of(settings)
         self._data_plane = DataPlaneObserver(cluster)
+        scopes = settings.namespaces or (None,)
+        self._upgrades = GraphUpgrades(cluster, self._plane, settings.rollout, scopes)
+        self._candidates = CandidateQueue(cluster)
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
-        dgd = await self._cluster.get(DGD, key.namespace, key.name)
+        dgd = await self._cluster.look(DGD, key.namespace, key.name)
         if dgd is None or is_going(dgd):
+            self._upgrades.release(key)
             return None  # the owner references remove what we made
         try:
             return await self._reconcile(dgd, now)
         except CodecError as exc:  # an edit, which starts a pass, is the only cure
-            status = failed_status(str(exc), _generation(dgd), _status_of(dgd), now)
+            status = failed_status(str(exc), _generation(dgd), status_of(dgd), now)
             await self._say_failed(dgd, str(exc), status)
             return None
         except Exception as exc:
             # What no step expects, such as a right that is missing, must not stay in a log.
             if (message := lasting(exc)) is not None:
-                status = unreconciled_status(message, _generation(dgd), _status_of(dgd), now)
+                status = unreconciled_status(message, _generation(dgd), status_of(dgd), now)
                 with suppress(ClusterError):  # the first failure is what the log has to tell
                     await self._say_failed(dgd, message, status)
             raise
 
     async def _reconcile(self, dgd: Manifest, now: datetime) -> float | None:
-        old = _status_of(dgd)
+        old = status_of(dgd)
         graph = decode(dgd)
+        if (why := await self._candidates.why_wait(dgd)) is not None:
+            await self._report(dgd, waiting_status(why, _generation(dgd), old, now))
+            return LOOK_AGAIN_S
         owner = owner_reference(dgd)
-        workloads = render_workloads(graph, owner, self._plane)
-        children = await ChildWriter(self._cluster, graph, owner).write(workloads.manifests)
-        problems = (*workloads.problems, *children.problems)
-        seen = await self._seen(dgd, graph, children, problems)
+        writer = ChildWriter(self._cluster, graph, owner)
+        there = await writer.observe()
+        both = self._renderings(dgd, graph, there)
+        is_up = all(map(is_ready, _deployments_of(there)))
+        decision = await self._upgrades.decide(dgd, old, both, is_up=is_up)
+        told = await self._announce(dgd, old, decision, now)
+        children = await writer.write(decision.workloads.manifests, there)
+        problems = (*decision.workloads.problems, *children.problems)
+        seen = await self._seen(dgd, graph, children, problems, decision)
         status = status_after(seen, old, now)
-        await self._report(dgd, status)
+        await self._report(told, status)
+        if not has_turn(status.to_json()):
+            self._upgrades.release(Key(graph.namespace or "default", graph.name))
         await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
             return _patience_s(status, now)
-        return LOOK_AGAIN_WHEN_READY_S if status.state is DgdState.SUCCESSFUL else LOOK_AGAIN_S
+        return _look_again_s(status, decision.verdict)
+
+    def _renderings(self, dgd: Manifest, graph: Graph, there: Children) -> Renderings:
+        owner = owner_reference(dgd)
+        was_seen = status_of(dgd).observed_generation == _generation(dgd)
+        pins = pins_of(dgd, graph, there.ours(DEPLOYMENT, owner), was_seen)
+        return renderings(graph, owner, self._plane, graph_hash(dgd), pins)
+
+    async def _announce(
+        self, dgd: Manifest, old: DGDStatus, decision: Decision, now: datetime
+    ) -> Manifest:
+        """Say that pods are replaced before the first one is: a turn is had by its record alone.
+
+        Returns the graph as it is then.
+        """
+        if not decision.replaces_pods:
+            return dgd
+        await self._cluster.emit(
+            Event(
+                about=ref(dgd),
+                reason="PodsUpgraded",
+                message=text_of(Verdict.UPGRADING, decision.behind),
+                once=f"{decision.handled_at}-{decision.behind}",
+            )
+        )
+        if decision.verdict is Verdict.UPGRADING and not has_turn(dgd.get("status") or {}):
+            return await self._report(dgd, taking_turn(old, decision.behind, now, _generation(dgd)))
+        return dgd
 
     async def _seen(
-        self, dgd: Manifest, graph: Graph, children: Children, problems: tuple[Problem, ...]
+        self,
+        dgd: Manifest,
+        graph: Graph,
+        children: Children,
+        problems: tuple[Problem, ...],
+        decision: Decision,
     ) -> GraphSeen:
-        deployments = tuple(deployment_seen(manifest) for manifest in children.of(DEPLOYMENT))
+        deployments = _deployments_of(children)
         is_up = all(is_ready(deployment) for deployment in deployments)
         pods = () if is_up else await self._pods(graph)
         facts = ClusterFacts() if is_up else await self._facts(pods)
+        # What standalone mode cannot run is no part of an upgrade.
+        is_written = not children.problems and not children.must_wait
         return GraphSeen(
             graph=graph,
             generation=_generation(dgd),
             deployments=deployments,
             pods=pods,
             problems=problems,
-            lacks=lacks_of_graph(graph, self._plane, facts),
+            lacks=lacks_of_graph(graph, decision.plane, facts),
+            upgrade=decision.outcome(status_of(dgd), is_written=is_written, is_up=is_up),
         )
 
     async def _facts(self, pods: tuple[PodSeen, ...]) -> ClusterFacts:
@@ -127,20 +195,25 @@ class GraphPass:
         return await self._data_plane.facts(kinds, nodes)
 
     async def _pods(self, graph: Graph) -> tuple[PodSeen, ...]:
-        labels: dict[str, str] = {Label.GRAPH: graph.name}
-        return pods_seen(await self._cluster.list(POD, graph.namespace, labels))
+        return pods_seen(await self._cluster.find(POD, graph.namespace, OF_GRAPH, graph.name))
 
-    async def _report(self, dgd: Manifest, status: DGDStatus) -> None:
+    async def _report(self, dgd: Manifest, status: DGDStatus) -> Manifest:
+        """Write what differs; returns the graph as it is then."""
         patch = merge_patch(dgd.get("status") or {}, status.to_json())
         if not patch:
-            return
+            return dgd
         meta = dgd["metadata"]
         try:
-            await self._cluster.patch_status(
-                DGD, meta["namespace"], meta["name"], patch, FieldManager.OPERATOR
+            return await self._cluster.patch_status(
+                DGD,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR,
+                meta["resourceVersion"],
             )
         except NotFound:
-            return  # deleted during the pass: there is nobody left to tell
+            return dgd  # deleted during the pass: there is nobody left to tell
 
     async def _say_failed(self, dgd: Manifest, message: str, status: DGDStatus) -> None:
         await self._emit(dgd, (Problem(component="", message=message),))
@@ -171,13 +244,15 @@ def _patience_s(status: DGDStatus, now: datetime) -> float:
     return min(max(lasted_s, LEAVING_S), LOOK_AGAIN_S)
 
 
+def _deployments_of(children: Children) -> tuple[DeploymentSeen, ...]:
+    return tuple(deployment_seen(manifest) for manifest in children.of(DEPLOYMENT))
+
+
+def _look_again_s(status: DGDStatus, verdict: Verdict) -> float:
+    if verdict in (Verdict.WAITS_FOR_TURN, Verdict.MEASURED):
+        return LOOK_AGAIN_FOR_TURN_S
+    return LOOK_AGAIN_WHEN_READY_S if status.state is DgdState.SUCCESSFUL else LOOK_AGAIN_S
+
+
 def _generation(dgd: Manifest) -> int:
     return int(dgd["metadata"].get("generation", 0))
-
-
-def _status_of(dgd: dict[str, Any]) -> DGDStatus:
-    """Read the status; one that somebody else wrote in another shape is replaced."""
-    try:
-        return DGDStatus.model_validate(dgd.get("status") or {})
-    except ValidationError:
-        return DGDStatus()

@@ -1,7 +1,8 @@
 """Aggregated replicas: one engine computes prompts and tokens in turn, prompts first.
 
-While a prompt is computed no step is done, so the tokens of the running batch are late by it:
-what an engine without chunked prefill does.
+While a prompt is computed no step is done, so the tokens of the running batch are late by it: what
+an engine without chunked prefill does. Attention ranks compute a prompt each, and wait for each
+other before they step.
 """
 
 import math
@@ -11,47 +12,56 @@ from dgdr_perf.simulator.decode import DecodeFleet, DecodeReplica
 
 
 class Worker(DecodeReplica):
-    """``serving`` is the request whose prompt is computed; None while the batch steps."""
+    """``serving`` are the requests whose prompts are computed; the batch steps when it is empty."""
 
     def __init__(self, created_s: float, batch: Batch) -> None:
         super().__init__(created_s, batch)
-        self.serving: int | None = None
+        self.serving: list[int] = []
 
 
 class AggregatedFleet(DecodeFleet[Worker]):
-    """A prompt starts as soon as its request has room until its end."""
+    """A prompt starts as soon as a rank is free and its request has room until its end."""
 
     def new(self, at_s: float) -> Worker:  # noqa: D102
         return Worker(at_s, Batch(self.engine))
 
     def held(self, replica: Worker) -> int:  # noqa: D102
-        return super().held(replica) + (replica.serving is not None)
+        return super().held(replica) + len(replica.serving)
 
     def takes(self, replica: Worker, tokens: float) -> bool:  # noqa: D102
-        return replica.serving is None and super().takes(replica, tokens)
+        serving = replica.serving
+        if len(serving) >= self.engine.ranks:
+            return False
+        promised = sum(self._tokens(request) for request in serving)
+        room = len(replica.batch) + len(serving) < self.engine.max_batch
+        return room and super().takes(replica, promised + tokens)
 
     def drop(self, replica: Worker) -> list[int]:  # noqa: D102
-        lost, replica.serving = replica.serving, None
-        return super().drop(replica) + ([] if lost is None else [lost])
+        lost, replica.serving = replica.serving, []
+        return super().drop(replica) + lost
 
     def offer(self, at_s: float, replica: Worker) -> None:  # noqa: D102
-        if replica.serving is not None:
-            return
         batch, queue = replica.batch, replica.queue
-        batch.advance(at_s)
-        if not queue or not batch.fits(self._tokens(queue[0])):
-            self._plan(at_s, replica)
-            return
-        request = replica.serving = queue.popleft()
-        batch.due_s = math.inf
-        done_s = at_s + self.engine.prompt_s(self.habits.records.isl[request])
-        self.habits.agenda.add(done_s, self._prompted, replica)
+        if not replica.serving:
+            batch.advance(at_s)
+        while queue and self.takes(replica, self._tokens(queue[0])):
+            request = queue.popleft()
+            replica.serving.append(request)
+            done_s = at_s + self.engine.prompt_s(self.habits.records.isl[request])
+            self.habits.agenda.add(done_s, self._prompted, (replica, request))
+        self._plan(at_s, replica)
 
-    def _prompted(self, at_s: float, replica: Worker) -> None:
-        request = replica.serving
-        if request is None:
+    def _plan(self, at_s: float, replica: Worker) -> None:
+        if replica.serving:
+            replica.batch.due_s = math.inf
+        else:
+            super()._plan(at_s, replica)
+
+    def _prompted(self, at_s: float, what: tuple[Worker, int]) -> None:
+        replica, request = what
+        if request not in replica.serving:
             return  # the replica died meanwhile
-        replica.serving = None
+        replica.serving.remove(request)
         replica.batch.skip(at_s)
         self._admit(at_s, replica, request)
         self._freed(at_s, replica)

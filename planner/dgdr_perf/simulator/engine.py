@@ -15,12 +15,16 @@ NODES = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """One engine. ``step_ms(batch, kv_tokens)``: tokens of all requests in the batch together."""
+    """One engine. ``step_ms(batch, kv_tokens)``: tokens of all requests in the batch together.
+
+    Each of its attention ``ranks`` computes a prompt of its own in ``prefill_ms``.
+    """
 
     prefill_ms: Callable[[float], float]
     step_ms: Callable[[int, float], float]
     max_kv_tokens: float
     max_batch: int = MAX_BATCH
+    ranks: int = 1
     _prompts: dict[float, float] = field(default_factory=dict, repr=False)
     _rows: dict[int, list[float]] = field(default_factory=dict, repr=False)
 
@@ -32,6 +36,7 @@ class Engine:
             step_ms=lambda batch, kv: profile.decode.itl_ms(batch, kv / batch).value_ms,
             max_kv_tokens=profile.max_kv_tokens,
             max_batch=max_batch,
+            ranks=profile.prefill.ranks,
         )
 
     @classmethod
@@ -41,6 +46,7 @@ class Engine:
         itl_ms: tuple[float, float, float],
         max_kv_tokens: float,
         max_batch: int = MAX_BATCH,
+        ranks: int = 1,
     ) -> Self:
         """Return one of ``a + b * isl + c * isl**2`` and ``a + b * batch + c * kv_tokens``."""
         fixed, linear, square = ttft_ms
@@ -50,6 +56,7 @@ class Engine:
             step_ms=lambda batch, kv: weights + token * batch + cached * kv,
             max_kv_tokens=max_kv_tokens,
             max_batch=max_batch,
+            ranks=ranks,
         )
 
     def prompt_s(self, isl: float) -> float:

@@ -1,4 +1,8 @@
-"""Prefill replicas: one prompt at a time, in order of arrival."""
+"""Prefill replicas: one prompt at a time on each attention rank, in order of arrival.
+
+An engine of several ranks gives the next prompt to the first that is free, as engines do that
+balance their ranks themselves.
+"""
 
 from collections.abc import Callable
 
@@ -9,11 +13,11 @@ Onward = Callable[[float, int], None]
 
 
 class PrefillReplica(Replica):
-    """``serving`` is the request whose prompt is computed; None when idle."""
+    """``serving`` are the requests whose prompts are computed, in the order of their start."""
 
     def __init__(self, created_s: float) -> None:
         super().__init__(created_s)
-        self.serving: int | None = None
+        self.serving: list[int] = []
 
 
 class PrefillFleet(Fleet[PrefillReplica]):
@@ -31,29 +35,32 @@ class PrefillFleet(Fleet[PrefillReplica]):
         return PrefillReplica(at_s)
 
     def held(self, replica: PrefillReplica) -> int:  # noqa: D102
-        return len(replica.queue) + (replica.serving is not None)
+        return len(replica.queue) + len(replica.serving)
 
     def choose(self) -> PrefillReplica | None:  # noqa: D102
-        return next((one for one in self.ready if one.serving is None), None)
+        return next((one for one in self.ready if self._has_room(one)), None)
 
     def drop(self, replica: PrefillReplica) -> list[int]:  # noqa: D102
-        lost, replica.serving = replica.serving, None
-        return [] if lost is None else [lost]
+        lost, replica.serving = replica.serving, []
+        return lost
 
     def offer(self, at_s: float, replica: PrefillReplica) -> None:  # noqa: D102
-        if replica.serving is not None or not replica.queue:
-            return
-        request = replica.serving = replica.queue.popleft()
-        done_s = at_s + self.engine.prompt_s(self.habits.records.isl[request])
-        self.habits.agenda.add(done_s, self._done, replica)
+        while replica.queue and self._has_room(replica):
+            request = replica.queue.popleft()
+            replica.serving.append(request)
+            done_s = at_s + self.engine.prompt_s(self.habits.records.isl[request])
+            self.habits.agenda.add(done_s, self._done, (replica, request))
 
-    def _done(self, at_s: float, replica: PrefillReplica) -> None:
-        request = replica.serving
-        if request is None:
-            return
-        replica.serving = None
+    def _has_room(self, replica: PrefillReplica) -> bool:
+        return len(replica.serving) < self.engine.ranks
+
+    def _done(self, at_s: float, what: tuple[PrefillReplica, int]) -> None:
+        replica, request = what
+        if request not in replica.serving:
+            return  # the replica died meanwhile
+        replica.serving.remove(request)
         self.offer(at_s, replica)
-        if replica.serving is None and not replica.draining:
+        if self._has_room(replica) and not replica.draining:
             self.serve_line(at_s)
         self.settle(at_s, replica)
         self.onward(at_s, request)

@@ -50,7 +50,10 @@ class ClusterTargets:
         dgd = await read(DGD, namespace, name) or await self._cluster.get(DGD, namespace, name)
         if dgd is None:
             self._known.pop((namespace, name), None)
-            text = f"there is no DynamoGraphDeployment {name} in namespace {namespace}"
+            text = (
+                f"there is no DynamoGraphDeployment {name} in namespace {namespace}; create it, or "
+                "change spec.targetRef"
+            )
             return Trouble("TargetNotFound", text)
         names = adapter_names(dgd, roles)
         found = [(own, await read(DGDSA, namespace, own)) for own in names]

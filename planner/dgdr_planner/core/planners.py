@@ -15,6 +15,7 @@ class PlannerSeen:
     target: str
     created: str = ""
     active: bool = True
+    suspended: bool = False
     budget: str | None = None
 
     @classmethod
@@ -26,6 +27,7 @@ class PlannerSeen:
             target=(spec.get("targetRef") or {}).get("name") or "",
             created=meta.get("creationTimestamp") or "",
             active=spec.get("mode") != PlannerMode.SHADOW,
+            suspended=bool(spec.get("suspend")),
             budget=(spec.get("budget") or {}).get("ref"),
         )
 
@@ -38,6 +40,16 @@ def owner_of(target: str, planners: Iterable[PlannerSeen]) -> PlannerSeen | None
     """
     rivals = [one for one in planners if one.target == target and one.active]
     return min(rivals, key=lambda one: (one.created, one.name), default=None)
+
+
+def conflict_with(owner: PlannerSeen, target: str) -> str:
+    """Say why another planner leaves a deployment alone, and what ends that."""
+    if owner.suspended:
+        return (
+            f"SLAPlanner {owner.name} is older and suspended: it keeps the replicas of {target} as "
+            f"they are; delete {owner.name}, or give it mode Shadow, to let this one scale"
+        )
+    return f"SLAPlanner {owner.name} is older and scales {target}; delete one of the two"
 
 
 def members_of(budget: str, planners: Iterable[PlannerSeen]) -> frozenset[str]:

@@ -15,7 +15,7 @@ from dgdr_perf.sizing import (
     size_prefill,
 )
 from dgdr_perf.sizing_decode import Decoding
-from dgdr_perf.sizing_prefill import Asked, service_time
+from dgdr_perf.sizing_prefill import Asked, service_time, with_transfer
 from dgdr_planner.core.forecast import Forecast
 from dgdr_planner.core.hysteresis import Need
 from dgdr_planner.core.observation import LoadSeen, Value
@@ -120,4 +120,5 @@ def expected_ms(
     service = service_time(load, prompts.shares, served_s)
     servers = replicas * profile.prefill.ranks
     wait = wait_at(policy.dispatch, load.rate_per_s, servers, service)
-    return 1000.0 * Asked.of(prompts.shares, served_s, targets).latency_s(wait)
+    alone_s = served_s + with_transfer(profile).of(prompts.isl) / 1000.0
+    return 1000.0 * Asked.of(prompts.shares, alone_s, targets).latency_s(wait)

@@ -58,7 +58,7 @@ BUDGET_TROUBLES = frozenset(
     {Reason.BUDGET_TROUBLE, "BudgetNotFound", "BudgetUnreadable", "NotAMember"}
 )
 # What waits for a user's change, not for time.
-_STALLED = (
+STALLED = (
     PROFILE_TROUBLES
     | BUDGET_TROUBLES
     | {"RolesMissing", "RolesAmbiguous", "TargetUnreadable", "OwnershipConflict"}
@@ -91,10 +91,16 @@ def verdicts(
         yield _limited(outcome)
         yield _reconciling(outcome)
         yield _within_budget(outcome)
-    elif outcome.reason in BUDGET_TROUBLES:
+        return
+    yield _nothing_changed(ConditionType.RECONCILING, outcome)
+    if outcome.reason in BUDGET_TROUBLES:
         yield Verdict(ConditionType.BUDGET_FEASIBLE, False, outcome.reason, outcome.message)
     elif outcome.reason in PROFILE_TROUBLES:
         yield Verdict(ConditionType.PROFILE_VALID, False, outcome.reason, outcome.message)
+
+
+def _nothing_changed(kind: ConditionType, trouble: Trouble) -> Verdict:
+    return Verdict(kind, False, trouble.reason, f"nothing is changed: {trouble.message}")
 
 
 def _ready(
@@ -172,8 +178,10 @@ def _reconciling(plan: Plan) -> Verdict:
 
 def _stalled(outcome: Plan | Trouble) -> Verdict:
     kind = ConditionType.STALLED
-    if isinstance(outcome, Trouble) and outcome.reason in _STALLED:
+    if isinstance(outcome, Trouble) and outcome.reason in STALLED:
         return Verdict(kind, True, outcome.reason, f"until somebody acts: {outcome.message}")
+    if isinstance(outcome, Trouble):
+        return Verdict(kind, False, Reason.PROGRESSING, f"it waits: {outcome.message}")
     return Verdict(kind, False, Reason.PROGRESSING, "nobody has to act")
 
 

@@ -1,19 +1,20 @@
-"""Asks a candidate that serves how much it holds: its metadata, its ``/metrics`` and its log."""
+"""Asks a candidate that serves: its metadata, its ``/metrics`` and its log."""
 
 import logging
 from collections.abc import Sequence
 
 import httpx
 
-from dgdr_api.graph import Graph
+from dgdr_api.graph import Graph, Role
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata
 from dgdr_api.pods import MAIN
 from dgdr_profiler.adapters.kube import WORKER_METADATA, Kube
 from dgdr_profiler.adapters.waiting import pods_of
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import EngineFacts, Fetched
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.expected import Expected
 from dgdr_profiler.core.readiness import Json, engine_images, metrics_url, role_of, telling_pods
+from dgdr_profiler.engines import exposition
 from dgdr_profiler.engines.facts import Said, capacity_of
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,12 @@ async def engine_facts(kube: Kube, graph: Graph, expected: Expected) -> EngineFa
     )
     logger.info("%s: %s", graph.name, facts)
     return facts
+
+
+async def fetched_caches(kube: Kube, graph: Graph, parts: int) -> Fetched | None:
+    """Return what a candidate's decode engine says of the KV caches that it fetched."""
+    engines = [p for p in await pods_of(kube, graph) if role_of(p) is Role.DECODE]
+    return exposition.fetched("\n".join([await _metrics(pod) for pod in engines]), parts)
 
 
 async def _said(kube: Kube, pods: Sequence[Json], expected: Expected) -> Said:

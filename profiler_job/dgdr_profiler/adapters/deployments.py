@@ -1,6 +1,7 @@
 """Candidates as DynamoGraphDeployments: create, wait until they serve, delete until gone."""
 
 import asyncio
+import copy
 import logging
 import time
 from collections.abc import Mapping
@@ -11,10 +12,10 @@ from dgdr_api.codec_v1beta1 import encode
 from dgdr_api.graph import Graph, Role
 from dgdr_api.request import OwnerReference
 from dgdr_profiler.adapters import endpoint
-from dgdr_profiler.adapters.capacity import engine_facts
+from dgdr_profiler.adapters.capacity import engine_facts, fetched_caches
 from dgdr_profiler.adapters.kube import DGD, AlreadyExists, ClusterError, Kube
 from dgdr_profiler.adapters.waiting import Patience, Wait, pods_of
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import EngineFacts, Fetched
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.expected import Expected
 from dgdr_profiler.ports import Tell
@@ -49,10 +50,14 @@ class KubeDeployments:
     async def deploy(self, graph: Graph, model: str, tell: Tell) -> EngineFacts:
         """Deploy a graph, or adopt it where it stands already, and wait until it serves."""
         logger.info("deploying %s", graph.name)
-        await self._ensure(self._manifest(graph), graph)
+        await self._ensure(candidate_manifest(graph, self._owner), graph)
         wait = Wait(self._kube, graph, self._patience, tell)
         await wait.until_serving(frontend_url(graph), model)
         return await engine_facts(self._kube, graph, self._expected.get(graph.name, Expected()))
+
+    async def fetched(self, graph: Graph, parts: int) -> Fetched | None:
+        """Return what a pair's decode engine says of the KV caches that it fetched, if it does."""
+        return await fetched_caches(self._kube, graph, parts)
 
     async def serves(self, graph: Graph, model: str) -> bool:
         """Whether a graph that stands still answers."""
@@ -80,11 +85,6 @@ class KubeDeployments:
             return f"pods {', '.join(pods)} have not ended"
         there = await self._kube.get(DGD, graph.name)
         return None if there is None else f"the deployment {graph.name} is still being deleted"
-
-    def _manifest(self, graph: Graph) -> dict[str, Any]:
-        manifest = encode(graph)
-        manifest["metadata"]["ownerReferences"] = [self._owner.to_json()]
-        return manifest
 
     def _is_ours(self, found: dict[str, Any]) -> bool:
         labels = found["metadata"].get("labels") or {}
@@ -114,6 +114,22 @@ class KubeDeployments:
             if exc.status in (400, 403, 422):
                 raise CandidateFailed(f"the deployment was refused: {exc}") from exc
             raise
+
+
+def candidate_manifest(graph: Graph, owner: OwnerReference) -> dict[str, Any]:
+    """Return a candidate as it is deployed: the request's own."""
+    manifest = copy.deepcopy(encode(graph))
+    manifest["metadata"]["ownerReferences"] = [owner.to_json()]
+    for component in manifest["spec"]["components"]:
+        _keep_last_words(component.get("podTemplate") or {})
+    return manifest
+
+
+def _keep_last_words(template: dict[str, Any]) -> None:
+    """Have the kubelet keep the end of a crashed container's log: reading logs takes a right."""
+    spec = template.get("spec") or {}
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
 
 
 def frontend_url(graph: Graph) -> str:

@@ -108,7 +108,7 @@ class Kube:
         except NotFound:
             return
 
-    async def log_tail(self, pod: str, container: str, previous: bool, lines: int = 5) -> str:
+    async def log_tail(self, pod: str, container: str, previous: bool, lines: int) -> str:
         """Return the last lines of a container; empty when there is no log."""
         params = {"tailLines": str(lines), "container": container}
         params["previous"] = str(previous).lower()

@@ -2,18 +2,17 @@
 
 import base64
 import logging
-from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from dgdr_api import names
-from dgdr_api.names import Label, OutputKey, RecordKind
+from dgdr_api.names import OutputKey, RecordKind
 from dgdr_api.points import Point
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
-from dgdr_profiler.adapters.kube import CONFIG_MAP, Kube, Manifest
-from dgdr_profiler.adapters.shelf import Shelf, ensure, is_of
+from dgdr_profiler.adapters.kube import CONFIG_MAP, Kube
+from dgdr_profiler.adapters.shelf import Shelf, ensure, numbered
 from dgdr_profiler.core.journal import Entry, Reused, from_text, to_text
 from dgdr_profiler.core.progress import Progress
 from dgdr_profiler.ports import Result
@@ -59,13 +58,15 @@ class KubeRecords:
         await self._points.put({point.key: point.to_text() for point in points})
 
     async def measured_elsewhere(self, engine: str) -> tuple[Reused, ...]:
-        """Return the points that other requests of the namespace measured on that engine."""
-        kind = {Label.RECORDS.value: RecordKind.POINTS.value}
-        found = await self._kube.list(CONFIG_MAP, kind)
-        others = [m for m in found if not is_of(m, self._request.uid)]
+        """Return the points that other requests for this model measured on that engine."""
+        others = {
+            dgdr: await numbered(self._kube, names.points_config_map, dgdr)
+            for dgdr in self._request.reusable
+        }
         return tuple(
-            Reused(point=point, owner=_owner(m))
-            for m in others
+            Reused(point=point, owner=dgdr)
+            for dgdr, found in others.items()
+            for m in found
             for text in (m.get("data") or {}).values()
             # A namespace may have thousands of other engines' points.
             if f'"{engine}"' in text and (point := _read(text)) and point.engine == engine
@@ -121,8 +122,3 @@ def _read_entry(text: str) -> Entry | None:
     except ValidationError as exc:
         logger.warning("a record of the journal is unreadable and left out: %s", exc)
         return None
-
-
-def _owner(found: Manifest) -> str:
-    labels: Mapping[str, str] = found["metadata"].get("labels") or {}
-    return labels.get(Label.DGDR_NAME.value) or str(found["metadata"]["name"])

@@ -34,12 +34,11 @@ class Shelf:
 
     async def read(self) -> dict[str, str]:
         """Return all records of this request."""
-        found = await self._kube.list(CONFIG_MAP, {Label.RUN.value: self._request.uid})
-        prefix = self._name(self._request.dgdr_name, 0).removesuffix("0")
-        stored = {m["metadata"]["name"]: m.get("data") or {} for m in found}
-        mine = {name: data for name, data in stored.items() if name.startswith(prefix)}
-        self._keys = {name: set(data) for name, data in mine.items()}
-        return {key: text for data in mine.values() for key, text in data.items()}
+        found = await numbered(self._kube, self._name, self._request.dgdr_name)
+        mine = [m for m in found if is_of(m, self._request.uid)]
+        stored = {m["metadata"]["name"]: m.get("data") or {} for m in mine}
+        self._keys = {name: set(data) for name, data in stored.items()}
+        return {key: text for data in stored.values() for key, text in data.items()}
 
     async def put(self, records: Mapping[str, str]) -> None:
         """Store records in one write, all or none; a key that is there is replaced."""
@@ -55,12 +54,26 @@ class Shelf:
         return next(there, None) or self._with_room(len(records))
 
     def _with_room(self, count: int) -> str:
-        index = 0
-        while True:
+        for index in range(names.RECORD_MAPS):
             name = self._name(self._request.dgdr_name, index)
             if len(self._keys.get(name, ())) + count <= RECORDS_PER_MAP:
                 return name
-            index += 1
+        most = names.RECORD_MAPS * RECORDS_PER_MAP
+        raise ClusterError(
+            f"{most} {self._kind.value} records are stored, and there is no room for more; "
+            "begin with a request of another name"
+        )
+
+
+async def numbered(kube: Kube, name: Callable[[str, int], str], dgdr: str) -> list[Manifest]:
+    """Return the numbered ConfigMaps of a request, which has the first before the second."""
+    found: list[Manifest] = []
+    for index in range(names.RECORD_MAPS):
+        there = await kube.get(CONFIG_MAP, name(dgdr, index))
+        if there is None:
+            break
+        found.append(there)
+    return found
 
 
 async def ensure(

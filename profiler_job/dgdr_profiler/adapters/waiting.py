@@ -12,8 +12,10 @@ from dgdr_api.names import Label
 from dgdr_profiler.adapters.endpoint import serves
 from dgdr_profiler.adapters.kube import DGD, EVENT, POD, ClusterError, Kube, Manifest
 from dgdr_profiler.core.errors import CandidateFailed
-from dgdr_profiler.core.pod_troubles import Trouble, Watched, homeless, watch
+from dgdr_profiler.core.last_words import TAIL_LINES, last_words
+from dgdr_profiler.core.pod_troubles import Trouble, homeless
 from dgdr_profiler.core.readiness import is_ready, is_scaling_up, with_words, words_of
+from dgdr_profiler.core.watched import Watched, believed, failed_pulls, watch
 from dgdr_profiler.ports import Tell
 
 POLL_S = 0.5
@@ -68,7 +70,9 @@ class Wait:
         """Raise when waiting on is of no use; say from time to time what is waited for."""
         pods, words = await pods_of(self._kube, self._graph), words_of(dgd)
         if not is_ready(dgd):
-            self._watched, stuck = watch(self._watched, pods, time.monotonic())
+            now_s = time.monotonic()
+            self._watched = watch(self._watched, pods, now_s)
+            stuck = believed(self._watched, now_s, await self._failed_pulls())
             if stuck is not None:
                 raise await self._failed(stuck, words)
             await self._check_nodes(pods, words)
@@ -85,10 +89,19 @@ class Wait:
         container = stuck.container
         tail = ""
         if container is not None and stuck.image is None:
-            tail = await self._kube.log_tail(stuck.pod, container, previous=stuck.restarted)
-        said = f"; its log ends: {tail.strip()}" if tail.strip() else ""
+            read = await self._kube.log_tail(stuck.pod, container, stuck.restarted, TAIL_LINES)
+            tail = read or stuck.log_end
+        said = f"; its log ends: {last}" if (last := last_words(tail).strip()) else ""
         text = with_words(f"{stuck}{said}", words)
         return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)
+
+    async def _failed_pulls(self) -> dict[tuple[str, str | None], int]:
+        """Count for each image that may still come how often it did not."""
+        waits = [w.trouble for w in self._watched if w.trouble.may_be_pulled]
+        return {
+            trouble.place: failed_pulls(await self._events_of(trouble.pod), trouble.image or "")
+            for trouble in waits
+        }
 
     async def _check_nodes(self, pods: Sequence[Manifest], words: str) -> None:
         """Raise when a pod waits for a node for too long and nobody is making one."""
@@ -98,19 +111,22 @@ class Wait:
                 raise CandidateFailed(with_words(f"no node for {limit_s:.0f} s: {lost}", words))
 
     async def _gets_node(self, pod: str) -> bool:
-        """Whether an autoscaler makes a node; False without the right to read events."""
+        """Whether an autoscaler makes a node."""
         if self._promised.get(pod, 0.0) > time.monotonic():
             return True
-        try:
-            events = await self._kube.list(EVENT, {}, {"involvedObject.name": pod})
-        except ClusterError as exc:
-            if exc.status != FORBIDDEN:
-                raise
-            events = []
-        promised = is_scaling_up(events, pod)
+        promised = is_scaling_up(await self._events_of(pod), pod)
         if promised:
             self._promised[pod] = time.monotonic() + ASK_AGAIN_S
         return promised
+
+    async def _events_of(self, pod: str) -> list[Manifest]:
+        """Return what is said about a pod; nothing without the right to read events."""
+        try:
+            return await self._kube.list(EVENT, {}, {"involvedObject.name": pod})
+        except ClusterError as exc:
+            if exc.status != FORBIDDEN:
+                raise
+            return []
 
 
 async def pods_of(kube: Kube, graph: Graph) -> list[Manifest]:

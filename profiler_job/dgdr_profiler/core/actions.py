@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dgdr_api.graph import Role
+from dgdr_api.planner_config import PlannerKeys, fewest_of_roles
 from dgdr_api.points import Point
-from dgdr_profiler.core.candidate import Candidate, EngineFacts
+from dgdr_profiler.core.candidate import Candidate, EngineFacts, Fetched
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.demand import Demand
 from dgdr_profiler.core.known_model import KnownModel
@@ -28,6 +30,8 @@ class Plan:
     ``space`` says in a sentence how many shapes are possible, by what is known of the ``model``,
     and why others are not.
     Candidates together hold at most ``gpus_at_once``, the generated deployment ``total_gpus``.
+    ``planner`` are the keys of the planner that will scale it, None without one.
+    ``transfer_gb_per_s`` is what is known of the link between prefill and decode engines.
     """
 
     demand: Demand
@@ -39,6 +43,13 @@ class Plan:
     gpus_at_once: int | None = None
     total_gpus: int | None = None
     deadline_s: float | None = None
+    planner: PlannerKeys | None = None
+    transfer_gb_per_s: float | None = None
+
+    @property
+    def fewest(self) -> Mapping[Role, int]:
+        """Replicas that each role has at least."""
+        return {} if self.planner is None else fewest_of_roles(self.planner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +60,7 @@ class RunState:
     ``failures`` holds what went wrong with a measurement, by candidate and prompt length.
     ``suspect`` are deployments that a measurement went wrong on and that do not answer: one that
     hangs goes on hanging. ``stuck`` are candidates whose pods do not end: they hold their GPUs.
+    ``fetched`` is what decode engines said about the KV caches that they fetched, by candidate.
     ``elapsed_s`` counts from the start of the run's first pod.
     """
 
@@ -59,6 +71,7 @@ class RunState:
     failures: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
     suspect: frozenset[str] = frozenset()
     stuck: frozenset[str] = frozenset()
+    fetched: Mapping[str, Fetched] = field(default_factory=dict)
     elapsed_s: float = 0.0
 
 

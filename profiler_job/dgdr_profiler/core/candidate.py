@@ -1,6 +1,7 @@
 """A candidate: what is deployed to be measured."""
 
 from collections.abc import Iterable
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -103,19 +104,33 @@ class EngineFacts:
     notes: tuple[str, ...] = ()
 
 
-def least_gpus(candidate: Candidate, others: Iterable[Candidate]) -> int | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What a decode engine says about the KV caches that it fetched, means over all prompts."""
+
+    ms: float
+    isl: float
+    bytes_per_token: float | None = None
+
+
+def least_gpus(
+    candidate: Candidate, others: Iterable[Candidate], fewest: MappingOf[Role, int]
+) -> int | None:
     """Return the GPUs of the smallest deployment with an engine of a candidate.
 
-    None: nobody gives the other role.
+    ``fewest`` are the replicas that a role has at least, where it is not one. None: nobody gives
+    the other role.
     """
     if candidate.shape.is_aggregated:
-        return candidate.decode_gpus
+        return candidate.decode_gpus * fewest.get(Role.WORKER, 1)
     apart = [c for c in others if not c.shape.is_aggregated and c.backend == candidate.backend]
+    prefill, decode = fewest.get(Role.PREFILL, 1), fewest.get(Role.DECODE, 1)
     beside = (
-        (candidate.prefill_gpus, [c.decode_gpus for c in apart if c.decode_gpus]),
-        (candidate.decode_gpus, [c.prefill_gpus for c in apart if c.prefill_gpus]),
+        (prefill * candidate.prefill_gpus, [decode * c.decode_gpus for c in apart]),
+        (decode * candidate.decode_gpus, [prefill * c.prefill_gpus for c in apart]),
     )
-    return min((own + min(found) for own, found in beside if own and found), default=None)
+    found = (own + gpus for own, others_gpus in beside if own for gpus in others_gpus if gpus)
+    return min(found, default=None)
 
 
 def _gpus(graph: Graph, role: Role) -> int:

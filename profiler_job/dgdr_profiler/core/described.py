@@ -43,7 +43,9 @@ def described(
     by_batch = drawn_decode(decode_data(decode, d.point.max_kv_tokens or 0), d.point.gpus)
     return Described(
         prefill=replace(
-            by_length, provenance=_of(by_length.provenance, _engine(graph, first, p, replayed))
+            by_length,
+            transfer=chosen.transfer,
+            provenance=_of(by_length.provenance, _engine(graph, first, p, replayed)),
         ),
         decode=replace(
             by_batch, provenance=_of(by_batch.provenance, _engine(graph, second, d, replayed))

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Self
 
 from dgdr_api.points import Point
+from dgdr_api.transfer import Transfer
 from dgdr_perf.decode_surface import DecodeSurface
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.prefill_curve import PrefillCurve
@@ -29,7 +30,7 @@ class EngineCurves:
     """Points of a prefill and a decode engine as plain numbers, so that equal ones are one key.
 
     ``prefill`` has (prompt length, ms), ``decode`` (batch, context, ms). ``ranks`` prefill side by
-    side.
+    side. ``transfer`` is what lies between the two engines.
     """
 
     prefill: tuple[tuple[float, float], ...]
@@ -37,9 +38,15 @@ class EngineCurves:
     ranks: int = 1
     max_kv_tokens: int | None = None
     max_num_seqs: int | None = None
+    transfer: Transfer | None = None
 
     @classmethod
-    def of(cls, prefill: Iterable[Point], decode: Iterable[Point]) -> Self:
+    def of(
+        cls,
+        prefill: Iterable[Point],
+        decode: Iterable[Point],
+        transfer: Transfer | None = None,
+    ) -> Self:
         """Read points; those without a latency say nothing."""
         first, rows = [p for p in prefill if p.ttft_ms], [p for p in decode if p.itl_ms]
         return cls(
@@ -48,6 +55,7 @@ class EngineCurves:
             decode=tuple(sorted({(batch(p), context(p), p.itl_ms) for p in rows if p.itl_ms})),
             max_kv_tokens=min((p.max_kv_tokens for p in rows if p.max_kv_tokens), default=None),
             max_num_seqs=min((p.max_batch for p in rows if p.max_batch), default=None),
+            transfer=transfer,
         )
 
     def profile(self) -> EngineProfile:
@@ -61,6 +69,7 @@ class EngineCurves:
             decode=_decode(self.decode),
             max_kv_tokens=self.max_kv_tokens or NO_LIMIT_TOKENS,
             max_num_seqs=self.max_num_seqs,
+            transfer=self.transfer,
         )
 
 

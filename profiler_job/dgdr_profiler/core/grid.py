@@ -1,6 +1,7 @@
 """The cells of the winner's curves."""
 
 import math
+from collections.abc import Sequence
 
 from dgdr_profiler.core.cells import Cell, decode_cell, decode_osl, prefill_cell
 from dgdr_profiler.core.curves import FEWEST_DECODE
@@ -14,6 +15,7 @@ from dgdr_profiler.core.demand import (
 )
 from dgdr_profiler.core.evidence import Evidence
 from dgdr_profiler.core.ladder import crossing, ladder, largest_batch
+from dgdr_profiler.core.steps import doubtful, measured_steps
 
 # One point above the target on each line, so that whoever reads the curve sees where it ends.
 BEYOND_TARGET = 1.25
@@ -33,7 +35,24 @@ def decode_cells(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     """Return the cells of the winner's decode grid, those that judged it included.
 
     Each context gets a ladder up to just beyond the target, and never more than the engine holds.
+    Points that contradict others are measured again, as long as that says something new.
     """
+    cells = _decode_grid(demand, known)
+    return (*cells, *_again(demand, known, cells))
+
+
+def _again(demand: Demand, known: Evidence, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """Return the next measurement of each doubted point at another context than the judged one.
+
+    The rungs that judged the candidate were doubted before they did; what is planned rests on them.
+    """
+    judged = decode_isl(demand.workload)
+    doubted = doubtful(measured_steps(known, cells))
+    tries = (known.again(cell) for cell in cells if cell in doubted and cell.isl != judged)
+    return tuple(cell for cell in tries if cell is not None)
+
+
+def _decode_grid(demand: Demand, known: Evidence) -> tuple[Cell, ...]:
     if known.facts is None:
         return ()
     isls = decode_isls(demand, known.facts, known.decode_ranks)

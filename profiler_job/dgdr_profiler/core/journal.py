@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from dgdr_api.models.base import ApiModel
 from dgdr_api.points import Point
-from dgdr_profiler.core.candidate import EngineFacts
+from dgdr_profiler.core.candidate import EngineFacts, Fetched
 
 MAX_ENTRY_BYTES = 1024
 _ELLIPSIS = "…"
@@ -59,7 +59,9 @@ class Stay(ApiModel):
 
     ``held_s`` is None as long as it stands, ``ready_after_s`` as long as it does not serve. Limits
     are those of the engine, ``kv_source`` says who named its ``kv_tokens``, ``notes`` what is odd
-    about them.
+    about them. ``fetched_ms``, ``fetched_isl`` and ``fetched_bytes`` are what the decode engine of
+    a pair said at its end about the KV caches that it fetched: time and length of a prompt, and the
+    bytes of a token.
     """
 
     entry: Literal["stay"] = "stay"
@@ -73,6 +75,9 @@ class Stay(ApiModel):
     context_length: int | None = None
     notes: tuple[str, ...] = ()
     held_s: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    fetched_ms: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    fetched_isl: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    fetched_bytes: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
     @property
     def key(self) -> str:
@@ -83,6 +88,23 @@ class Stay(ApiModel):
     def gpu_s(self) -> float:
         """GPU-seconds that it held; 0 as long as it has not ended."""
         return self.gpus * (self.held_s or 0.0)
+
+    @property
+    def fetched(self) -> Fetched | None:
+        """What fetching KV caches took; None where the engine did not say."""
+        if self.fetched_ms is None or self.fetched_isl is None:
+            return None
+        return Fetched(ms=self.fetched_ms, isl=self.fetched_isl, bytes_per_token=self.fetched_bytes)
+
+    def having_fetched(self, what: Fetched) -> "Stay":
+        """Return the stay of an engine that fetched KV caches."""
+        return self.model_copy(
+            update={
+                "fetched_ms": round(what.ms, 3),
+                "fetched_isl": round(what.isl, 1),
+                "fetched_bytes": what.bytes_per_token and round(what.bytes_per_token),
+            }
+        )
 
     def ended(self, now: datetime) -> "Stay":
         """Return the stay as it ends now."""

@@ -146,7 +146,7 @@ def _first_rungs(top: int, ranks: int) -> tuple[int, ...]:
 def _again(known: Evidence, rungs: Sequence[Cell], steps: Sequence[Step]) -> tuple[Cell, ...]:
     """Return the next measurement of each rung that is doubted, as long as there is one."""
     doubted = doubtful(steps)
-    cells = (known.again(cell) for cell in rungs if cell.concurrency in doubted)
+    cells = (known.again(cell) for cell in rungs if cell in doubted)
     return tuple(cell for cell in cells if cell is not None)
 
 

@@ -1,10 +1,13 @@
 """What may be picked: the engines that were measured, each at one of its measured batches."""
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from itertools import product
 
+from dgdr_api.graph import Role
 from dgdr_api.points import Point, PointKind
+from dgdr_api.transfer import Transfer
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.cells import prefill_ranks
 from dgdr_profiler.core.curves import batch
@@ -26,10 +29,14 @@ STEPS_BEFORE_FIRST_TOKEN = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrefillOption:
-    """A candidate's measured prefill at the workload's prompt length."""
+    """A candidate's measured prefill at the workload's prompt length.
+
+    ``transfer`` is what handing the prompt over costs, where the engine does not keep it.
+    """
 
     candidate: Candidate
     point: Point
+    transfer: Transfer | None = None
 
     @property
     def mapping(self) -> Mapping | None:
@@ -45,6 +52,11 @@ class PrefillOption:
     def ttft_ms(self) -> float:
         """Idle time to first token."""
         return self.point.ttft_ms or 0.0
+
+    @property
+    def handover_ms(self) -> float:
+        """Time of the KV transfer that ``ttft_ms`` does not hold; 0 where it is unknown."""
+        return 0.0 if self.transfer is None else self.transfer.added_ms_per_token * self.point.isl
 
     @property
     def ranks(self) -> int:
@@ -114,14 +126,31 @@ class Engines:
 
     @property
     def gpus(self) -> int:
+        """GPUs of all engines, one of each role."""
+        return sum(self.gpus_each.values())
+
+    @property
+    def gpus_each(self) -> MappingOf[Role, int]:
         """GPUs of one engine of each role."""
-        return self.decode.gpus + (0 if self.aggregated else self.prefill.gpus)
+        if self.aggregated:
+            return {Role.WORKER: self.decode.gpus}
+        return {Role.PREFILL: self.prefill.gpus, Role.DECODE: self.decode.gpus}
+
+    def least_gpus(self, fewest: MappingOf[Role, int]) -> int:
+        """GPUs of a deployment in which each role has its fewest replicas, one if not named."""
+        return sum(fewest.get(role, 1) * each for role, each in self.gpus_each.items())
 
     @property
     def ttft_ms(self) -> float:
         """Time to first token while the engines hold the batch of ``decode``, nothing waiting."""
-        steps = STEPS_BEFORE_FIRST_TOKEN if self.aggregated else 0
-        return self.prefill.ttft_ms + steps * self.decode.itl_ms
+        if self.aggregated:
+            return self.prefill.ttft_ms + STEPS_BEFORE_FIRST_TOKEN * self.decode.itl_ms
+        return self.prefill.ttft_ms + self.prefill.handover_ms
+
+    @property
+    def transfer(self) -> Transfer | None:
+        """What lies between the engines; None where there is but one."""
+        return None if self.aggregated else self.prefill.transfer
 
     def itl_ms(self, osl: int) -> float:
         """Time between tokens at full throughput.
@@ -182,6 +211,7 @@ class Offer:
         return EngineCurves.of(
             (o.point for o in prefill if o.candidate == of.prefill.candidate),
             (o.point for o in decode if o.candidate == of.decode.candidate),
+            of.transfer,
         )
 
 
@@ -190,9 +220,15 @@ def _is_of_one_backend(prefill: PrefillOption, decode: DecodeOption) -> bool:
     return prefill.candidate.backend == decode.candidate.backend
 
 
-def prefill_options(candidate: Candidate, points: Iterable[Point]) -> tuple[PrefillOption, ...]:
+def prefill_options(
+    candidate: Candidate, points: Iterable[Point], transfer: Transfer | None = None
+) -> tuple[PrefillOption, ...]:
     """Return the options with a latency; a point without one says nothing."""
-    return tuple(PrefillOption(candidate=candidate, point=p) for p in points if p.ttft_ms and p.isl)
+    return tuple(
+        PrefillOption(candidate=candidate, point=p, transfer=transfer)
+        for p in points
+        if p.ttft_ms and p.isl
+    )
 
 
 def decode_options(candidate: Candidate, points: Iterable[Point]) -> tuple[DecodeOption, ...]:

@@ -6,12 +6,15 @@ load gets the highest throughput per GPU. Pairs compete with aggregated engines,
 of a pair may come from different candidates.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from dgdr_api.graph import Role
+from dgdr_api.planner_config import PlannerKeys
 from dgdr_profiler.core.engine_curves import EngineCurves
 from dgdr_profiler.core.options import Engines, Offer
-from dgdr_profiler.core.sizing import ONE_WORKER, Need, Replicas, within
+from dgdr_profiler.core.sizing import Need, Replicas, at_least, bounds_of, within
 from dgdr_profiler.core.targets import Targets, Workload
 
 HOLDS = "highest throughput per GPU among what holds the targets"
@@ -30,14 +33,21 @@ class Selection(Engines):
 
 
 def pick(
-    offer: Offer, workload: Workload, targets: Targets, total_gpus: int | None = None
+    offer: Offer,
+    workload: Workload,
+    targets: Targets,
+    total_gpus: int | None = None,
+    fewest: Mapping[Role, int] = MappingProxyType({}),
 ) -> Selection | None:
     """Return the engines that hold the targets on the fewest GPUs; None when there are none.
 
     When none hold, those that miss least, and among equals the cheapest. What ``total_gpus`` do not
-    hold once cannot be deployed, however good it is.
+    hold once, or ``fewest`` times where a role has that many replicas at least, cannot be deployed,
+    however good it is.
     """
-    engines = [one for one in offer.engines() if total_gpus is None or one.gpus <= total_gpus]
+    engines = [
+        one for one in offer.engines() if total_gpus is None or one.least_gpus(fewest) <= total_gpus
+    ]
     if not engines:
         return None
     if workload.request_rate_per_s is None and workload.concurrency is None:
@@ -51,15 +61,18 @@ def replicas(
     workload: Workload,
     targets: Targets,
     total_gpus: int | None,
+    planner: PlannerKeys | None = None,
 ) -> Replicas:
-    """Return the replicas that the deployment starts with; one each when no load is named.
+    """Return the replicas that the deployment starts with; the fewest when no load is named.
 
-    By the whole curves of the picked engines, as the planner will read them.
+    By the whole curves of the picked engines, as the planner will read them, and between the bounds
+    that it will keep: what it would take away at once is not deployed.
     """
+    bounds = None if planner is None else bounds_of(planner, chosen.gpus_each)
     need = chosen.need(curves, workload, targets)
     if need is None:
-        return ONE_WORKER if chosen.aggregated else Replicas()
-    return within(need, total_gpus)
+        return at_least(chosen.gpus_each, bounds)
+    return within(need, total_gpus, bounds)
 
 
 def _by_throughput(engines: Sequence[Engines], workload: Workload, targets: Targets) -> Selection:

@@ -11,7 +11,8 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
-# A first error of a registry is often the only one; the kubelet's second try comes within this.
+# A first error of a registry is often the only one. The kubelet's second try comes 10 to 15 s after
+# the first, later where it is busy.
 PULL_PATIENCE_S = 20.0
 # A worker that lost its race with discovery restarts once and is fine; twice is a pattern.
 MOST_RESTARTS = 1
@@ -46,8 +47,9 @@ class Trouble:
     """A pod that will not serve.
 
     ``patience_s`` is how long it may be like this before it is believed. ``image`` is set when the
-    image itself cannot be had. ``lasting`` is False when the same candidate may do well on another
-    day.
+    image itself cannot be had. ``log_end`` is what the kubelet kept of the container's log: to read
+    the log itself takes a right. ``lasting`` is False when the same candidate may do well on
+    another day.
     """
 
     pod: str
@@ -56,7 +58,13 @@ class Trouble:
     restarted: bool = False
     patience_s: float = 0.0
     image: str | None = None
+    log_end: str = ""
     lasting: bool = True
+
+    @property
+    def may_be_pulled(self) -> bool:
+        """Whether the image may still come."""
+        return self.image is not None and self.patience_s > 0
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -82,28 +90,6 @@ class Homeless:
 
     def __str__(self) -> str:
         return f"pod {self.pod}: {self.words}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """A trouble, and since when it has been seen."""
-
-    trouble: Trouble
-    since_s: float
-
-
-def watch(
-    before: Iterable[Watched], pods: Iterable[Json], now_s: float
-) -> tuple[tuple[Watched, ...], Trouble | None]:
-    """Return the troubles there are, and the first that has lasted long enough to be believed.
-
-    The kubelet tells a registry's words at the moment of the error and forgets them while it backs
-    off, so the words that were seen first are kept.
-    """
-    known = {w.trouble.place: w for w in before}
-    seen = tuple(_watched(known.get(t.place), t, now_s) for t in troubles(pods))
-    due = (w.trouble for w in seen if now_s - w.since_s >= w.trouble.patience_s)
-    return seen, next(due, None)
 
 
 def troubles(pods: Iterable[Json]) -> Iterator[Trouble]:
@@ -138,13 +124,6 @@ def main_image_digest(pod: Json) -> str:
     return ids[0].rpartition("@")[2] if ids else ""
 
 
-def _watched(before: Watched | None, trouble: Trouble, now_s: float) -> Watched:
-    if before is None or before.trouble.patience_s != trouble.patience_s:
-        return Watched(trouble=trouble, since_s=now_s)
-    kept = replace(trouble, reason=before.trouble.reason)
-    return Watched(trouble=kept, since_s=before.since_s)
-
-
 def _lost(pod: Json) -> Trouble | None:
     """Return why a pod as a whole is no more; its replacement meets the same node or none."""
     name, status = pod["metadata"]["name"], pod.get("status") or {}
@@ -167,6 +146,7 @@ def _of_container(pod: str, status: Json) -> Trouble | None:
     restarts = int(status.get("restartCount") or 0)
     reason, container = waiting.get("reason"), str(status.get("name"))
     found = Trouble(pod=pod, container=container, reason="", restarted=restarts > 0)
+    found = replace(found, log_end=str(ended.get("message") or ""))
     if reason in _PULLING | _NO_IMAGE:
         return _no_image(found, status, waiting)
     if ended.get("reason") == "OOMKilled":

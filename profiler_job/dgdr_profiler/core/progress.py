@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from dgdr_api.models.dgdr_v1beta1 import ProfilingPhase
-from dgdr_api.points import PointKind
+from dgdr_api.points import PointKind, Source
 from dgdr_profiler.core.actions import (
     Action,
     Deploy,
@@ -74,13 +74,25 @@ def describe(chosen: Selection) -> str:
     """Return the pick in a sentence; says so when the targets are not reached."""
     p, d = chosen.prefill, chosen.decode
     backend = f"{d.candidate.backend} " if d.candidate.backend else ""
-    prefill = f"TTFT {p.ttft_ms:.0f} ms"
+    prefill = f"TTFT {(p.ttft_ms if chosen.aggregated else chosen.ttft_ms):.0f} ms"
     decode = f"ITL {d.itl_ms:.1f} ms at {d.point.concurrency} in flight"
     if chosen.aggregated:
         text = f"{backend}{chosen.shape.label} ({prefill} alone, {decode})"
     else:
-        text = f"{backend}prefill {_named(p)} ({prefill}), decode {_named(d)} ({decode})"
+        text = (
+            f"{backend}prefill {_named(p)} ({prefill}{_handover(p)}), decode {_named(d)} ({decode})"
+        )
     return text if chosen.sla_reachable else f"{text}; targets NOT reached: {chosen.reason}"
+
+
+def _handover(prefill: PrefillOption) -> str:
+    """Say what part of the time to first token nobody measured."""
+    transfer = prefill.transfer
+    if transfer is not None and transfer.is_missing:
+        return " without the KV transfer, which is unknown"
+    if transfer is None or transfer.in_ttft or transfer.source is Source.MEASURED:
+        return ""
+    return f", of which {prefill.handover_ms:.0f} ms of KV transfer are estimated"
 
 
 def _named(option: PrefillOption | DecodeOption) -> str:

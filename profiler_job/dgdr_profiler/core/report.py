@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dgdr_api.points import Point
+from dgdr_api.transfer import Transfer
 from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.journal import Stay
@@ -33,6 +34,7 @@ def report(plan: Plan, state: RunState, chosen: Selection, ledger: Ledger) -> Ma
         "workload": asdict(workload),
         "targets": asdict(targets),
         "selection": _selection(chosen),
+        "transfer": _transfer(chosen.transfer),
         "candidates": [_candidate(c, plan, state, ledger) for c in plan.candidates],
         "space": plan.space,
         "infeasible": [
@@ -55,7 +57,7 @@ def _selection(chosen: Selection) -> Mapping[str, Any]:
             "candidate": p.candidate.id,
             "label": p.candidate.label,
             "point": p.point.key,
-            "ttftMs": p.ttft_ms,
+            "ttftMs": p.ttft_ms + (0.0 if chosen.aggregated else p.handover_ms),
             "tokensPerSPerGpu": round(p.tokens_per_s_per_gpu, 1),
         },
         "decode": {
@@ -66,6 +68,18 @@ def _selection(chosen: Selection) -> Mapping[str, Any]:
             "concurrency": d.point.concurrency,
             "tokensPerSPerGpu": round(d.tokens_per_s_per_gpu, 1),
         },
+    }
+
+
+def _transfer(transfer: Transfer | None) -> Mapping[str, Any] | None:
+    """Return what handing a prompt over costs, and who says so; None where one engine does both."""
+    if transfer is None:
+        return None
+    return {
+        "source": transfer.source or "unknown",
+        "inTtft": transfer.in_ttft,
+        "bytesPerToken": transfer.bytes_per_token,
+        "msPerToken": transfer.ms_per_token,
     }
 
 

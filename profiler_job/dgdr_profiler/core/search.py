@@ -1,6 +1,7 @@
 """The search space: every shape that hardware and model allow, and why the others are left out."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
@@ -100,19 +101,32 @@ def summary(space: SearchSpace, basis: str = "") -> str:
     said = f"{len(possible)} of {len(every)} shapes are possible{basis}"
     codes = list(dict.fromkeys(entry.code for entry in space.infeasible))
     for left, code in zip(range(len(codes), 0, -1), codes, strict=True):
-        longer = f"{said}; {_in_short([e for e in space.infeasible if e.code is code])}"
+        longer = f"{said}; {_in_short([e for e in space.infeasible if e.code is code], possible)}"
         if len(longer) > SUMMARY_CHARS - len(_MORE):
             return f"{said}{_MORE.format(left)}"
         said = longer
     return said
 
 
-def _in_short(alike: Sequence[Infeasible]) -> str:
-    first, others = alike[0], [entry.shape.label for entry in alike[1:]]
+def _in_short(alike: Sequence[Infeasible], possible: AbstractSet[Mapping]) -> str:
+    named, *others = _named(alike, possible)
     shown, left = ", ".join(others[:_LIKEWISE]), len(others) - _LIKEWISE
     likewise = f"; likewise {shown}" if others else ""
     more = f" and {left} more" if left > 0 else ""
-    return f"{first.shape.label}: {first.reason}{likewise}{more}"
+    return f"{named}: {alike[0].reason}{likewise}{more}"
+
+
+def _named(alike: Iterable[Infeasible], possible: AbstractSet[Mapping]) -> list[str]:
+    """Name each mapping once, with its roles where it is possible in another one."""
+    roles: dict[Mapping, list[str]] = {}
+    for entry in alike:
+        roles.setdefault(entry.shape.largest, []).extend(entry.shape.roles)
+    return [
+        f"{' and '.join(dict.fromkeys(names))} {mapping.label}"
+        if mapping in possible
+        else mapping.label
+        for mapping, names in roles.items()
+    ]
 
 
 def _reasons(infeasible: Iterable[Infeasible]) -> list[str]:

@@ -113,9 +113,19 @@ class Shape:
         return {role: mapping for role, mapping in engines if mapping is not None}
 
     @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of its engines, for humans."""
+        return tuple(_LONG[role] for role in self.mappings)
+
+    @property
     def is_aggregated(self) -> bool:
         """Whether one engine does both, prefill and decode."""
         return self.worker is not None
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether one engine hands prompts over to another."""
+        return self.prefill is not None and self.decode is not None
 
     @property
     def gpus(self) -> int:

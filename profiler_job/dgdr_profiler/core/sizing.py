@@ -5,11 +5,12 @@ then one number. A request names its load as a rate, or as requests in flight, w
 by Little's law. Lengths are those of the request, without any spread but dgdr_perf's default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from dgdr_api.graph import Role
+from dgdr_api.planner_config import PlannerKeys, role_bounds
 from dgdr_perf import sizing
 from dgdr_perf.sizing import Answer
 from dgdr_profiler.core.engine_curves import EngineCurves
@@ -36,7 +37,34 @@ class Replicas:
     shortage: str | None = None
 
 
-ONE_WORKER = Replicas(prefill=0, decode=0, worker=1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """The replicas that a planner keeps a role between."""
+
+    least: int = 1
+    most: int | None = None
+
+    def __contains__(self, replicas: int) -> bool:
+        return self.least <= replicas and (self.most is None or replicas <= self.most)
+
+    def held(self, replicas: int) -> int:
+        """Return the nearest number between the bounds."""
+        most = replicas if self.most is None else min(replicas, self.most)
+        return max(self.least, most)
+
+
+Bounds = Mapping[Role, Bound]
+UNBOUND = Bound()
+
+
+def bounds_of(planner: PlannerKeys, gpus_each: Mapping[Role, int]) -> Bounds:
+    """Return the bounds of a deployment's roles, as its SLAPlanner will have them.
+
+    Raises:
+        BudgetTooSmall: the planner's budget does not hold the fewest replicas.
+    """
+    bounds = role_bounds(planner, gpus_each).model_dump(exclude_none=True)
+    return {role: Bound(least=bounds[role]["min"], most=bounds[role]["max"]) for role in gpus_each}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +83,11 @@ class Need:
     @property
     def gpus(self) -> int:
         """GPUs of all replicas."""
-        return sum(a.replicas * self.gpus_each[role] for role, a in self.answers.items())
+        return self.gpus_of({role: a.replicas for role, a in self.answers.items()})
+
+    def gpus_of(self, replicas: Mapping[Role, int]) -> int:
+        """Return the GPUs of so many replicas."""
+        return sum(count * self.gpus_each[role] for role, count in replicas.items())
 
     @property
     def reachable(self) -> bool:
@@ -135,29 +167,51 @@ def role_targets(targets: Targets, itl_ms: float) -> sizing.Targets:
     )
 
 
-def within(need: Need, total_gpus: int | None) -> Replicas:
-    """Return what a load needs, or what there are GPUs for.
+def at_least(roles: Iterable[Role], bounds: Bounds | None) -> Replicas:
+    """Return the fewest replicas of each role."""
+    return _replicas({role: (bounds or {}).get(role, UNBOUND).least for role in roles}, None)
 
-    Never more GPUs than there are, but one replica of each role: the role with more than its share
-    then gives way, so that all roles stay in step.
+
+def within(need: Need, total_gpus: int | None, bounds: Bounds | None = None) -> Replicas:
+    """Return what a load needs, or what there are GPUs for and its planner allows.
+
+    Never more GPUs than there are, but the fewest replicas of each role: the role with more than
+    its share then gives way, so that all roles stay in step.
     """
-    wanted = {role: answer.replicas for role, answer in need.answers.items()}
-    if total_gpus is None or need.gpus <= total_gpus:
-        return _replicas(wanted, None)
-    shortage = f"the load needs {need}, but it may have {total_gpus}"
-    return _replicas(_shared_out(need, total_gpus), shortage)
+    kept = {role: (bounds or {}).get(role, UNBOUND) for role in need.answers}
+    wanted = {role: kept[role].held(answer.replicas) for role, answer in need.answers.items()}
+    if total_gpus is not None and need.gpus_of(wanted) > total_gpus:
+        shortage = f"the load needs {need}, but it may have {total_gpus}"
+        return _replicas(_shared_out(need, total_gpus, kept), shortage)
+    return _replicas(wanted, _cut(need, kept))
 
 
-def _shared_out(need: Need, total_gpus: int) -> Mapping[Role, int]:
+def _cut(need: Need, bounds: Bounds) -> str | None:
+    """Say what a load needs where its planner allows less."""
+    most = [
+        f"{bounds[role].most} {role}"
+        for role, answer in need.answers.items()
+        if bounds[role].held(answer.replicas) < answer.replicas
+    ]
+    if not most:
+        return None
+    return (
+        f"the load needs {need}, but features.planner allows at most {' and '.join(most)}; "
+        "raise max_gpu_budget"
+    )
+
+
+def _shared_out(need: Need, total_gpus: int, bounds: Bounds) -> Mapping[Role, int]:
     """Add replicas one by one, always to the role that is further behind, while GPUs last."""
     exact = {role: max(1.0, answer.replicas_exact) for role, answer in need.answers.items()}
-    now = dict.fromkeys(exact, 1)
-    while True:
-        behind = min(now, key=lambda role: now[role] / exact[role])
+    now = {role: bounds[role].least for role in exact}
+    while able := [role for role in now if now[role] + 1 in bounds[role]]:
+        behind = min(able, key=lambda role: now[role] / exact[role])
         more = {**now, behind: now[behind] + 1}
-        if sum(count * need.gpus_each[role] for role, count in more.items()) > total_gpus:
+        if need.gpus_of(more) > total_gpus:
             return now
         now = more
+    return now
 
 
 def _replicas(counts: Mapping[Role, int], shortage: str | None) -> Replicas:

@@ -1,8 +1,8 @@
-"""What the rungs of a ladder say together: where tokens become too slow, and which to doubt."""
+"""What measurements say together: where tokens become too slow, and which to doubt."""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,27 +10,32 @@ from dgdr_api.points import Point
 from dgdr_profiler.core.cells import Cell
 from dgdr_profiler.core.evidence import Evidence
 
-# A larger batch is never faster. Means of many steps differ by a few percent from one time to the
-# next; by more than this only when something else was going on.
+# A larger batch is never faster, and neither is one of longer contexts. Means of many steps differ
+# by a few percent from one time to the next; by more than this only when something else was going
+# on.
 NOISE_TOLERANCE = 1.1
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """A rung of the ladder, as it was measured."""
+    """A decode cell, as it was measured."""
 
     concurrency: int
     batch: float
     itl_ms: float
     tokens_per_s: float
+    cell: Cell
 
 
 def steps_of(known: Evidence, cells: Sequence[Cell]) -> list[Step] | None:
     """Return the measured ladder, lowest rung first; None while a rung is missing."""
-    if known.missing(cells):
-        return None
+    return None if known.missing(cells) else measured_steps(known, cells)
+
+
+def measured_steps(known: Evidence, cells: Iterable[Cell]) -> list[Step]:
+    """Return the cells that were measured, the least in flight first."""
     return sorted(
-        Step(cell.concurrency, _batch(point), point.itl_ms, point.output_tokens_per_s)
+        Step(cell.concurrency, _batch(point), point.itl_ms, point.output_tokens_per_s, cell)
         for cell, point in ((c, known.get(c)) for c in cells)
         if point and point.itl_ms and point.output_tokens_per_s
     )
@@ -40,19 +45,23 @@ def _batch(point: Point) -> float:
     return point.effective_concurrency or float(point.concurrency)
 
 
-def doubtful(steps: Sequence[Step]) -> frozenset[int]:
-    """Return the concurrencies of those that contradict the most others; often there is none.
+def doubtful(steps: Iterable[Step]) -> frozenset[Cell]:
+    """Return the cells that contradict the most others; often there is none.
 
-    One that is too slow contradicts all larger batches, and each of those only this one. Of two
-    that contradict nobody else either may be wrong.
+    One that is too slow contradicts all larger batches of contexts as long or longer, and each of
+    those only this one. Of two that contradict nobody else either may be wrong.
     """
     doubts = Counter(
-        concurrency
-        for low, high in combinations(sorted(steps, key=lambda s: s.batch), 2)
-        if low.itl_ms > NOISE_TOLERANCE * high.itl_ms
-        for concurrency in (low.concurrency, high.concurrency)
+        step.cell
+        for low, high in combinations(sorted(steps, key=_size), 2)
+        if low.cell.isl <= high.cell.isl and low.itl_ms > NOISE_TOLERANCE * high.itl_ms
+        for step in (low, high)
     )
-    return frozenset(n for n, count in doubts.items() if count == max(doubts.values()))
+    return frozenset(cell for cell, count in doubts.items() if count == max(doubts.values()))
+
+
+def _size(step: Step) -> tuple[float, int]:
+    return step.batch, step.cell.isl
 
 
 def itl_ms_at(steps: Sequence[Step], concurrency: int) -> float:

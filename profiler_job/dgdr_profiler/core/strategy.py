@@ -24,6 +24,7 @@ from dgdr_profiler.core.cells import Cell
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.evidence import Evidence, evidence
 from dgdr_profiler.core.grid import decode_cells, prefill_cells
+from dgdr_profiler.core.handover import handover
 from dgdr_profiler.core.ladder import estimate, judging_cells, ladder
 from dgdr_profiler.core.lending import borrowed, lenders
 from dgdr_profiler.core.options import (
@@ -63,7 +64,11 @@ def selection(plan: Plan, state: RunState) -> Selection | None:
     judged = {c: _judging_points(plan, state, c) for c in _live(plan, state)}
     apart = {c: points for c, points in judged.items() if not c.shape.is_aggregated}
     offer = Offer(
-        prefill=[o for c, ps in apart.items() for o in prefill_options(c, _prefill(ps))],
+        prefill=[
+            o
+            for c, ps in apart.items()
+            for o in prefill_options(c, _prefill(ps), handover(plan, state, c))
+        ],
         decode=[o for c, ps in apart.items() for o in decode_options(c, _decode(ps))],
         aggregated=[
             o
@@ -73,7 +78,7 @@ def selection(plan: Plan, state: RunState) -> Selection | None:
             for o in aggregated_options(c, _prefill(ps), _decode(ps))
         ],
     )
-    return pick(offer, plan.demand.workload, plan.demand.targets, plan.total_gpus)
+    return pick(offer, plan.demand.workload, plan.demand.targets, plan.total_gpus, plan.fewest)
 
 
 def curve_cells(plan: Plan, state: RunState, chosen: Selection) -> dict[str, tuple[Cell, ...]]:
@@ -94,7 +99,9 @@ def curve_points(
     """Return the measured points of one curve."""
     of = chosen.prefill if kind is PointKind.PREFILL else chosen.decode
     cells = curve_cells(plan, state, chosen).get(of.candidate.id, ())
-    return known(plan, state, of.candidate).measured(c for c in cells if c.kind is kind)
+    # What was measured again counts in its first cell's place.
+    wanted = (c for c in cells if c.kind is kind and not c.repeat)
+    return known(plan, state, of.candidate).measured(wanted)
 
 
 def _judge(plan: Plan, state: RunState) -> Action | None:
@@ -187,10 +194,14 @@ def _measure(
 
 def _start(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire | Reject:
     """Deploy a candidate that is to be judged, as long as the deadline allows."""
-    if plan.deadline_s is not None and state.elapsed_s > plan.deadline_s:
+    if _is_late(plan, state):
         reason = f"the deadline of {plan.deadline_s:g} s has passed"
         return Reject(candidate=candidate, reason=reason, lasting=False)
     return _deploy(plan, state, candidate)
+
+
+def _is_late(plan: Plan, state: RunState) -> bool:
+    return plan.deadline_s is not None and state.elapsed_s > plan.deadline_s
 
 
 def _deploy(plan: Plan, state: RunState, candidate: Candidate) -> Deploy | Retire | Reject:
@@ -234,10 +245,19 @@ def _judging_points(plan: Plan, state: RunState, candidate: Candidate) -> list[P
     except CandidateFailed:
         return []
     points = [*evidence_of.measured(c for c in cells if not c.repeat)]
-    if another is None or _failed_too_often(state, candidate, another):
+    if another is None or not _may_be_measured(plan, state, candidate, another):
         return points
     guess = estimate(plan.demand, evidence_of, another)
     return points if guess is None else [*points, guess]
+
+
+def _may_be_measured(plan: Plan, state: RunState, candidate: Candidate, cell: Cell) -> bool:
+    """Whether an estimate can still be confirmed: what cannot takes no part in the pick.
+
+    After the deadline nothing is deployed for it.
+    """
+    late = _is_late(plan, state) and candidate.id not in state.deployed
+    return not late and not _failed_too_often(state, candidate, cell)
 
 
 def _failures(state: RunState, candidate: Candidate, cell: Cell) -> tuple[str, ...]:
@@ -268,7 +288,7 @@ def _nothing_measured(plan: Plan, state: RunState) -> str:
 
 def _too_large(plan: Plan, candidate: Candidate, others: Sequence[Candidate]) -> str | None:
     """Return why a candidate that was measured could not be picked."""
-    least, most = least_gpus(candidate, others), plan.total_gpus
+    least, most = least_gpus(candidate, others, plan.fewest), plan.total_gpus
     if least is None:
         return "no candidate is left that does what it does not"
     if most is None or least <= most:

@@ -1,9 +1,14 @@
-"""Capacity in the text of a worker's ``/metrics``: vLLM's, SGLang's and Dynamo's own samples."""
+"""What the text of a worker's ``/metrics`` says: capacity, and KV caches that it fetched.
+
+The samples are vLLM's, SGLang's and Dynamo's own.
+"""
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+
+from dgdr_profiler.core.candidate import Fetched
 
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -13,6 +18,9 @@ _SGLANG_TOKENS = "sglang:max_total_num_tokens"
 # The longer name is that of Dynamo before 1.0.
 _DYNAMO_BLOCKS = ("dynamo_component_total_blocks", "dynamo_component_kvstats_total_blocks")
 _RANK_LABELS = ("dp_rank", "engine")
+# Of the decode worker: time and size of each transfer, and the tokens that came with them.
+_SENT_S, _SENT_BYTES = "vllm:nixl_xfer_time_seconds", "vllm:nixl_bytes_transferred"
+_TOKENS_BY_SOURCE, _EXTERNAL = "vllm:prompt_tokens_by_source_total", "external_kv_transfer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,30 @@ def rank_kv_tokens(text: str, block_tokens: int | None) -> int | None:
         or _least(_positive(s.value) for s in samples if s.name == _SGLANG_TOKENS)
         or _least(_times(s.value, block_tokens) for s in samples if s.name in _DYNAMO_BLOCKS)
     )
+
+
+def fetched(text: str, parts: int) -> Fetched | None:
+    """Return what fetching a prompt's KV cache took; None where the samples do not say.
+
+    ``parts`` of the engine fetch their shares of a prompt side by side, a transfer each, so the
+    mean time of a transfer is that of a prompt. Tokens that the engine had in its own cache are not
+    fetched: those of prompts that were sent before, which a sweep does.
+    """
+    samples = list(_samples(text))
+    transfers = _sum(samples, f"{_SENT_S}_count")
+    tokens = _sum([s for s in samples if s.labels.get("source") == _EXTERNAL], _TOKENS_BY_SOURCE)
+    if not transfers or not tokens:
+        return None
+    sent_bytes = _sum(samples, f"{_SENT_BYTES}_sum")
+    return Fetched(
+        ms=1000.0 * _sum(samples, f"{_SENT_S}_sum") / transfers,
+        isl=tokens * parts / transfers,
+        bytes_per_token=sent_bytes / tokens if sent_bytes else None,
+    )
+
+
+def _sum(samples: Iterable[_Sample], name: str) -> float:
+    return sum(sample.value for sample in samples if sample.name == name)
 
 
 def ranks(text: str) -> int | None:

@@ -1,6 +1,6 @@
 """Which engine a request asks for: for its candidates, and for what is generated."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dgdr_api.effective import EffectiveSpec, is_upstream_image
@@ -12,7 +12,7 @@ from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.engines.backend import BackendEngine
-from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, of_policy
+from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, backends_with_data, of_policy
 from dgdr_profiler.engines.sglang import Sglang
 from dgdr_profiler.engines.source import ModelSource
 from dgdr_profiler.engines.trtllm import Trtllm
@@ -33,15 +33,27 @@ _NAMED_AFTER = {
 }
 
 
-def candidate_engines(request: ProfilingRequest, wanted: EffectiveSpec) -> tuple[Engine, ...]:
-    """Return what candidates may run: each engine of ``backend: auto`` that there is an image for.
+def candidate_engines(
+    request: ProfilingRequest, wanted: EffectiveSpec, profiles: Iterable[str] = ()
+) -> Mapping[Backend | None, Engine]:
+    """Return what candidates may run, by the backend where several compete.
+
+    With ``backend: auto`` these are the engines that there is an image for, and of mockers the
+    backends that ``profiles``, the keys of their performance data, hold data of their own for.
 
     Raises:
         InvalidRequest: an image is missing.
     """
     if request.policy.uses_mocker:
-        return (_mocker(request, wanted),)
-    return tuple(backend_engine(wanted, backend) for backend in backends(wanted))
+        auto = wanted.backend is Backend.AUTO
+        rivals = backends_with_data(profiles) if auto else ()
+        if not rivals:
+            return {None: _mocker(request, wanted)}
+        return {backend: _mocker(request, wanted, backend) for backend in rivals}
+    found = backends(wanted)
+    if len(found) == 1:
+        return {None: backend_engine(wanted, found[0])}
+    return {backend: backend_engine(wanted, backend) for backend in found}
 
 
 def final_engine(
@@ -61,7 +73,8 @@ def final_engine(
     """
     if not wanted.mocker:
         return backend_engine(wanted, backend or backends(wanted)[0])
-    mocker = replace(_mocker(request, wanted), kv_blocks=rank_kv_tokens // BLOCK_TOKENS)
+    mocker = _mocker(request, wanted, backend)
+    mocker = replace(mocker, kv_blocks=rank_kv_tokens // BLOCK_TOKENS)
     if request.policy.uses_mocker:
         return mocker
     return replace(
@@ -112,7 +125,9 @@ def _source(wanted: EffectiveSpec) -> ModelSource:
     )
 
 
-def _mocker(request: ProfilingRequest, wanted: EffectiveSpec) -> Mocker:
+def _mocker(
+    request: ProfilingRequest, wanted: EffectiveSpec, rival: Backend | None = None
+) -> Mocker:
     settings = request.policy.mocker or MockerCandidates()
     image = settings.image or request.images.dynamo_mocker
     if image is None:
@@ -120,4 +135,5 @@ def _mocker(request: ProfilingRequest, wanted: EffectiveSpec) -> Mocker:
             "ProfilingPolicy spec.mocker.image: no image with Dynamo's mocker is configured; set "
             "it, or images.dynamoMocker of the installation"
         )
-    return of_policy(settings, image, request.images.pull_policy, _source(wanted))
+    mocker = of_policy(request.policy, image, request.images.pull_policy, _source(wanted))
+    return replace(mocker, backend=rival or backends(wanted)[0], rival=rival is not None)

@@ -18,6 +18,7 @@ from dgdr_profiler.core.progress import describe
 from dgdr_profiler.core.render import Setting, final_config, final_graph
 from dgdr_profiler.core.report import Ledger, report
 from dgdr_profiler.core.strategy import curve_points
+from dgdr_profiler.engines.mocker import renamed
 from dgdr_profiler.engines.registry import final_engine
 from dgdr_profiler.ports import Result
 from dgdr_profiler.report.plots import Titles, decode_png, prefill_png
@@ -48,16 +49,18 @@ def result(
     engine = final_engine(request, wanted, rank_kv_tokens, decoding.backend)
     count = replicas(
         chosen,
-        EngineCurves.of(prefill_points, decode_points),
+        EngineCurves.of(prefill_points, decode_points, chosen.transfer),
         plan.demand.workload,
         plan.demand.targets,
         plan.total_gpus,
+        plan.planner,
     )
     graph = final_graph(engine, setting, chosen, count)
     replayed = wanted.mocker and not request.policy.uses_mocker
     curves = described(chosen, graph, prefill_points, decode_points, replayed)
     report_json = {**report(plan, state, chosen, ledger), "shortage": count.shortage}
     itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
+    said = (describe(chosen), count.shortage, renamed(engine.served_model, request.spec.model))
     return Result(
         texts={
             OutputKey.FINAL_CONFIG.value: final_config(setting, graph, chosen),
@@ -82,7 +85,7 @@ def result(
                 itl_limit_ms,
             ),
         },
-        message="; ".join(filter(None, (describe(chosen), count.shortage))),
+        message="; ".join(filter(None, said)),
     )
 
 

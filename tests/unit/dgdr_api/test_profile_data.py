@@ -7,8 +7,9 @@ import pytest
 
 from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.points import Source
-from dgdr_api.profile_data import DecodeData, PrefillData, Transfer
+from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_api.provenance import ProfileDataError, Provenance
+from dgdr_api.transfer import Transfer
 
 PREFILL = PrefillData(isl=(128.0, 512.0), ttft_ms=(10.0, 30.5), thpt_per_gpu=(12800.0, 16786.9))
 DECODE = DecodeData(
@@ -112,12 +113,34 @@ def test_points_and_transfer_survive_beside_rows_that_were_drawn_from_them() -> 
 
 
 @pytest.mark.parametrize(
+    ("transfer", "source", "added", "missing"),
+    [
+        (Transfer(measured_ms=17.0, measured_isl=2048), Source.MEASURED, 17 / 2048, False),
+        (Transfer(bytes_per_token=131072, gb_per_s=64), Source.ESTIMATED, 0.002048, False),
+        (Transfer(bytes_per_token=131072), None, 0.0, True),
+        (Transfer(gb_per_s=64), None, 0.0, True),
+        (Transfer(measured_ms=17.0, measured_isl=2048, in_ttft=True), Source.MEASURED, 0.0, False),
+        (Transfer(in_ttft=True), None, 0.0, False),
+    ],
+)
+def test_what_a_reader_has_to_add_for_the_transfer_and_who_says_so(
+    transfer: Transfer, source: Source | None, added: float, missing: bool
+) -> None:
+    assert transfer.source is source
+    assert transfer.added_ms_per_token == pytest.approx(added)
+    assert transfer.is_missing is missing
+    data = replace(PREFILL, transfer=transfer)
+    assert PrefillData.from_json(data.to_json()).transfer == transfer
+
+
+@pytest.mark.parametrize(
     ("transfer", "text"),
     [
         (17, "transfer is a int, not an object"),
         ({"measured_ms": "17 ms"}, "transfer.measured_ms is '17 ms'; it must be a number from 0"),
         ({"measured_ms": -1}, "transfer.measured_ms is -1"),
         ({"bytes_per_token": True}, "transfer.bytes_per_token is True"),
+        ({"in_ttft": 1}, "transfer.in_ttft is 1; it must be true or false"),
     ],
 )
 def test_a_transfer_that_means_nothing_is_refused(transfer: Any, text: str) -> None:

@@ -161,8 +161,11 @@ def test_names_fit_the_budget(name: str, override: str | None, field: str | None
 
 
 def test_what_the_cluster_lacks_is_said_in_upstreams_words() -> None:
-    assert missing_claim("c", "ns").message == "model cache PVC c not found in namespace ns"
-    assert missing_config_map("m", "ns").message == "ConfigMap m not found in namespace ns"
+    claim = missing_claim("c", "ns").message
+    assert claim == "model cache PVC c not found in namespace ns; create it, or name another"
+    data = missing_config_map("m", "ns", "p")
+    assert data.field == "ProfilingPolicy p spec.mocker.profilesConfigMap"
+    assert data.message.startswith("ConfigMap m not found in namespace ns; create it with")
     assert "ProfilingPolicy p not found in namespace ns" in missing_policy("p", "ns").message
 
 

@@ -1,6 +1,9 @@
 """The commands: exit codes, and what ends a watch."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ from typer.testing import CliRunner
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
 from dgdr_cli.app import app
 from dgdr_cli.errors import NotThere
-from dgdr_cli.found import Found
+from dgdr_cli.found import Found, Listed
 
 
 def found(phase: str) -> Found:
@@ -31,6 +34,13 @@ class Phases:
     phases: list[str]
     looks: int = 0
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def list_requests(self, namespace: str | None) -> tuple[Listed, ...]:
+        self.asked.append(("", namespace))
+        return tuple(
+            Listed(name=f"q-{number}", status=found(phase).request.status)
+            for number, phase in enumerate(self.phases)
+        )
 
     def find(self, name: str, namespace: str | None) -> Found | None:
         self.asked.append((name, namespace))
@@ -77,3 +87,56 @@ def test_without_a_namespace_the_one_of_the_context_is_asked() -> None:
     source = Phases(["Ready"])
     run(source, "status", "qwen")
     assert source.asked == [("qwen", None)]
+
+
+def test_status_without_a_name_lists_all() -> None:
+    source = Phases(["Profiling", "Failed"])
+    ran = run(source, "status", "-n", "team")
+    assert ran.exit_code == 0
+    assert [line.split()[:2] for line in ran.output.splitlines()] == [
+        ["REQUEST", "PHASE"],
+        ["q-0", "Profiling"],
+        ["q-1", "Failed"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "namespace"),
+    [
+        (("-n", "team", "status", "q"), "team"),
+        (("status", "q", "-n", "team"), "team"),
+        (("-n", "team", "status", "q", "-n", "other"), "other"),
+    ],
+)
+def test_a_namespace_may_stand_before_the_command(
+    arguments: tuple[str, ...], namespace: str
+) -> None:
+    source = Phases(["Ready"])
+    ran = run(source, *arguments)
+    assert source.asked == [("q", namespace)], ran.output
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    ran = run(Phases([]), "--version")
+    assert (ran.exit_code, ran.output) == (0, f"kubectl-dgdr {version('dgdr-operator')}\n")
+
+
+def test_a_watch_in_a_pipe_is_whole_lines_and_says_each_change_once() -> None:
+    ran = run(
+        Phases(["Profiling", "Profiling", "Deployed"]),
+        *("watch", "qwen", "--until", "Deployed", "--interval", "0.5"),
+    )
+    assert ran.output.endswith("\n")
+    titles = [line.split()[1] for line in ran.output.splitlines() if line.startswith("team/qwen")]
+    assert titles == ["Profiling", "Deployed"]
+
+
+def test_a_missing_extra_is_named_in_one_line() -> None:
+    without_typer = (
+        "import sys; sys.modules['typer'] = None; import dgdr_cli.__main__ as m; m.main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", without_typer], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stderr == "kubectl-dgdr needs typer: pip install 'dgdr-operator[cli]'\n"

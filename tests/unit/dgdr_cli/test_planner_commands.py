@@ -208,7 +208,7 @@ def test_a_replay_needs_no_separate_roles(folder: Path, trace: Path) -> None:
     [
         ({"--trace": "nowhere.jsonl"}, "nowhere.jsonl cannot be read: No such file"),
         ({"--against": "nobody"}, "--against is nobody: give one of static"),
-        ({"--times": "0"}, "factor is 0"),
+        ({"--times": "0"}, "--times is 0"),
         ({"--profile": "/nowhere"}, "/nowhere has neither"),
         ({"--spec": "/nowhere.yaml"}, "/nowhere.yaml cannot be read"),
     ],

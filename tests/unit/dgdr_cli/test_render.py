@@ -1,6 +1,7 @@
 """The picture, as a reader sees it in a terminal of 110 columns."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from textwrap import dedent
 
@@ -87,8 +88,8 @@ Deployment qwen-dgd is ready
 
 CANDIDATE  GPUS  TTFT ms  ITL ms  TOKENS/S/GPU       POINTS  TARGETS
 p-tp1         2      212    18.6            53   3 measured  TTFT missed
-p-tp2         4      124    15.9           613  16 measured  met          picked
-p-tp4         8       75       -             -  1 estimated  measuring
+p-tp2         4      124    15.9           613  16 measured  met           picked
+p-tp4         8       75       -             -  1 estimated  not measured
 TP=8 not tried: an engine of 8 GPUs does not fit on a node of 4
 
 DEPLOYMENT  STATE       READY REPLICAS
@@ -111,6 +112,13 @@ def drawn(view: View) -> str:
 
 def test_everything_that_is_known_is_in_the_picture() -> None:
     assert drawn(VIEW) == PICTURE
+
+
+def test_a_candidate_is_being_measured_only_as_long_as_the_run_goes_on() -> None:
+    for phase in ("Pending", "Profiling"):
+        assert "1 estimated  measuring" in drawn(replace(VIEW, phase=phase))
+    for phase in ("Ready", "Deploying", "Failed"):
+        assert "1 estimated  not measured" in drawn(replace(VIEW, phase=phase))
 
 
 def test_a_request_that_has_just_been_made_takes_three_lines() -> None:

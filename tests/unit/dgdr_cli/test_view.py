@@ -214,7 +214,7 @@ def test_gpus_are_those_of_both_engines_of_the_pair() -> None:
     ],
 )
 def test_the_message_is_the_sentence_that_matters_now(status: dict[str, Any], message: str) -> None:
-    assert message_of(request(**status)) == message
+    assert message_of(request(**status).status) == message
 
 
 def test_a_message_that_would_fill_the_screen_is_cut() -> None:

@@ -13,13 +13,13 @@ from kopf._core.reactor import queueing
 
 from dgdr_kube import kopf_settings
 from dgdr_kube.errors import ClusterError, Expired, Rejected, Unreachable
-from dgdr_kube.kinds import CONFIG_MAP, DGD, Kind
-from dgdr_kube.kopf_feed import Feed, slim
+from dgdr_kube.kinds import DGD, NODE
+from dgdr_kube.kopf_feed import Collection, Feed
 from dgdr_kube.ports import Listing, Manifest
 from dgdr_kube.serving import Health
-from support.watching import ScriptedWatching, Told, modified, thing
+from support.watching import ScriptedWatching, Told, added, modified, thing
 
-Heard = list[tuple[str, str]]
+Heard = list[tuple[str | None, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -35,13 +35,15 @@ def graph(name: str, version: int, **spec: Any) -> Manifest:
 
 
 async def heard_by_kopf(
-    listings: Iterable[Listing | ClusterError],
+    listings: Iterable[Listing[Manifest] | ClusterError],
     watches: Iterable[Iterable[Told]],
     enough: Callable[[Heard], bool],
     back: Callable[[], None] = lambda: None,
+    tells_first: bool = True,
 ) -> Heard:
     """Run kopf's watcher of one kind until it has heard enough."""
-    feed = Feed(ScriptedWatching(listings, watches), (DGD,), (None,), labels={}, back=back)
+    source = ScriptedWatching(listings, watches)
+    feed = Feed(source, (Collection(kind=DGD, tells_first=tells_first),), (None,), back)
     feed.install(Health())
     settings = kopf.OperatorSettings()
     kopf_settings.configure(settings, prefix="test.dgdr.dev")
@@ -70,7 +72,7 @@ async def heard_by_kopf(
     return heard
 
 
-def listing(version: int, *items: Manifest) -> Listing:
+def listing(version: int, *items: Manifest) -> Listing[Manifest]:
     return Listing(list(items), str(version))
 
 
@@ -81,7 +83,28 @@ async def test_kopf_hears_of_what_is_there_and_what_changes() -> None:
     heard = await heard_by_kopf(
         [listing(5, graph("one", 3))], [[change]], lambda heard: len(heard) == 2
     )
-    assert heard == [("ADDED", "one"), ("MODIFIED", "one")]
+    assert heard == [(None, "one"), ("MODIFIED", "one")]
+
+
+async def test_of_a_kind_without_passes_of_its_own_only_changes_are_told() -> None:
+    new = added("two", 6)
+    new.manifest["metadata"]["uid"] = "uid-two"
+    new.manifest["apiVersion"] = DGD.api_version
+    heard = await heard_by_kopf(
+        [listing(5, graph("one", 3))], [[new]], lambda heard: len(heard) == 1, tells_first=False
+    )
+    assert heard == [("ADDED", "two")]
+
+
+async def test_what_nobody_keeps_is_not_told() -> None:
+    changes = [modified("one", 6), modified("one", 7, size=2)]
+    for change in changes:
+        change.manifest.update(apiVersion=DGD.api_version, kind=DGD.kind)
+        change.manifest["metadata"]["uid"] = "uid-one"
+    heard = await heard_by_kopf(
+        [listing(5, graph("one", 3))], [changes], lambda heard: len(heard) == 2
+    )
+    assert heard == [(None, "one"), ("MODIFIED", "one")]
 
 
 async def test_what_went_while_nobody_could_watch_is_told_once_as_it_was() -> None:
@@ -90,7 +113,7 @@ async def test_what_went_while_nobody_could_watch_is_told_once_as_it_was() -> No
         [[Expired("too old")]],
         lambda heard: len(heard) == 3,
     )
-    assert sorted(heard) == [("ADDED", "one"), ("ADDED", "two"), ("DELETED", "one")]
+    assert sorted(heard, key=str) == [("DELETED", "one"), (None, "one"), (None, "two")]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +131,7 @@ async def test_no_answer_ends_it_and_its_end_is_told(
         lambda heard: len(heard) == 1,
         back=lambda: back.append(None),
     )
-    assert heard == [("ADDED", "one")]
+    assert [name for _, name in heard] == ["one"]
     assert len(back) == 1
 
 
@@ -119,17 +142,24 @@ async def test_a_fault_of_ours_ends_kopfs_watcher() -> None:
 
 
 def test_a_kind_that_kopf_never_asks_for_is_not_ready_and_grows_silent() -> None:
-    feed = Feed(ScriptedWatching([], []), (DGD,), ("a", "b"), labels={}, back=lambda: None)
+    wanted = (Collection(kind=DGD), Collection(kind=NODE, needed=False))
+    feed = Feed(ScriptedWatching([], []), wanted, ("a", "b"), lambda: None)
     health = Health(stalled_after_s=-1.0)
     feed.install(health)
     health.beat("event loop")
     assert not health.ready()
-    assert {f"watch of {DGD.plural} in a", f"watch of {DGD.plural} in b"} <= {*health.stalled()}
+    watches = {name for name in health.stalled() if name.startswith("watch of")}
+    assert watches == {f"watch of {DGD.plural} in a", f"watch of {DGD.plural} in b"}
 
 
-@pytest.mark.parametrize(("kind", "keeps_spec"), [(DGD, True), (CONFIG_MAP, False)])
-def test_what_is_kept_of_an_object_is_what_is_read(kind: Kind, keeps_spec: bool) -> None:
-    meta = {"name": "a", "labels": {"a": "b"}, "managedFields": [1], "annotations": {"c": "d"}}
-    found = slim({"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, "spec": {}})
-    assert found["metadata"] == {"name": "a", "labels": {"a": "b"}}
-    assert ("spec" in found) is keeps_spec
+async def test_passes_wait_for_every_list_but_for_one_that_is_forbidden() -> None:
+    wanted = (Collection(kind=DGD), Collection(kind=NODE, needed=False))
+    feed = Feed(ScriptedWatching([], []), wanted, (None,), lambda: None)
+    dgds, nodes = (followed.watch for followed in feed._followed)
+    waiting = asyncio.create_task(feed.listed())
+    dgds.lost(Unreachable("503"))
+    nodes.lost(Rejected(403, "forbidden"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    dgds.found()
+    await asyncio.wait_for(waiting, 5)

@@ -1,24 +1,27 @@
 import pytest
 
 from dgdr_kube.errors import Conflict, Unreachable
+from dgdr_kube.index import Index, labelled
 from dgdr_kube.kinds import CONFIG_MAP, DGDSA
-from dgdr_kube.ports import Change, ChangeType, Listing, Manifest
+from dgdr_kube.ports import Change, ChangeType, Kept, Listing, Manifest, whole
 from dgdr_kube.remembering import RememberingCluster
 from dgdr_kube.store import Store
 from support.fake_cluster import FakeCluster
 from support.planning import NAMESPACE, adapter, curves_config_map
 
 NAME = "q-dgd-prefill"
+BY_GRAPH = labelled("graph")
+BY_NAME = Index("name", lambda manifest: (manifest["metadata"]["name"],))
 
 
 class Watched:
     """A cluster, and a store whose watch has told of an adapter and is silent since."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Kept = whole) -> None:
         self.server = FakeCluster()
         self.server.seed(adapter("prefill", 1))
-        self.store = Store()
-        self.cluster = RememberingCluster(self.server, {DGDSA: self.store})
+        self.store = Store(kept=kept, indices=(BY_GRAPH, BY_NAME))
+        self.cluster = RememberingCluster(self.server, {DGDSA: (self.store,)})
         self.store.replace(None, Listing([self.there()], self.there_version()))
         self.reads = 0
 
@@ -95,3 +98,25 @@ async def test_the_answer_of_a_patch_is_remembered() -> None:
     await on.cluster.patch_status(DGDSA, NAMESPACE, NAME, {"replicas": 1}, "me")
     on.server.refuse("get", DGDSA, Unreachable("no route to host"))
     assert (await on.cluster.look(DGDSA, NAMESPACE, NAME) or {})["status"] == {"replicas": 1}
+
+
+async def test_what_is_found_costs_no_question_and_fresh_asks_all_the_same() -> None:
+    on = Watched()
+    on.server.seed(adapter("decode", 1))
+    on.store.replace(None, Listing(await on.server.list(DGDSA, None), "99"))
+    on.server.refuse("list", DGDSA, Unreachable("no route to host"))
+    found = await on.cluster.find(DGDSA, NAMESPACE, BY_NAME, NAME)
+    assert [one["metadata"]["name"] for one in found] == [NAME]
+    assert len(await on.cluster.find(DGDSA, NAMESPACE)) == 2
+    with pytest.raises(Unreachable):
+        await on.cluster.fresh.find(DGDSA, NAMESPACE, BY_NAME, NAME)
+
+
+async def test_the_server_finds_the_same_and_what_it_tells_is_reduced() -> None:
+    on = Watched(kept=lambda whole: {"metadata": whole["metadata"]})
+    on.server.seed(adapter("decode", 1))
+    for cluster in (on.cluster.fresh, RememberingCluster(on.server, {})):
+        found = await cluster.find(DGDSA, NAMESPACE, BY_NAME, NAME)
+        assert [one["metadata"]["name"] for one in found] == [NAME]
+    assert "spec" in found[0]
+    assert "spec" not in (await on.cluster.fresh.find(DGDSA, NAMESPACE, BY_NAME, NAME))[0]

@@ -2,12 +2,16 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Any
+
+import pytest
 
 from dgdr_kube.errors import Expired, Unreachable
 from dgdr_kube.following import BACKOFF, SHORTEST_S, Watch, follow
+from dgdr_kube.index import labelled
 from dgdr_kube.kinds import DGD
-from dgdr_kube.ports import Listing, Manifest
-from dgdr_kube.store import UNSURE, Store
+from dgdr_kube.ports import Change, ChangeType, Listing, Manifest
+from dgdr_kube.store import PARTIAL, UNSURE, Store
 from support.watching import (
     ScriptedWatching,
     added,
@@ -36,7 +40,7 @@ async def followed(source: ScriptedWatching, store: Store, scope: str | None = N
     return waits
 
 
-def listing(version: int, *items: Manifest) -> Listing:
+def listing(version: int, *items: Manifest) -> Listing[Manifest]:
     return Listing(list(items), str(version))
 
 
@@ -189,3 +193,83 @@ def test_an_object_that_is_gone_does_not_come_back_by_a_late_answer() -> None:
     assert store.look(ONE) is None
     store.apply(added("one", 13, size=3))
     assert store.look(ONE) == thing("one", 13, size=3)
+
+
+BY_COLOUR = labelled("colour")
+
+
+def coloured(name: str, version: int, colour: str, namespace: str = "a") -> Manifest:
+    found = thing(name, version, namespace)
+    found["metadata"]["labels"] = {"colour": colour}
+    return found
+
+
+def indexed(*things: Manifest, **more: Any) -> Store:
+    store = Store(indices=(BY_COLOUR,), **more)
+    store.replace(None, listing(10, *things))
+    return store
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_objects_are_found_by_what_they_are_filed_under(packed: bool) -> None:
+    red, blue, far = (
+        coloured("one", 2, "red"),
+        coloured("two", 3, "blue"),
+        coloured("x", 4, "red", "b"),
+    )
+    store = indexed(red, blue, far, packed=packed)
+    assert store.find("a", BY_COLOUR, "red") == [red]
+    assert store.find(None, BY_COLOUR, "red") == [red, far]
+    assert store.find("a") == [red, blue]
+    repainted = coloured("one", 11, "blue")
+    store.apply(Change(ChangeType.MODIFIED, repainted))
+    assert store.find("a", BY_COLOUR, "red") == []
+    assert store.find("a", BY_COLOUR, "blue") == [repainted, blue]
+    store.apply(deleted("two", 12))
+    assert store.find("a", BY_COLOUR, "blue") == [repainted]
+
+
+def test_a_list_with_an_object_in_doubt_is_in_doubt() -> None:
+    store = indexed(coloured("one", 2, "red"), coloured("two", 3, "blue"))
+    store.wrote(ONE, None)
+    assert store.find("a", BY_COLOUR, "red") is UNSURE
+    assert store.find("a", BY_COLOUR, "blue") != UNSURE
+    store.lose(None)
+    assert store.find("a", BY_COLOUR, "blue") is UNSURE
+
+
+def test_what_we_made_is_there_before_the_watch_tells_of_it() -> None:
+    told: list[Manifest | None] = []
+    store = indexed(told=lambda _, new: told.append(new))
+    store.wrote(ONE, coloured("one", 11, "red"))
+    assert store.find("a", BY_COLOUR, "red") == [coloured("one", 11, "red")]
+    store.apply(Change(ChangeType.ADDED, coloured("one", 11, "red")))
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("heard", [bookmark(12), deleted("one", 12)], ids=["bookmark", "end"])
+def test_what_we_made_and_the_watch_is_past_is_gone(heard: Change) -> None:
+    store = indexed()
+    store.apply(heard)
+    store.wrote(ONE, coloured("one", 11, "red"))
+    assert store.look(ONE) is None
+
+
+def test_what_we_made_without_the_label_is_not_watched() -> None:
+    store = indexed(label="colour")
+    store.wrote(ONE, thing("one", 11))
+    assert store.look(ONE) is None
+
+
+def test_of_a_partial_object_the_rest_is_asked_for() -> None:
+    store = Store(kept=lambda whole: {"metadata": whole["metadata"], PARTIAL: True})
+    store.replace(None, listing(5, thing("one", 3, size=2)))
+    assert store.look(ONE) is UNSURE
+
+
+def test_one_that_looks_at_a_packed_object_cannot_change_it() -> None:
+    store = indexed(coloured("one", 2, "red"), packed=True)
+    found = store.look(ONE)
+    assert isinstance(found, dict)
+    found["spec"]["size"] = 9
+    assert store.look(ONE) == coloured("one", 2, "red")

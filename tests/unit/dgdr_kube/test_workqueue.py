@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from dgdr_kube.errors import Conflict, Unreachable
-from dgdr_kube.workqueue import Backoff, WorkQueue
+from dgdr_kube.workqueue import Backoff, Urgency, WorkQueue
 
 
 async def test_marks_of_one_key_become_one_pass() -> None:
@@ -212,3 +212,55 @@ async def test_a_server_that_asks_for_time_gets_it_from_edits_too() -> None:
     assert await failing.drain() == 1
     await asyncio.sleep(0.25)
     assert await failing.drain() == 2
+
+
+async def served(queue: WorkQueue[str]) -> list[str]:
+    seen: list[str] = []
+
+    async def note(key: str) -> None:
+        seen.append(key)
+
+    await queue.drain(note)
+    return seen
+
+
+async def test_what_is_wanted_is_served_before_what_is_noticed_and_first_passes_come_last() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key in ("first-1", "first-2"):
+        queue.notice(key, Urgency.FIRST)
+    queue.notice("noticed")
+    queue.add("wanted-1")
+    queue.add("wanted-2")
+    assert await served(queue) == ["wanted-1", "wanted-2", "noticed", "first-1", "first-2"]
+
+
+async def test_a_key_that_waits_becomes_more_urgent_and_is_served_once() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key in ("a", "b", "c"):
+        queue.notice(key, Urgency.FIRST)
+    queue.add("c")
+    queue.notice("c", Urgency.FIRST)
+    assert await served(queue) == ["c", "a", "b"]
+    assert len(queue) == 0
+
+
+async def test_a_queue_that_is_held_serves_nobody_before_its_release() -> None:
+    queue: WorkQueue[str] = WorkQueue(workers=2)
+    seen: list[str] = []
+    done = asyncio.Event()
+
+    async def note(key: str) -> None:
+        seen.append(key)
+        if len(seen) == 2:
+            done.set()
+
+    queue.hold()
+    running = asyncio.create_task(queue.run(note))
+    queue.notice("noticed", Urgency.FIRST)
+    await asyncio.sleep(0.01)
+    queue.add("wanted")
+    assert (seen, queue.longest_pass_s()) == ([], 0.0)
+    queue.release()
+    await asyncio.wait_for(done.wait(), 5)
+    running.cancel()
+    assert seen == ["wanted", "noticed"]

@@ -133,7 +133,8 @@ async def test_a_pod_that_waits_for_its_own_candidates_cpu_gets_it() -> None:
     assert world.condition("Profiling") == (
         "False",
         "SweepingDecode",
-        f"pod profile-q-pod has no node: {NO_CPU}; before that: 3 of 9 points",
+        f"pod profile-q-pod has no node: {NO_CPU}; waiting since 2025-01-01T00:00:06Z; "
+        "before that: 3 of 9 points",
     )
     await passes_for(world, 30)
     assert candidate(world) is None

@@ -149,6 +149,9 @@ async def test_a_deployment_says_what_it_lacks_until_it_is_there() -> None:
     told = await graph_pass(cluster)
     assert told[:2] == ("False", "NatsNotConfigured")
     settings = "images: {profiler: p}\ndataPlane: {natsUrl: 'nats://n:4222'}"
+    assert (await graph_pass(cluster, settings))[1] == "NatsNotConfigured", "no pod knows of it yet"
+    asked = {"metadata": {"annotations": {"dgdr.dev/upgrade-requested-at": "now"}}}
+    await cluster.patch(DGD, "ns", "g", asked, "kubectl")
     assert await graph_pass(cluster, settings) == ("True", "Complete", "nothing is lacking")
 
 

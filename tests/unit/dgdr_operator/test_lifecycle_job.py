@@ -11,10 +11,10 @@ from dgdr_operator.core.job import (
     JobImage,
     job_deadline_s,
     read_override,
-    render_account,
     render_job,
     render_request,
 )
+from dgdr_operator.core.job_account import render_account, render_network_policy
 
 IMAGE = JobImage(name="profiler:1", pull_secrets=("ours",))
 
@@ -60,6 +60,28 @@ def test_it_runs_with_no_more_rights_than_it_needs() -> None:
     assert container(manifest)["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_where_the_namespace_picks_the_user_none_is_asked_for() -> None:
+    manifest = render_job(request(), JobImage(name="profiler:1", user_id=None))
+    assert pod(manifest)["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def test_the_profiler_alone_holds_a_token() -> None:
+    before = {"name": "fetch", "image": "fetch:1", "env": []}
+    manifest = job(template={"spec": {"initContainers": [before]}})
+    assert pod(manifest)["automountServiceAccountToken"] is False
+    (mount,) = (m for m in container(manifest)["volumeMounts"] if m["name"] == "account")
+    assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+    (fetch,) = pod(manifest)["initContainers"]
+    assert "volumeMounts" not in fetch
+    assert fetch["securityContext"] == {
+        "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
     }
 
@@ -202,13 +224,43 @@ def test_the_profiler_container_can_be_changed(name: dict[str, str]) -> None:
 )
 def test_what_has_no_effect_is_named(override: dict[str, Any], path: str) -> None:
     spec = DGDRSpec.model_validate({"model": "m", "overrides": {"profilingJob": override}})
-    assert read_override(spec).ignored == (path,)
+    assert read_override(spec, None).ignored == (path,)
     assert job(**override) == job()
 
 
-def test_account_and_binding_are_shared_and_upstreams() -> None:
-    account, binding = render_account(request(), "release-profiling")
-    assert account["metadata"]["name"] == "dgdr-profiling-job"
-    assert binding["metadata"]["name"] == "dgdr-profiling-job-binding"
-    assert binding["roleRef"]["name"] == "release-profiling"
-    assert account["metadata"]["ownerReferences"][0]["controller"] is False
+def test_the_account_is_the_requests_own_and_named_after_upstreams() -> None:
+    account, role, own, shared = render_account(request(), "release-profiling")
+    assert account["metadata"]["name"] == "dgdr-profiling-job-q"
+    assert own["roleRef"]["name"] == role["metadata"]["name"] == "dgdr-profiling-job-q"
+    assert shared["roleRef"]["name"] == "release-profiling"
+    for made in (account, role, own, shared):
+        (owner,) = made["metadata"]["ownerReferences"]
+        assert (owner["name"], owner["controller"]) == ("q", False)
+    for binding in (own, shared):
+        assert binding["subjects"] == [
+            {"kind": "ServiceAccount", "name": "dgdr-profiling-job-q", "namespace": "ns"}
+        ]
+
+
+def test_everything_in_the_role_has_a_name() -> None:
+    policy = {"candidateEngine": "mocker", "mocker": {"profilesConfigMap": "data"}}
+    for asked in (request(), request(policy)):
+        _, role, _, _ = render_account(asked, "release-profiling")
+        assert all(rule["resourceNames"] for rule in role["rules"])
+    assert role["rules"][1]["resourceNames"] == ["data"]
+
+
+def test_the_network_lets_the_job_reach_candidates_names_and_the_ports_that_are_given() -> None:
+    spec = render_network_policy(request(), (443,))["spec"]
+    labels = render_job(request(), IMAGE)["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in spec
+    everywhere, candidates = spec["egress"]
+    assert [(p["protocol"], p["port"]) for p in everywhere["ports"]] == [
+        ("UDP", 53),
+        ("TCP", 53),
+        ("TCP", 443),
+    ]
+    (peer,) = candidates["to"]
+    assert set(peer) == {"podSelector"}  # of its own namespace

@@ -12,6 +12,7 @@ from dgdr_kube.kinds import (
     JOB,
     NODE,
     PVC,
+    ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
     SLA_PLANNER,
@@ -144,6 +145,21 @@ async def test_an_invalid_spec_fails_and_says_why(spec: dict[str, object], text:
     assert world.job is None
 
 
+async def test_a_value_that_is_hardly_meant_is_asked_back_and_served() -> None:
+    world = World(dgdr(sla={"ttft": 0.5, "itl": 50}))
+    await world.settle()
+    question = "spec.sla.ttft is 0.5 ms; did you mean 500?"
+    assert world.condition("Validation") == (
+        "True",
+        "ValidationPassed",
+        f"the spec is valid; {question}",
+    )
+    assert world.phase == "Profiling"
+    assert world.events.count("SuspiciousValue") == 1
+    await world.settle()
+    assert world.events.count("SuspiciousValue") == 1
+
+
 async def test_a_name_that_is_too_long_fails() -> None:
     request = dgdr()
     request["metadata"]["name"] = NAME
@@ -226,7 +242,22 @@ async def test_mockers_need_their_data() -> None:
     }
     world = World(dgdr(), policy)
     await world.settle()
-    assert "ConfigMap mocker-profiles not found" in world.condition("Validation")[2]
+    message = world.condition("Validation")[2]
+    assert message.startswith(
+        "ProfilingPolicy default spec.mocker.profilesConfigMap: Invalid value"
+    )
+    assert "ConfigMap mocker-profiles not found in namespace ns; create it with" in message
+
+
+async def test_a_misspelt_key_of_the_planner_is_told_and_stops_nothing() -> None:
+    world = await profiling(features={"planner": {"max_gpu_budgett": 6}})
+    assert world.condition("Validation") == (
+        "True",
+        "ValidationPassed",
+        "the spec is valid; spec.features.planner.max_gpu_budgett is unknown and has no effect; "
+        "did you mean max_gpu_budget?",
+    )
+    assert world.events.count("KeyIgnored") == 1
 
 
 async def test_without_gpus_it_waits_and_says_what_to_set() -> None:
@@ -318,8 +349,8 @@ async def test_objects_of_a_run_belong_to_the_request() -> None:
     owned = [
         (JOB, f"profile-{NAME}"),
         (CONFIG_MAP, f"profile-{NAME}"),
-        (SERVICE_ACCOUNT, "dgdr-profiling-job"),
-        (ROLE_BINDING, "dgdr-profiling-job-binding"),
+        (SERVICE_ACCOUNT, "dgdr-profiling-job-q"),
+        (ROLE_BINDING, "dgdr-profiling-job-q-binding"),
     ]
     for kind, name in owned:
         found = world.cluster.peek(kind, NS, name)
@@ -349,55 +380,88 @@ async def test_deleting_the_request_takes_the_run_along_and_leaves_the_deploymen
     assert data[0].startswith("ConfigMap/ns/planner-profile-data-")
 
 
-async def test_an_account_is_shared_by_the_requests_of_a_namespace() -> None:
+ACCOUNT = "dgdr-profiling-job-q"
+
+
+async def test_each_request_has_an_account_that_goes_with_it() -> None:
     world = await profiling()
     other = dgdr()
     other["metadata"]["name"] = "r"
     world.cluster.seed(other)
     await world.run(world.run_key("r"), world.now)
-    account = world.cluster.peek(SERVICE_ACCOUNT, NS, "dgdr-profiling-job")
-    assert account is not None
-    assert len(account["metadata"]["ownerReferences"]) == 2
+    assert world.cluster.peek(SERVICE_ACCOUNT, NS, ACCOUNT) is not None
     await world.cluster.delete(DGDR, NS, NAME)
-    assert world.cluster.peek(SERVICE_ACCOUNT, NS, "dgdr-profiling-job") is not None
+    left = world.cluster.everything()
+    rights = ("ServiceAccount/", "Role/", "RoleBinding/")
+    assert {key.split("/")[-1] for key in left if key.startswith(rights)} == {
+        "dgdr-profiling-job-r",
+        "dgdr-profiling-job-r-binding",
+    }
+
+
+async def test_points_of_other_requests_for_the_model_may_be_read_and_no_others() -> None:
+    same, another = dgdr(), dgdr(model="another")
+    same["metadata"]["name"], another["metadata"]["name"] = "same", "another"
+    world = World(dgdr(), same, another)
+    await world.settle()
+    role = world.cluster.peek(ROLE, NS, ACCOUNT) or {}
+    own, others = role["rules"]
+    assert others["verbs"] == ["get"]
+    assert others["resourceNames"][0] == "dgdr-points-same-0"
+    assert not [name for name in others["resourceNames"] if "another" in name]
+    assert own["verbs"] == ["get", "patch"]
+    assert "dgdr-output-q" in own["resourceNames"]
 
 
 async def test_a_users_own_account_is_left_alone() -> None:
     own = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": {"name": "dgdr-profiling-job", "namespace": NS},
+        "metadata": {"name": ACCOUNT, "namespace": NS},
     }
     world = World(dgdr(), own)
     await world.settle()
     assert world.phase == "Profiling"
-    found = world.cluster.peek(SERVICE_ACCOUNT, NS, "dgdr-profiling-job")
+    found = world.cluster.peek(SERVICE_ACCOUNT, NS, ACCOUNT)
     assert "ownerReferences" not in (found or {})["metadata"]
+
+
+async def test_an_account_of_an_earlier_request_of_that_name_is_waited_out() -> None:
+    world = await profiling()
+    left = world.cluster.peek(SERVICE_ACCOUNT, NS, ACCOUNT) or {}
+    left["metadata"]["ownerReferences"][0]["uid"] = "of-an-earlier-one"
+    world = World(dgdr(), left)
+    with pytest.raises(Conflict, match="of an earlier request is being collected"):
+        await world.one_pass()
+    assert world.job is None
 
 
 async def test_a_binding_of_an_earlier_installation_is_replaced() -> None:
     world = await profiling()
-    stale = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding")
+    stale = world.cluster.peek(ROLE_BINDING, NS, f"{ACCOUNT}-binding")
+    request = world.cluster.peek(DGDR, NS, NAME)
     assert stale is not None
+    assert request is not None
     stale["roleRef"]["name"] = "old-release-profiling"
-    world = World(dgdr(), stale)
+    del request["status"]
+    world = World(request, stale)
     await world.settle()
-    found = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding")
-    assert (found or {})["roleRef"]["name"] == "dgdr-operator-profiling"
+    found = world.cluster.peek(ROLE_BINDING, NS, f"{ACCOUNT}-binding")
+    assert (found or {})["roleRef"]["name"] == "dgdr-operator-profiling-job"
 
 
-@pytest.mark.parametrize("role", ["view", "dgdr-operator-profiling"])
+@pytest.mark.parametrize("role", ["view", "dgdr-operator-profiling-job"])
 async def test_a_users_binding_stays_as_it_is_whatever_its_labels_say(role: str) -> None:
     world = await profiling()
-    copied = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding") or {}
+    copied = world.cluster.peek(ROLE_BINDING, NS, f"{ACCOUNT}-binding") or {}
     del copied["metadata"]["ownerReferences"]
     copied["roleRef"]["name"] = role
     world = World(dgdr())
     await world.cluster.create(copied, "kubectl-create")
-    before = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding")
+    before = world.cluster.peek(ROLE_BINDING, NS, f"{ACCOUNT}-binding")
     await world.settle()
     assert world.phase == "Profiling"
-    assert world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-binding") == before
+    assert world.cluster.peek(ROLE_BINDING, NS, f"{ACCOUNT}-binding") == before
 
 
 async def test_a_users_copy_of_a_candidate_is_not_swept() -> None:
@@ -448,11 +512,10 @@ async def test_a_failed_job_is_told_with_its_pod() -> None:
     status, reason, message = world.condition("Profiling")
     assert (world.phase, status, reason) == ("Failed", "False", "SweepingPrefillFailed")
     assert message == (
-        "profiling job failed: Container profiler failed with exit code 2. Details: "
-        "Pod: profile-q-pod, Container: profiler, ExitCode: 2, Reason: Error, "
-        "Message: no GPU fits the model"
+        "no GPU fits the model. Profiling job failed: Container profiler failed with exit code 2. "
+        "Details: Pod: profile-q-pod, Container: profiler, ExitCode: 2, Reason: Error"
     )
-    assert world.condition("Succeeded")[2].startswith("Profiling failed: profiling job failed")
+    assert world.condition("Succeeded")[2] == "Profiling failed: no GPU fits the model."
     assert world.events[-1] == "ProfilingCheckFailed"
 
 
@@ -481,7 +544,7 @@ async def test_the_end_of_a_log_tells_no_token() -> None:
     )
     world.job_is("Failed", "Job has reached the specified backoff limit")
     await world.settle()
-    assert world.condition("Profiling")[2].endswith("Message: TOKEN=[token]")
+    assert world.condition("Profiling")[2].startswith("TOKEN=[token]. Profiling job failed")
 
 
 QUOTA = 'jobs.batch "profile-q" is forbidden: exceeded quota: team, limited: count/jobs.batch=1'
@@ -783,7 +846,9 @@ async def test_a_deployment_that_may_not_be_made_yet_keeps_its_result(
     assert world.status["profilingResults"]["selectedConfig"]
     text = f"the API server refused: {refusal.message}"
     text += f"; {CURE}" if "quota" in refusal.message else "; it is tried again"
-    assert world.condition("DeploymentReady") == ("False", reason, text)
+    told = world.condition("DeploymentReady")
+    assert told[:2] == ("False", reason)
+    assert told[2].startswith(f"{text}; waiting since 2025-01-01T00:00:0")
     assert "DeploymentCreationFailed" in world.events
     world.cluster.refuse("create", kind, None)
     await world.live()

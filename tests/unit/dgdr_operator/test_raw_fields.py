@@ -16,6 +16,7 @@ from dgdr_api import validate
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
+from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.reading import CodecError
 from dgdr_api.request import OwnerReference, ProfilingRequest
 from dgdr_operator.core.adapter import decide_copy, find_target, read_adapter, render_adapter
@@ -101,6 +102,9 @@ SPEC: dict[str, Any] = dgdr(
         },
     },
 )["spec"]
+FREE = ProfilingPolicySpec.model_validate(
+    {"overrides": {"images": ["*"], "serviceAccounts": ["a"], "unrestricted": True}}
+)
 
 JSON = st.recursive(
     st.none()
@@ -195,7 +199,8 @@ def judge(spec: dict[str, Any]) -> None:
         assert request.problems
         return
     found = [str(problem) for problem in validate.problems(request.spec, None, "q")]
-    override = read_override(request.spec)
+    read_override(request.spec, ProfilingPolicySpec())
+    override = read_override(request.spec, FREE)
     if not found and not override.problems:
         render_job(told(request.spec), JobImage(name="p"))
 
@@ -256,4 +261,4 @@ def test_the_examples_work_before_they_are_damaged() -> None:
     assert len(render_workloads(decode(GRAPH), OWNER, PLANE).manifests) == 7
     spec = DGDRSpec.model_validate(SPEC)
     assert validate.problems(spec, None, "q") == ()
-    assert read_override(spec).problems == ()
+    assert read_override(spec, FREE).problems == ()

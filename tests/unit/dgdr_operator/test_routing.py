@@ -5,8 +5,11 @@ from typing import Any
 import kopf
 import pytest
 
+from dgdr_kube.kinds import PVC
 from dgdr_kube.ports import Key
+from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.handlers import Queues, register
+from dgdr_operator.passes.waits import NODES
 
 OWNED = [{"kind": "DynamoGraphDeploymentRequest", "name": "q", "uid": "u"}]
 
@@ -14,7 +17,8 @@ OWNED = [{"kind": "DynamoGraphDeploymentRequest", "name": "q", "uid": "u"}]
 async def marked(
     plural: str, body: dict[str, Any], type_: str | None = None
 ) -> dict[str, list[Key]]:
-    registry, queues = kopf.OperatorRegistry(), Queues()
+    registry = kopf.OperatorRegistry()
+    queues = Queues(adapters_of=lambda graph: [Key(graph.namespace, f"{graph.name}-decode")])
     register(registry, queues)
     handlers = [h for h in registry._watching.get_all_handlers() if h.id == plural]
     assert len(handlers) == 1
@@ -38,6 +42,7 @@ def meta(name: str = "x", **more: Any) -> dict[str, Any]:
 
 GRAPH = {"nvidia.com/dynamo-graph-deployment-name": "g"}
 REQUEST = {"dgdr.nvidia.com/name": "q", "dgdr.nvidia.com/namespace": "ns"}
+UNSCHEDULED = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
 COMPONENTS = [{"name": "Decode", "scalingAdapter": {}}, {"name": "frontend"}]
 
 
@@ -57,7 +62,11 @@ COMPONENTS = [{"name": "Decode", "scalingAdapter": {}}, {"name": "frontend"}]
             id="output",
         ),
         pytest.param(
-            "configmaps", meta("dgdr-points-q-0", ownerReferences=OWNED), None, {}, id="points"
+            "configmaps",
+            meta("planner-profile-data-1", ownerReferences=OWNED),
+            None,
+            {},
+            id="curves",
         ),
         pytest.param(
             "dynamographdeployments",
@@ -74,7 +83,7 @@ COMPONENTS = [{"name": "Decode", "scalingAdapter": {}}, {"name": "frontend"}]
             "dynamographdeployments",
             meta("q-tp2", ownerReferences=OWNED),
             None,
-            {"dgd": [("ns", "q-tp2")], "dgdr": [("ns", "q")]},
+            {"dgd": [("ns", "q-tp2")], "dgdsa": [("ns", "q-tp2-decode")], "dgdr": [("ns", "q")]},
             id="candidate",
         ),
         pytest.param(
@@ -98,7 +107,30 @@ COMPONENTS = [{"name": "Decode", "scalingAdapter": {}}, {"name": "frontend"}]
             {"dgd": [("ns", "g")], "dgdsa": [("ns", "g-decode")]},
             id="Deployment",
         ),
-        pytest.param("pods", meta(labels=GRAPH), None, {"dgd": [("ns", "g")]}, id="pod"),
+        pytest.param("pods", meta(labels=GRAPH), "ADDED", {}, id="pod that comes up"),
+        pytest.param(
+            "pods",
+            {**meta(labels=GRAPH), "status": {"conditions": [UNSCHEDULED]}},
+            "MODIFIED",
+            {"dgd": [("ns", "g")]},
+            id="pod without a node",
+        ),
+        pytest.param(
+            "pods", meta(labels={"dgdr": "q"}), "ADDED", {"dgdr": [("ns", "q")]}, id="profiler"
+        ),
+        pytest.param(
+            "services", meta(labels=GRAPH), "MODIFIED", {"dgd": [("ns", "g")]}, id="Service"
+        ),
+        pytest.param(
+            "slaplanners", meta(labels=REQUEST), "DELETED", {"dgdr": [("ns", "q")]}, id="planner"
+        ),
+        pytest.param(
+            "configmaps",
+            meta("profile-q", labels={**REQUEST, "dgdr.nvidia.com/namespace": "another"}),
+            "ADDED",
+            {},
+            id="a label that names another namespace",
+        ),
     ],
 )
 async def test_an_event_marks(
@@ -128,3 +160,80 @@ async def test_a_request_that_fails_runs_at_once_for_an_edit_and_not_for_its_own
     assert await hear(generation=1, resourceVersion="2") == 1
     assert await hear(generation=2) == 2
     assert await hear(generation=2, deletionTimestamp="t") == 3
+
+
+class Heard:
+    """The handlers, and which queues hold something after an event."""
+
+    def __init__(self) -> None:
+        self.queues = Queues(adapters_of=lambda graph: [Key(graph.namespace, graph.name)])
+        registry = kopf.OperatorRegistry()
+        register(registry, self.queues)
+        self.handlers = {h.id: h.fn for h in registry._watching.get_all_handlers()}
+
+    async def hear(self, plural: str, body: dict[str, Any], type_: str | None) -> None:
+        await self.handlers[plural](body=body, type=type_)  # type: ignore[arg-type, call-arg, misc]
+
+    async def marked(self, plural: str, body: dict[str, Any], type_: str = "MODIFIED") -> set[str]:
+        await self.hear(plural, body, type_)
+        found = {queue.name for queue in self.queues.all() if len(queue)}
+
+        async def serve(_: Key) -> None:
+            return None
+
+        for queue in self.queues.all():
+            await queue.drain(serve)
+        return found
+
+
+def test_kopf_asks_for_everything_that_is_followed() -> None:
+    # What it does not ask for is never listed, and no pass would ever begin.
+    assert {*Heard().handlers} == {followed.kind.plural for followed in COLLECTIONS}
+
+
+async def test_a_status_is_news_to_nobody_but_who_reads_it() -> None:
+    heard, graph = Heard(), "dynamographdeployments"
+    body = {**meta("q-dgd", labels=REQUEST, generation=1), "spec": {}}
+    assert await heard.marked(graph, body, "ADDED") == {"dgd", "dgdsa", "dgdr"}
+    said = {**body, "status": {"state": "pending"}}
+    assert await heard.marked(graph, said) == {"dgdr"}
+    assert await heard.marked(graph, {**said, "status": {"state": "pending", "x": 1}}) == set()
+    scaled = {**said, "metadata": {**body["metadata"], "generation": 2}}
+    assert await heard.marked(graph, scaled) == {"dgd", "dgdsa", "dgdr"}
+
+
+async def test_pods_that_a_deployment_counts_are_news_to_the_adapter() -> None:
+    heard = Heard()
+    body = meta("g-decode", labels=GRAPH, generation=1)
+    await heard.marked("deployments", body, "ADDED")
+    counted = {**body, "status": {"replicas": 2}}
+    assert await heard.marked("deployments", counted) == {"dgd", "dgdsa"}
+    ready = {**body, "status": {"replicas": 2, "readyReplicas": 1}}
+    assert await heard.marked("deployments", ready) == {"dgd"}
+    assert await heard.marked("deployments", ready) == set()
+
+
+async def test_what_was_there_before_waits_for_what_somebody_wants_now() -> None:
+    heard, graph = Heard(), "dynamographdeployments"
+    for name in ("a", "b", "c"):
+        await heard.hear(graph, meta(name, generation=1), None)
+    await heard.hear(graph, meta("new", generation=1), "ADDED")
+    await heard.hear(graph, meta("c", generation=2), "MODIFIED")
+    served: list[str] = []
+
+    async def serve(key: Key) -> None:
+        served.append(key.name)
+
+    await heard.queues.graphs.drain(serve)
+    assert served == ["c", "new", "a", "b"]
+
+
+async def test_what_a_request_waits_for_wakes_it() -> None:
+    heard, claims = Heard(), "persistentvolumeclaims"
+    heard.queues.waits.note(Key("ns", "q"), [(PVC, "ns", "models")])
+    heard.queues.waits.note(Key("ns", "other"), [NODES])
+    assert await heard.marked(claims, meta("another"), "ADDED") == set()
+    assert await heard.marked(claims, meta("models"), "ADDED") == {"dgdr"}
+    assert await heard.marked("nodes", {"metadata": {"name": "gpu-1"}}, "ADDED") == {"dgdr"}
+    heard.queues.waits.forget(Key("ns", "q"))
+    assert await heard.marked(claims, meta("models"), "ADDED") == set()

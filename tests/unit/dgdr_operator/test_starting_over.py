@@ -48,8 +48,7 @@ async def test_a_failed_job_that_is_gone_is_not_started_again() -> None:
     await world.settle()
     assert world.phase == "Failed"
     assert world.condition("Profiling")[2] == (
-        "profiling job failed: Job profile-q is gone and its last pod had failed. Details: "
-        "Message: no GPU"
+        "no GPU. Profiling job failed: Job profile-q is gone and its last pod had failed"
     )
     assert jobs_made(world) == 1
 

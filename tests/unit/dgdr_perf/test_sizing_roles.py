@@ -11,6 +11,7 @@ from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.points import Source
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_api.provenance import Provenance
+from dgdr_api.transfer import Transfer
 from dgdr_perf import npz
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import (
@@ -118,6 +119,35 @@ def test_transfer_and_fixed_terms_leave_less_time_to_wait(engine: EngineProfile)
     assert loaded.alone_ms == pytest.approx(plain.alone_ms + 75)
     assert loaded.replicas_exact > plain.replicas_exact
     assert loaded.busy == plain.busy
+
+
+def test_a_transfer_that_the_rows_do_not_hold_is_part_of_ttft(engine: EngineProfile) -> None:
+    sent = Transfer(measured_ms=60, measured_isl=3000)
+    plain, through = (
+        size_prefill(replace(engine, transfer=one), LOAD, SLA)
+        for one in (replace(sent, in_ttft=True), sent)
+    )
+    assert through.alone_ms == pytest.approx(plain.alone_ms + 60)
+    assert through.replicas_exact > plain.replicas_exact
+    assert through.busy == plain.busy
+
+
+@pytest.mark.parametrize(
+    ("transfer", "source"),
+    [
+        (None, Source.MEASURED),
+        (Transfer(in_ttft=True), Source.MEASURED),
+        (Transfer(measured_ms=60, measured_isl=3000), Source.MEASURED),
+        (Transfer(bytes_per_token=131072, gb_per_s=64), Source.ESTIMATED),
+        (Transfer(), Source.ESTIMATED),
+    ],
+)
+def test_a_ttft_whose_transfer_nobody_measured_is_an_estimate(
+    transfer: Transfer | None, source: Source
+) -> None:
+    prefill, decode = marked(Source.MEASURED)
+    profile = EngineProfile.of(replace(prefill, transfer=transfer), decode)
+    assert size_prefill(profile, LOAD, SLA).source is source
 
 
 @pytest.mark.parametrize("percentile", Percentile)

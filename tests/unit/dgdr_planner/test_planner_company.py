@@ -56,6 +56,28 @@ async def test_of_two_planners_the_older_one_scales() -> None:
     assert ready_of(world, "other") == ("True", "Planning")
 
 
+async def test_behind_a_suspended_owner_it_is_told_what_lets_it_scale() -> None:
+    world = World(named(DGD_NAME, "2026-01-02T00:00:00Z"))
+    world.cluster.seed(named("other", "2026-01-01T00:00:00Z", suspend=True))
+    await world.run(KEY)
+    status, reason, message = world.condition("Ready")
+    assert (status, reason) == ("False", "OwnershipConflict")
+    assert message == (
+        "nothing is changed: SLAPlanner other is older and suspended: it keeps the replicas of "
+        "q-dgd as they are; delete other, or give it mode Shadow, to let this one scale"
+    )
+
+
+async def test_what_is_waited_for_is_said_where_nobody_is_stalled() -> None:
+    world = World(sla_planner(suspend=True))
+    await world.run(KEY)
+    assert world.condition("Stalled") == (
+        "False",
+        "Progressing",
+        "it waits: spec.suspend is true: replicas stay as they are",
+    )
+
+
 async def test_when_the_older_one_is_gone_the_other_scales() -> None:
     world = World(named(DGD_NAME, "2026-01-02T00:00:00Z"))
     world.cluster.seed(named("other", "2026-01-01T00:00:00Z"))

@@ -412,7 +412,8 @@ async def test_no_more_than_twenty_decisions_are_kept() -> None:
         (
             (DGD, DGD_NAME),
             "TargetNotFound",
-            "there is no DynamoGraphDeployment q-dgd in namespace demo",
+            "there is no DynamoGraphDeployment q-dgd in namespace demo; create it, or change "
+            "spec.targetRef",
         ),
         (
             (CONFIG_MAP, "curves"),

@@ -2,12 +2,12 @@ from typing import Any
 
 import pytest
 
-from dgdr_api.codec_v1beta1 import encode
+from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.graph import Graph
 from dgdr_api.request import OwnerReference
 from dgdr_profiler.adapters import deployments as adapter
 from dgdr_profiler.adapters import waiting
-from dgdr_profiler.adapters.deployments import KubeDeployments
+from dgdr_profiler.adapters.deployments import KubeDeployments, candidate_manifest
 from dgdr_profiler.adapters.kube import (
     DGD,
     EVENT,
@@ -21,6 +21,7 @@ from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.source import ModelSource
 from dgdr_profiler.engines.vllm import Vllm
+from support.dgds import dgd, entry
 from support.profiler_ports import MemoryKube
 
 OWNER = OwnerReference(
@@ -56,7 +57,7 @@ async def silent(waited_s: float, why: str) -> None:
 
 
 def standing(graph: Graph = GRAPH, **metadata: Any) -> dict[str, Any]:
-    manifest = encode(graph)
+    manifest = candidate_manifest(graph, OWNER)
     manifest["metadata"] |= {"generation": 1, **metadata}
     return manifest
 
@@ -73,18 +74,34 @@ def pod(**status: Any) -> dict[str, Any]:
     }
 
 
+def crashed(words: str) -> dict[str, Any]:
+    return pod(
+        state={"waiting": {"reason": "CrashLoopBackOff"}},
+        lastState={"terminated": {"exitCode": 1, "reason": "Error", "message": words}},
+        restartCount=3,
+    )
+
+
 async def test_a_stuck_pod_fails_the_candidate_at_once_with_its_last_words() -> None:
     kube = MemoryKube()
-    kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
-    kube.logs["d-1"] = "RuntimeError: CUDA out of memory\n"
-    with pytest.raises(CandidateFailed, match="CrashLoopBackOff; its log ends: RuntimeError"):
+    kube.put(POD, crashed("long ago\n" * 9 + "RuntimeError: CUDA out of memory\n"))
+    with pytest.raises(CandidateFailed, match=r"its log ends: (long ago\n){4}RuntimeError: CUDA"):
         await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
+
+
+def test_the_kubelet_keeps_the_last_words_of_every_container() -> None:
+    pod_spec = {"containers": [{"name": "main", "image": "i"}], "initContainers": [{"name": "a"}]}
+    written = dgd(entry("decode", "decode"))
+    written["spec"]["components"][0]["podTemplate"]["spec"] = pod_spec
+    (component,) = candidate_manifest(decode(written), OWNER)["spec"]["components"]
+    spec = component["podTemplate"]["spec"]
+    for container in (*spec["containers"], *spec["initContainers"]):
+        assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 async def test_a_log_tail_tells_no_token() -> None:
     kube = MemoryKube()
-    kube.put(POD, pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, restartCount=3))
-    kube.logs["d-1"] = "401 for https://hub.test with HF_TOKEN=hf_abcdefghijkl\n"
+    kube.put(POD, crashed("401 for https://hub.test with HF_TOKEN=hf_abcdefghijkl\n"))
     with pytest.raises(CandidateFailed, match=r"with HF_TOKEN=\[token\]$"):
         await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
 
@@ -182,6 +199,21 @@ async def test_an_image_that_cannot_be_pulled_is_named_for_the_other_candidates(
         await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
     assert failed.value.image == "i:1"
     assert "its log" not in str(failed.value)
+
+
+async def test_an_image_that_could_not_be_pulled_twice_is_not_waited_for() -> None:
+    kube = MemoryKube()
+    busy = {"waiting": {"reason": "ErrImagePull", "message": "429 Too Many Requests"}}
+    kube.put(POD, pod(state=busy, image="i:1"))
+
+    async def tell(waited_s: float, why: str) -> None:
+        message = 'Failed to pull image "i:1": 429 Too Many Requests'
+        about = {"involvedObject": {"kind": "Pod", "name": "d-1"}, "message": message}
+        kube.put(EVENT, {"metadata": {"name": "e-1"}, "count": 2, **about})
+
+    with pytest.raises(CandidateFailed, match="429 Too Many Requests") as failed:
+        await deployments(kube, timeout_s=5).deploy(GRAPH, "m", tell)
+    assert failed.value.image == "i:1"
 
 
 async def test_pods_of_an_earlier_shape_that_do_not_end_fail_the_candidate_only() -> None:

@@ -32,10 +32,10 @@ async def test_a_list_is_asked_for_by_labels_and_by_fields() -> None:
 
 async def test_a_log_is_that_of_one_container() -> None:
     api = Api()
-    await Kube(api, "ns").log_tail("d-1", "fetch", previous=True)
+    await Kube(api, "ns").log_tail("d-1", "fetch", previous=True, lines=7)
     ((url, params),) = api.asked
     assert url == "GET pods/d-1/log"
-    assert (params["container"], params["previous"]) == ("fetch", "true")
+    assert params == {"container": "fetch", "previous": "true", "tailLines": "7"}
 
 
 async def test_a_whole_log_is_read_from_its_beginning_and_not_without_end() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from dgdr_api.effective import EffectiveModelCache
 from dgdr_api.graph import Graph
-from dgdr_api.models.profiling_policy import MockerCandidates
+from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.models.profiling_policy import MockerCandidates, ProfilingPolicySpec
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.mocked_model import MockedModel, in_image
@@ -27,10 +28,13 @@ PAIR = Shape.pair(Mapping.tensor(2))
 
 
 def mocker(
-    settings: MockerCandidates = SETTINGS, cache: EffectiveModelCache | None = None
+    settings: MockerCandidates = SETTINGS,
+    cache: EffectiveModelCache | None = None,
+    gb_per_s: float | None = None,
 ) -> Mocker:
     source = ModelSource(model="org/model-8b", cache=cache)
-    return of_policy(settings, "images.test/mocker:dev", "IfNotPresent", source)
+    policy = ProfilingPolicySpec(mocker=settings, kv_transfer_gb_per_s=gb_per_s)
+    return of_policy(policy, "images.test/mocker:dev", "IfNotPresent", source)
 
 
 def claim(folder: str | None) -> EffectiveModelCache:
@@ -87,14 +91,39 @@ def test_each_mapping_has_data_of_its_own(mapping: Mapping, key: str) -> None:
     ("image", "command"),
     [
         pytest.param("r.test/vllm-runtime:1.6.1", STOCK, id="a release that needs no NATS"),
-        pytest.param("r.test/dynamo-mocker:1.6-dev", STOCK, id="ours of such a release"),
+        pytest.param("r.test/dynamo-mocker:dev", STOCK, id="ours, of the newest release"),
         pytest.param("r.test/vllm-runtime:1.0.2", LAUNCHER, id="one that asks for it"),
-        pytest.param("r.test/dynamo-mocker:dev", LAUNCHER, id="ours"),
+        pytest.param("r.test/dynamo-mocker:1.0-dev", LAUNCHER, id="ours of such a release"),
     ],
 )
 def test_a_mocker_is_started_the_way_its_release_can(image: str, command: tuple[str, ...]) -> None:
     graph = Mocker(image=image, data="d").template("q", PAIR)
     assert [engine_of(graph, name).command for name in ("prefill", "decode")] == [command] * 2
+
+
+@pytest.mark.parametrize(
+    ("image", "backend", "played"),
+    [
+        pytest.param("r.test/dynamo-mocker:dev", Backend.VLLM, False, id="what it plays anyhow"),
+        pytest.param("r.test/dynamo-mocker:dev", Backend.TRTLLM, True, id="the newest"),
+        pytest.param("r.test/vllm-runtime:1.1.0", Backend.SGLANG, True, id="1.1 plays SGLang"),
+        pytest.param("r.test/vllm-runtime:1.1.0", Backend.TRTLLM, False, id="and no other"),
+        pytest.param("r.test/dynamo-mocker:1.0-dev", Backend.SGLANG, False, id="1.0 plays vLLM"),
+    ],
+)
+def test_a_mocker_plays_the_backend_where_its_release_can(
+    image: str, backend: Backend, played: bool
+) -> None:
+    args = engine_of(Mocker(image=image, data="d", backend=backend).template("q", PAIR)).args
+    assert ("--engine-type" in args) is played
+    assert (str(backend) in args) is played
+
+
+def test_a_network_of_the_policy_is_between_the_mockers_of_a_pair() -> None:
+    graph = mocker(gb_per_s=2.5).template("q", PAIR)
+    for role in ("prefill", "decode"):
+        args = engine_of(graph, role).args
+        assert args[args.index("--kv-transfer-bandwidth") + 1] == "2.5"
 
 
 def test_without_a_claim_mockers_serve_the_images_model() -> None:

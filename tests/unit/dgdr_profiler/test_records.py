@@ -121,13 +121,22 @@ async def test_points_of_other_requests_are_found_by_their_engine_and_not_writte
     other = KubeRecords(kube, request_of("other"))  # type: ignore[arg-type]
     measured = (point(TP1, prefill_cell(64)), point(TP2, prefill_cell(64)))
     await other.add(measured)
-    mine = await records(kube)
+    asked = REQUEST.model_copy(update={"reusable": ("gone", "other")})
+    mine = KubeRecords(kube, asked)  # type: ignore[arg-type]
     await mine.add((point(TP1, prefill_cell(128)),))
     writes = len(kube.writes)
     (found,) = await mine.measured_elsewhere(measured[0].engine)
     assert (found.point, found.owner) == (measured[0], "other")
     assert len(kube.writes) == writes
     assert [p.isl for p in await mine.points()] == [128 + 9]
+
+
+async def test_points_of_requests_that_are_not_named_are_not_looked_at() -> None:
+    kube = MemoryKube()
+    other = KubeRecords(kube, request_of("other"))  # type: ignore[arg-type]
+    measured = point(TP1, prefill_cell(64))
+    await other.add((measured,))
+    assert await (await records(kube)).measured_elsewhere(measured.engine) == ()
 
 
 REJECTION = Rejection(candidate="p-tp2", reason="OOMKilled", at=NOW)

@@ -97,6 +97,21 @@ async def test_the_curves_name_the_deployed_engines_and_their_batch_limit() -> N
         assert data.fitted.provenance.source is Source.MEASURED
 
 
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        pytest.param({}, True, id="the model of the image"),
+        pytest.param({"model": "model"}, False, id="asked for by its name"),
+        pytest.param({"modelCache": {"pvcName": "weights"}}, False, id="the claim's files"),
+    ],
+)
+async def test_a_model_that_mockers_serve_by_another_name_is_said(
+    spec: dict[str, Any], said: bool
+) -> None:
+    done = await finished(request(spec))
+    assert ("served as model, not as Qwen/Qwen3-8B" in done.message) is said
+
+
 async def test_a_named_load_gives_the_first_replicas_by_the_planners_sizing() -> None:
     done = await finished(request({"workload": {"isl": 2048, "osl": 96, "requestRate": 8}}))
     _, dgd = yaml.safe_load_all(done.texts["final_config.yaml"])

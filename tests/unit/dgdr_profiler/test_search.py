@@ -256,6 +256,27 @@ def test_a_summary_that_is_too_long_says_what_it_leaves_out() -> None:
     assert said.startswith(f"0 of {len(ReasonCode)} shapes are possible; TP=1: xxx")
 
 
+def apart(gpus: int, **only: bool) -> tuple[Infeasible, ...]:
+    mapping = Mapping.tensor(gpus)
+    shapes = (Shape(prefill=mapping), Shape(decode=mapping), Shape(worker=mapping))
+    return tuple(
+        Infeasible(shape=shape, code=ReasonCode.OVER_BUDGET, reason="too large")
+        for shape in shapes
+        if only.get("worker", True) or not shape.is_aggregated
+    )
+
+
+def test_a_mapping_whose_roles_are_measured_apart_is_named_once() -> None:
+    said = summary(SearchSpace(shapes=(), infeasible=(*apart(4), *apart(8))))
+    assert said == "0 of 2 shapes are possible; TP=4: too large; likewise TP=8"
+
+
+def test_a_mapping_that_one_role_may_have_is_named_with_the_others() -> None:
+    there = Shape(worker=Mapping.tensor(8))
+    said = summary(SearchSpace(shapes=(there,), infeasible=apart(8, worker=False)))
+    assert said == "1 of 1 shapes are possible; prefill and decode TP=8: too large"
+
+
 limits_strategy = st.builds(
     SearchLimits,
     min_engine_gpus=st.integers(1, 4),

@@ -10,6 +10,7 @@ from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.graph import Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.points import PointKind, Source
+from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.actions import Deploy, Fail, Finish, Measure, Reject
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.errors import InvalidRequest
@@ -23,6 +24,7 @@ from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.strategy import next_action, selection
 from dgdr_profiler.prepare import Prepared, prepare
 from dgdr_profiler.report.result import result
+from support.profiler_ports import FakeLoad
 from support.profiler_runs import PROFILES, finished, request
 from support.profiler_steps import run, selected, step
 from support.profiling import FACTS, Machine, demand, evidence_of, pair, plan
@@ -74,6 +76,31 @@ def test_a_deployment_that_nothing_can_hold_is_refused_before_anything_is_measur
     planner = {"max_gpu_budget": 1}
     with pytest.raises(InvalidRequest, match="do not hold 1 prefill of 1 and 1 decode of 1"):
         prepare(request({"features": {"mocker": {"enabled": True}, "planner": planner}}), PROFILES)
+
+
+def scaled(**planner: int) -> dict[str, Any]:
+    return {"features": {"mocker": {"enabled": True}, "planner": planner}}
+
+
+def test_shapes_are_not_tried_whose_fewest_replicas_the_budget_does_not_hold() -> None:
+    # Three of each role: 6 GPUs with TP 1, and 9 where one of the roles has TP 2.
+    prepared = prepare(request(scaled(max_gpu_budget=8, min_endpoint=3)), PROFILES)
+    assert {c.id for c in prepared.plan.candidates} == {"p-tp1"}
+    assert prepared.plan.infeasible[0].reason.startswith(
+        "the smallest deployment with it has 9 GPUs in 3 prefill and 3 decode replicas "
+        "(min_endpoint), it may have 8"
+    )
+
+
+@pytest.mark.parametrize("budget", range(6, 17))
+async def test_no_run_ends_with_a_deployment_that_its_planner_refuses(budget: int) -> None:
+    # TP 4 alone is as fast as this asks for.
+    strict = {"sla": {"ttft": 150, "itl": 12}, **scaled(max_gpu_budget=budget, min_endpoint=3)}
+    result = await finished(request(strict))
+    *_, deployed = yaml.safe_load_all(result.texts["final_config.yaml"])
+    engines = [c for c in decode(deployed).components if c.role.serves_model]
+    assert sum(c.gpus * c.nodes * (c.replicas or 0) for c in engines) <= budget
+    assert all((c.replicas or 0) >= 3 for c in engines)
 
 
 @pytest.mark.parametrize("backend", ["vllm", "sglang", "trtllm"])
@@ -189,6 +216,44 @@ def test_a_backend_of_which_nothing_is_possible_is_said_beside_the_others() -> N
     assert "vllm: no candidate is feasible: TP=1: " in space
     assert len(space) <= SUMMARY_CHARS
     assert auto(20.0).plan.space.count("shapes are possible") == 3
+
+
+RIVALS = {
+    f"{backend}-tp-{gpus}.npz": f"digest of {backend} {gpus}"
+    for backend in ("vllm", "sglang")
+    for gpus in (1, 2, 4)
+}
+
+
+def mocked_auto() -> ProfilingRequest:
+    return request({"backend": "auto"}, mocker={"speedupRatio": 0.25})
+
+
+def test_mockers_play_the_backends_of_auto_that_there_is_data_of_their_own_for() -> None:
+    prepared = prepare(mocked_auto(), RIVALS | PROFILES)
+    assert {c.backend for c in prepared.plan.candidates} == {Backend.VLLM, Backend.SGLANG}
+    for candidate in prepared.plan.candidates:
+        worker = next(c for c in prepared.graphs[candidate.id].components if c.role.serves_model)
+        gpus = worker.gpus
+        data = worker.args[worker.args.index("--planner-profile-data") + 1]
+        assert data == f"/profiles/{candidate.backend}-tp-{gpus}.npz"
+        assert ("sglang" in worker.args) is (candidate.backend is Backend.SGLANG)
+        assert f"digest of {candidate.backend} {gpus}" in prepared.plan.subjects[candidate.id].data
+
+
+def test_without_data_of_their_own_mockers_play_one_backend() -> None:
+    prepared = prepare(mocked_auto(), PROFILES)
+    assert {c.backend for c in prepared.plan.candidates} == {None}
+    named = prepare(request(), RIVALS | PROFILES)
+    assert {c.backend for c in named.plan.candidates} == {None}
+
+
+async def test_the_deployment_plays_the_backend_that_was_better() -> None:
+    done = await finished(mocked_auto(), RIVALS, load=FakeLoad(slowness={"vllm": 4.0}))
+    _, dgd = yaml.safe_load_all(done.texts["final_config.yaml"])
+    for role in (Role.PREFILL, Role.DECODE):
+        (component,) = decode(dgd).with_role(role)
+        assert component.args[component.args.index("--engine-type") + 1] == "sglang"
 
 
 MIXTURE = {

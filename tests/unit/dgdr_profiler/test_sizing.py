@@ -2,6 +2,7 @@
 
 import pytest
 
+from dgdr_api.planner_config import PlannerKeys, parse_planner_config
 from dgdr_perf import sizing
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
@@ -105,3 +106,39 @@ def test_scarce_gpus_of_aggregated_engines_are_all_used() -> None:
 def test_roles_of_other_sizes_are_counted_by_their_gpus() -> None:
     found = replicas(chosen(TP2), CURVES, at(1000), LOOSE, 9)
     assert 2 * (found.prefill + found.decode) <= 9
+
+
+def planner(**keys: int) -> PlannerKeys:
+    return parse_planner_config(keys).keys
+
+
+def bound(rate_per_s: float, gpus: int | None = NO_LIMIT, **keys: int) -> Replicas:
+    return replicas(chosen(), CURVES, at(rate_per_s), LOOSE, gpus, planner(**keys))
+
+
+def test_a_role_starts_with_no_more_replicas_than_its_planner_would_keep() -> None:
+    """Of 8 GPUs each role may have 4: of 5 prefill replicas one would be taken away at once."""
+    free = sized(at(20))
+    assert (free.prefill, free.decode) == (5, 3)
+    found = bound(20, max_gpu_budget=8)
+    assert (found.prefill, found.decode) == (4, 3)
+    assert found.shortage == (
+        "the load needs 5 prefill and 3 decode replicas with 8 GPUs, but features.planner allows "
+        "at most 4 prefill; raise max_gpu_budget"
+    )
+
+
+def test_a_role_starts_with_no_fewer_replicas_than_its_planner_will_keep() -> None:
+    assert bound(0.1, max_gpu_budget=16, min_endpoint=3) == Replicas(prefill=3, decode=3)
+
+
+def test_without_a_load_each_role_has_its_fewest_replicas() -> None:
+    bare = Workload(isl=2048, osl=96)
+    keys = planner(max_gpu_budget=16, prefill_min_endpoint=2)
+    assert replicas(chosen(), CURVES, bare, LOOSE, 16, keys) == Replicas(prefill=2, decode=1)
+
+
+def test_gpus_that_are_shared_out_leave_each_role_its_fewest_replicas() -> None:
+    found = bound(20, gpus=6, max_gpu_budget=16, decode_min_endpoint=3)
+    assert (found.prefill, found.decode) == (3, 3)
+    assert found.shortage is not None

@@ -16,9 +16,9 @@ from dgdr_profiler.core.actions import (
     RunState,
     Stage,
 )
-from dgdr_profiler.core.cells import decode_cell
+from dgdr_profiler.core.cells import Cell, decode_cell
 from dgdr_profiler.core.evidence import MOST_REPEATS
-from dgdr_profiler.core.strategy import curve_points, next_action
+from dgdr_profiler.core.strategy import curve_points, next_action, selection
 from support.profiler_steps import run, selected, step
 from support.profiling import (
     FACTS,
@@ -142,6 +142,44 @@ def test_after_the_deadline_nothing_is_started_but_what_was_judged_counts() -> N
     actions = run(machine)
     assert [a.candidate for a in actions if isinstance(a, Reject)] == [TP2, TP4]
     assert selected(actions).decode.candidate == TP1
+
+
+def test_after_the_deadline_no_engine_is_deployed_for_one_more_rung() -> None:
+    """TP 1 looks like the winner at a batch that only a new deployment could confirm."""
+    machine = Machine(plan(TP1, TP2, of=demand(itl=28), gpus_at_once=4, deadline_s=60))
+    while not any(p.candidate == TP2.id for p in machine.state.points):
+        step(machine, next_action(machine.plan, machine.state))
+    assert TP1.id not in machine.state.deployed
+    on_time = selection(machine.plan, machine.state)
+    assert on_time is not None
+    assert on_time.decode.point.source is Source.ESTIMATED
+    machine.state = replace(machine.state, elapsed_s=61)
+    late = selection(machine.plan, machine.state)
+    assert late is not None
+    assert late.decode.point.source is Source.MEASURED
+    deployed = {a.candidate for a in run(machine) if isinstance(a, Deploy)}
+    assert deployed <= {late.prefill.candidate, late.decode.candidate}, "only for their curves"
+
+
+@pytest.mark.parametrize(
+    ("cell", "factor"),
+    [
+        pytest.param(decode_cell(256, 96, 1), 2.5, id="a short context, slower than longer ones"),
+        pytest.param(decode_cell(6144, 96, 10), 0.5, id="a long context, faster than shorter ones"),
+    ],
+)
+def test_a_noisy_point_at_another_context_is_measured_again(cell: Cell, factor: float) -> None:
+    undisturbed = Machine(plan(TP1))
+    drawn = selected(run(undisturbed))
+    assert (TP1.id, cell) in undisturbed.measured
+    noisy = Machine(plan(TP1), spoiled={cell: factor})
+    chosen = selected(run(noisy))
+    assert (TP1.id, replace(cell, repeat=1)) in noisy.measured
+    found, right = (
+        curve_points(m.plan, m.state, c, PointKind.DECODE)
+        for m, c in ((noisy, chosen), (undisturbed, drawn))
+    )
+    assert [p.itl_ms for p in found] == [p.itl_ms for p in right]
 
 
 def test_gpus_of_pods_that_do_not_end_stay_counted() -> None:

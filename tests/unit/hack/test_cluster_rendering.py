@@ -78,6 +78,15 @@ def test_the_light_tier_mounts_nothing_and_has_no_node_certificate() -> None:
     assert not {leaf.file for leaf in pki.leaves(light)} & {"node", "proxy", "coredns"}
 
 
+def test_the_light_tier_has_addresses_for_thousands_and_keeps_nodes_without_leases() -> None:
+    light = cluster(Tier.LIGHT)
+    assert flags(components.apiserver(light, BIN))["--service-cluster-ip-range"] == "10.201.0.0/16"
+    manager = flags(components.controller_manager(light, BIN))
+    assert manager["--node-monitor-grace-period"] == "24h"
+    whole = flags(components.controller_manager(cluster(), BIN))
+    assert "--node-monitor-grace-period" not in whole
+
+
 def test_dns_has_the_node_as_its_endpoint() -> None:
     manifests = objects.dns(cluster())
     service = manifests["/api/v1/namespaces/kube-system/services/kube-dns"]

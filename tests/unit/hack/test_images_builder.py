@@ -38,7 +38,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_release_in_a_targets_name_is_in_its_tag() -> None:
-    assert builder.reference_of("dynamo-mocker-1.6") == "registry.test/dgdr/dynamo-mocker:1.6-dev"
+    assert builder.reference_of("dynamo-mocker-1.0") == "registry.test/dgdr/dynamo-mocker:1.0-dev"
     assert builder.reference_of("dynamo-mocker") == "registry.test/dgdr/dynamo-mocker:dev"
 
 

@@ -11,7 +11,7 @@ from hack.images.errors import ImageError
 
 ROOT = Path(__file__).resolve().parents[3]
 ALL_TARGETS = (*TARGETS, *OPTIONAL_TARGETS)
-MOCKERS = ("dynamo-mocker", "dynamo-mocker-1.6")
+MOCKERS = ("dynamo-mocker", "dynamo-mocker-1.0")
 LOCKS = (
     "dev",
     "operator",

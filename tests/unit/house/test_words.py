@@ -37,12 +37,15 @@ def test_no_committed_file_holds(what: str, root: Path, committed_files: list[Pa
     assert hits == []
 
 
+PROGRAMS = ("__main__.py", "generate.py", "installed.py")
+
+
 def test_only_the_command_line_prints(root: Path, source_files: list[Path]) -> None:
     printing = re.compile(r"(?<![\w.])print\(")
     hits = [
         f"{path.relative_to(root)}:{number}"
         for path in source_files
-        if "dgdr_cli" not in path.parts and path.name not in ("__main__.py", "generate.py")
+        if "dgdr_cli" not in path.parts and path.name not in PROGRAMS
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if printing.search(line)
     ]

@@ -112,6 +112,20 @@ def test_aggregated_prompts_wait_for_each_other() -> None:
     assert outcome.finish_s.tolist() == pytest.approx([0.4, 0.4, 0.4])
 
 
+def test_ranks_compute_a_prompt_each_and_wait_for_each_other_before_they_step() -> None:
+    requests = Requests.of([0.0, 0.05, 0.05], 100, [11, 11, 11])
+    outcome = run(constant(100, ranks=2), requests, {Role.WORKER: 1}, duration_s=9)
+    # The third waits for the first rank that is free; until it is done nobody steps.
+    assert outcome.ttft_ms.tolist() == pytest.approx([100, 100, 150])
+    assert outcome.finish_s.tolist() == pytest.approx([0.3, 0.3, 0.3])
+
+
+def test_prompts_side_by_side_are_admitted_only_with_room_for_all_of_them() -> None:
+    engine = constant(100, ranks=4, max_kv_tokens=250)
+    outcome = run(engine, Requests.of([0, 0, 0], 100, 11), {Role.WORKER: 1}, duration_s=9)
+    assert outcome.ttft_ms.tolist() == pytest.approx([100, 100, 300])
+
+
 def test_the_transfer_delays_the_first_token() -> None:
     outcome = run(
         constant(100),

@@ -9,6 +9,7 @@ import pytest
 from dgdr_api.graph import Role
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.simulator.arrivals import Requests, poisson
+from dgdr_perf.simulator.options import Failure
 from support.simulated import constant, h200, run
 
 SERVICE_S = 0.06046
@@ -106,3 +107,30 @@ def test_p95_is_near_what_others_found(
     for dispatch, theirs_ms in ((Dispatch.SHARED, shared_ms), (Dispatch.RANDOM, random_ms)):
         ttft_s = waits_s(requests, servers, dispatch, SERVICE_S) + SERVICE_S
         assert 1000 * np.percentile(ttft_s, 95) == pytest.approx(theirs_ms, rel=0.15)
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_the_ranks_of_an_engine_are_the_servers_of_its_queue(engines: int) -> None:
+    rng = np.random.default_rng(5)
+    requests = poisson(rng, 0.8 * 8 / SERVICE_S, 60.0, isl=3000, osl=1)
+    spread, alone = (
+        run(
+            constant(1000 * SERVICE_S, ranks=ranks),
+            requests,
+            {Role.PREFILL: replicas},
+            dispatch=Dispatch.SHARED,
+        )
+        for ranks, replicas in ((8 // engines, engines), (1, 8))
+    )
+    assert spread.ttft_ms == pytest.approx(alone.ttft_ms)
+
+
+def test_a_dead_engine_loses_the_prompts_of_all_its_ranks() -> None:
+    outcome = run(
+        constant(1000, ranks=3),
+        Requests.of([0.0, 0.0, 0.0, 2.0], 100, 1),
+        {Role.PREFILL: 1},
+        failures=(Failure(at_s=0.5, role=Role.PREFILL),),
+        duration_s=9,
+    )
+    assert outcome.failed.tolist() == [True, True, True, False]

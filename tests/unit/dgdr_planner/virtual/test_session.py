@@ -209,6 +209,8 @@ def test_a_failure_of_ours_is_an_answer_and_the_session_goes_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken:
+        transfer = None
+
         @property
         def prefill(self) -> None:
             raise RuntimeError("no curve")

@@ -1,0 +1,53 @@
+"""How many GPUs the candidates of a run may hold together, whoever makes them.
+
+The profiling Job keeps this limit too; but it is a program in a user's namespace, and its limit is
+a promise. Here it is a rule: a candidate beyond it gets no pods.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dgdr_api.graph import Graph
+from dgdr_api.request import ProfilingRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Candidate:
+    """A deployment of a run; they queue up in this order."""
+
+    created: str
+    name: str
+    gpus: int
+
+
+def gpus_of(graph: Graph) -> int:
+    """Return the GPUs that all replicas of a graph hold."""
+    return sum(
+        c.gpus * c.nodes * (1 if c.replicas is None else c.replicas) for c in graph.components
+    )
+
+
+def gpus_at_once(told: ProfilingRequest) -> int | None:
+    """Return the limit of a run; None when it has none."""
+    limits = (told.policy.gpus_at_once, told.hardware.total_gpus)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def held_back(name: str, candidates: Iterable[Candidate], most: int) -> str | None:
+    """Say why a candidate has to wait; None when it need not.
+
+    One that waits holds up all that are younger: were a small one let past it, both could stand
+    once there is room for the large one, and hold more than the limit.
+    """
+    queue = sorted(candidates)
+    mine = next((i for i, c in enumerate(queue) if c.name == name), None)
+    if mine is None:
+        return None
+    before = sum(c.gpus for c in queue[:mine])
+    if before + queue[mine].gpus <= most:
+        return None
+    others = ", ".join(c.name for c in queue[:mine]) or "no other candidate"
+    return (
+        f"not started: it needs {queue[mine].gpus} GPUs, {others} of the same run hold {before}, "
+        f"and the ProfilingPolicy's gpusAtOnce, or hardware.totalGpus, allows {most} at once"
+    )

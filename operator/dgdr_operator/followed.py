@@ -1,0 +1,83 @@
+"""What the operator follows: of which kinds, with which labels, filed under what.
+
+The API server sends what carries these labels, and nothing else, of kinds that others use too.
+"""
+
+from collections.abc import Iterable
+
+from dgdr_api.names import Label
+from dgdr_kube.index import Index, labelled
+from dgdr_kube.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    DGD,
+    DGDR,
+    DGDSA,
+    JOB,
+    NODE,
+    POD,
+    PROFILING_POLICY,
+    PVC,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    SLA_PLANNER,
+    Kind,
+)
+from dgdr_kube.kopf_feed import Collection
+from dgdr_kube.ports import Manifest
+from dgdr_operator.core import kept, routing
+
+OF_GRAPH = labelled(Label.GRAPH.value)
+OF_RUN = labelled(Label.RUN.value)
+OF_JOB = labelled(Label.JOB_DGDR.value)
+CHILDREN = (DEPLOYMENT, SERVICE, ROLE_BINDING, ROLE, SERVICE_ACCOUNT)
+"""Kinds that a graph is made of; its adapters are watched whoever made them."""
+
+
+def _graphs_of_adapter(adapter: Manifest) -> Iterable[str]:
+    return (key.name for key in routing.graph_of_adapter(adapter))
+
+
+def _candidates(graph: Manifest) -> Iterable[str]:
+    return ("",) if Label.RUN.value in (graph["metadata"].get("labels") or {}) else ()
+
+
+ADAPTERS_OF_GRAPH = Index("dgdRef", _graphs_of_adapter)
+CANDIDATES = Index("candidates", _candidates)
+"""Under the empty value: every graph that a profiling run has made."""
+
+
+def _child(kind: Kind) -> Collection:
+    return Collection(
+        kind=kind, label=Label.GRAPH.value, kept=kept.without_history, indices=(OF_GRAPH,)
+    )
+
+
+COLLECTIONS = (
+    Collection(kind=DGDR, kept=kept.without_history, tells_first=True),
+    Collection(kind=DGD, kept=kept.without_history, indices=(OF_RUN, CANDIDATES), tells_first=True),
+    Collection(
+        kind=DGDSA,
+        kept=kept.without_history,
+        indices=(ADAPTERS_OF_GRAPH, OF_GRAPH),
+        tells_first=True,
+    ),
+    Collection(kind=JOB, label=Label.JOB_DGDR.value, kept=kept.without_history),
+    Collection(
+        kind=CONFIG_MAP,
+        label=Label.DGDR_NAME.value,
+        # Measured points come by the hundred, and only the profiler reads them.
+        unless=Label.RECORDS.value,
+        kept=kept.of_config_map,
+    ),
+    *(_child(kind) for kind in CHILDREN),
+    Collection(kind=POD, label=Label.GRAPH.value, kept=kept.of_pod, indices=(OF_GRAPH,)),
+    Collection(kind=POD, label=Label.JOB_DGDR.value, kept=kept.of_pod, indices=(OF_JOB,)),
+    Collection(kind=PROFILING_POLICY, kept=kept.without_history),
+    Collection(kind=SLA_PLANNER, kept=kept.only_metadata),
+    Collection(kind=PVC, kept=kept.only_name),
+    # Who may not read nodes has to say the GPUs himself: a smaller installation, and a whole one.
+    Collection(kind=NODE, kept=kept.of_node, needed=False),
+)

@@ -1,0 +1,56 @@
+"""Looks at the other candidates of a run before one of them gets pods."""
+
+from dgdr_api import names
+from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.names import Label
+from dgdr_api.reading import CodecError
+from dgdr_api.request import ProfilingRequest
+from dgdr_kube.kinds import CONFIG_MAP, DGD
+from dgdr_kube.manifests import is_owned_by
+from dgdr_kube.ports import Cluster, Manifest
+from dgdr_operator.core.candidate_limit import Candidate, gpus_at_once, gpus_of, held_back
+from dgdr_operator.core.observed_run import accepted_seen, is_candidate
+
+
+class CandidateQueue:
+    """Reads only."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def why_wait(self, dgd: Manifest) -> str | None:
+        """Say why a deployment has to wait for others of its run; None when it need not."""
+        if not is_candidate(dgd):
+            return None
+        meta = dgd["metadata"]
+        run: str = meta["labels"][Label.RUN]
+        told = await self._told(dgd, run)
+        if told is None:
+            return (
+                "not started: nobody knows how many GPUs its run may hold, because the ConfigMap "
+                "with the profiling request is gone; delete this deployment, or the "
+                "DynamoGraphDeploymentRequest"
+            )
+        most = gpus_at_once(told)
+        if most is None:
+            return None
+        found = await self._cluster.list(DGD, meta["namespace"], {Label.RUN.value: run})
+        return held_back(meta["name"], [_read(other) for other in found], most)
+
+    async def _told(self, dgd: Manifest, run: str) -> ProfilingRequest | None:
+        owners = dgd["metadata"].get("ownerReferences") or ()
+        name = next((owner["name"] for owner in owners if owner.get("uid") == run), None)
+        if name is None:
+            return None
+        namespace = dgd["metadata"]["namespace"]
+        found = await self._cluster.get(CONFIG_MAP, namespace, names.job_name(name))
+        return accepted_seen(found) if found is not None and is_owned_by(found, run) else None
+
+
+def _read(dgd: Manifest) -> Candidate:
+    meta = dgd["metadata"]
+    try:
+        gpus = gpus_of(decode(dgd))
+    except CodecError:
+        gpus = 0  # it gets no pods either
+    return Candidate(created=str(meta.get("creationTimestamp", "")), name=meta["name"], gpus=gpus)

@@ -1,0 +1,119 @@
+"""Candidates of one run never hold more GPUs than the run may, whatever its Job does."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dgdr_kube.kinds import DGD
+from dgdr_kube.ports import Key
+from dgdr_operator.core.candidate_limit import Candidate, held_back
+from dgdr_operator.passes.graph_pass import LOOK_AGAIN_S, GraphPass
+from dgdr_operator.settings import parse
+from support.candidates import OWNER, told
+from support.dgdr_world import generated_dgd
+from support.fake_cluster import FakeCluster
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def candidate(name: str, gpus: int, second: int = 0, **labels: str) -> dict[str, Any]:
+    """One with a prefill and a decode worker of so many GPUs each."""
+    made = generated_dgd(gpus=gpus, name=name)
+    made["metadata"] |= {
+        "namespace": "ns",
+        "labels": {"dgdr.dev/run": "u-1", **labels},
+        "ownerReferences": [OWNER.to_json()],
+        "creationTimestamp": f"2025-01-01T00:00:{second:02}Z",
+    }
+    return made
+
+
+async def passes(cluster: FakeCluster, *names: str) -> float | None:
+    after = None
+    for name in names:
+        after = await GraphPass(cluster, parse("images: {profiler: p}"))(Key("ns", name), NOW)
+    return after
+
+
+def pods_of(cluster: FakeCluster) -> set[str]:
+    return {k.split("/")[-1] for k in cluster.everything() if k.startswith("Deployment/")}
+
+
+def ready(cluster: FakeCluster, name: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = (cluster.peek(DGD, "ns", name) or {})["status"]["conditions"]
+    return next(c for c in found if c["type"] == "Ready")
+
+
+async def test_a_candidate_beyond_the_limit_gets_no_pods_and_says_why() -> None:
+    cluster = FakeCluster()
+    cluster.seed(told(8, gpusAtOnce=6), candidate("a", 2), candidate("b", 2, second=1))
+    assert await passes(cluster, "b", "a", "b") == LOOK_AGAIN_S
+    assert pods_of(cluster) == {"a-frontend", "a-prefill", "a-decode"}
+    assert (ready(cluster, "b")["status"], ready(cluster, "b")["reason"]) == (
+        "False",
+        "insufficient_capacity",
+    )
+    assert ready(cluster, "b")["message"] == (
+        "not started: it needs 4 GPUs, a of the same run hold 4, and the ProfilingPolicy's "
+        "gpusAtOnce, or hardware.totalGpus, allows 6 at once"
+    )
+
+
+async def test_it_is_started_once_there_is_room() -> None:
+    cluster = FakeCluster()
+    cluster.seed(told(4), candidate("a", 2), candidate("b", 2, second=1))
+    await passes(cluster, "a", "b")
+    await cluster.delete(DGD, "ns", "a")
+    await passes(cluster, "b")
+    assert "b-decode" in pods_of(cluster)
+
+
+async def test_a_deployment_that_only_copies_the_label_waits_for_nobody() -> None:
+    cluster = FakeCluster()
+    copied = candidate("copy", 64)
+    del copied["metadata"]["ownerReferences"]
+    cluster.seed(told(4), copied)
+    await passes(cluster, "copy")
+    assert "copy-decode" in pods_of(cluster)
+
+
+async def test_a_run_without_a_limit_has_none() -> None:
+    cluster = FakeCluster()
+    cluster.seed(told(None), candidate("a", 64))
+    await passes(cluster, "a")
+    assert "a-decode" in pods_of(cluster)
+
+
+async def test_an_unknown_limit_is_not_none() -> None:
+    cluster = FakeCluster()
+    cluster.seed(candidate("a", 1))
+    await passes(cluster, "a")
+    assert pods_of(cluster) == set()
+    assert "nobody knows how many GPUs" in ready(cluster, "a")["message"]
+
+
+CANDIDATES = st.lists(st.integers(1, 8), max_size=8).map(
+    lambda sizes: [Candidate(created=str(i), name=str(i), gpus=n) for i, n in enumerate(sizes)]
+)
+
+
+@given(CANDIDATES, st.integers(0, 16), st.data())
+def test_no_order_of_coming_and_going_passes_the_limit(
+    candidates: list[Candidate], most: int, data: st.DataObject
+) -> None:
+    there, started = list(candidates), set[str]()
+    while there:
+        for one in data.draw(st.permutations(there)):
+            if held_back(one.name, there, most) is None:
+                started.add(one.name)
+            assert sum(c.gpus for c in there if c.name in started) <= most
+        there.remove(data.draw(st.sampled_from(there)))
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_candidates_of_the_same_second_queue_by_name(name: str) -> None:
+    both = [Candidate(created="1", name=n, gpus=4) for n in "ba"]
+    assert (held_back(name, both, 4) is None) is (name == "a")

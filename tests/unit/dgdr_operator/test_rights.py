@@ -1,0 +1,141 @@
+"""Every right of the operator is used, and every call that it makes is allowed.
+
+Lives of requests and deployments in memory; what they call is compared with the chart's manifests.
+A rule that is removed from the chart fails the first test, one that is for nothing the second.
+"""
+
+import copy
+
+import pytest
+
+from dgdr_kube.kinds import DGD, DGDR, NETWORK_POLICY, ROLE_BINDING, Kind
+from dgdr_kube.ports import Key
+from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES
+from dgdr_operator.followed import COLLECTIONS
+from dgdr_operator.passes.adapter_pass import AdapterPass
+from dgdr_operator.passes.dgdr_pass import DgdrPass
+from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.settings import parse
+from support.dgdr_world import NAME, NS, SETTINGS, World, dgdr, generated_dgd, sla_planner
+from support.dgds import decode_worker, dgd, frontend
+from support.fake_cluster import FakeCluster
+from support.rights import granted, needed, of_rules, watching
+
+Calls = set[tuple[str, Kind]]
+
+# Nobody may grant what he does not hold, or bind what he may not bind: these are no calls.
+PASSED_ON = of_rules(DISCOVERY_RULES) | {("rbac.authorization.k8s.io", "clusterroles", "bind")}
+
+
+async def a_request_that_is_made_again() -> Calls:
+    """Profiled, deployed, deleted; its namesake takes over, and a third wants no planner."""
+    world = World(dgdr(modelCache={"pvcName": "weights"}))
+    await world.settle()
+    world = World(dgdr())
+    await world.live()
+    for uid, documents in (
+        ("second", [sla_planner(), generated_dgd(replicas=2)]),
+        ("third", [generated_dgd()]),
+    ):
+        await world.cluster.delete(DGDR, NS, NAME)
+        await world.one_pass()
+        world.documents = documents
+        again = dgdr()
+        again["metadata"]["uid"] = uid
+        world.cluster.seed(again)
+        await world.live()
+    return world.cluster.calls
+
+
+async def a_cache_that_is_missing() -> Calls:
+    world = World(dgdr(modelCache={"pvcName": "weights"}))
+    await world.settle()
+    return world.cluster.calls
+
+
+async def a_failed_request_that_is_run_again() -> Calls:
+    world = World(dgdr())
+    await world.settle()
+    await world.profiler_reports("SweepingPrefill", "x", profiler_status="failed")
+    world.job_is("Failed", "BackoffLimitExceeded")
+    await world.settle()
+    asked = {"metadata": {"annotations": {"dgdr.dev/rerun-requested-at": "now"}}}
+    calls = set(world.cluster.calls)
+    await world.cluster.patch(DGDR, NS, NAME, asked, "kubectl")
+    world.cluster.calls = calls
+    await world.settle()
+    return world.cluster.calls
+
+
+async def a_binding_of_an_earlier_installation() -> Calls:
+    world = World(dgdr())
+    await world.settle()
+    stale = world.cluster.peek(ROLE_BINDING, NS, "dgdr-profiling-job-q-binding") or {}
+    request = world.cluster.peek(DGDR, NS, NAME) or {}
+    del request["status"]
+    stale["roleRef"]["name"] = "old"
+    world = World(request, stale)
+    await world.settle()
+    return world.cluster.calls
+
+
+async def a_deployment_that_is_edited_scaled_and_moved_to_etcd() -> Calls:
+    cluster, key = FakeCluster(), Key("ns", "g")
+    scaled = decode_worker(replicas=1, scalingAdapter={})
+    cluster.seed(dgd(frontend(), scaled))
+    settings = parse("images: {profiler: p}")
+    run = GraphPass(cluster, settings)
+    await run(key, cluster.now)
+    await AdapterPass(cluster, settings)(Key("ns", "g-decode"), cluster.now)
+    edited = copy.deepcopy(cluster.peek(DGD, "ns", "g") or {})
+    edited["spec"]["components"] = [frontend()]
+    cluster.seed(edited)
+    await run(key, cluster.now)
+    etcd = parse(
+        "{images: {profiler: p}, dataPlane: {discovery: etcd, etcdEndpoints: 'http://etcd:2379'}}"
+    )
+    moved = copy.deepcopy(cluster.peek(DGD, "ns", "g") or {})
+    moved["metadata"]["annotations"] = {"dgdr.dev/upgrade-requested-at": "with etcd"}
+    cluster.seed(moved)
+    await GraphPass(cluster, etcd)(key, cluster.now)
+    return cluster.calls
+
+
+@pytest.fixture
+async def called() -> set[tuple[str, str, str]]:
+    calls: Calls = set()
+    for life in (
+        a_request_that_is_made_again,
+        a_cache_that_is_missing,
+        a_failed_request_that_is_run_again,
+        a_binding_of_an_earlier_installation,
+        a_deployment_that_is_edited_scaled_and_moved_to_etcd,
+    ):
+        calls |= await life()
+    # The Job's side of these lives writes through the same cluster, as does the user's.
+    theirs = {("delete", DGDR), ("patch", DGDR)}
+    return needed(calls - theirs) | watching(c.kind for c in COLLECTIONS)
+
+
+def test_every_call_of_the_operator_is_allowed(called: set[tuple[str, str, str]]) -> None:
+    assert called - granted("dgdr-operator", "dgdr-operator-cluster") == set()
+
+
+def test_every_right_of_the_operator_is_used(called: set[tuple[str, str, str]]) -> None:
+    assert SETTINGS.security.job_egress_ports == ()
+    held = granted("dgdr-operator", "dgdr-operator-cluster")
+    assert held - called - PASSED_ON == set()
+
+
+async def test_network_policies_take_the_rights_that_the_chart_adds_for_them() -> None:
+    world = World(dgdr())
+    security = SETTINGS.security.model_copy(update={"job_egress_ports": (443,)})
+    world.run = DgdrPass(world.cluster, SETTINGS.model_copy(update={"security": security}))
+    await world.settle()
+    verbs = {verb for verb, kind in world.cluster.calls if kind == NETWORK_POLICY}
+    assert verbs == {"get", "create"}
+    assert world.cluster.peek(NETWORK_POLICY, NS, "dgdr-profiling-job-q") is not None
+
+
+def test_what_the_operator_passes_on_it_holds() -> None:
+    assert PASSED_ON - granted("dgdr-operator") == set()

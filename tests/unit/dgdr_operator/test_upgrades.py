@@ -1,0 +1,438 @@
+"""Pods are made anew by a change of their deployment, on request or in turn: by nothing else."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dgdr_api.codec_v1beta1 import decode
+from dgdr_kube.errors import Conflict, Rejected
+from dgdr_kube.kinds import DEPLOYMENT, DGD, ROLE_BINDING
+from dgdr_kube.ports import Key
+from dgdr_operator.core.pinned import graph_hash
+from dgdr_operator.passes.graph_children import ChildWriter
+from dgdr_operator.passes.graph_pass import LOOK_AGAIN_FOR_TURN_S, GraphPass
+from dgdr_operator.settings import parse
+from support.candidates import OWNER, told
+from support.crds import installed
+from support.dgds import decode_worker, dgd, frontend
+from support.fake_cluster import FakeCluster, Killed
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+BEFORE = "images: {profiler: p}"
+AFTER = BEFORE + "\ndataPlane: {natsUrl: 'nats://n:4222', preStopSeconds: 9}"
+IN_TURN = AFTER + "\nrollout: Automatic"
+WITHOUT_RIGHTS = BEFORE + "\ndataPlane: {discovery: etcd, etcdEndpoints: 'e:1'}"
+REQUEST = "dgdr.dev/upgrade-requested-at"
+COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+
+
+class World:
+    """An installation with some graphs; ``operator`` is replaced by an upgrade of the chart."""
+
+    def __init__(self, *graphs: str, settings: str = BEFORE) -> None:
+        self.cluster = FakeCluster(NOW)
+        self.cluster.seed(*installed())
+        self.now = NOW
+        self.upgrade(settings)
+        for name in graphs:
+            self.add(name)
+
+    def add(self, name: str, run: str = "", *, is_owned: bool = False) -> None:
+        manifest = dgd(frontend(), decode_worker(replicas=2, scalingAdapter={}))
+        manifest["metadata"] |= {"name": name, "labels": {"dgdr.dev/run": run} if run else {}}
+        if is_owned:
+            manifest["metadata"]["ownerReferences"] = [OWNER.to_json()]
+            self.cluster.seed(told(None))
+        self.cluster.seed(manifest)
+
+    def upgrade(self, settings: str) -> None:
+        """Start another operator: its memory is empty, its settings may be others."""
+        self.operator = GraphPass(self.cluster, parse(settings))
+
+    async def look(self, name: str = "g") -> float | None:
+        self.now += timedelta(seconds=1)
+        return await self.operator(Key("ns", name), self.now)
+
+    async def serve(self, *graphs: str) -> None:
+        """Be made, become ready, be reported."""
+        for name in graphs or ("g",):
+            await self.look(name)
+            self.become_ready(name)
+            await self.look(name)
+
+    def become_ready(self, name: str = "g") -> None:
+        for deployment in self.deployments(name).values():
+            meta = deployment["metadata"]
+            report = dict.fromkeys(COUNTS, deployment["spec"]["replicas"])
+            report["observedGeneration"] = meta["generation"]
+            self.cluster.set_status(DEPLOYMENT, "ns", meta["name"], report)
+
+    def deployments(self, name: str = "g") -> dict[str, Any]:
+        prefix = f"Deployment/ns/{name}-"
+        return {k: v for k, v in self.cluster.everything().items() if k.startswith(prefix)}
+
+    def templates(self, name: str = "g") -> dict[str, Any]:
+        return {k: v["spec"]["template"] for k, v in self.deployments(name).items()}
+
+    def graph(self, name: str = "g") -> Any:
+        return self.cluster.peek(DGD, "ns", name) or {}
+
+    def edit(self, change: dict[str, Any], component: int = 1, name: str = "g") -> None:
+        live = self.graph(name)
+        live["spec"]["components"][component] |= change
+        live["metadata"]["generation"] += 1
+        self.cluster.seed(live)
+
+    def ask(self, value: str, name: str = "g") -> None:
+        live = self.graph(name)
+        live["metadata"]["annotations"] = {REQUEST: value}
+        self.cluster.seed(live)
+
+    def said(self, name: str = "g") -> tuple[str, str, str] | None:
+        conditions = self.graph(name)["status"]["conditions"]
+        told = [c for c in conditions if c["type"] == "UpToDate"]
+        return (told[0]["status"], told[0]["reason"], told[0]["message"]) if told else None
+
+    def reason(self, name: str) -> str | None:
+        said = self.said(name)
+        return said[1] if said else None
+
+    def tells_nats(self, name: str = "g") -> bool:
+        return all("nats://n:4222" in json.dumps(t) for t in self.templates(name).values())
+
+
+@pytest.fixture
+async def world() -> World:
+    made = World("g")
+    await made.serve()
+    return made
+
+
+# -- what moves nothing
+
+
+async def test_other_settings_replace_no_pod_and_are_said(world: World) -> None:
+    before = world.templates()
+    world.upgrade(AFTER)
+    await world.look()
+    assert world.templates() == before
+    assert world.graph()["status"]["state"] == "successful"
+    status, reason, message = world.said() or ("", "", "")
+    assert (status, reason) == ("False", "RenderedEarlier")
+    assert message.startswith(
+        "pods run as they were made earlier: Frontend, decode: "
+        "spec.containers[main].env[NATS_SERVER], "
+        "spec.containers[main].lifecycle.preStop.sleep.seconds, "
+        "spec.terminationGracePeriodSeconds; set annotation dgdr.dev/upgrade-requested-at"
+    )
+
+
+async def test_a_pass_over_what_is_behind_writes_nothing(world: World) -> None:
+    world.upgrade(AFTER)
+    await world.look()
+    before = len(world.cluster.writes)
+    await world.look()
+    assert world.cluster.writes[before:] == []
+
+
+async def test_another_rendering_replaces_no_pod(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A later operator's code stands for itself here: there is no other way to have one.
+    before = world.templates()
+    monkeypatch.setattr("dgdr_operator.core.pod_template.DRAIN_S", 600)
+    await world.look()
+    assert world.templates() == before
+    assert "spec.terminationGracePeriodSeconds" in (world.said() or ("", "", ""))[2]
+
+
+async def test_a_scale_replaces_no_pod(world: World) -> None:
+    before = world.templates()
+    world.upgrade(AFTER)
+    world.edit({"replicas": 5})
+    await world.look()
+    assert world.templates() == before
+    assert world.deployments()["Deployment/ns/g-decode"]["spec"]["replicas"] == 5
+
+
+async def test_a_hand_edit_is_put_right_by_what_was_made(world: World) -> None:
+    before = world.templates()
+    world.upgrade(AFTER)
+    edit = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}}
+    await world.cluster.patch(DEPLOYMENT, "ns", "g-decode", edit, "kubectl")
+    await world.look()
+    assert world.templates() == before
+
+
+async def test_rights_stay_as_long_as_pods_need_them(world: World) -> None:
+    world.upgrade(WITHOUT_RIGHTS)
+    await world.look()
+    assert world.cluster.peek(ROLE_BINDING, "ns", "g-k8s-service-discovery")
+    world.ask("now")
+    await world.look()
+    assert world.cluster.peek(ROLE_BINDING, "ns", "g-k8s-service-discovery") is None
+
+
+async def test_a_deployment_that_is_deleted_comes_back_beside_its_siblings(world: World) -> None:
+    before = world.templates()
+    world.upgrade(AFTER)
+    await world.cluster.delete(DEPLOYMENT, "ns", "g-decode")
+    await world.look()
+    assert world.templates() == before, "half a graph with another data plane finds nobody"
+
+
+# -- what does
+
+
+async def test_an_edit_brings_the_whole_graph_up(world: World) -> None:
+    world.upgrade(AFTER)
+    await world.look()
+    world.edit({"sharedMemorySize": "1Gi"})
+    await world.look()
+    assert world.tells_nats()
+    assert world.reason("g") == "Current"
+
+
+async def test_a_request_is_answered_once(world: World) -> None:
+    world.upgrade(AFTER)
+    world.ask("monday")
+    await world.look()
+    assert world.tells_nats()
+    assert world.said() is None, "it never was behind"
+    assert world.graph()["status"]["lastHandledUpgradeAt"] == "monday"
+    assert [event.reason for event in world.cluster.events] == ["PodsUpgraded"]
+    before = world.templates()
+    world.upgrade(BEFORE)
+    await world.look()
+    assert world.templates() == before
+    assert world.reason("g") == "RenderedEarlier"
+
+
+async def test_a_request_that_is_refused_stays_open(world: World) -> None:
+    world.upgrade(AFTER)
+    world.ask("monday")
+    world.cluster.refuse("apply", DEPLOYMENT, Rejected(422, "no"))
+    await world.look()
+    assert "lastHandledUpgradeAt" not in world.graph()["status"]
+    assert world.reason("g") == "RenderedEarlier"
+    world.cluster.refuse("apply", DEPLOYMENT, None)
+    await world.look()
+    assert world.graph()["status"]["lastHandledUpgradeAt"] == "monday"
+    assert world.tells_nats()
+
+
+async def test_a_component_that_cannot_be_run_holds_up_no_answer() -> None:
+    world = World()
+    several = decode_worker(multinode={"nodeCount": 2})
+    manifest = dgd(frontend(), several, annotations={REQUEST: "monday"})
+    world.cluster.seed(manifest)
+    await world.look()
+    assert world.graph()["status"]["lastHandledUpgradeAt"] == "monday"
+
+
+async def test_a_failed_pass_does_not_forget_what_was_answered(world: World) -> None:
+    world.ask("monday")
+    await world.look()
+    live = world.graph()
+    live["spec"]["components"][0]["type"] = "wheel"
+    world.cluster.seed(live)
+    await world.look()
+    assert world.graph()["status"]["state"] == "failed"
+    assert world.graph()["status"]["lastHandledUpgradeAt"] == "monday"
+
+
+async def test_a_candidate_is_measured_as_it_was_started() -> None:
+    world = World()
+    world.add("g", run=OWNER.uid, is_owned=True)
+    await world.serve()
+    before = world.templates()
+    world.upgrade(IN_TURN)
+    world.ask("now")
+    await world.look()
+    assert world.templates() == before
+    assert world.reason("g") == "BeingMeasured"
+
+
+@pytest.mark.parametrize("settings", [AFTER, IN_TURN])
+async def test_a_kill_at_any_write_of_an_upgrade_ends_in_the_same(settings: str) -> None:
+    for writes in range(6):
+        world = World("g")
+        await world.serve()
+        world.upgrade(settings)
+        if settings is AFTER:
+            world.ask("now")
+        world.cluster.kill_after_writes = writes
+        try:
+            await world.look()
+            await world.look()
+        except Killed:
+            pass
+        world.cluster.kill_after_writes = None
+        world.upgrade(settings)
+        await world.look()
+        world.become_ready()
+        await world.look()
+        assert world.tells_nats()
+        assert world.reason("g") in (None, "Current")
+
+
+async def test_an_operator_that_looked_too_early_undoes_no_upgrade(world: World) -> None:
+    """One that has lost its lease and does not know it yet, or that hears late."""
+    owner = world.deployments()["Deployment/ns/g-decode"]["metadata"]["ownerReferences"][0]
+    late = ChildWriter(world.cluster, decode(world.graph()), owner)
+    seen = await late.observe()
+    wanted = copy.deepcopy(seen.of(DEPLOYMENT))
+    wanted[0]["spec"]["replicas"] = 7
+    world.upgrade(AFTER)
+    world.ask("now")
+    await world.look()
+    with pytest.raises(Conflict, match="modified"):
+        await late.write(wanted, seen)
+    assert world.tells_nats()
+
+
+# -- deployments of an operator that kept no record
+
+
+def forget(world: World) -> None:
+    """Make the Deployments look as an earlier operator left them."""
+    for live in world.deployments().values():
+        kept = ("nvidia.com/last-applied-hash",)
+        annotations = live["metadata"]["annotations"]
+        live["metadata"]["annotations"] = {k: annotations[k] for k in kept}
+        live["spec"]["template"]["spec"]["dnsPolicy"] = "ClusterFirst"
+        world.cluster.seed(live)
+
+
+async def test_what_an_earlier_operator_made_is_taken_as_it_is(world: World) -> None:
+    forget(world)
+    before = world.templates()
+    world.upgrade(AFTER)
+    await world.look()
+    assert world.templates() == before
+    assert world.reason("g") == "RenderedEarlier"
+    world.ask("now")
+    await world.look()
+    assert world.tells_nats()
+    assert world.reason("g") == "Current"
+
+
+async def test_what_an_earlier_operator_made_alike_is_not_behind(world: World) -> None:
+    forget(world)
+    await world.look()
+    assert world.said() is None
+
+
+async def test_a_scale_before_the_first_look_is_no_edit(world: World) -> None:
+    forget(world)
+    before = world.templates()
+    world.upgrade(AFTER)
+    world.edit({"replicas": 4})
+    await world.look()
+    assert world.templates() == before
+
+
+async def test_an_edit_before_the_first_look_is_not_lost(world: World) -> None:
+    forget(world)
+    changed = decode_worker(main={"image": "dynamo:2"})["podTemplate"]
+    world.edit({"podTemplate": changed})
+    await world.look()
+    image = world.templates()["Deployment/ns/g-decode"]["spec"]["containers"][0]["image"]
+    assert image == "dynamo:2"
+
+
+@pytest.mark.parametrize("bad", ["{", "[]", '{"discovery": "pigeons"}'])
+async def test_a_record_that_somebody_spoiled_costs_no_pod(world: World, bad: str) -> None:
+    before = world.templates()
+    for name in ("dgdr.dev/data-plane", "dgdr.dev/pod-template"):
+        spoiled = {"metadata": {"annotations": {name: bad}}}
+        await world.cluster.patch(DEPLOYMENT, "ns", "g-decode", spoiled, "kubectl")
+    await world.look()
+    assert world.templates() == before
+
+
+# -- in turn
+
+
+async def served(*names: str) -> World:
+    world = World(*names)
+    await world.serve(*names)
+    world.upgrade(IN_TURN)
+    return world
+
+
+async def test_one_graph_after_the_other() -> None:
+    world = await served("a", "b")
+    await world.look("a")
+    assert await world.look("b") == LOOK_AGAIN_FOR_TURN_S
+    assert [world.tells_nats(name) for name in ("a", "b")] == [True, False]
+    assert world.reason("a") == "Upgrading"
+    said = world.said("b") or ("", "", "")
+    assert said[1] == "WaitsForTurn"
+    assert "ns/a is being upgraded, so it waits" in said[2]
+    world.become_ready("a")
+    await world.look("a")
+    await world.look("b")
+    assert world.tells_nats("b")
+    assert world.reason("a") == "Current"
+
+
+async def test_another_operator_knows_whose_turn_it_is() -> None:
+    world = await served("a", "b")
+    await world.look("a")
+    world.upgrade(IN_TURN)
+    await world.look("b")
+    assert world.reason("b") == "WaitsForTurn"
+
+
+async def test_a_graph_that_is_gone_holds_up_nobody() -> None:
+    world = await served("a", "b")
+    await world.look("a")
+    await world.cluster.delete(DGD, "ns", "a")
+    await world.look("a")
+    await world.look("b")
+    assert world.tells_nats("b")
+
+
+async def test_a_graph_that_is_not_ready_is_not_touched() -> None:
+    world = await served("a")
+    world.cluster.set_status(DEPLOYMENT, "ns", "a-decode", {"observedGeneration": 1})
+    await world.look("a")
+    assert not world.tells_nats("a")
+    assert "only a ready one is upgraded" in (world.said("a") or ("", "", ""))[2]
+
+
+async def test_a_graph_waits_while_candidates_are_measured_beside_it() -> None:
+    world = await served("a")
+    world.add("r-tp1", run=OWNER.uid, is_owned=True)
+    await world.look("a")
+    assert world.reason("a") == "BeingMeasured"
+    await world.cluster.delete(DGD, "ns", "r-tp1")
+    await world.look("a")
+    assert world.tells_nats("a")
+
+
+async def test_a_copy_of_a_candidate_is_a_deployment_like_any_other() -> None:
+    world = World()
+    world.add("g", run=OWNER.uid)
+    await world.serve()
+    world.upgrade(IN_TURN)
+    await world.look()
+    assert world.tells_nats()
+
+
+# -- what the hash is of
+
+
+def test_the_hash_is_the_same_for_every_operator_to_come() -> None:
+    manifest = dgd(frontend(), decode_worker(replicas=2))
+    assert graph_hash(manifest) == "785fb5a1fc5cc920"
+    scaled = copy.deepcopy(manifest)
+    scaled["spec"]["components"][1] |= {"replicas": 9, "scalingAdapter": {}}
+    assert graph_hash(scaled) == graph_hash(manifest)
+    quiet = copy.deepcopy(manifest)
+    quiet["metadata"]["annotations"] = {"nvidia.com/enable-metrics": "false"}
+    assert graph_hash(quiet) != graph_hash(manifest)
