@@ -1,4 +1,4 @@
-"""The last test of a run: uninstalling leaves the CRDs and nothing else."""
+"""The last tests of a run: the chart's own, and uninstalling leaves the CRDs and nothing else."""
 
 import pytest
 
@@ -25,6 +25,13 @@ def of_ours(kube: Kube) -> list[str]:
         for item in kube.list(CLUSTER_WIDE, "", f"app.kubernetes.io/instance={RELEASE}")
     ]
     return found
+
+
+def test_the_charts_own_test_is_content_and_leaves_nothing(kube: Kube) -> None:
+    assert "Succeeded" in kube.helm("test", RELEASE, "--namespace", SYSTEM_NAMESPACE)
+    for kinds, namespace in (("pods,serviceaccounts", SYSTEM_NAMESPACE), (CLUSTER_WIDE, "")):
+        names = {item["metadata"]["name"] for item in kube.list(kinds, namespace)}
+        assert f"{RELEASE}-test" not in names
 
 
 def test_uninstall_and_deletion_of_user_objects_leave_only_the_crds(kube: Kube) -> None:

@@ -182,12 +182,6 @@ def test_people_have_rights_by_kubernetes_own_roles(
     eventually(f"{role} {verb} {what}: {may}", lambda: answer() == may, log)
 
 
-def test_helm_test_leaves_nothing_behind(installed: TestCluster) -> None:
-    assert "Succeeded" in helm(installed, "test", "dgdr-operator")
-    assert "dgdr-operator-test" not in names(installed, "serviceaccounts", "--namespace", SYSTEM)
-    assert "dgdr-operator-test" not in names(installed, "clusterroles,clusterrolebindings")
-
-
 def looked(where: TestCluster, folder: Path, *deployments: str) -> subprocess.CompletedProcess[str]:
     """Look at the installation as the pod of ``helm test`` does; pods here run nothing."""
     return subprocess.run(
