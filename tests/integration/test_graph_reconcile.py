@@ -6,6 +6,7 @@ What only they can show: field ownership, defaulting, garbage collection, a full
 import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import load_kube_config
 
 from dgdr_kube.client import KubeCluster
-from dgdr_kube.errors import ClusterError
+from dgdr_kube.errors import ClusterError, Conflict
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, ROLE, ROLE_BINDING, SERVICE, SERVICE_ACCOUNT
 from dgdr_kube.ports import Key, Manifest
 from dgdr_kube.remembering import RememberingCluster
@@ -50,14 +51,18 @@ class World:
     namespace: str
 
     async def reconcile(self) -> None:
-        """Run every pass once, as events would."""
+        """Run every pass once, as events would, and again what met another writer."""
         now, asked = datetime.now(UTC), RememberingCluster(self.api, {})
         for kind, one_pass in (
             (DGDSA, AdapterPass(asked, SETTINGS)),
             (DGD, GraphPass(asked, SETTINGS)),
         ):
             for manifest in await self.api.list(kind, self.namespace):
-                await one_pass(Key(self.namespace, manifest["metadata"]["name"]), now)
+                key = Key(self.namespace, manifest["metadata"]["name"])
+                with suppress(Conflict):
+                    await one_pass(key, now)
+                    continue
+                await one_pass(key, now)
 
     async def until(
         self, what: str, holds: Callable[[Manifest], bool], patience_s: float = PATIENCE_S

@@ -146,6 +146,8 @@ class FaultyApi:
         await asyncio.gather(*answering, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
+            # Connections with TLS are closed in turns of the loop that nobody waits for.
+            await asyncio.sleep(0.25)
 
 
 def is_watch(request: web.Request) -> bool:

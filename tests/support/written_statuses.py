@@ -85,6 +85,8 @@ STEPS: tuple[Step, ...] = (
     steps.StartProfiling(_MAKING),
     steps.AwaitJobPermission("exceeded quota"),
     steps.AwaitJob(),
+    steps.Suspend(),
+    steps.Resume(),
     *(
         steps.Fail(aspect=aspect, reason="Reason", message="why", event="Event")
         for aspect in (Aspect.PROFILING, Aspect.SPEC_GENERATED, Aspect.DEPLOYMENT_READY)

@@ -82,7 +82,8 @@ class DgdrActor:
     async def let_expire(self, seen: Observation) -> None:
         """Give the Job its time to live, once its end is on record in the status.
 
-        A refusal is for the log: a Job that stays harms nobody, and a later pass tries again.
+        A refusal is for the log: a Job that stays harms nobody. One that changed meanwhile is
+        looked at again: the Conflict ends this pass.
         """
         on_record = phase_of(seen) not in (Phase.PENDING, Phase.PROFILING)
         over = seen.job.state in (JobState.COMPLETE, JobState.FAILED)
@@ -95,7 +96,7 @@ class DgdrActor:
             await self._cluster.patch(
                 JOB, seen.request.namespace, job, patch, MANAGER, seen.job.version
             )
-        except (Conflict, NotFound, Rejected) as exc:
+        except (NotFound, Rejected) as exc:
             log.warning("Job %s/%s gets no time to live: %s", seen.request.namespace, job, exc)
 
     # -- profiling

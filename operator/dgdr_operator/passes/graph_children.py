@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 from dgdr_api.graph import Graph
 from dgdr_api.names import FieldManager, Label
-from dgdr_kube.errors import AlreadyExists, Rejected
+from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
 from dgdr_kube.kinds import DGDSA, Kind, kind_of
 from dgdr_kube.manifests import is_going, is_owned_by, version_of
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.adapter import adapted_components, render_adapter
 from dgdr_operator.core.children import Standing, is_settled, standing
+from dgdr_operator.core.pinned import record_of
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import CHILDREN, OF_GRAPH
 
@@ -89,11 +90,27 @@ class ChildWriter:
     ) -> None:
         log.info("Applying %s %s/%s", place[0].kind, self._graph.namespace, place[1])
         try:
-            children.live[place] = await self._cluster.apply(
-                wanted, FieldManager.OPERATOR, resource_version=version_of(live)
-            )
+            children.live[place] = await self._write(place, wanted, live)
         except Rejected as exc:
             children.problems.append(_problem(wanted, exc.message))
+
+    async def _write(self, place: Place, wanted: Manifest, live: Manifest | None) -> Manifest:
+        """Apply over what was seen; pods that came and went meanwhile change nothing of that.
+
+        A rollout changes a Deployment's status several times a second.
+        """
+        try:
+            return await self._apply_over(wanted, live)
+        except Conflict:
+            now = await self._cluster.get(place[0], self._graph.namespace, place[1])
+            if live is None or now is None or not _asks_the_same(live, now):
+                raise
+            return await self._apply_over(wanted, now)
+
+    async def _apply_over(self, wanted: Manifest, live: Manifest | None) -> Manifest:
+        return await self._cluster.apply(
+            wanted, FieldManager.OPERATOR, resource_version=version_of(live)
+        )
 
     async def _prune(self, wanted: Iterable[Place], children: Children) -> None:
         keep = set(wanted)
@@ -141,6 +158,17 @@ class ChildWriter:
         await self._cluster.delete(
             place[0], self._graph.namespace, place[1], live["metadata"]["uid"]
         )
+
+
+def _asks_the_same(seen: Manifest, now: Manifest) -> bool:
+    """Whether only what an object reports has changed, of kinds that count their changes."""
+    before, meta = seen["metadata"], now["metadata"]
+    counted = meta.get("generation")
+    return (
+        counted is not None
+        and (meta["uid"], counted) == (before["uid"], before.get("generation"))
+        and record_of(now) == record_of(seen)
+    )
 
 
 def _place(manifest: Manifest) -> Place:

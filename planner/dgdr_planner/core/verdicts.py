@@ -91,10 +91,16 @@ def verdicts(
         yield _limited(outcome)
         yield _reconciling(outcome)
         yield _within_budget(outcome)
-    elif outcome.reason in BUDGET_TROUBLES:
+        return
+    yield _nothing_changed(ConditionType.RECONCILING, outcome)
+    if outcome.reason in BUDGET_TROUBLES:
         yield Verdict(ConditionType.BUDGET_FEASIBLE, False, outcome.reason, outcome.message)
     elif outcome.reason in PROFILE_TROUBLES:
         yield Verdict(ConditionType.PROFILE_VALID, False, outcome.reason, outcome.message)
+
+
+def _nothing_changed(kind: ConditionType, trouble: Trouble) -> Verdict:
+    return Verdict(kind, False, trouble.reason, f"nothing is changed: {trouble.message}")
 
 
 def _ready(

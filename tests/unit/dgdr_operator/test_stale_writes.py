@@ -19,11 +19,15 @@ class Outrun(FakeCluster):
     """Somebody else writes each object of a kind in the moment before we do."""
 
     outrun: tuple[str, Kind] | None = None
+    edits = False
+    times = 9
 
     def meddle(self, verb: str, kind: Kind, namespace: str | None, name: str) -> None:
         stored = self._objects.get((kind, namespace, name))
-        if self.outrun == (verb, kind) and stored is not None:
+        if self.outrun == (verb, kind) and stored is not None and self.times > 0:
+            self.times -= 1
             self._touch(stored.manifest)
+            stored.manifest["metadata"]["generation"] += self.edits
 
     async def apply(self, manifest: Manifest, *rest: Any, **more: Any) -> Manifest:
         meta = manifest["metadata"]
@@ -63,12 +67,24 @@ async def test_a_workload_of_a_graph() -> None:
     await cluster.apply(dgd(frontend(), decode_worker(replicas=5, scalingAdapter={})), "dgdr-init")
     before = cluster.peek(DEPLOYMENT, "ns", "g-decode")
     assert before is not None
-    cluster.outrun = ("apply", DEPLOYMENT)
+    cluster.outrun, cluster.edits = ("apply", DEPLOYMENT), True
     with pytest.raises(Conflict):
         await GraphPass(cluster, SETTINGS)(GRAPH, T0)
     after = cluster.peek(DEPLOYMENT, "ns", "g-decode")
     assert after is not None
     assert after["spec"] == before["spec"]
+
+
+async def test_a_workload_whose_pods_come_and_go_is_written_all_the_same() -> None:
+    cluster = await graph_cluster()
+    await GraphPass(cluster, SETTINGS)(GRAPH, T0)
+    other = decode_worker(replicas=5, scalingAdapter={})
+    other["podTemplate"]["spec"]["containers"][0]["image"] = "other:1"
+    await cluster.apply(dgd(frontend(), other), "dgdr-init")
+    cluster.outrun, cluster.times = ("apply", DEPLOYMENT), 1
+    await GraphPass(cluster, SETTINGS)(GRAPH, T0)
+    after = cluster.peek(DEPLOYMENT, "ns", "g-decode") or {}
+    assert after["spec"]["template"]["spec"]["containers"][0]["image"] == "other:1"
 
 
 async def adapted() -> Outrun:

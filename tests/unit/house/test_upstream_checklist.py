@@ -150,6 +150,70 @@ MISTAKES = {
     ],
 }
 
+# Requests that upstream's profiler is tested with, by the number in its matrix.
+SCENARIOS = {
+    "1 rapid, a dense model on 8 GPUs": [
+        "test_a_dense_model_is_measured_on_every_part_of_a_node",
+        "test_without_a_planner_the_deployment_stands_alone",
+    ],
+    "2 a rate on 64 GPUs": [
+        "test_a_dense_model_is_measured_on_every_part_of_a_node",
+        "test_a_named_load_gives_the_first_replicas_by_the_planners_sizing",
+    ],
+    "2b a model in a claim": ["test_every_candidate_reads_the_model_from_the_claim"],
+    "2c a target for the whole answer": [
+        "test_a_target_for_the_whole_answer_replaces_both_others",
+        "test_a_target_for_the_whole_answer_is_split_as_the_engines_split_it",
+    ],
+    "2d concurrency and rate": ["test_a_load_that_is_given_twice_is_refused"],
+    "3 a planner with targets": [
+        "test_with_a_planner_the_curves_are_measured_whatever_the_sweep",
+        "test_the_result_is_a_planner_and_a_deployment_of_what_was_measured",
+    ],
+    "3b a planner and mockers": [
+        "test_with_a_planner_the_curves_are_measured_whatever_the_sweep",
+        "test_mockers_in_place_of_engines_replay_the_curves_and_hold_no_gpus",
+    ],
+    "4 a model that no database knows": [
+        "test_a_model_that_no_database_knows_is_measured_like_any_other"
+    ],
+    "5 its planner scales by load": [
+        "test_a_model_that_no_database_knows_is_measured_like_any_other"
+    ],
+    # Upstream refuses it or warns because it has no curves then; here they are measured.
+    "5b its planner scales by throughput": [
+        "test_a_model_that_no_database_knows_is_measured_like_any_other"
+    ],
+    "6 thorough on 64 GPUs with a rate": ["test_a_dense_model_is_measured_on_every_part_of_a_node"],
+    # The sweep of the curves is measured in both; there is no simulated one.
+    "7 thorough, a planner's rapid sweep": [
+        "test_with_a_planner_the_curves_are_measured_whatever_the_sweep"
+    ],
+    "7b thorough, a planner's thorough sweep": [
+        "test_with_a_planner_the_curves_are_measured_whatever_the_sweep"
+    ],
+    "8 nothing fits": ["test_a_model_that_no_gpu_holds_is_refused_before_the_first_pod"],
+    "9a a mixture with an override's long arguments": [
+        "test_long_arguments_of_an_override_are_in_every_candidate",
+        "test_arguments_append_to_a_workers_in_v1alpha1_and_replace_a_frontends",
+        "test_shared_memory_that_v1alpha1_disables_has_no_size",
+    ],
+    "10 pull secrets in an override": [
+        "test_pull_secrets_that_no_deployment_has_a_place_for_are_refused_by_name",
+        "test_pull_secrets_of_a_components_pods_are_in_every_candidate",
+    ],
+    "11 rapid, any backend": [
+        "test_auto_lets_every_backend_compete",
+        "test_auto_means_the_backends_that_there_is_an_image_for",
+    ],
+    "12 a mixture over two nodes": ["test_a_mixture_is_measured_with_its_experts_spread"],
+}
+
+# Open, and named nowhere above: the blob of v1alpha1 requests and the flags of upstream's profiler
+# (requests are of v1beta1; conversion comes with a webhook), nvidia-smi in a pod (labels of the
+# nodes and the request say what GPUs there are), and a dry run (no field asks for one yet, and none
+# may that has no effect).
+
 
 @pytest.fixture(scope="module")
 def names_of_tests(root: Path) -> set[str]:
@@ -159,8 +223,8 @@ def names_of_tests(root: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("row", [*FEATURES, *MISTAKES])
+@pytest.mark.parametrize("row", [*FEATURES, *MISTAKES, *SCENARIOS])
 def test_a_row_of_the_checklist_has_tests_that_exist(row: str, names_of_tests: set[str]) -> None:
-    wanted = (FEATURES | MISTAKES)[row]
+    wanted = (FEATURES | MISTAKES | SCENARIOS)[row]
     assert wanted
     assert sorted(set(wanted) - names_of_tests) == []
