@@ -20,7 +20,14 @@ pytestmark = pytest.mark.integration
 
 SYSTEM = "dgdr-system"
 CHART = str(ROOT / "helm/dgdr-operator")
-CHANGED = ("--set", "dataPlane.natsUrl=nats://n:4222", "--set", "dataPlane.preStopSeconds=9")
+IMAGES = ("--set", "global.imageRegistry=registry.test")
+CHANGED = (
+    *IMAGES,
+    "--set",
+    "dataPlane.natsUrl=nats://n:4222",
+    "--set",
+    "dataPlane.preStopSeconds=9",
+)
 OURS = "dgdr,dgd,dgdsa,slap,jobs,configmaps,deployments,services,serviceaccounts,roles,rolebindings"
 # A deployment that was on its way arrives; nothing else moves.
 AFTER = {phase: phase for phase in ("Pending", "Profiling", "Ready", "Deployed", "Failed")} | {
@@ -80,10 +87,10 @@ class Release:
             if name.split("/")[1] in (namespaces or GRAPHS) and "/q-dgd-" in name
         }
 
-    def generations(self) -> dict[str, int]:
-        return {
-            _name(one): one["metadata"]["generation"] for one in self.objects("deployments,dgd")
-        }
+    def wanted(self) -> dict[str, Any]:
+        """Return the pod templates, and the generations of deployments."""
+        templates = {_name(d): d["spec"]["template"] for d in self.objects("deployments")}
+        return templates | {_name(d): d["metadata"]["generation"] for d in self.objects("dgd")}
 
     def phases(self) -> dict[str, str]:
         return {
@@ -147,14 +154,14 @@ def upgraded(release: Release, operator: OperatorProcess) -> None:
 
 
 def test_an_upgrade_moves_nothing_until_it_is_asked_to(release: Release, tmp_path: Path) -> None:
-    engines, generations, there = release.engines(), release.generations(), release.uids(OURS)
+    engines, wanted, there = release.engines(), release.wanted(), release.uids(OURS)
     jobs = release.uids("jobs")
     assert len(engines) == 6
     release.put("upgrade", CHART, *CHANGED)
     with operator_process(release.where, tmp_path, [], release.settings()) as operator:
         upgraded(release, operator)
         assert release.engines() == engines, "pods were replaced"
-        assert release.generations() == generations
+        assert release.wanted() == wanted
         assert there.items() <= release.uids(OURS).items(), "something was lost"
         assert release.uids("jobs") == jobs, "something was run again"
 
@@ -167,7 +174,7 @@ def test_an_upgrade_moves_nothing_until_it_is_asked_to(release: Release, tmp_pat
 
     release.helm("uninstall", "dgdr-operator", "--wait")
     assert release.engines() == serving, "an uninstall stopped pods"
-    release.put("install", CHART)
+    release.put("install", CHART, *IMAGES)
     with operator_process(release.where, tmp_path, [], release.settings()):
         until(
             "what is behind the other way round",
