@@ -36,7 +36,6 @@ from dgdr_operator.core.job import (
 )
 from dgdr_operator.core.job_account import render_account, render_network_policy
 from dgdr_operator.core.leftovers import leftovers
-from dgdr_operator.core.lifecycle import phase_of
 from dgdr_operator.core.observation import CandidateSeen, JobState, Observation, Origin, Request
 from dgdr_operator.core.refusals import deployment_refused, job_refused
 from dgdr_operator.core.steps import Deploy, Resume, StartOver, StartProfiling, Step, Suspend
@@ -79,13 +78,13 @@ class DgdrActor:
             case _:
                 return step
 
-    async def let_expire(self, seen: Observation) -> None:
+    async def let_expire(self, seen: Observation, recorded: Phase | None) -> None:
         """Give the Job its time to live, once its end is on record in the status.
 
         A refusal is for the log: a Job that stays harms nobody. One that changed meanwhile is
         looked at again: the Conflict ends this pass.
         """
-        on_record = phase_of(seen) not in (Phase.PENDING, Phase.PROFILING)
+        on_record = recorded not in (None, Phase.PENDING, Phase.PROFILING)
         over = seen.job.state in (JobState.COMPLETE, JobState.FAILED)
         spec = seen.accepted.spec if seen.accepted else seen.request.spec
         if not (on_record and over) or seen.job.expires or seen.job.going or spec is None:

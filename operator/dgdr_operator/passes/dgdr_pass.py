@@ -90,7 +90,7 @@ class DgdrPass:
         told = [about_sweep(gone)] if gone else []
         await self._emit(dgdr, [*told, *notices(seen, step, status)])
         await self._report(dgdr, status, step)
-        await self._actor.let_expire(seen)
+        await self._actor.let_expire(seen, status.phase)
         return look_again_s(step, status, now)
 
     async def _say_failed(self, dgdr: Manifest, error: Exception, now: datetime) -> None:
