@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hack.demo.kube import Kube, Manifest
-from support.blows import LOST_NODE, TOLERATIONS, evict, run_on_a_node_that_is_lost
+from support.blows import evict
 from support.e2e import MOCKER_IMAGE, POLICY
 
 LITTLE = {"cpu": "10m", "memory": "8Mi"}
@@ -133,12 +133,6 @@ BREACHES = {
         },
         sign="Evicted",
         said=("Evicted", "ephemeral"),
-    ),
-    "node-lost": Breach(
-        pod={"nodeSelector": {"kubernetes.io/hostname": LOST_NODE}, "tolerations": TOLERATIONS},
-        blow=run_on_a_node_that_is_lost,
-        sign="DeletionByTaintManager",
-        said=("DeletionByTaintManager",),
     ),
     "too-large": Breach(
         sign="Unschedulable",

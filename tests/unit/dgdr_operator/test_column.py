@@ -12,6 +12,9 @@ PREFIX = "Profiling failed: "
         ("spec.image: use vllm-runtime:1.0.2, or another", "spec.image: use vllm-runtime:1.0.2, or "
          "another"),
         ("first line\nsecond line", "first line"),
+        ("TP=1: pod q-agg-tp1-worker-67bd-x2, container main: OOMKilled", "TP=1: container main: "
+         "OOMKilled"),
+        ("no node for 5 s: pod q-x2: 0/1 nodes fit", "no node for 5 s: 0/1 nodes fit"),
         ("", ""),
     ],
 )  # fmt: skip
