@@ -106,7 +106,7 @@ def test_two_minutes_without_prometheus_change_nothing(
 
 def test_the_planner_goes_on_when_prometheus_is_back(kube: Kube) -> None:
     scale_prometheus(kube, 1)
-    wait_for("metrics", lambda: metrics_available(kube) == "True", timeout_s=90)
+    wait_for("metrics", lambda: metrics_available(kube) == "True", timeout_s=180)
 
 
 def test_a_deployed_request_leaves_its_deployment_when_deleted(kube: Kube) -> None:

@@ -94,7 +94,8 @@ def manifests() -> Iterator[Manifest]:
         mocker={"speedupRatio": SLOW, "kvBlocks": 64, "profilesConfigMap": "rival-profiles"},
     )  # fmt: skip
     yield mocked_request(
-        RIVALS, NAMESPACE, RIVALS, backend="auto", workload={"isl": 256, "osl": 32},
+        RIVALS, NAMESPACE, RIVALS, backend="auto", searchStrategy="rapid",
+        workload={"isl": 256, "osl": 32},
         sla={"ttft": TTFT_OF_SGLANG_MS, "itl": 1000},
         hardware={"totalGpus": 1, "numGpusPerNode": 8},
         features={"mocker": {"enabled": True}, "planner": {"mode": "agg", "max_gpu_budget": 1}},
