@@ -14,7 +14,7 @@ DGDR = "qwen"
 DGD = f"{DGDR}-dgd"
 URL = f"http://{DGD}-frontend.{NAMESPACE}.svc.cluster.local:8000"
 HIGH = loads.Load(name="load-high", url=URL, rate_per_s=6, requests=480, isl=2048, osl=64)
-LOW = loads.Load(name="load-low", url=URL, rate_per_s=0.5, requests=45, isl=2048, osl=64)
+LOW = loads.Load(name="load-low", url=URL, rate_per_s=0.25, requests=30, isl=2048, osl=64)
 
 
 def request_deployment(kube: Kube) -> None:
