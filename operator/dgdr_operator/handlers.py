@@ -116,26 +116,37 @@ class Heard:
             queue.notice(key, self.urgency)
 
 
+Handle = Callable[[Heard], None]
+
+
 def register(registry: kopf.OperatorRegistry, queues: Queues) -> None:
     """Register all handlers; both arguments are the process's own, so that tests have theirs."""
     kopf.on.login(registry=registry)(kopf_settings.login)
-    _on(registry, DGDR, lambda heard: _own(queues, queues.requests, heard))
-    _on(registry, JOB, lambda heard: _of_request(queues, heard))
-    _on(registry, CONFIG_MAP, lambda heard: _config_map(queues, heard))
-    _on(registry, DGD, lambda heard: _dgd(queues, heard))
-    _on(registry, DGDSA, lambda heard: _adapter(queues, heard))
-    _on(registry, DEPLOYMENT, lambda heard: _deployment(queues, heard))
-    _on(registry, POD, lambda heard: _pod(queues, heard))
-    _on(registry, SLA_PLANNER, lambda heard: _planner(queues, heard))
-    for kind in CHILDREN:
-        if kind != DEPLOYMENT:
-            _on(registry, kind, lambda heard: _child(queues, heard))
+    for kind, handle in handlers(queues).items():
+        _on(registry, kind, handle)
+
+
+def handlers(queues: Queues) -> dict[Kind, Handle]:
+    """Return what is done about an object of each kind: keys are marked."""
+    found: dict[Kind, Handle] = {
+        kind: lambda heard: _child(queues, heard) for kind in CHILDREN if kind != DEPLOYMENT
+    }
     for kind in (PVC, PROFILING_POLICY):
-        _on(registry, kind, lambda heard: _waited_for(queues, heard))
-    _on(registry, NODE, lambda heard: heard.mark(queues.requests, queues.waits.woken_by(NODES)))
+        found[kind] = lambda heard: _waited_for(queues, heard)
+    return found | {
+        DGDR: lambda heard: _own(queues, queues.requests, heard),
+        JOB: lambda heard: _of_request(queues, heard),
+        CONFIG_MAP: lambda heard: _config_map(queues, heard),
+        DGD: lambda heard: _dgd(queues, heard),
+        DGDSA: lambda heard: _adapter(queues, heard),
+        DEPLOYMENT: lambda heard: _deployment(queues, heard),
+        POD: lambda heard: _pod(queues, heard),
+        SLA_PLANNER: lambda heard: _planner(queues, heard),
+        NODE: lambda heard: heard.mark(queues.requests, queues.waits.woken_by(NODES)),
+    }
 
 
-def _on(registry: kopf.OperatorRegistry, kind: Kind, handle: Callable[[Heard], None]) -> None:
+def _on(registry: kopf.OperatorRegistry, kind: Kind, handle: Handle) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=kind.plural)
     async def on_event(body: kopf.Body, type: str | None, **_: Any) -> None:  # noqa: A002
         handle(Heard(kind, body, gone=type == "DELETED", first=type is None))

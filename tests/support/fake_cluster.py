@@ -1,16 +1,21 @@
 """An in-memory API server with what our passes rely on: versions, generations, the status split,
-field ownership of server-side apply, preconditions and garbage collection. No admission, no
-defaulting, no watches.
+field ownership of server-side apply, preconditions, admission and garbage collection.
+
+What it admits and fills in is in ``fake_admission``, how it is watched in ``fake_watches``. That it
+answers as a real server does is seen in ``tests/integration/test_fake_conforms.py``.
 
     cluster = FakeCluster()
     cluster.seed(dgdr)                        # with status, as it is
     cluster.kill_after_writes = 3             # the fourth write raises Killed
     cluster.refuse("list", NODE, Rejected(403, "nodes is forbidden"))
     assert cluster.writes == []               # what was written since the start, in order
+    cluster.collects_at_once = False          # dependents and pods go when ``collect`` says so
+    cluster.admits_all = True                 # as under CRDs of another version
 """
 
 import copy
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -33,11 +38,14 @@ from dgdr_kube.kinds import (
     Kind,
     kind_of,
 )
-from dgdr_kube.ports import Event, Kept, Manifest, Manifests, whole
+from dgdr_kube.ports import ChangeType, Event, Kept, Manifest, Manifests, whole
 
-from .field_sets import Path, leaves, merge_patched, merged, value_at, without
+from .fake_admission import admitted, check_size
+from .field_sets import Path, fields_v1, leaves, merge_patched, merged, value_at, without
 
 Address = tuple[Kind, str | None, str]
+Listener = Callable[[ChangeType, Kind, Manifest, str], None]
+"""Hears what happened to an object, the object after it (before it, if it is gone), and by whom."""
 WITH_STATUS = frozenset(
     {DGDR, DGD, DGDSA, SLA_PLANNER, GPU_BUDGET, DEPLOYMENT, JOB, POD, PVC, NODE, CRD}
 )
@@ -65,6 +73,8 @@ class Write:
 class _Stored:
     manifest: Manifest
     owners: dict[tuple[str, str], set[Path]] = field(default_factory=dict)
+    version: str = ""
+    json: str = ""
 
 
 class FakeCluster:
@@ -76,6 +86,9 @@ class FakeCluster:
         self.calls: set[tuple[str, Kind]] = set()
         self.events: list[Event] = []
         self.kill_after_writes: int | None = None
+        self.collects_at_once = True
+        self.admits_all = False
+        self.listeners: list[Listener] = []
         self._objects: dict[Address, _Stored] = {}
         self._refusals: dict[tuple[str, Kind], Exception] = {}
         self._version = 0
@@ -88,8 +101,9 @@ class FakeCluster:
         """Put objects there as they are, status included; returns the last one as stored."""
         out: Manifest = {}
         for manifest in manifests:
-            address = self._address(manifest)
+            address = self.address(manifest)
             self._objects[address] = _Stored(self._born(copy.deepcopy(manifest)))
+            self._tell(ChangeType.ADDED, address, "seed")
             out = self.peek(*address) or {}
         return out
 
@@ -112,11 +126,41 @@ class FakeCluster:
         """All objects, as a watch tells of them."""
         return [_told(stored) for stored in self._objects.values()]
 
+    @property
+    def version(self) -> int:
+        """The newest version that was given out."""
+        return self._version
+
     def set_status(self, kind: Kind, namespace: str | None, name: str, status: Manifest) -> None:
         """Be the controller that reports this status, replacing the old one."""
         stored = self._must(kind, namespace, name)
         stored.manifest = {**stored.manifest, "status": copy.deepcopy(status)}
         self._touch(stored.manifest)
+        self._tell(ChangeType.MODIFIED, (kind, namespace, name), "its controller")
+
+    def vanish(self, kind: Kind, namespace: str | None, name: str) -> None:
+        """Be the kubelet, or whoever has the last word: the object is gone now."""
+        self._remove((kind, namespace, name))
+
+    def collect(self) -> bool:
+        """Be the garbage collector, once around; returns whether there was something to do."""
+        alive = {stored.manifest["metadata"]["uid"] for stored in self._objects.values()}
+        found = False
+        for address, stored in [*self._objects.items()]:
+            meta = stored.manifest["metadata"]
+            owners = meta.get("ownerReferences") or []
+            left = [owner for owner in owners if owner["uid"] in alive]
+            if len(left) == len(owners) or address not in self._objects:
+                continue
+            if not left and "deletionTimestamp" not in meta:
+                self._delete(address)
+                found = True
+            elif left:
+                meta["ownerReferences"] = left
+                self._touch(stored.manifest)
+                self._tell(ChangeType.MODIFIED, address, "garbage collector")
+                found = True
+        return found
 
     def refuse(self, verb: str, kind: Kind, error: Exception | None) -> None:
         """Answer this verb on this kind with an error; None: no longer."""
@@ -172,14 +216,11 @@ class FakeCluster:
         ]
 
     async def create(self, manifest: Manifest, manager: str) -> Manifest:
-        address = self._address(manifest)
+        address = self.address(manifest)
         self._check("create", address[0])
         if address in self._objects:
             raise AlreadyExists(f"{address[0].plural} {address[2]!r} already exists")
-        self._write("create", address, manager)
-        body = self._born(_without_status(address[0], copy.deepcopy(manifest)), fresh=True)
-        self._objects[address] = _Stored(body, {(manager, "Update"): _owned(body)})
-        return copy.deepcopy(body)
+        return self._create("create", address, manifest, (manager, "Update"))
 
     async def apply(
         self,
@@ -188,23 +229,23 @@ class FakeCluster:
         force: bool = True,
         resource_version: str | None = None,
     ) -> Manifest:
-        address = self._address(manifest)
+        address = self.address(manifest)
         self._check("apply", address[0])
         stored = self._objects.get(address)
-        wanted = _without_status(address[0], copy.deepcopy(manifest))
         if stored is None:
             self.calls.add(("create", address[0]))
-            self._write("apply", address, manager)
-            body = self._born(wanted, fresh=True)
-            self._objects[address] = _Stored(body, {(manager, "Apply"): _owned(body)})
-            return copy.deepcopy(body)
+            if resource_version is not None:
+                raise Conflict(f"{address[2]!r}: the object has been deleted")
+            return self._create("apply", address, manifest, (manager, "Apply"))
         _check_version(stored.manifest, resource_version)
+        wanted = _without_status(address[0], _plain(manifest))
         owners, after = _applied(stored, wanted, manager, force)
+        after = self._admitted(address[0], after, stored.manifest)
         if after != stored.manifest or owners != stored.owners:
             self._write("apply", address, manager)
-            self._replace(stored, after)
             stored.owners = owners
-        return copy.deepcopy(stored.manifest)
+            self._replace(stored, after, manager)
+        return _told(stored)
 
     async def patch(
         self,
@@ -218,9 +259,9 @@ class FakeCluster:
         self._check("patch", kind)
         stored = self._must(kind, namespace, name)
         _check_version(stored.manifest, resource_version)
-        changes = _without_status(kind, copy.deepcopy(patch))
+        changes = _without_status(kind, _plain(patch))
         self._update(stored, merge_patched(stored.manifest, changes), manager, "patch")
-        return copy.deepcopy(stored.manifest)
+        return _told(stored)
 
     async def patch_status(
         self,
@@ -234,9 +275,9 @@ class FakeCluster:
         self._check("patch_status", kind)
         stored = self._must(kind, namespace, name)
         _check_version(stored.manifest, resource_version)
-        changes = {"status": copy.deepcopy(status)}
+        changes = {"status": _plain(status)}
         self._update(stored, merge_patched(stored.manifest, changes), manager, "patch_status")
-        return copy.deepcopy(stored.manifest)
+        return _told(stored)
 
     async def scale(
         self,
@@ -275,7 +316,21 @@ class FakeCluster:
 
     # -- inside
 
-    def _address(self, manifest: Manifest) -> Address:
+    def _create(
+        self, verb: str, address: Address, manifest: Manifest, who: tuple[str, str]
+    ) -> Manifest:
+        check_size(manifest)
+        wanted = self._born(_without_status(address[0], _plain(manifest)), fresh=True)
+        body = self._admitted(address[0], wanted, None)
+        self._write(verb, address, who[0])
+        stored = self._objects[address] = _Stored(body, {who: _owned(wanted) & leaves(body)})
+        self._tell(ChangeType.ADDED, address, who[0])
+        return _told(stored)
+
+    def _admitted(self, kind: Kind, new: Manifest, old: Manifest | None) -> Manifest:
+        return new if self.admits_all else admitted(kind, new, old)
+
+    def address(self, manifest: Manifest) -> Address:
         kind = kind_of(manifest)
         meta = manifest["metadata"]
         namespace = meta.get("namespace")
@@ -318,19 +373,31 @@ class FakeCluster:
         self._version += 1
         manifest["metadata"]["resourceVersion"] = str(self._version)
 
-    def _replace(self, stored: _Stored, after: Manifest) -> None:
+    def _tell(self, change: ChangeType, address: Address, who: str) -> None:
+        if self.listeners:
+            told = _told(self._objects[address])
+            for listener in self.listeners:
+                listener(change, address[0], told, who)
+
+    def _replace(self, stored: _Stored, after: Manifest, manager: str) -> None:
         ignored = ("metadata", "status")
         before = {k: v for k, v in stored.manifest.items() if k not in ignored}
         changed = {k: v for k, v in after.items() if k not in ignored} != before
         after["metadata"]["generation"] = stored.manifest["metadata"]["generation"] + changed
         self._touch(after)
         stored.manifest = after
+        self._tell(ChangeType.MODIFIED, self.address(after), manager)
+        meta = after["metadata"]
+        if "deletionTimestamp" in meta and not meta.get("finalizers") and after["kind"] != "Pod":
+            self._remove(self.address(after))
 
     def _update(self, stored: _Stored, after: Manifest, manager: str, verb: str) -> None:
         before = stored.manifest
+        address = self.address(before)
+        after = self._admitted(address[0], after, before)
         if after == before:
             return
-        self._write(verb, self._address(before), manager)
+        self._write(verb, address, manager)
         after["metadata"] = {**after["metadata"]}
         changed = {p for p in _owned(after) if value_at(after, p) != value_at(before, p)}
         present = leaves(after)
@@ -338,17 +405,28 @@ class FakeCluster:
             paths -= changed
             paths &= present
         stored.owners.setdefault((manager, "Update"), set()).update(changed)
-        self._replace(stored, after)
+        self._replace(stored, after, manager)
 
     def _delete(self, address: Address) -> None:
+        """Remove an object, or have it wait: for its finalizers, or a pod for its kubelet."""
         stored = self._objects[address]
         meta = stored.manifest["metadata"]
-        if meta.get("finalizers"):
-            meta.setdefault("deletionTimestamp", self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        ends_later = address[0] == POD and not self.collects_at_once
+        if not (meta.get("finalizers") or ends_later):
+            self._remove(address)
+        elif "deletionTimestamp" not in meta:
+            meta["deletionTimestamp"] = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
             self._touch(stored.manifest)
-            return
+            self._tell(ChangeType.MODIFIED, address, "")
+
+    def _remove(self, address: Address) -> None:
+        stored = self._objects[address]
+        self._touch(stored.manifest)
+        self._tell(ChangeType.DELETED, address, "")
         del self._objects[address]
-        uid = meta["uid"]
+        if not self.collects_at_once:
+            return
+        uid = stored.manifest["metadata"]["uid"]
         for child, held in list(self._objects.items()):
             owners = held.manifest["metadata"].get("ownerReferences") or []
             left = [owner for owner in owners if owner["uid"] != uid]
@@ -361,17 +439,27 @@ class FakeCluster:
 
 
 def _told(stored: _Stored) -> Manifest:
-    """Return an object as a client reads it: with who wrote it, but not what."""
-    manifest = copy.deepcopy(stored.manifest)
-    managers = [
-        {"manager": who, "operation": how}
-        | ({"subresource": "status"} if all(p[0] == "status" for p in paths) else {})
-        for (who, how), paths in sorted(stored.owners.items())
-        if paths
-    ]
-    if managers:
-        manifest["metadata"].setdefault("managedFields", managers)
-    return manifest
+    """Return an object as a client reads it: with who wrote what."""
+    version = stored.manifest["metadata"]["resourceVersion"]
+    if stored.version != version or not stored.json:
+        manifest = {**stored.manifest, "metadata": {**stored.manifest["metadata"]}}
+        managers = [
+            {"manager": who, "operation": how, "fieldsV1": fields_v1(paths)}
+            | ({"subresource": "status"} if all(p[0] == "status" for p in paths) else {})
+            for (who, how), paths in sorted(stored.owners.items())
+            if paths
+        ]
+        if managers:
+            manifest["metadata"].setdefault("managedFields", managers)
+        stored.version, stored.json = version, json.dumps(manifest)
+    told: Manifest = json.loads(stored.json)
+    return told
+
+
+def _plain(manifest: Manifest) -> Manifest:
+    """Return a body as it arrives: JSON, and nothing else."""
+    arrived: Manifest = json.loads(json.dumps(manifest))
+    return arrived
 
 
 def _without_status(kind: Kind, manifest: Manifest) -> Manifest:

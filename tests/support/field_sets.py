@@ -1,5 +1,6 @@
 """Which manager owns which field: the part of server-side apply that our passes rely on."""
 
+import json
 from typing import Any
 
 Path = tuple[Any, ...]
@@ -41,6 +42,21 @@ def leaves(value: Any, path: Path = ()) -> set[Path]:
     if is_keyed(field, value):
         return set().union(*(leaves(i, (*path, item_key(field, i))) for i in value))
     return {path}
+
+
+def fields_v1(paths: set[Path]) -> dict[str, Any]:
+    """Return paths as an API server shows them in ``managedFields``."""
+    out: dict[str, Any] = {}
+    for path in paths:
+        place = out
+        for part in path:
+            if isinstance(part, tuple):
+                key, value = part
+                name = "k:" + json.dumps({key: value}, separators=(",", ":"))
+            else:
+                name = f"f:{part}"
+            place = place.setdefault(name, {})
+    return out
 
 
 def merged(live: Any, applied: Any, field: Any = None) -> Any:

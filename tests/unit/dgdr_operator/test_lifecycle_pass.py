@@ -136,6 +136,7 @@ async def test_an_invalid_spec_fails_and_says_why(spec: dict[str, object], text:
     request = dgdr(**spec)
     request["spec"] = {key: value for key, value in request["spec"].items() if value is not None}
     world = World(request)
+    world.cluster.admits_all = True
     await world.settle()
     status, reason, message = world.condition("Validation")
     assert (world.phase, status, reason) == ("Failed", "False", "ValidationFailed")
