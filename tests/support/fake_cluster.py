@@ -138,9 +138,24 @@ class FakeCluster:
         self._touch(stored.manifest)
         self._tell(ChangeType.MODIFIED, (kind, namespace, name), "its controller")
 
+    def new_uid(self, manifest: Manifest) -> str:
+        """Return the uid of an object that is made now."""
+        self._uids += 1
+        return f"uid-{self._uids}"
+
+    def drop(self, kind: Kind, namespace: str | None, name: str) -> None:
+        """Delete an object, as anybody may; one that is gone already stays gone."""
+        if (kind, namespace, name) in self._objects:
+            self._delete((kind, namespace, name))
+
     def vanish(self, kind: Kind, namespace: str | None, name: str) -> None:
         """Be the kubelet, or whoever has the last word: the object is gone now."""
-        self._remove((kind, namespace, name))
+        if (kind, namespace, name) in self._objects:
+            self._remove((kind, namespace, name))
+
+    def of(self, kind: Kind) -> Manifests:
+        """All objects of a kind as they are; read only."""
+        return [stored.manifest for (k, *_), stored in self._objects.items() if k == kind]
 
     def collect(self) -> bool:
         """Be the garbage collector, once around; returns whether there was something to do."""
@@ -362,8 +377,8 @@ class FakeCluster:
         if fresh:
             meta.pop("uid", None)
             meta.pop("resourceVersion", None)
-        self._uids += 1
-        meta.setdefault("uid", f"uid-{self._uids}")
+        if "uid" not in meta:
+            meta["uid"] = self.new_uid(manifest)
         meta.setdefault("generation", 1)
         meta.setdefault("creationTimestamp", self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         self._touch(manifest)

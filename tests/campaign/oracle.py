@@ -1,0 +1,271 @@
+"""What must hold, whatever went wrong: at each moment, and at the end.
+
+``judge`` is a pure function of two endings: that of the disturbed run and that of the undisturbed
+one. What must hold at each moment the world has noted while it ran.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dgdr_kube.kinds import DGD, DGDR, POD, kind_of
+from dgdr_kube.ports import Manifest
+
+from .players.profiler import CANDIDATES
+from .world import OURS, World, gpus_of, graph_of
+
+# Times and numbers that differ from run to run, and what only repeats others.
+_ACCIDENTAL = frozenset(
+    {"resourceVersion", "creationTimestamp", "generation", "lastTransitionTime", "lastScaleTime"}
+)
+_UNCOMPARED = ("Event/", "Lease/", "Pod/")
+# An object that speaks says one of these (kstatus).
+_VERDICTS = {"Ready", "Reconciling", "Stalled"}
+# More writes than an undisturbed life takes: a restart looks at everything once, no more.
+STORM = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that must not be, in one line."""
+
+    rule: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A world after a run, and what happened on the way.
+
+    ``stuck`` is what the story has waited for in vain.
+    """
+
+    objects: Mapping[str, Manifest]
+    births: Mapping[tuple[str, str], int]
+    wrong: tuple[str, ...]
+    errors: tuple[str, ...]
+    measured: tuple[str, ...]
+    writes: int
+    rested_s: float
+    stuck: str = ""
+
+    @classmethod
+    def of(cls, world: World, stuck: str = "") -> "Ending":
+        return cls(
+            objects=world.server.everything(),
+            births=dict(world.record.births),
+            wrong=tuple(world.record.wrong),
+            errors=tuple(world.record.errors),
+            measured=tuple(world.profiler.measured),
+            writes=world.line.writes,
+            rested_s=world.record.rested_s,
+            stuck=stuck,
+        )
+
+    def kinds(self, kind: str) -> list[Manifest]:
+        return [m for name, m in self.objects.items() if name.startswith(f"{kind}/")]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a fault may change about the end, beside nothing.
+
+    ``births``: by kind and name, how many more times an object may be made. ``events``: whether one
+    may be lost. ``end``: whether the end is another one, which ``expected`` judges instead.
+    """
+
+    births: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    events: bool = False
+    measured: int = 0
+    end: bool = True
+    storms: int = 0
+
+
+def judge(end: Ending, undisturbed: Ending, allowed: Allowance) -> tuple[Violation, ...]:
+    """Return what is wrong."""
+    found = [*_always(end)]
+    if end.stuck:
+        return (*found, Violation("stuck", f"{end.stuck}; {_told(end)}"))
+    if allowed.end:
+        found += _end(end, undisturbed)
+        found += _events(end, undisturbed, allowed)
+    found += _twice(end, undisturbed, allowed)
+    if end.writes > undisturbed.writes + STORM + allowed.storms:
+        found.append(
+            Violation("storm", f"{end.writes} writes, undisturbed {undisturbed.writes}")
+        )
+    return tuple(found)
+
+
+def _always(end: Ending) -> Iterator[Violation]:
+    yield from (Violation("at a moment", what) for what in end.wrong)
+    yield from (Violation("unexpected exception", what) for what in end.errors)
+    if not end.stuck:
+        yield from _leaks(end)
+        yield from _silent(end)
+
+
+# -- the same end
+
+
+def _end(end: Ending, undisturbed: Ending) -> Iterator[Violation]:
+    mine, wanted = plain(end), plain(undisturbed)
+    for name in sorted(wanted.keys() - mine.keys()):
+        yield Violation("another end", f"{name} is missing")
+    for name in sorted(mine.keys() - wanted.keys()):
+        yield Violation("another end", f"{name} is left behind")
+    for name in sorted(mine.keys() & wanted.keys()):
+        if mine[name] != wanted[name]:
+            yield Violation("another end", f"{name}: {difference(wanted[name], mine[name])}")
+    pods, others = pods_of(end), pods_of(undisturbed)
+    if pods != others:
+        yield Violation("another end", f"pods {dict(pods)}, undisturbed {dict(others)}")
+
+
+def plain(end: Ending) -> dict[str, Any]:
+    """Return all objects with accidental fields left out."""
+    return {
+        name: _plain(manifest)
+        for name, manifest in end.objects.items()
+        if not name.startswith(_UNCOMPARED)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items() if k not in _ACCIDENTAL}
+    return [_plain(child) for child in value] if isinstance(value, list) else value
+
+
+def pods_of(end: Ending) -> Counter[str]:
+    """Return how many pods each graph has."""
+    return Counter(graph_of(pod) for pod in end.kinds("Pod") if graph_of(pod))
+
+
+def difference(wanted: Any, got: Any, path: str = "") -> str:
+    """Return the first place where two values differ."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        for key in sorted({*wanted, *got}):
+            if wanted.get(key) != got.get(key):
+                return difference(wanted.get(key), got.get(key), f"{path}.{key}")
+    if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
+        for number, (one, other) in enumerate(zip(wanted, got, strict=True)):
+            if one != other:
+                return difference(one, other, f"{path}[{number}]")
+    return f"{path} is {_short(got)}, undisturbed {_short(wanted)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+# -- nothing twice
+
+
+def _twice(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Violation]:
+    for (kind, name), times in sorted(end.births.items()):
+        if kind in ("Event", "Lease"):
+            continue
+        most = undisturbed.births.get((kind, name), 0) + allowed.births.get((kind, name), 0)
+        if times > most:
+            yield Violation("made twice", f"{kind} {name} was made {times} times, not {most}")
+    again = len(end.measured) - len(undisturbed.measured)
+    if again > allowed.measured:
+        yield Violation("made twice", f"{again} measurements more than undisturbed")
+
+
+# -- events
+
+
+def _events(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Violation]:
+    mine, wanted = told_of(end), told_of(undisturbed)
+    for (kind, name, reason), times in wanted.items():
+        if mine[kind, name, reason] < times and not allowed.events:
+            yield Violation("lost event", f"{reason} about {kind} {name}")
+    for (kind, name, reason), times in mine.items():
+        if times > 1 and times > wanted[kind, name, reason] and reason != "CandidatesDeleted":
+            yield Violation("told twice", f"{reason} about {kind} {name}, {times} times")
+
+
+def told_of(end: Ending) -> Counter[tuple[str, str, str]]:
+    """Count Normal events by what they are about and why; the same one again is one."""
+    return Counter(
+        (about["kind"], about["name"], event["reason"])
+        for event in end.kinds("Event")
+        if event["type"] == "Normal" and (about := event["regarding"])
+    )
+
+
+# -- nothing leaked, nobody silent
+
+
+def _leaks(end: Ending) -> Iterator[Violation]:
+    """GPUs, workloads and candidates without anybody who wants them."""
+    uids = {m["metadata"]["uid"] for m in end.objects.values()}
+    graphs = {m["metadata"]["name"] for m in end.kinds(DGD.kind)}
+    for pod in end.kinds(POD.kind):
+        name = pod["metadata"]["name"]
+        if gpus_of(pod) and graph_of(pod) not in graphs:
+            yield Violation("leaked GPUs", f"{gpus_of(pod)} by pod {name}")
+    for name, manifest in end.objects.items():
+        owners = manifest["metadata"].get("ownerReferences") or ()
+        if owners and not any(owner["uid"] in uids for owner in owners):
+            yield Violation("leaked", f"{name}: its owner is gone")
+    running = any(_profiles(m) for m in end.kinds(DGDR.kind))
+    for graph in graphs:
+        if graph.endswith(CANDIDATES) and not running:
+            yield Violation("leaked GPUs", f"candidate {graph} stands, and nothing is profiled")
+
+
+def _profiles(dgdr: Manifest) -> bool:
+    return bool((dgdr.get("status") or {}).get("phase") == "Profiling")
+
+
+def _silent(end: Ending) -> Iterator[Violation]:
+    """Each of our objects says how it is, and, if it is not well, why."""
+    for name, manifest in end.objects.items():
+        if manifest["kind"] in _SPEAKING and not manifest["metadata"].get("deletionTimestamp"):
+            why = _why_silent(manifest)
+            if why:
+                yield Violation("silent", f"{name} {why}")
+
+
+_SPEAKING = frozenset(kind.kind for kind in OURS)
+
+
+def _why_silent(manifest: Manifest) -> str:
+    status = manifest.get("status") or {}
+    said = {c["type"]: c for c in status.get("conditions") or ()}
+    if not said.keys() & _VERDICTS:
+        return "has no condition Ready, Reconciling or Stalled"
+    if any(not c.get("reason") or not c.get("message") for c in said.values()):
+        return "has a condition without reason or message"
+    observed = status.get("observedGeneration")
+    generation = manifest["metadata"]["generation"]
+    if kind_of(manifest) == DGD and observed != generation:
+        return f"is at generation {generation}, its status at {observed}"
+    is_well = said.get("Ready", {}).get("status") == "True"
+    busy = [t for t in ("Reconciling", "Stalled") if said.get(t, {}).get("status") == "True"]
+    if is_well and busy:
+        return f"is Ready and {busy[0]} at once"
+    if not is_well and not busy and "Ready" not in said:
+        return "is neither Ready nor Reconciling nor Stalled"
+    return ""
+
+
+def _told(end: Ending) -> str:
+    """Return the last words of the requests, for who has to find out why."""
+    words = []
+    for dgdr in (m for kind in _SPEAKING for m in end.kinds(kind)):
+        status = dgdr.get("status") or {}
+        ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready"), {})
+        words.append(
+            f"{dgdr['kind']} {dgdr['metadata']['name']}: {status.get('phase', '')} "
+            f"{ready.get('reason', '')} {_short(ready.get('message', ''))}"
+        )
+    return "; ".join(words)
