@@ -4,7 +4,7 @@ The profiling Job keeps this limit too; but it is a program in a user's namespac
 a promise. Here it is a rule: a candidate beyond it gets no pods.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from dgdr_api.graph import Graph
@@ -33,21 +33,33 @@ def gpus_at_once(told: ProfilingRequest) -> int | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def held_back(name: str, candidates: Iterable[Candidate], most: int) -> str | None:
+def is_left(pod_graph: str, is_ending: bool, mine: str, graphs: Container[str]) -> bool:
+    """Whether a pod of the run holds GPUs that no candidate stands for.
+
+    Seen from candidate ``mine``, which has made none yet: one under its name is of an earlier
+    candidate. ``graphs`` are the candidates that are there.
+    """
+    return is_ending or pod_graph == mine or pod_graph not in graphs
+
+
+def held_back(name: str, candidates: Iterable[Candidate], most: int, ending: int = 0) -> str | None:
     """Say why a candidate has to wait; None when it need not.
 
     One that waits holds up all that are younger: were a small one let past it, both could stand
-    once there is room for the large one, and hold more than the limit.
+    once there is room for the large one, and hold more than the limit. ``ending`` are GPUs of pods
+    that were candidates' and are not gone yet.
     """
     queue = sorted(candidates)
     mine = next((i for i, c in enumerate(queue) if c.name == name), None)
     if mine is None:
         return None
     before = sum(c.gpus for c in queue[:mine])
-    if before + queue[mine].gpus <= most:
+    if before + ending + queue[mine].gpus <= most:
         return None
     others = ", ".join(c.name for c in queue[:mine]) or "no other candidate"
+    left = f"pods of the run that are ending hold {ending}, " if ending else ""
     return (
         f"not started: it needs {queue[mine].gpus} GPUs, {others} of the same run hold {before}, "
+        f"{left}"
         f"and the ProfilingPolicy's gpusAtOnce, or hardware.totalGpus, allows {most} at once"
     )

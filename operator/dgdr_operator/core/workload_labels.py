@@ -45,7 +45,14 @@ def pod_labels(graph: Graph, component: Component) -> Labels:
         **component.labels,
         **component_labels(graph, component),
         Label.METRICS_ENABLED: metrics,
+        **_run_labels(graph),
     }
+
+
+def _run_labels(graph: Graph) -> Labels:
+    """Say of which profiling run the pods are, for as long as one of them holds a GPU."""
+    run = graph.labels.get(Label.RUN)
+    return {} if run is None else {Label.RUN: run}
 
 
 def _metrics_are_off(graph: Graph) -> bool:

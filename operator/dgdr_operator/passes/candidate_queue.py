@@ -3,19 +3,27 @@
 from dgdr_api import names
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.names import Label
+from dgdr_api.pods import held_gpus
 from dgdr_api.reading import CodecError
 from dgdr_api.request import ProfilingRequest
-from dgdr_kube.kinds import CONFIG_MAP, DGD
-from dgdr_kube.manifests import is_owned_by
-from dgdr_kube.ports import Cluster, Manifest
-from dgdr_operator.core.candidate_limit import Candidate, gpus_at_once, gpus_of, held_back
+from dgdr_kube.kinds import CONFIG_MAP, DEPLOYMENT, DGD, POD
+from dgdr_kube.manifests import is_going, is_owned_by
+from dgdr_kube.ports import Manifest, WatchedCluster
+from dgdr_operator.core.candidate_limit import (
+    Candidate,
+    gpus_at_once,
+    gpus_of,
+    held_back,
+    is_left,
+)
 from dgdr_operator.core.observed_run import accepted_seen, is_candidate
+from dgdr_operator.followed import OF_GRAPH
 
 
 class CandidateQueue:
     """Reads only."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WatchedCluster) -> None:
         self._cluster = cluster
 
     async def why_wait(self, dgd: Manifest) -> str | None:
@@ -35,7 +43,25 @@ class CandidateQueue:
         if most is None:
             return None
         found = await self._cluster.list(DGD, meta["namespace"], {Label.RUN.value: run})
-        return held_back(meta["name"], [_read(other) for other in found], most)
+        candidates = [_read(other) for other in found]
+        ending = await self._ending(dgd, run, frozenset(one.name for one in candidates))
+        return held_back(meta["name"], candidates, most, ending)
+
+    async def _ending(self, dgd: Manifest, run: str, graphs: frozenset[str]) -> int:
+        """GPUs that pods of the run still hold; none that counts once this candidate has its own.
+
+        What has begun goes on: it was room enough then.
+        """
+        meta = dgd["metadata"]
+        made = await self._cluster.find(DEPLOYMENT, meta["namespace"], OF_GRAPH, meta["name"])
+        if any(is_owned_by(deployment, meta["uid"]) for deployment in made):
+            return 0
+        pods = await self._cluster.list(POD, meta["namespace"], {Label.RUN.value: run})
+        return sum(
+            held_gpus(pod)
+            for pod in pods
+            if is_left(_graph_of(pod), is_going(pod), meta["name"], graphs)
+        )
 
     async def _told(self, dgd: Manifest, run: str) -> ProfilingRequest | None:
         owners = dgd["metadata"].get("ownerReferences") or ()
@@ -45,6 +71,10 @@ class CandidateQueue:
         namespace = dgd["metadata"]["namespace"]
         found = await self._cluster.get(CONFIG_MAP, namespace, names.job_name(name))
         return accepted_seen(found) if found is not None and is_owned_by(found, run) else None
+
+
+def _graph_of(pod: Manifest) -> str:
+    return str(pod["metadata"]["labels"].get(Label.GRAPH.value, ""))
 
 
 def _read(dgd: Manifest) -> Candidate:

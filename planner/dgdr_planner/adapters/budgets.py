@@ -7,11 +7,11 @@ from pydantic import ValidationError
 
 from dgdr_api.models.gpu_budget import GPUBudget, Holding
 from dgdr_api.names import FieldManager, Label
-from dgdr_api.pods import GPU
+from dgdr_api.pods import held_gpus
 from dgdr_kube.errors import Conflict, NotFound
 from dgdr_kube.kinds import GPU_BUDGET, POD
 from dgdr_kube.manifests import merge_patch
-from dgdr_kube.ports import Cluster, Manifest
+from dgdr_kube.ports import Cluster
 from dgdr_planner.core.budget_status import budget_seen, is_news, left_behind, status_with
 from dgdr_planner.core.observation import Trouble
 from dgdr_planner.core.planners import members_of
@@ -72,13 +72,4 @@ class ClusterBudgets:
         if one.target is None:
             return one.reserved_gpus
         pods = await self._cluster.list(POD, namespace, {Label.GRAPH: one.target})
-        return sum(_gpus(pod) for pod in pods)
-
-
-def _gpus(pod: Manifest) -> int:
-    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    resources = (one.get("resources") or {} for one in pod["spec"].get("containers") or ())
-    return sum(
-        int((one.get("limits") or one.get("requests") or {}).get(GPU, 0)) for one in resources
-    )
+        return sum(map(held_gpus, pods))

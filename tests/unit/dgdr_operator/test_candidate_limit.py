@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgdr_kube.kinds import DGD
+from dgdr_kube.kinds import DGD, POD
 from dgdr_kube.ports import Key
 from dgdr_operator.core.candidate_limit import Candidate, held_back
 from dgdr_operator.passes.graph_pass import LOOK_AGAIN_S, GraphPass
@@ -69,6 +69,48 @@ async def test_it_is_started_once_there_is_room() -> None:
     await cluster.delete(DGD, "ns", "a")
     await passes(cluster, "b")
     assert "b-decode" in pods_of(cluster)
+
+
+def pod(name: str, graph: str, *, ending: bool) -> dict[str, Any]:
+    """A pod of the run with four GPUs."""
+    ends = {"deletionTimestamp": "2025-01-01T00:00:09Z"} if ending else {}
+    main = {"name": "main", "resources": {"limits": {"nvidia.com/gpu": "4"}}}
+    labels = {"dgdr.dev/run": "u-1", "nvidia.com/dynamo-graph-deployment-name": graph}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "ns", "labels": labels, **ends},
+        "spec": {"containers": [main]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("graph", "ending"),
+    [
+        pytest.param("a", True, id="of the one before it"),
+        pytest.param("a", False, id="of the one before it, not yet told to end"),
+        pytest.param("b", True, id="of an earlier one of its name"),
+        pytest.param("b", False, id="of an earlier one of its name, not yet told to end"),
+    ],
+)
+async def test_pods_of_a_candidate_that_is_gone_hold_their_gpus(graph: str, ending: bool) -> None:
+    cluster = FakeCluster()
+    cluster.seed(told(6), candidate("b", 2), pod("left", graph, ending=ending))
+    await passes(cluster, "b")
+    assert pods_of(cluster) == set()
+    assert "pods of the run that are ending hold 4" in ready(cluster, "b")["message"]
+    cluster.vanish(POD, "ns", "left")
+    await passes(cluster, "b")
+    assert "b-decode" in pods_of(cluster)
+
+
+async def test_a_candidate_that_has_begun_waits_for_no_pod_of_its_own() -> None:
+    cluster = FakeCluster()
+    cluster.seed(told(4), candidate("b", 2))
+    await passes(cluster, "b")
+    cluster.seed(pod("evicted", "b", ending=True))
+    await passes(cluster, "b")
+    assert "not started" not in ready(cluster, "b")["message"]
 
 
 async def test_a_deployment_that_only_copies_the_label_waits_for_nobody() -> None:
