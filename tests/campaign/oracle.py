@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dgdr_kube.kinds import DGD, DGDR, POD, kind_of
+from dgdr_kube.kinds import DGD, DGDR, GPU_BUDGET, POD, SLA_PLANNER, kind_of
 from dgdr_kube.ports import Manifest
 
 from .players.profiler import CANDIDATES
@@ -52,6 +52,7 @@ class Ending:
     writes: int
     rested_s: float
     stuck: str = ""
+    plans: bool = False
 
     @classmethod
     def of(cls, world: World, stuck: str = "") -> "Ending":
@@ -64,6 +65,7 @@ class Ending:
             writes=world.line.writes,
             rested_s=world.record.rested_s,
             stuck=stuck,
+            plans=world.config.plans,
         )
 
     def kinds(self, kind: str) -> list[Manifest]:
@@ -95,9 +97,7 @@ def judge(end: Ending, undisturbed: Ending, allowed: Allowance) -> tuple[Violati
         found += _events(end, undisturbed, allowed)
     found += _twice(end, undisturbed, allowed)
     if end.writes > undisturbed.writes + STORM + allowed.storms:
-        found.append(
-            Violation("storm", f"{end.writes} writes, undisturbed {undisturbed.writes}")
-        )
+        found.append(Violation("storm", f"{end.writes} writes, undisturbed {undisturbed.writes}"))
     return tuple(found)
 
 
@@ -129,10 +129,17 @@ def _end(end: Ending, undisturbed: Ending) -> Iterator[Violation]:
 def plain(end: Ending) -> dict[str, Any]:
     """Return all objects with accidental fields left out."""
     return {
-        name: _plain(manifest)
+        name: _plain(_without_figures(manifest))
         for name, manifest in end.objects.items()
         if not name.startswith(_UNCOMPARED)
     }
+
+
+def _without_figures(manifest: Manifest) -> Manifest:
+    """Return an object without what a planner tells of its way, which differs from run to run."""
+    if kind_of(manifest) not in (SLA_PLANNER, GPU_BUDGET):
+        return manifest
+    return {key: value for key, value in manifest.items() if key != "status"}
 
 
 def _plain(value: Any) -> Any:
@@ -229,6 +236,8 @@ def _profiles(dgdr: Manifest) -> bool:
 def _silent(end: Ending) -> Iterator[Violation]:
     """Each of our objects says how it is, and, if it is not well, why."""
     for name, manifest in end.objects.items():
+        if manifest["kind"] == SLA_PLANNER.kind and not end.plans:
+            continue  # there is nobody to speak
         if manifest["kind"] in _SPEAKING and not manifest["metadata"].get("deletionTimestamp"):
             why = _why_silent(manifest)
             if why:

@@ -121,9 +121,7 @@ class Fenced(Client):
         super().__init__(line, process)
         self._leader = leader
 
-    async def _send(
-        self, verb: str, kind: Kind, name: str, do: Callable[[], Awaitable[T]]
-    ) -> T:
+    async def _send(self, verb: str, kind: Kind, name: str, do: Callable[[], Awaitable[T]]) -> T:
         if verb not in READS and self._leader.left_s() <= 0:
             raise NotLeading(f"{verb}: another process may lead by now")
         return await super()._send(verb, kind, name, do)
@@ -226,10 +224,7 @@ def planning(metrics: Metrics) -> Work:
         )
         return [
             queue.run(run),
-            *(
-                follow(client, kind, None, store, watch=Watch())
-                for kind, store in stores.items()
-            ),
+            *(follow(client, kind, None, store, watch=Watch()) for kind, store in stores.items()),
         ]
 
     return work

@@ -38,9 +38,7 @@ def live(scenario: Scenario, fault: Fault, seed: int, deed: Deed | None = None) 
     return run_virtually(_live(scenario, fault, seed, deed))
 
 
-async def _live(
-    scenario: Scenario, fault: Fault, seed: int, deed: Deed | None
-) -> Undisturbed:
+async def _live(scenario: Scenario, fault: Fault, seed: int, deed: Deed | None) -> Undisturbed:
     async with world(scenario.config, fault, seed) as made:
         beside = asyncio.create_task(deed(made)) if deed is not None else None
         stuck = ""

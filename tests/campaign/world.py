@@ -28,12 +28,12 @@ from support.crds import crd
 from support.dgdr_world import NS, T0, node
 from support.fake_cluster import FakeCluster
 from support.fake_watches import FakeWatches
-from support.planning import FakeMetrics
 
 from .calls import Fault, Line
 from .players.deployments import Deployments
 from .players.jobs import Jobs
 from .players.profiler import CANDIDATES, Profiler
+from .players.prometheus import Prometheus
 from .processes import Contender, Process, Work, operating, planning
 
 GPUS_AT_ONCE = 2
@@ -68,6 +68,7 @@ class Config:
     elects: bool = False
     plans: bool = False
     budget_gpus: int | None = None
+    candidates: int = 1
 
 
 @dataclass
@@ -80,7 +81,6 @@ class Record:
     births: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    most_gpus: Counter[str] = field(default_factory=Counter)
     rested_s: float = 0.0
 
     def note(self, what: str) -> None:
@@ -114,11 +114,12 @@ class World:
         self.line = Line(self.server, self.watches, fault, self.dice)
         self.line.on_call = self._tick
         self.record = Record()
-        self.prometheus = FakeMetrics()
+        self.prometheus = Prometheus()
         self.deployments = Deployments(self.server)
         self.jobs = Jobs(self.server)
-        self.profiler = Profiler(self.server)
+        self.profiler = Profiler(self.server, CANDIDATES[: config.candidates])
         self.skew = timedelta()
+        self._runs: dict[str, str] = {}
         self.services: dict[str, Service] = {}
         self._time = loop.time
         self._changed = asyncio.Event()
@@ -172,6 +173,10 @@ class World:
                 raise Stuck(f"not within {patience_s:.0f} s: {what}")
             await asyncio.sleep(1.0)
 
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self.record.rested_s = self._time()
+
     async def rest(self, quiet_s: float = QUIET_S) -> None:
         """Wait until nothing changes any more."""
         end_s = self._time() + 2 * PATIENCE_S
@@ -201,22 +206,42 @@ class World:
         self._changed.set()
         if type_ is ChangeType.ADDED and who != "seed":
             self.record.births[kind.kind, manifest["metadata"]["name"]] += 1
+            self._note_run(manifest)
         if kind == POD:
             self._check_gpus()
+
+    def _note_run(self, manifest: Manifest) -> None:
+        """Remember of which profiling run an object is, by its label or by its owner."""
+        meta = manifest["metadata"]
+        run = (meta.get("labels") or {}).get(Label.RUN.value)
+        for owner in meta.get("ownerReferences") or ():
+            run = run or self._runs.get(owner["uid"])
+        if run:
+            self._runs[meta["uid"]] = run
+
+    def _run_of(self, pod: Manifest) -> str:
+        return next(
+            (
+                run
+                for o in pod["metadata"].get("ownerReferences") or ()
+                if (run := self._runs.get(o["uid"]))
+            ),
+            "",
+        )
 
     def _check_gpus(self) -> None:
         """No GPU beyond what is allowed, at any moment."""
         held: Counter[str] = Counter()
         for pod in self.server.of(POD):
             if gpus := gpus_of(pod):
-                held[graph_of(pod)] += gpus
-        candidates = sum(n for graph, n in held.items() if graph.endswith(CANDIDATES))
-        self.record.most_gpus |= held
-        if candidates > GPUS_AT_ONCE:
-            self.record.note(f"candidates hold {candidates} GPUs of {GPUS_AT_ONCE}")
+                held[self._run_of(pod)] += gpus
         budget = self.config.budget_gpus
-        if budget is not None and (total := sum(held.values()) - candidates) > budget:
-            self.record.note(f"{total} GPUs are held of a budget of {budget}")
+        if budget is not None and held[""] > budget:
+            self.record.note(f"{held['']} GPUs are held of a budget of {budget}")
+        del held[""]
+        for run, gpus in held.items():
+            if gpus > GPUS_AT_ONCE:
+                self.record.note(f"candidates of {run} hold {gpus} GPUs of {GPUS_AT_ONCE}")
 
     async def _play(self) -> None:
         """Let the players act whenever something has changed, or is due."""

@@ -49,9 +49,7 @@ class Jobs:
                 text = f"Container profiler failed with exit code 2 of pod {_place(pod)[1]}"
                 return self._end(job, "Failed", text, now)
         if len(self._failed[uid]) > job["spec"].get("backoffLimit", 6):
-            return self._end(
-                job, "Failed", "Job has reached the specified backoff limit", now
-            )
+            return self._end(job, "Failed", "Job has reached the specified backoff limit", now)
         if any(phase_of(pod) not in ("Succeeded", "Failed") for pod in pods):
             return self._age(pods, now)
         return self._try_again(job, now)
@@ -167,9 +165,7 @@ def ended_status(code: int, reason: str, message: str = "", **more: Any) -> Mani
     ended = {"exitCode": code, "reason": reason, "message": message}
     return {
         "phase": "Succeeded" if code == 0 else "Failed",
-        "containerStatuses": [
-            {"name": "profiler", "ready": False, "state": {"terminated": ended}}
-        ],
+        "containerStatuses": [{"name": "profiler", "ready": False, "state": {"terminated": ended}}],
         **more,
     }
 

@@ -6,7 +6,7 @@ the program itself makes of kills is tested in `tests/unit/dgdr_profiler`.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,7 @@ class Profiler:
     """
 
     cluster: FakeCluster
+    candidates: Sequence[str]
     results: Mapping[str, str] = field(default_factory=result)
     at: Callable[[str, Manifest], None] = lambda step, pod: None
     measured: list[str] = field(default_factory=list)
@@ -91,7 +92,7 @@ class Profiler:
             raise Ended(ended_status(1, "Error", "the request is not mounted"))
         told = ProfilingRequest.from_text(found["data"]["request.json"])
         self.at("began", pod)
-        for candidate in CANDIDATES:
+        for candidate in self.candidates:
             if candidate not in self._points(told):
                 await self._measure(told, candidate, pod)
         self.at("writing", pod)
@@ -145,7 +146,9 @@ class Profiler:
 
     async def _store(self, told: ProfilingRequest, candidate: str) -> None:
         stored = {known: "measured" for known in (*self._points(told), candidate)}
-        await self.cluster.apply(_config_map(told, _points_name(told), stored, points=True), MANAGER)
+        await self.cluster.apply(
+            _config_map(told, _points_name(told), stored, points=True), MANAGER
+        )
 
     async def _write(
         self, told: ProfilingRequest, phase: str, message: str, status: str, **more: str
