@@ -68,6 +68,9 @@ class Line:
     writes: int = 0
     on_call: Callable[[], None] = lambda: None
 
+    def time_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
     async def send(
         self, client: "Client", verb: str, kind: Kind, name: str, do: Callable[[], Awaitable[T]]
     ) -> T:

@@ -74,14 +74,16 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a fault may change about the end, beside nothing.
+    """What a fault may change; by default nothing.
 
     ``births``: by kind and name, how many more times an object may be made. ``events``: whether one
-    may be lost. ``end``: whether the end is another one, which ``expected`` judges instead.
+    may be lost. ``told``: reasons of events that may be told once more. ``measured``: how many
+    points may be measured again. ``end``: whether the end has to be the undisturbed one.
     """
 
     births: Mapping[tuple[str, str], int] = field(default_factory=dict)
     events: bool = False
+    told: frozenset[str] = frozenset()
     measured: int = 0
     end: bool = True
     storms: int = 0
@@ -93,7 +95,7 @@ def judge(end: Ending, undisturbed: Ending, allowed: Allowance) -> tuple[Violati
     if end.stuck:
         return (*found, Violation("stuck", f"{end.stuck}; {_told(end)}"))
     if allowed.end:
-        found += _end(end, undisturbed)
+        found += _end(end, undisturbed, allowed)
         found += _events(end, undisturbed, allowed)
     found += _twice(end, undisturbed, allowed)
     if end.writes > undisturbed.writes + STORM + allowed.storms:
@@ -112,8 +114,8 @@ def _always(end: Ending) -> Iterator[Violation]:
 # -- the same end
 
 
-def _end(end: Ending, undisturbed: Ending) -> Iterator[Violation]:
-    mine, wanted = plain(end), plain(undisturbed)
+def _end(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Violation]:
+    mine, wanted = plain(end, allowed), plain(undisturbed, allowed)
     for name in sorted(wanted.keys() - mine.keys()):
         yield Violation("another end", f"{name} is missing")
     for name in sorted(mine.keys() - wanted.keys()):
@@ -126,13 +128,29 @@ def _end(end: Ending, undisturbed: Ending) -> Iterator[Violation]:
         yield Violation("another end", f"pods {dict(pods)}, undisturbed {dict(others)}")
 
 
-def plain(end: Ending) -> dict[str, Any]:
-    """Return all objects with accidental fields left out."""
+def plain(end: Ending, allowed: Allowance) -> dict[str, Any]:
+    """Return all objects with accidental fields left out, such as uids of what was made again."""
+    again = {key for key, times in allowed.births.items() if times}
+    uids = {
+        manifest["metadata"]["uid"]: name
+        for name, manifest in end.objects.items()
+        if (manifest["kind"], manifest["metadata"]["name"]) in again
+    }
     return {
-        name: _plain(_without_figures(manifest))
+        name: _named(_plain(_without_figures(manifest)), uids)
         for name, manifest in end.objects.items()
         if not name.startswith(_UNCOMPARED)
     }
+
+
+def _named(value: Any, uids: Mapping[str, str]) -> Any:
+    if not uids:
+        return value
+    if isinstance(value, dict):
+        return {key: _named(child, uids) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_named(child, uids) for child in value]
+    return uids.get(value, value) if isinstance(value, str) else value
 
 
 def _without_figures(manifest: Manifest) -> Manifest:
@@ -145,7 +163,10 @@ def _without_figures(manifest: Manifest) -> Manifest:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items() if k not in _ACCIDENTAL}
-    return [_plain(child) for child in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        # Keyed lists are sets to everybody but the eye.
+        return sorted((_plain(child) for child in value), key=repr)
+    return value
 
 
 def pods_of(end: Ending) -> Counter[str]:
@@ -195,7 +216,8 @@ def _events(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Vi
         if mine[kind, name, reason] < times and not allowed.events:
             yield Violation("lost event", f"{reason} about {kind} {name}")
     for (kind, name, reason), times in mine.items():
-        if times > 1 and times > wanted[kind, name, reason] and reason != "CandidatesDeleted":
+        again = reason in allowed.told or reason == "CandidatesDeleted"
+        if times > max(wanted[kind, name, reason], 1) + again:
             yield Violation("told twice", f"{reason} about {kind} {name}, {times} times")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .calls import Call, Fault, NoFault
 from .oracle import Allowance, Ending, Violation
@@ -14,6 +14,13 @@ Deed = Callable[[World], Awaitable[None]]
 
 Expected = Callable[[Ending], Sequence[Violation]]
 """Judges an end that is not the undisturbed one."""
+
+
+@runtime_checkable
+class Beside(Protocol):
+    """A fault that does something to the world, beside the call that it begins at."""
+
+    world: World | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from support.virtual_time import run_virtually
 
 from .calls import Call, Fault, NoFault
 from .oracle import Ending, Violation, judge
-from .points import Deed, Point
+from .points import Beside, Deed, Point
 from .scenarios import Scenario
 from .world import Stuck, world
 
@@ -40,6 +40,8 @@ def live(scenario: Scenario, fault: Fault, seed: int, deed: Deed | None = None) 
 
 async def _live(scenario: Scenario, fault: Fault, seed: int, deed: Deed | None) -> Undisturbed:
     async with world(scenario.config, fault, seed) as made:
+        if isinstance(fault, Beside):
+            fault.world = made
         beside = asyncio.create_task(deed(made)) if deed is not None else None
         stuck = ""
         try:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from dgdr_api.names import Annotation
-from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, DGDSA, JOB
+from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, DGDSA, SLA_PLANNER
 from dgdr_kube.ports import Manifest
 from support.dgdr_world import NS, dgdr, generated_dgd, sla_planner
 from support.planning import worker
@@ -36,6 +36,13 @@ async def reaches(world: World, *phases: str) -> None:
     await world.until(f"q is {' or '.join(phases)}", lambda: world.phase() in phases)
 
 
+async def profiles(world: World) -> None:
+    await reaches(world, "Profiling")
+    await world.until(
+        "a candidate serves", lambda: world.object(DEPLOYMENT, "q-tp1-decode") is not None
+    )
+
+
 async def annotate(world: World, name: Annotation, value: str | None) -> None:
     patch = {"metadata": {"annotations": {name.value: value}}}
     await world.server.patch(DGDR, NS, "q", patch, "kubectl")
@@ -48,6 +55,13 @@ async def deploy(world: World) -> None:
     """Create a request, and wait until what it asked for is deployed."""
     await ask(world)
     await reaches(world, "Deployed")
+    await world.rest()
+
+
+async def settle(world: World) -> None:
+    """Create a request, and wait until it is deployed or has failed."""
+    await ask(world)
+    await reaches(world, "Deployed", "Failed")
     await world.rest()
 
 
@@ -79,23 +93,18 @@ async def rerun(world: World) -> None:
 async def suspend(world: World) -> None:
     """Stop a run, and let it go on."""
     await ask(world)
-    await reaches(world, "Profiling")
+    await profiles(world)
     await annotate(world, Annotation.SUSPEND, "true")
-    await world.until("its Job is suspended", lambda: _is_suspended(world))
+    await world.until("it is suspended", lambda: world.reason("Profiling") == "Suspended")
     await annotate(world, Annotation.SUSPEND, None)
     await reaches(world, "Deployed")
     await world.rest()
 
 
-def _is_suspended(world: World) -> bool:
-    job = world.object(JOB, "profile-q")
-    return job is not None and bool(job["spec"].get("suspend"))
-
-
 async def recreate(world: World) -> None:
     """Delete a request while it is profiled, and create one of the same name at once."""
     await ask(world)
-    await world.until("a candidate stands", lambda: world.object(DGD, "q-tp1") is not None)
+    await profiles(world)
     world.server.drop(DGDR, NS, "q")
     await ask(world)
     await reaches(world, "Deployed")
@@ -110,7 +119,9 @@ async def gone(phase: str, world: World) -> None:
         await ask(world, autoApply=phase != "Ready")
     await reaches(world, phase)
     if phase == "Profiling":
-        await world.until("a candidate stands", lambda: world.object(DGD, "q-tp1") is not None)
+        await profiles(world)
+    if phase == "Deploying":
+        await world.until("all is made", lambda: world.object(SLA_PLANNER, "q-dgd") is not None)
     world.server.drop(DGDR, NS, "q")
     await world.rest()
 
@@ -247,6 +258,7 @@ def planner_of(name: str) -> Manifest:
 
 PHASES = ("Pending", "Profiling", "Ready", "Deploying", "Deployed")
 DEPLOY = Scenario("deploy", deploy, Config(candidates=2))
+SETTLE = Scenario("settle", settle, Config(candidates=2))
 REVIEW = Scenario("review", review)
 RERUN = Scenario("rerun", rerun)
 SUSPEND = Scenario("suspend", suspend)
@@ -256,4 +268,4 @@ GRAPH = Scenario("graph", graph)
 BUDGET = Scenario("budget", budget, Config(plans=True, budget_gpus=BUDGET_GPUS))
 GONE = tuple(Scenario(f"gone-{phase.lower()}", partial(gone, phase)) for phase in PHASES)
 PAIR = Scenario("pair", deploy, Config(operators=2, elects=True))
-ALL = (DEPLOY, REVIEW, RERUN, SUSPEND, RECREATE, CLAIM, *GONE, GRAPH, BUDGET, PAIR)
+ALL = (DEPLOY, SETTLE, REVIEW, RERUN, SUSPEND, RECREATE, CLAIM, *GONE, GRAPH, BUDGET, PAIR)

@@ -173,6 +173,14 @@ class World:
                 raise Stuck(f"not within {patience_s:.0f} s: {what}")
             await asyncio.sleep(1.0)
 
+    def later(self, seconds: float, do: Callable[[], None]) -> None:
+        """Do something after so many seconds."""
+        asyncio.get_running_loop().call_later(seconds, do)
+
+    def wake(self) -> None:
+        """Have the players look again."""
+        self._changed.set()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self.record.rested_s = self._time()
@@ -194,6 +202,12 @@ class World:
     def phase(self, name: str = "q") -> str:
         found = self.object(DGDR, name) or {}
         return str((found.get("status") or {}).get("phase"))
+
+    def reason(self, aspect: str, name: str = "q") -> str:
+        """Reason of a condition of a request."""
+        status = (self.object(DGDR, name) or {}).get("status") or {}
+        found = (c["reason"] for c in status.get("conditions") or () if c["type"] == aspect)
+        return next(found, "")
 
     # -- inside
 

@@ -40,7 +40,7 @@ def admitted(kind: Kind, new: Manifest, old: Manifest | None) -> Manifest:
 
     ``old`` is what is there; None: the object is created.
     """
-    problems = [*_names(kind, new), *_sizes(kind, new), *_changes(kind, new, old)]
+    problems = [*_names(kind, new), *_owners(new), *_sizes(kind, new), *_changes(kind, new, old)]
     schema = schemas().get(kind)
     if schema is not None:
         new = {**new, **_pruned(schema, _content(new))}
@@ -82,6 +82,12 @@ def _names(kind: Kind, manifest: Manifest) -> Iterator[str]:
     for value in labels.values():
         if len(value) > 63 or not _LABEL.fullmatch(value):
             yield f'metadata.labels: Invalid value: "{value}": must be no more than 63 characters'
+
+
+def _owners(manifest: Manifest) -> Iterator[str]:
+    owners = manifest["metadata"].get("ownerReferences") or ()
+    if sum(bool(owner.get("controller")) for owner in owners) > 1:
+        yield "metadata.ownerReferences: Only one reference can have Controller set to true"
 
 
 def _sizes(kind: Kind, manifest: Manifest) -> Iterator[str]:

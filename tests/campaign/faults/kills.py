@@ -83,8 +83,17 @@ def points(scenario: Scenario, calls: Sequence[Call]) -> list[Point]:
             scenario=scenario,
             what=f"{way} write {call.nth}, {call} of {call.process}",
             fault=partial(AtWrite, call.nth, way),
-            allowed=Allowance(events=way is Way.LATE and call.kind == EVENT),
+            allowed=_allowed(call, way),
         )
         for call in writes
         for way in Way
     ]
+
+
+def _allowed(call: Call, way: Way) -> Allowance:
+    """A write that arrives late may make what is gone by then: its owner is, so it goes again."""
+    if way is not Way.LATE:
+        return Allowance()
+    makes = call.verb in ("create", "apply")
+    births = {(call.kind.kind, call.name): 1} if makes else {}
+    return Allowance(births=births, events=call.kind == EVENT)

@@ -32,6 +32,8 @@ class Deployments:
         self._cluster = cluster
         self._made = 0
         self.sick: Sick = _well
+        self.lost: set[str] = set()
+        """Pods on nodes that are lost: their end never comes by itself."""
 
     def step(self, now: datetime) -> float | None:
         """Do what is due; returns the seconds until something else is."""
@@ -46,7 +48,7 @@ class Deployments:
         where = POD, meta["namespace"], meta["name"]
         if is_going(pod):
             left_s = END_S - _since_s(meta["deletionTimestamp"], now)
-            if left_s <= 0 and "node lost" not in (meta.get("annotations") or {}):
+            if left_s <= 0 and meta["name"] not in self.lost:
                 self._cluster.vanish(*where)
             return left_s if left_s > 0 else None
         if not is_of_deployment(pod):

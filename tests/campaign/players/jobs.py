@@ -25,9 +25,29 @@ class Jobs:
         self._running: dict[str, str] = {}
         self._retry_at: dict[str, datetime] = {}
         self._finished_at: dict[str, datetime] = {}
+        self._now = datetime.min
+        self.held: Manifest | None = None
+        """Status of pods that do not come up; None: they do."""
+
+    def fail_for_good(self, name: str) -> None:
+        """Have failed as often as the Job may."""
+        for job in self._cluster.of(JOB):
+            if _place(job)[1] == name:
+                limit = job["spec"].get("backoffLimit", 6)
+                self._failed[job["metadata"]["uid"]] |= {f"earlier-{n}" for n in range(limit)}
+
+    def end(self, name: str, type_: str, message: str) -> None:
+        """End a Job, its pods with it."""
+        for job in self._cluster.of(JOB):
+            if _place(job)[1] == name:
+                for pod in self._cluster.of(POD):
+                    if is_owned_by(pod, job["metadata"]["uid"]):
+                        self._cluster.drop(POD, *_place(pod))
+                self._end(job, type_, message, self._now)
 
     def step(self, now: datetime) -> float | None:
         """Do what is due; returns the seconds until something else is."""
+        self._now = now
         due = [self._reconcile(job, now) for job in [*self._cluster.of(JOB)] if not is_going(job)]
         return min((s for s in due if s is not None), default=None)
 
@@ -104,7 +124,11 @@ class Jobs:
     def _age(self, pods: list[Manifest], now: datetime) -> float | None:
         for pod in pods:
             status = pod.get("status") or {}
-            if status.get("phase") != "Pending" or status.get("containerStatuses"):
+            if status.get("phase") != "Pending":
+                continue
+            if self.held is not None:
+                if status != self.held:
+                    self._cluster.set_status(POD, *_place(pod), self.held)
                 continue
             born = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
             left_s = START_S - (now - born).total_seconds()

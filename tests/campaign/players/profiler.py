@@ -92,6 +92,8 @@ class Profiler:
             raise Ended(ended_status(1, "Error", "the request is not mounted"))
         told = ProfilingRequest.from_text(found["data"]["request.json"])
         self.at("began", pod)
+        for candidate in self._points(told):
+            await self._retire(f"{told.dgdr_name}-{candidate}", told.namespace)
         for candidate in self.candidates:
             if candidate not in self._points(told):
                 await self._measure(told, candidate, pod)
@@ -116,8 +118,12 @@ class Profiler:
         self.at(f"measured {candidate}", pod)
         await self._store(told, candidate)
         self.at(f"stored {candidate}", pod)
-        await self.cluster.delete(DGD, told.namespace, name)
+        await self._retire(name, told.namespace)
         self.at(f"deleted {candidate}", pod)
+
+    async def _retire(self, name: str, namespace: str) -> None:
+        """Delete a candidate, and wait until its GPUs are free."""
+        await self.cluster.delete(DGD, namespace, name)
         while any(is_of_graph(one, name) for one in self.cluster.of(POD)):
             await asyncio.sleep(POLL_S)
 
