@@ -8,7 +8,7 @@ from dgdr_api.reading import CodecError
 from dgdr_api.request import ProfilingRequest
 from dgdr_kube.kinds import CONFIG_MAP, DEPLOYMENT, DGD, POD
 from dgdr_kube.manifests import is_going, is_owned_by
-from dgdr_kube.ports import Manifest, WatchedCluster
+from dgdr_kube.ports import Manifest, Manifests, WatchedCluster
 from dgdr_operator.core.candidate_limit import (
     Candidate,
     gpus_at_once,
@@ -43,8 +43,9 @@ class CandidateQueue:
         if most is None:
             return None
         found = await self._cluster.list(DGD, meta["namespace"], {Label.RUN.value: run})
-        candidates = [_read(other) for other in found]
-        ending = await self._ending(dgd, run, frozenset(one.name for one in candidates))
+        # Whoever copies the label onto a deployment of his own must not hold up the run.
+        candidates = [_read(other) for other in found if is_candidate(other)]
+        ending = await self._ending(dgd, run, _names(found))
         return held_back(meta["name"], candidates, most, ending)
 
     async def _ending(self, dgd: Manifest, run: str, graphs: frozenset[str]) -> int:
@@ -71,6 +72,10 @@ class CandidateQueue:
         namespace = dgd["metadata"]["namespace"]
         found = await self._cluster.get(CONFIG_MAP, namespace, names.job_name(name))
         return accepted_seen(found) if found is not None and is_owned_by(found, run) else None
+
+
+def _names(dgds: Manifests) -> frozenset[str]:
+    return frozenset(dgd["metadata"]["name"] for dgd in dgds)
 
 
 def _graph_of(pod: Manifest) -> str:

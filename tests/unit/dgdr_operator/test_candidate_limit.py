@@ -122,6 +122,15 @@ async def test_a_deployment_that_only_copies_the_label_waits_for_nobody() -> Non
     assert "copy-decode" in pods_of(cluster)
 
 
+async def test_a_deployment_that_only_copies_the_label_holds_up_nobody() -> None:
+    cluster = FakeCluster()
+    copied = candidate("copy", 64)
+    del copied["metadata"]["ownerReferences"]
+    cluster.seed(told(4), copied, candidate("b", 2, second=1), pod("of-copy", "copy", ending=False))
+    await passes(cluster, "b")
+    assert "b-decode" in pods_of(cluster)
+
+
 async def test_a_run_without_a_limit_has_none() -> None:
     cluster = FakeCluster()
     cluster.seed(told(None), candidate("a", 64))
