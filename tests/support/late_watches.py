@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from dgdr_kube.kinds import Kind
 from dgdr_kube.kopf_feed import Collection
 from dgdr_kube.ports import Listing
 from dgdr_kube.remembering import RememberingCluster
@@ -31,11 +32,13 @@ class LateWatches:
             {kind: [s for wanted, s in self._stores if wanted.kind == kind] for kind in kinds},
         )
 
-    def tell(self) -> None:
-        """Let the watches catch up."""
+    def tell(self, *kinds: Kind) -> None:
+        """Let the watches catch up, of these kinds only; without any, all."""
         there = self.server.told()
         version = max((int(one["metadata"]["resourceVersion"]) for one in there), default=0)
         for wanted, store in self._stores:
+            if kinds and wanted.kind not in kinds:
+                continue
             listed = [one for one in there if _is_of(one, wanted)]
             store.replace(None, Listing([wanted.kept(one) for one in listed], str(version)))
 

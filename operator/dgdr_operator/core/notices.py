@@ -1,7 +1,8 @@
 """Events of a pass: derived from what changed, so that a pass without a change is silent.
 
 They are emitted before the status is written. A pass that is killed in between emits them again
-under the same name, which the API server then counts or ignores, but none is lost.
+under the same name, which the API server then counts or ignores. Lost is only what tells of a deed
+that the next pass finds done, such as a deployment that was created: the status says the same.
 """
 
 from dataclasses import dataclass

@@ -56,6 +56,11 @@ class ChildWriter:
         await self._settle_adapters(children)
         return children
 
+    def lacks(self, wanted: Iterable[Manifest], children: Children) -> bool:
+        """Whether something is to be made that is not there."""
+        adapters = self._adapters()
+        return any(_place(manifest) not in children.live for manifest in (*wanted, *adapters))
+
     async def observe(self) -> Children:
         """Return what is there."""
         found: dict[Place, Manifest] = {}
@@ -122,10 +127,7 @@ class ChildWriter:
             del children.live[place]
 
     async def _settle_adapters(self, children: Children) -> None:
-        wanted = [
-            render_adapter(self._graph, component, self._owner)
-            for component in adapted_components(self._graph)
-        ]
+        wanted = self._adapters()
         for manifest in wanted:
             if _place(manifest) not in children.live:
                 await self._create_adapter(manifest, children)
@@ -136,6 +138,12 @@ class ChildWriter:
             if is_owned_by(live, self._owner["uid"]):
                 await self._delete(place, live)
                 children.removed_adapters.append(place[1])
+
+    def _adapters(self) -> list[Manifest]:
+        return [
+            render_adapter(self._graph, component, self._owner)
+            for component in adapted_components(self._graph)
+        ]
 
     async def _create_adapter(self, manifest: Manifest, children: Children) -> None:
         """Make the adapter once; from then on its replicas belong to whoever scales."""

@@ -123,6 +123,8 @@ class GraphPass:
         both = self._renderings(dgd, graph, there)
         is_up = all(map(is_ready, _deployments_of(there)))
         decision = await self._upgrades.decide(dgd, old, both, is_up=is_up)
+        if writer.lacks(decision.workloads.manifests, there) and await self._is_leaving(dgd):
+            return None  # the watch is about to say so
         told = await self._announce(dgd, old, decision, now)
         children = await writer.write(decision.workloads.manifests, there)
         problems = (*decision.workloads.problems, *children.problems)
@@ -135,6 +137,15 @@ class GraphPass:
         if children.must_wait:
             return _patience_s(status, now)
         return _look_again_s(status, decision.verdict)
+
+    async def _is_leaving(self, dgd: Manifest) -> bool:
+        """Whether a graph is being deleted, or gone, although no watch has told of it yet.
+
+        Its children may be told to be gone first, and would be made again for nobody.
+        """
+        meta = dgd["metadata"]
+        now = await self._cluster.get(DGD, meta["namespace"], meta["name"])
+        return now is None or is_going(now) or now["metadata"]["uid"] != meta["uid"]
 
     def _renderings(self, dgd: Manifest, graph: Graph, there: Children) -> Renderings:
         owner = owner_reference(dgd)

@@ -182,6 +182,21 @@ async def test_what_a_pass_has_made_is_not_made_again_before_it_is_heard_of(
     assert graphs.server.writes[writes:] == []
 
 
+async def test_nothing_is_made_for_a_graph_whose_deletion_was_not_heard_of_yet(
+    graphs: Graphs,
+) -> None:
+    await graphs.graph(GRAPH, NOW)
+    graphs.watches.tell()
+    held = {"metadata": {"finalizers": ["a.test/hold"]}}
+    await graphs.server.patch(DGD, "ns", "g", held, "kubectl")
+    graphs.watches.tell()
+    await graphs.server.delete(DGD, "ns", "g")
+    await graphs.server.delete(DEPLOYMENT, "ns", "g-decode")
+    graphs.watches.tell(DEPLOYMENT)
+    await graphs.graph(GRAPH, NOW)
+    assert graphs.server.peek(DEPLOYMENT, "ns", "g-decode") is None
+
+
 async def test_a_stale_number_is_refused_and_the_next_pass_writes_the_new_one(
     graphs: Graphs,
 ) -> None:
