@@ -1,11 +1,11 @@
-"""The fault campaign: lives of our objects, disturbed at each of their calls, and what becomes of them.
+"""The fault campaign: lives of our objects, disturbed at each of their calls, and their ends.
 
     python -m tests.campaign --classes K,A --seed 1 --json     # or: make campaign
 
-A *scenario* is what users do. Undisturbed it is run once, and its calls are counted. A *fault* is
-one thing that goes wrong at one of them, or to one object. A *run* is the scenario with the fault, in
+A *scenario* is what users do. Undisturbed it is run once, and its calls are counted. A *point* is
+one thing that goes wrong at one of them, or to one object. A *run* is the scenario with it, in
 virtual time: our passes, queues, watches, planners and Leases are the real ones; the API server,
-the kubelet, the Job's program and the users are played. An *oracle* reads the world that is left.
+the kubelet, the Job's program and the users are played. An *oracle* judges the world that is left.
 
     calls.py      what a process asks of the API server, and the one place where a fault gets in
     processes.py  operator and planner, put together as their programs do it

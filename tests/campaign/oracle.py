@@ -24,6 +24,9 @@ _UNCOMPARED = ("Event/", "Lease/", "Pod/")
 _VERDICTS = {"Ready", "Reconciling", "Stalled"}
 # More writes than an undisturbed life takes: a restart looks at everything once, no more.
 STORM = 120
+# By when all is at rest again, beside the fault's own time: restarts, back-off up to a minute, and
+# a look at what no event has told of, but not the look of who thinks that all is well (600 s).
+LATE_S = 420.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,10 @@ class Ending:
 class Allowance:
     """What a fault may change; by default nothing.
 
-    ``births``: by kind and name, how many more times an object may be made. ``events``: whether one
-    may be lost. ``told``: reasons of events that may be told once more. ``measured``: how many
-    points may be measured again. ``end``: whether the end has to be the undisturbed one.
+    ``births``: by kind and name, how many more times an object may be made. ``events``: whether
+    one may be lost. ``told``: reasons of events that may be told once more. ``measured``: how many
+    points may be measured again. ``end``: whether the end has to be the undisturbed one. ``runs``: how
+    many lives of a request there are. ``late_s``: how much later all may come to rest.
     """
 
     births: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -86,7 +90,8 @@ class Allowance:
     told: frozenset[str] = frozenset()
     measured: int = 0
     end: bool = True
-    storms: int = 0
+    runs: int = 1
+    late_s: float = 0.0
 
 
 def judge(end: Ending, undisturbed: Ending, allowed: Allowance) -> tuple[Violation, ...]:
@@ -97,8 +102,11 @@ def judge(end: Ending, undisturbed: Ending, allowed: Allowance) -> tuple[Violati
     if allowed.end:
         found += _end(end, undisturbed, allowed)
         found += _events(end, undisturbed, allowed)
+    late_s = end.rested_s - undisturbed.rested_s
+    if late_s > LATE_S + allowed.late_s:
+        found.append(Violation("late", f"at rest {late_s:.0f} s later than undisturbed"))
     found += _twice(end, undisturbed, allowed)
-    if end.writes > undisturbed.writes + STORM + allowed.storms:
+    if end.writes > allowed.runs * undisturbed.writes + STORM:
         found.append(Violation("storm", f"{end.writes} writes, undisturbed {undisturbed.writes}"))
     return tuple(found)
 
@@ -199,10 +207,11 @@ def _twice(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Vio
     for (kind, name), times in sorted(end.births.items()):
         if kind in ("Event", "Lease"):
             continue
-        most = undisturbed.births.get((kind, name), 0) + allowed.births.get((kind, name), 0)
+        usual = max(undisturbed.births.get((kind, name), 0), 1) * allowed.runs
+        most = usual + allowed.births.get((kind, name), 0)
         if times > most:
             yield Violation("made twice", f"{kind} {name} was made {times} times, not {most}")
-    again = len(end.measured) - len(undisturbed.measured)
+    again = len(end.measured) - allowed.runs * len(undisturbed.measured)
     if again > allowed.measured:
         yield Violation("made twice", f"{again} measurements more than undisturbed")
 
@@ -213,7 +222,7 @@ def _twice(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Vio
 def _events(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Violation]:
     mine, wanted = told_of(end), told_of(undisturbed)
     for (kind, name, reason), times in wanted.items():
-        if mine[kind, name, reason] < times and not allowed.events:
+        if mine[kind, name, reason] < times and not allowed.events and reason not in _DEEDS:
             yield Violation("lost event", f"{reason} about {kind} {name}")
     for (kind, name, reason), times in mine.items():
         again = reason in allowed.told or reason == "CandidatesDeleted"
@@ -221,12 +230,17 @@ def _events(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Vi
             yield Violation("told twice", f"{reason} about {kind} {name}, {times} times")
 
 
+# They tell of a deed at the moment when it is done; who comes later finds it done.
+_DEEDS = frozenset({"Scaled", "AdapterDeleted", "CandidatesDeleted", "DeploymentCreated"})
+
+
 def told_of(end: Ending) -> Counter[tuple[str, str, str]]:
     """Count Normal events by what they are about and why; the same one again is one."""
     return Counter(
         (about["kind"], about["name"], event["reason"])
         for event in end.kinds("Event")
-        if event["type"] == "Normal" and (about := event["regarding"])
+        # A planner tells of each step, and may take others.
+        if event["type"] == "Normal" and (about := event["regarding"])["kind"] != SLA_PLANNER.kind
     )
 
 

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from .calls import Call, Fault, NoFault
 from .oracle import Allowance, Ending, Violation
-from .scenarios import Scenario
+from .scenarios import Scenario, Story
 from .world import World
 
 Deed = Callable[[World], Awaitable[None]]
@@ -27,8 +27,8 @@ class Beside(Protocol):
 class Point:
     """A scenario, and one disturbance of it.
 
-    ``fault`` makes what sits on the line of the processes, anew for each run. ``deed`` is run beside
-    the story. ``story`` replaces the scenario's.
+    ``fault`` makes what sits on the line of the processes, anew for each run. ``deed`` is run
+    beside the story. ``story`` replaces the scenario's.
     """
 
     class_: str
@@ -36,6 +36,7 @@ class Point:
     what: str
     fault: Callable[[], Fault] = NoFault
     deed: Deed | None = None
+    story: Story | None = None
     allowed: Allowance = field(default_factory=Allowance)
     expected: Expected | None = None
 

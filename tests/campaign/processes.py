@@ -83,9 +83,12 @@ class Process:
         for client in self._clients:
             client.is_cut_off = True
 
-    async def ended(self) -> None:
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
+    async def ended(self) -> BaseException | None:
+        """Wait for its end; returns the fault that it ended by, if it did so by itself."""
+        if self._task is None:
+            return None
+        (result,) = await asyncio.gather(self._task, return_exceptions=True)
+        return None if isinstance(result, asyncio.CancelledError) else result
 
     async def run(self) -> None:
         await _together(self.work(self._clients[0], self.clock))

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from support.virtual_time import run_virtually
@@ -67,7 +67,8 @@ def run(point: Point, seed: int) -> Outcome:
     """Run one point, and judge it."""
     began = time.perf_counter()
     still = undisturbed(point.scenario, seed)
-    found = live(point.scenario, point.fault(), seed, point.deed)
+    scenario = point.scenario if point.story is None else replace(point.scenario, story=point.story)
+    found = live(scenario, point.fault(), seed, point.deed)
     violations = judge(found.ending, still.ending, point.allowed)
     if point.expected is not None:
         violations += tuple(point.expected(found.ending))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from dgdr_api.names import Annotation
+from dgdr_api.names import Annotation, Label
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, DGDSA, SLA_PLANNER
 from dgdr_kube.ports import Manifest
 from support.dgdr_world import NS, dgdr, generated_dgd, sla_planner
@@ -13,7 +13,7 @@ from support.planning import worker
 
 from .players.jobs import HOPELESS_EXIT_CODE, ended_status
 from .players.profiler import CURVES, Ended
-from .world import Config, World
+from .world import Config, Stuck, World
 
 Story = Callable[[World], Awaitable[None]]
 BUDGET_GPUS = 14
@@ -54,6 +54,7 @@ async def annotate(world: World, name: Annotation, value: str | None) -> None:
 async def deploy(world: World) -> None:
     """Create a request, and wait until what it asked for is deployed."""
     await ask(world)
+    await world.until("its progress is told", lambda: "candidate tp1" in world.message("Profiling"))
     await reaches(world, "Deployed")
     await world.rest()
 
@@ -138,6 +139,33 @@ async def wait_for_claim(world: World) -> None:
     await world.rest()
 
 
+async def foreign(world: World) -> None:
+    """Have a deployment of one's own where a request's would come; then make room."""
+    await world.server.create(in_namespace(generated_dgd(name="q-dgd", replicas=2)), "kubectl")
+    await serves(world, "q-dgd")
+    before = (world.object(DGD, "q-dgd") or {})["spec"]
+    await ask(world)
+    await reaches(world, "Pending")
+    await world.sleep(60)
+    if (world.object(DGD, "q-dgd") or {}).get("spec") != before:
+        raise Stuck("a user's own deployment is left alone")
+    world.server.drop(DGD, NS, "q-dgd")
+    await reaches(world, "Deployed")
+    await world.rest()
+
+
+async def copied(world: World) -> None:
+    """Copy the labels of a candidate onto a deployment of one's own."""
+    await ask(world)
+    await profiles(world)
+    mine = in_namespace(generated_dgd(name="mine"))
+    uid = (world.object(DGDR, "q") or {})["metadata"]["uid"]
+    mine["metadata"]["labels"] = {Label.RUN.value: uid}
+    await world.server.create(mine, "kubectl")
+    await reaches(world, "Deployed")
+    await world.rest()
+
+
 # -- a deployment
 
 
@@ -193,6 +221,22 @@ async def serves(world: World, name: str) -> None:
 
 def in_namespace(manifest: Manifest) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], "namespace": NS}}
+
+
+async def going(world: World) -> None:
+    """Delete a deployment that a finalizer holds, its workloads first, as a foreground deletion."""
+    await world.server.create(in_namespace(generated_dgd(name="g")), "kubectl")
+    await serves(world, "g")
+    held = {"metadata": {"finalizers": ["a.test/hold"]}}
+    await world.server.patch(DGD, NS, "g", held, "kubectl")
+    world.server.drop(DGD, NS, "g")
+    for found in [*world.server.of(DEPLOYMENT)]:
+        world.server.drop(DEPLOYMENT, NS, found["metadata"]["name"])
+    await world.sleep(120)
+    if world.server.of(DEPLOYMENT):
+        raise Stuck("nothing is made for a deployment that is being deleted")
+    await world.server.patch(DGD, NS, "g", {"metadata": {"finalizers": None}}, "kubectl")
+    await world.rest()
 
 
 # -- planners
@@ -257,15 +301,21 @@ def planner_of(name: str) -> Manifest:
 
 
 PHASES = ("Pending", "Profiling", "Ready", "Deploying", "Deployed")
-DEPLOY = Scenario("deploy", deploy, Config(candidates=2))
+DEPLOY = Scenario("deploy", deploy)
 SETTLE = Scenario("settle", settle, Config(candidates=2))
 REVIEW = Scenario("review", review)
 RERUN = Scenario("rerun", rerun)
 SUSPEND = Scenario("suspend", suspend)
 RECREATE = Scenario("recreate", recreate)
 CLAIM = Scenario("claim", wait_for_claim)
+FOREIGN = Scenario("foreign", foreign)
+COPIED = Scenario("copied", copied)
 GRAPH = Scenario("graph", graph)
+GOING = Scenario("going", going)
 BUDGET = Scenario("budget", budget, Config(plans=True, budget_gpus=BUDGET_GPUS))
 GONE = tuple(Scenario(f"gone-{phase.lower()}", partial(gone, phase)) for phase in PHASES)
 PAIR = Scenario("pair", deploy, Config(operators=2, elects=True))
-ALL = (DEPLOY, SETTLE, REVIEW, RERUN, SUSPEND, RECREATE, CLAIM, *GONE, GRAPH, BUDGET, PAIR)
+ALL = (
+    *(DEPLOY, SETTLE, REVIEW, RERUN, SUSPEND, RECREATE, CLAIM, FOREIGN, COPIED, *GONE),
+    *(GRAPH, GOING, BUDGET, PAIR),
+)

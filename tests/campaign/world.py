@@ -203,11 +203,16 @@ class World:
         found = self.object(DGDR, name) or {}
         return str((found.get("status") or {}).get("phase"))
 
-    def reason(self, aspect: str, name: str = "q") -> str:
-        """Reason of a condition of a request."""
-        status = (self.object(DGDR, name) or {}).get("status") or {}
-        found = (c["reason"] for c in status.get("conditions") or () if c["type"] == aspect)
-        return next(found, "")
+    def condition(self, aspect: str) -> Manifest:
+        """A condition of the request; empty when it is not told."""
+        status = (self.object(DGDR, "q") or {}).get("status") or {}
+        return next((c for c in status.get("conditions") or () if c["type"] == aspect), {})
+
+    def reason(self, aspect: str) -> str:
+        return str(self.condition(aspect).get("reason", ""))
+
+    def message(self, aspect: str) -> str:
+        return str(self.condition(aspect).get("message", ""))
 
     # -- inside
 
@@ -225,12 +230,12 @@ class World:
             self._check_gpus()
 
     def _note_run(self, manifest: Manifest) -> None:
-        """Remember of which profiling run an object is, by its label or by its owner."""
+        """Remember of which profiling run an object is; a label alone may be copied."""
         meta = manifest["metadata"]
-        run = (meta.get("labels") or {}).get(Label.RUN.value)
-        for owner in meta.get("ownerReferences") or ():
-            run = run or self._runs.get(owner["uid"])
-        if run:
+        owners = {owner["uid"] for owner in meta.get("ownerReferences") or ()}
+        runs = {self._runs[uid] for uid in owners if uid in self._runs}
+        runs |= owners & {(meta.get("labels") or {}).get(Label.RUN.value)}
+        for run in runs:
             self._runs[meta["uid"]] = run
 
     def _run_of(self, pod: Manifest) -> str:
@@ -295,7 +300,9 @@ class Service:
             await self.held.wait()
             self.starts += 1
             self.process.start()
-            await self.process.ended()
+            error = await self.process.ended()
+            if error is not None:
+                self._record.note(f"process {self.process.name} ended by a fault: {error!r}")
             self.process = self._make()
             await asyncio.sleep(RESTART_S)
 

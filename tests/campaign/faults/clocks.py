@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
+from campaign.calls import Call
+from campaign.oracle import Allowance
+from campaign.players.profiler import CANDIDATES
+from campaign.points import Point
+from campaign.scenarios import Scenario
+from campaign.world import World
 from dgdr_kube.kinds import LEASE
 
-from ..calls import Call
-from ..oracle import Allowance
-from ..players.profiler import CANDIDATES
-from ..points import Point
-from ..scenarios import Scenario
-from ..world import World
 from .watches import FromCall
 
 LASTS_S = 120.0

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from campaign.calls import Call, Client
+from campaign.oracle import Allowance
+from campaign.points import Point
+from campaign.scenarios import Scenario
 from dgdr_kube.answers import error_of
 from dgdr_kube.errors import ClusterError, Unreachable
 from dgdr_kube.kinds import EVENT, LEASE
-
-from ..calls import Call, Client
-from ..oracle import Allowance
-from ..points import Point
-from ..scenarios import Scenario
 
 T = TypeVar("T")
 Answer = Callable[[Call], ClusterError]

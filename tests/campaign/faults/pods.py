@@ -3,17 +3,17 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from campaign.calls import Call
+from campaign.oracle import Allowance, Ending, Violation
+from campaign.players.jobs import HOPELESS_EXIT_CODE, ended_status
+from campaign.players.profiler import Ended
+from campaign.points import Expected, Point
+from campaign.scenarios import SETTLE, Scenario
+from campaign.world import World
 from dgdr_kube.kinds import JOB, POD
 from dgdr_kube.ports import Manifest
 from support.dgdr_world import NS
 
-from ..calls import Call
-from ..oracle import Allowance, Ending, Violation
-from ..players.jobs import HOPELESS_EXIT_CODE, ended_status
-from ..players.profiler import Ended
-from ..points import Expected, Point
-from ..scenarios import SETTLE, Scenario
-from ..world import World
 from .clocks import again
 
 STEPS = (
@@ -119,6 +119,7 @@ def _point(step: str, name: str, blow: Blow, expected: Expected | None = None) -
         deed=partial(_strike, step, blow),
         allowed=Allowance(
             births={**again(SETTLE), ("Job", "profile-q"): int(blow is job_deleted)},
+            late_s=LOST_NODE_S,
             told=frozenset({"ProfilingJobCreated"} if blow is job_deleted else ()),
             measured=1,
             end=expected is None,
@@ -160,6 +161,7 @@ def _late_pod(name: str) -> Point:
         scenario=SETTLE,
         what=f"the profiling pod is {name} for ten minutes",
         deed=partial(_hold, STUCK[name]),
+        allowed=Allowance(late_s=600),
     )
 
 

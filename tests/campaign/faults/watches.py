@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from campaign.calls import Call, Client
+from campaign.points import Point
+from campaign.scenarios import Scenario
+from campaign.world import World
 from dgdr_kube.errors import Expired, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP, LEASE, POD
 from dgdr_kube.watch_stream import QUIET_S
 from support.dgdr_world import NS
-
-from ..calls import Call, Client
-from ..oracle import Allowance
-from ..points import Point
-from ..scenarios import Scenario
-from ..world import World
 
 T = TypeVar("T")
 LASTS_S = 60.0
@@ -118,12 +116,8 @@ def points(scenario: Scenario, calls: Sequence[Call]) -> list[Point]:
             scenario=scenario,
             what=f"watches {deed.__name__.replace('_', ' ')} from call {call.number}, {call}",
             fault=partial(FromCall, call.number, deed),
-            allowed=Allowance(births={("ConfigMap", "busy"): 1}, storms=_STORMS.get(deed, 0)),
         )
         for call in calls
         if call.is_write and call.kind != LEASE
         for deed in DEEDS
     ]
-
-
-_STORMS = {storm: 0}
