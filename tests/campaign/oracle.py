@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dgdr_kube.kinds import DGD, DGDR, GPU_BUDGET, POD, SLA_PLANNER, kind_of
+from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, GPU_BUDGET, POD, SLA_PLANNER, kind_of
 from dgdr_kube.ports import Manifest
 
 from .players.profiler import CANDIDATES
@@ -79,10 +79,15 @@ class Ending:
 class Allowance:
     """What a fault may change; by default nothing.
 
-    ``births``: by kind and name, how many more times an object may be made. ``events``: whether
-    one may be lost. ``told``: reasons of events that may be told once more. ``measured``: how many
-    points may be measured again. ``end``: whether the end has to be the undisturbed one. ``runs``: how
-    many lives of a request there are. ``late_s``: how much later all may come to rest.
+    Attributes:
+        births: by kind and name, how many more times an object may be made.
+        events: whether one may be lost.
+        told: reasons of events that may be told once more.
+        measured: how many points may be measured again.
+        end: whether the end has to be the undisturbed one.
+        missing: objects that may not be there at the end.
+        runs: how many lives of a request there are.
+        late_s: how much later all may come to rest.
     """
 
     births: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -90,6 +95,7 @@ class Allowance:
     told: frozenset[str] = frozenset()
     measured: int = 0
     end: bool = True
+    missing: frozenset[str] = frozenset()
     runs: int = 1
     late_s: float = 0.0
 
@@ -124,7 +130,7 @@ def _always(end: Ending) -> Iterator[Violation]:
 
 def _end(end: Ending, undisturbed: Ending, allowed: Allowance) -> Iterator[Violation]:
     mine, wanted = plain(end, allowed), plain(undisturbed, allowed)
-    for name in sorted(wanted.keys() - mine.keys()):
+    for name in sorted(wanted.keys() - mine.keys() - allowed.missing):
         yield Violation("another end", f"{name} is missing")
     for name in sorted(mine.keys() - wanted.keys()):
         yield Violation("another end", f"{name} is left behind")
@@ -163,6 +169,9 @@ def _named(value: Any, uids: Mapping[str, str]) -> Any:
 
 def _without_figures(manifest: Manifest) -> Manifest:
     """Return an object without what a planner tells of its way, which differs from run to run."""
+    if manifest["kind"] == DEPLOYMENT.kind:
+        status = {k: v for k, v in manifest["status"].items() if k != "observedGeneration"}
+        return {**manifest, "status": status}
     if kind_of(manifest) not in (SLA_PLANNER, GPU_BUDGET):
         return manifest
     return {key: value for key, value in manifest.items() if key != "status"}

@@ -10,8 +10,11 @@ from functools import cache
 from support.virtual_time import run_virtually
 
 from .calls import Call, Fault, NoFault
+from .classes import CLASSES
 from .oracle import Ending, Violation, judge
+from .plants import Plant, planted
 from .points import Beside, Deed, Point
+from .scenarios import ALL as SCENARIOS
 from .scenarios import Scenario
 from .world import Stuck, world
 
@@ -81,3 +84,33 @@ def sample(points: Sequence[Point], most: int | None, seed: int) -> list[Point]:
         return [*points]
     chosen = random.Random(seed).sample(range(len(points)), most)
     return [points[i] for i in sorted(chosen)]
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """How a planted bug was found: after how many runs, and by what; None: it was not."""
+
+    plant: Plant
+    runs: int
+    found: Violation | None
+    seconds: float
+
+
+def hunt(plant: Plant, most: int, seed: int) -> Hunt:
+    """Look for a bug: in its scenarios as they are, then at points of its class, by chance."""
+    began, runs = time.perf_counter(), 0
+    points = [_undisturbed(scenario) for scenario in SCENARIOS if scenario.name in plant.scenarios]
+    for scenario in [point.scenario for point in points]:
+        listed = CLASSES[plant.class_](scenario, undisturbed(scenario, seed).calls)
+        points += random.Random(seed).sample(listed, min(most, len(listed)))
+    with planted(plant):
+        for point in points:
+            runs += 1
+            violations = run(point, seed).violations
+            if violations:
+                return Hunt(plant, runs, violations[0], time.perf_counter() - began)
+    return Hunt(plant, runs, None, time.perf_counter() - began)
+
+
+def _undisturbed(scenario: Scenario) -> Point:
+    return Point(class_="-", scenario=scenario, what="undisturbed")

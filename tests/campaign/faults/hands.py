@@ -51,6 +51,8 @@ EDITS: dict[str, tuple[Kind, Manifest]] = {
     "rules": (ROLE, {"rules": []}),
     "ports": (SERVICE, {"spec": {"ports": [{"name": "http", "port": 1}]}}),
 }
+# What somebody adds beside what is ours is his.
+_STAYS = frozenset({"a label", "ports"})
 SICK_S = 400.0
 
 
@@ -85,11 +87,14 @@ async def never_ready(reason: str, world: World) -> None:
     world.wake()
 
 
-def points(scenario: Scenario, calls: Sequence[Call]) -> list[Point]:
-    """Return what is done to a deployment at rest, and to a request in each phase."""
-    if scenario != DEPLOY:
-        return []
-    return [*_at_rest(), *_targets(), *_in_phases()]
+def at_rest(scenario: Scenario, calls: Sequence[Call]) -> list[Point]:
+    """Return what is done to a deployment at rest: class S."""
+    return [*_at_rest(), *_targets()] if scenario == DEPLOY else []
+
+
+def in_phases(scenario: Scenario, calls: Sequence[Call]) -> list[Point]:
+    """Return what is done to a request in each phase: class U."""
+    return _in_phases() if scenario == DEPLOY else []
 
 
 # -- S: at rest
@@ -104,11 +109,9 @@ def _at_rest() -> list[Point]:
     ]
     for what, (kind, patch) in EDITS.items():
         name = next(name for k, name in CHILDREN if k == kind and "frontend" not in name)
-        harmless = what == "a label"
         act = partial(edit, kind, name, patch)
-        expected = None if not harmless else no_more_than_label
-        allowed = Allowance(end=not harmless)
-        found.append(_then("S", f"{what} of {kind.kind} {name} is edited", act, allowed, expected))
+        allowed = Allowance(end=what not in _STAYS)
+        found.append(_then("S", f"{what} of {kind.kind} {name} is edited", act, allowed))
     for reason in ("CrashLoopBackOff", "ImagePullBackOff"):
         act = partial(never_ready, reason)
         found.append(_then("S", f"decode pods are in {reason} for {SICK_S:.0f} s", act))
@@ -144,13 +147,6 @@ def _then(
         allowed=replace(allowed or Allowance(), late_s=2 * QUIET_S),
         expected=expected,
     )
-
-
-def no_more_than_label(end: Ending) -> list[Violation]:
-    """A label that somebody adds to one of our objects stays his."""
-    found = end.objects["Deployment/ns/q-dgd-prefill"]
-    kept = found["metadata"]["labels"].get("team") == "x"
-    return [] if kept else [Violation("another end", "a label of a user's own was removed")]
 
 
 # -- S: what a request aims at

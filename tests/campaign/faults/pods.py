@@ -119,6 +119,8 @@ def _point(step: str, name: str, blow: Blow, expected: Expected | None = None) -
         deed=partial(_strike, step, blow),
         allowed=Allowance(
             births={**again(SETTLE), ("Job", "profile-q"): int(blow is job_deleted)},
+            # With its result there it is not made again.
+            missing=frozenset({"Job/ns/profile-q"} if blow is job_deleted else ()),
             late_s=LOST_NODE_S,
             told=frozenset({"ProfilingJobCreated"} if blow is job_deleted else ()),
             measured=1,

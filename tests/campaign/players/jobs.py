@@ -1,7 +1,7 @@
 """Jobs and their pods: tries, ends, time to live, as Kubernetes' Job controller keeps them."""
 
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dgdr_kube.kinds import JOB, POD
@@ -25,7 +25,7 @@ class Jobs:
         self._running: dict[str, str] = {}
         self._retry_at: dict[str, datetime] = {}
         self._finished_at: dict[str, datetime] = {}
-        self._now = datetime.min
+        self._now = datetime(2025, 1, 1, tzinfo=UTC)
         self.held: Manifest | None = None
         """Status of pods that do not come up; None: they do."""
 

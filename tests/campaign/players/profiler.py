@@ -108,8 +108,7 @@ class Profiler:
         name = f"{told.dgdr_name}-{candidate}"
         await self._deploy(told, name, candidate)
         self.at(f"deployed {candidate}", pod)
-        while not _serves(self.cluster.peek(DGD, told.namespace, name)):
-            await asyncio.sleep(POLL_S)
+        await self._until(lambda: _serves(self.cluster.peek(DGD, told.namespace, name)))
         self.at(f"measuring {candidate}", pod)
         await asyncio.sleep(MEASURE_S)
         if not _serves(self.cluster.peek(DGD, told.namespace, name)):
@@ -124,7 +123,11 @@ class Profiler:
     async def _retire(self, name: str, namespace: str) -> None:
         """Delete a candidate, and wait until its GPUs are free."""
         await self.cluster.delete(DGD, namespace, name)
-        while any(is_of_graph(one, name) for one in self.cluster.of(POD)):
+        await self._until(lambda: not any(is_of_graph(p, name) for p in self.cluster.of(POD)))
+
+    @staticmethod
+    async def _until(holds: Callable[[], bool]) -> None:
+        while not holds():  # noqa: ASYNC110 - the program polls
             await asyncio.sleep(POLL_S)
 
     async def _deploy(self, told: ProfilingRequest, name: str, candidate: str) -> None:
