@@ -1,6 +1,6 @@
 """``python -m tests.campaign``: the campaign in memory, whole or a sample of it.
 
-    python -m tests.campaign                          # 40 points a class and scenario, and the plants
+    python -m tests.campaign                          # 40 points of each, and the plants
     python -m tests.campaign --classes K,A --most 0   # all points of two classes
     python -m tests.campaign --seed 7 --jobs 2 --json
 
@@ -24,7 +24,7 @@ from campaign.plants import PLANTS
 from campaign.scenarios import ALL
 
 MOST = 40
-MOST_OF_A_HUNT = 60
+MOST_OF_A_HUNT = 150
 
 
 def main() -> int:
@@ -106,8 +106,8 @@ def told(silent: bool, parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _said(found: dict[str, Any]) -> dict[str, Any]:
     if found["points"]:
         print(
-            f"{found['class']} {found['scenario']:15} {found['run']:5} of {found['points']:5} points, "
-            f"{found['violated']} violated, {found['cpu_seconds']:.0f} s",
+            f"{found['class']} {found['scenario']:15} {found['run']:5} of {found['points']:5}"
+            f" points, {found['violated']} violated, {found['cpu_seconds']:.0f} s",
             flush=True,
         )
     return found

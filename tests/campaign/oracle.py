@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, GPU_BUDGET, POD, SLA_PLANNER, kind_of
+from dgdr_kube.kinds import DGD, DGDR, GPU_BUDGET, POD, SLA_PLANNER, kind_of
 from dgdr_kube.ports import Manifest
 
 from .players.profiler import CANDIDATES
@@ -17,7 +17,10 @@ from .world import OURS, World, gpus_of, graph_of
 
 # Times and numbers that differ from run to run, and what only repeats others.
 _ACCIDENTAL = frozenset(
-    {"resourceVersion", "creationTimestamp", "generation", "lastTransitionTime", "lastScaleTime"}
+    {
+        *("resourceVersion", "creationTimestamp", "lastTransitionTime", "lastScaleTime"),
+        *("generation", "observedGeneration"),
+    }
 )
 _UNCOMPARED = ("Event/", "Lease/", "Pod/")
 # An object that speaks says one of these (kstatus).
@@ -169,9 +172,6 @@ def _named(value: Any, uids: Mapping[str, str]) -> Any:
 
 def _without_figures(manifest: Manifest) -> Manifest:
     """Return an object without what a planner tells of its way, which differs from run to run."""
-    if manifest["kind"] == DEPLOYMENT.kind:
-        status = {k: v for k, v in manifest["status"].items() if k != "observedGeneration"}
-        return {**manifest, "status": status}
     if kind_of(manifest) not in (SLA_PLANNER, GPU_BUDGET):
         return manifest
     return {key: value for key, value in manifest.items() if key != "status"}
@@ -301,7 +301,7 @@ def _why_silent(manifest: Manifest) -> str:
         return "has a condition without reason or message"
     observed = status.get("observedGeneration")
     generation = manifest["metadata"]["generation"]
-    if kind_of(manifest) == DGD and observed != generation:
+    if kind_of(manifest) in (DGD, DGDR) and observed != generation:
         return f"is at generation {generation}, its status at {observed}"
     is_well = said.get("Ready", {}).get("status") == "True"
     busy = [t for t in ("Reconciling", "Stalled") if said.get(t, {}).get("status") == "True"]

@@ -7,7 +7,7 @@ a kind that operators are known for. A *hunt* is where it is looked for: a class
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -21,9 +21,9 @@ from dgdr_operator.core import (
     profiling_status,
     status,
 )
-from dgdr_operator.core.observation import Origin
+from dgdr_operator.core.observation import JobSeen, Origin
 from dgdr_operator.core.refusals import Step
-from dgdr_operator.core.steps import Aspect, AwaitDeployment, Fail, RecordResult, Resume
+from dgdr_operator.core.steps import Aspect, AwaitDeployment, Deploy, Fail, RecordResult, Resume
 from dgdr_operator.passes import (
     candidate_queue,
     dgdr_actor,
@@ -40,13 +40,17 @@ Replaced = tuple[object, str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plant:
-    """A bug: whose, what it does, where it is hunted, and what it replaces."""
+    """A bug: whose, what it does, where it is hunted, and what it replaces.
+
+    ``near`` is a word of the points at which a short hunt looks for it.
+    """
 
     name: str
     of: str
     says: str
     class_: str
     scenarios: tuple[str, ...]
+    near: str = ""
     replaced: Callable[[], tuple[Replaced, ...]]
 
 
@@ -63,20 +67,17 @@ def planted(plant: Plant) -> Iterator[None]:
 
 
 def _deploys_once() -> tuple[Replaced, ...]:
-    act, deploying = dgdr_actor.DgdrActor.act, lifecycle._deploying
+    act = dgdr_actor.DgdrActor.act
 
-    async def act_at_result(self: Any, seen: Any, step: Any) -> Any:
-        if isinstance(step, RecordResult) and step.deploys:
-            await self._deploy(seen, step, step.deployment)
+    async def act_on_memory(self: Any, seen: Any, step: Any) -> Any:
+        due: set[str] = self.__dict__.setdefault("due", set())
+        if isinstance(step, RecordResult):
+            due.add(seen.request.uid)
+        if isinstance(step, Deploy) and seen.request.uid not in due:
+            return AwaitDeployment("it was deployed when profiling ended")
         return await act(self, seen, step)
 
-    def never_again(seen: Any) -> Any:
-        return AwaitDeployment("it is deployed") if seen.dgd is None else deploying(seen)
-
-    return (
-        (dgdr_actor.DgdrActor, "act", act_at_result),
-        (lifecycle, "_deploying", never_again),
-    )
+    return ((dgdr_actor.DgdrActor, "act", act_on_memory),)
 
 
 def _one_event() -> tuple[Replaced, ...]:
@@ -178,12 +179,12 @@ def _claims_nothing() -> tuple[Replaced, ...]:
 # -- of a kind that operators are known for
 
 
-def _exists_is_failure() -> tuple[Replaced, ...]:
+def _creates_blindly() -> tuple[Replaced, ...]:
     start = dgdr_actor.DgdrActor._start
 
-    async def failing(self: Any, seen: Any, step: Any, hardware: Any) -> Step:
+    async def blind(self: Any, seen: Any, step: Any, hardware: Any) -> Step:
         try:
-            return await start(self, seen, step, hardware)
+            return await start(self, replace(seen, job=JobSeen()), step, hardware)
         except dgdr_actor.Conflict as exc:
             return Fail(
                 aspect=Aspect.PROFILING,
@@ -192,7 +193,7 @@ def _exists_is_failure() -> tuple[Replaced, ...]:
                 event="ProfilingJobFailed",
             )
 
-    return ((dgdr_actor.DgdrActor, "_start", failing),)
+    return ((dgdr_actor.DgdrActor, "_start", blind),)
 
 
 def _deletes_by_label() -> tuple[Replaced, ...]:
@@ -334,7 +335,7 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         name="deploys-once", of="ai-dynamo/dynamo#10105", class_="K", scenarios=("deploy",),
         says="profiling is done, the deployment is never created, the request stays Deploying",
-        replaced=_deploys_once,
+        near="Job", replaced=_deploys_once,
     ),
     Plant(
         name="one-event", of="ai-dynamo/dynamo#11250, #11340", class_="K", scenarios=("deploy",),
@@ -396,8 +397,9 @@ PLANTS: tuple[Plant, ...] = (
         says="a shared GPU budget is not enforced", replaced=_claims_nothing,
     ),
     Plant(
-        name="exists-is-failure", of="operators", class_="K", scenarios=("deploy",),
-        says="AlreadyExists after a lost answer fails the run", replaced=_exists_is_failure,
+        name="creates-blindly", of="operators", class_="K", scenarios=("deploy",),
+        says="a Job is created without a look, and AlreadyExists fails the run",
+        near="Event", replaced=_creates_blindly,
     ),
     Plant(
         name="deletes-by-label", of="operators", class_="K", scenarios=("copied",),

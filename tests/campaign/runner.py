@@ -96,12 +96,16 @@ class Hunt:
     seconds: float
 
 
-def hunt(plant: Plant, most: int, seed: int) -> Hunt:
-    """Look for a bug: in its scenarios as they are, then at points of its class, by chance."""
+def hunt(plant: Plant, most: int, seed: int, *, short: bool = False) -> Hunt:
+    """Look for a bug: in its scenarios as they are, then at points of its class, by chance.
+
+    A ``short`` one looks at those points only that are near it.
+    """
     began, runs = time.perf_counter(), 0
     points = [_undisturbed(scenario) for scenario in SCENARIOS if scenario.name in plant.scenarios]
     for scenario in [point.scenario for point in points]:
         listed = CLASSES[plant.class_](scenario, undisturbed(scenario, seed).calls)
+        listed = [one for one in listed if not short or plant.near in one.what]
         points += random.Random(seed).sample(listed, min(most, len(listed)))
     with planted(plant):
         for point in points:
