@@ -69,14 +69,15 @@ class FaultyApi:
         """Wait for the fault's end."""
         await self._well.wait()
 
+    async def forwarded(self, request: web.Request) -> int:
+        """Have the server do what was asked, and tell nobody; returns the status."""
+        async with await self._call(request) as answer:
+            await answer.read()
+            return answer.status
+
     async def passed(self, request: web.Request) -> web.StreamResponse:
         """Give the real answer, as it comes."""
-        assert self._session is not None
-        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
-        url = f"{self.upstream}{request.rel_url}"
-        body = await request.read() or None
-        call = self._session.request(request.method, url, headers=headers, data=body, ssl=self.tls)
-        async with call as answer:
+        async with await self._call(request) as answer:
             out = web.StreamResponse(status=answer.status)
             out.content_type = answer.content_type
             if request.method != "GET":
@@ -87,6 +88,13 @@ class FaultyApi:
             with suppress(aiohttp.ClientError, ConnectionError):
                 await self._copy(answer, out, is_watch(request))
             return out
+
+    async def _call(self, request: web.Request) -> Any:
+        """Return the same call to the server, to be entered."""
+        assert self._session is not None
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
+        url, body = f"{self.upstream}{request.rel_url}", await request.read() or None
+        return self._session.request(request.method, url, headers=headers, data=body, ssl=self.tls)
 
     async def _copy(
         self, answer: aiohttp.ClientResponse, out: web.StreamResponse, watch: bool
