@@ -215,7 +215,11 @@ def _loses_marks() -> tuple[Replaced, ...]:
         if key not in self._running:
             mark(self, key, urgency)
 
-    return ((workqueue.WorkQueue, "_mark", forgetful),)
+    return (
+        (workqueue.WorkQueue, "_mark", forgetful),
+        (dgdr_pass, "look_again_s", lambda *_: None),
+        (graph_pass, "_look_again_s", lambda *_: 1e6),
+    )
 
 
 def _deaf_after_410() -> tuple[Replaced, ...]:
@@ -411,7 +415,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         name="loses-marks", of="operators", class_="K", scenarios=("deploy",),
-        says="what comes during a pass is forgotten", replaced=_loses_marks,
+        says="what comes during a pass is forgotten, and nobody looks again", replaced=_loses_marks,
     ),
     Plant(
         name="deaf-after-410", of="kopf, our own at 9d69dd7", class_="W", scenarios=("deploy",),
@@ -431,7 +435,8 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         name="scales-before-claim", of="operators", class_="K", scenarios=("budget",),
-        says="replicas are written before the budget knows of them", replaced=_scales_before_claim,
+        says="replicas are written before the budget knows of them",
+        near="GPUBudget", replaced=_scales_before_claim,
     ),
     Plant(
         name="rerun-unanswered", of="operators", class_="K", scenarios=("rerun",),

@@ -249,10 +249,27 @@ async def budget(world: World) -> None:
         await world.server.create(planned(name), "kubectl")
         await serves(world, name)
         await world.server.create(planner_of(name), "kubectl")
-    for rates in ((0.0, 0.0), (14.0, 0.0), (14.0, 14.0), (0.0, 14.0), (0.0, 0.0)):
-        world.prometheus.rates = dict(zip(("a", "b"), rates, strict=True))
-        await world.sleep(240)
-    await world.sleep(600)
+    await at_rates(world, a=14.0, b=0.0)
+    await world.until("a has grown", lambda: replicas_of(world, "a") > 2)
+    await at_rates(world, a=14.0, b=14.0)
+    await at_rates(world, a=0.0, b=14.0)
+    await world.until("b has grown", lambda: replicas_of(world, "b") > 2)
+    await at_rates(world, a=0.0, b=0.0)
+    await world.until("both are small", lambda: replicas_of(world, "a", "b") == 4)
+    await world.sleep(60)
+
+
+async def at_rates(world: World, **rates: float) -> None:
+    """Have the load be so for two minutes."""
+    world.prometheus.rates = rates
+    await world.sleep(120)
+
+
+def replicas_of(world: World, *graphs: str) -> int:
+    """Workers that deployments ask for."""
+    names = [f"{graph}-{role}" for graph in graphs for role in ("prefill", "decode")]
+    found = (world.object(DEPLOYMENT, name) or {"spec": {"replicas": 0}} for name in names)
+    return sum(int(one["spec"]["replicas"]) for one in found)
 
 
 def curves() -> Manifest:

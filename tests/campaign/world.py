@@ -120,6 +120,7 @@ class World:
         self.profiler = Profiler(self.server, CANDIDATES[: config.candidates])
         self.skew = timedelta()
         self._runs: dict[str, str] = {}
+        self._served: set[str] = set()
         self.services: dict[str, Service] = {}
         self._time = loop.time
         self._changed = asyncio.Event()
@@ -228,6 +229,16 @@ class World:
             self._note_run(manifest)
         if kind == POD:
             self._check_gpus()
+        elif kind in (DGD, DGDR):
+            self._check_word(kind, manifest)
+
+    def _check_word(self, kind: Kind, manifest: Manifest) -> None:
+        """No request is called Deployed whose deployment has never served."""
+        status = manifest.get("status") or {}
+        if kind == DGD and status.get("state") == "successful":
+            self._served.add(manifest["metadata"]["name"])
+        elif status.get("phase") == "Deployed" and status.get("dgdName") not in self._served:
+            self.record.note(f"{manifest['metadata']['name']} is Deployed, and has never served")
 
     def _note_run(self, manifest: Manifest) -> None:
         """Remember of which profiling run an object is; a label alone may be copied."""
