@@ -43,6 +43,17 @@ def version_of(manifest: Mapping[str, Any] | None) -> str | None:
     return None if manifest is None else str(manifest["metadata"]["resourceVersion"])
 
 
+def over(wanted: Manifest, live: Mapping[str, Any] | None) -> Manifest:
+    """Return what is applied over this very object; without one, anew.
+
+    The version does not say it: applied after the object was deleted, the API server makes it
+    again, whatever version is named. A uid that is not there any more is a Conflict.
+    """
+    if live is None:
+        return wanted
+    return {**wanted, "metadata": {**wanted["metadata"], "uid": live["metadata"]["uid"]}}
+
+
 def is_owned_by(manifest: Mapping[str, Any], uid: str) -> bool:
     """Whether the object of that uid is among the owners."""
     owners = manifest["metadata"].get("ownerReferences") or ()

@@ -249,10 +249,12 @@ class FakeCluster:
         stored = self._objects.get(address)
         if stored is None:
             self.calls.add(("create", address[0]))
-            if resource_version is not None:
-                raise Conflict(f"{address[2]!r}: the object has been deleted")
+            if manifest["metadata"].get("uid"):
+                raise Conflict(f"{address[2]!r}: uid mismatch, no existing object was found")
             return self._create("apply", address, manifest, (manager, "Apply"))
         _check_version(stored.manifest, resource_version)
+        if manifest["metadata"].get("uid") not in (None, stored.manifest["metadata"]["uid"]):
+            raise Rejected(422, f"{address[2]!r}: metadata.uid: field is immutable")
         wanted = _without_status(address[0], _plain(manifest))
         owners, after = _applied(stored, wanted, manager, force)
         after = self._admitted(address[0], after, stored.manifest)

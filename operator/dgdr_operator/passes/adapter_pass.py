@@ -12,7 +12,7 @@ from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter as Adapter
 from dgdr_api.names import FieldManager, component_name
 from dgdr_kube.errors import ClusterError, NotFound, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA
-from dgdr_kube.manifests import is_going, ref
+from dgdr_kube.manifests import is_going, over, ref
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.adapter import (
     Reason,
@@ -105,7 +105,7 @@ class AdapterPass:
             log.info("%s/%s: %s", graph.namespace, graph.name, scaling)
         version = dgd["metadata"]["resourceVersion"]
         await self._cluster.apply(
-            render_copy(dgd, copy), FieldManager.SCALE, resource_version=version
+            over(render_copy(dgd, copy), dgd), FieldManager.SCALE, resource_version=version
         )
         for scaling in copy.scalings:
             about = ref(adapters[scaling.adapter][0])

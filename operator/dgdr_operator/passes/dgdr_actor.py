@@ -20,6 +20,7 @@ from dgdr_kube.manifests import (
     is_owned_by,
     is_written_by,
     merge_patch,
+    over,
     owner_reference,
     version_of,
 )
@@ -134,8 +135,7 @@ class DgdrActor:
         try:
             await self._ensure_account(request)
             told = render_request(request)
-            there = version_of(await self._get(told))
-            await self._cluster.apply(told, MANAGER, resource_version=there)
+            await self._apply_over(told, await self._get(told))
             await self._cluster.create(render_job(request, self._image()), MANAGER)
         except AlreadyExists as exc:
             raise Conflict(f"the profiling Job appeared meanwhile: {exc}") from exc
@@ -219,7 +219,11 @@ class DgdrActor:
             await self._cluster.delete(ROLE_BINDING, meta["namespace"], meta["name"], meta["uid"])
             await self._cluster.create(wanted, MANAGER)
         elif existing.get("rules") != wanted.get("rules"):
-            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(existing))
+            await self._apply_over(wanted, existing)
+
+    async def _apply_over(self, wanted: Manifest, live: Manifest | None) -> Manifest:
+        version = version_of(live)
+        return await self._cluster.apply(over(wanted, live), MANAGER, resource_version=version)
 
     async def _get(self, manifest: Manifest) -> Manifest | None:
         meta = manifest["metadata"]
@@ -261,7 +265,7 @@ class DgdrActor:
                 spec = final_config.succeeding_spec(existing, deployment.dgd)
                 existing = await self._take_over(existing, spec)
             live = existing
-        return await self._cluster.apply(wanted, MANAGER, resource_version=version_of(live))
+        return await self._apply_over(wanted, live)
 
     async def _take_over(self, existing: Manifest, spec: Manifest) -> Manifest:
         """Replace the spec of an object that an earlier request of this name has left.
@@ -288,7 +292,7 @@ class DgdrActor:
             return
         existing = await self._get(wanted)
         if existing is None or not covers(existing, wanted):
-            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(existing))
+            await self._apply_over(wanted, existing)
 
     async def _settle_planner(
         self, request: Request, deployment: Deployment, owner: Manifest
@@ -312,7 +316,7 @@ class DgdrActor:
             await self._cluster.create(wanted, MANAGER)
         elif earlier:
             there = await self._take_over(there, wanted["spec"])
-            await self._cluster.apply(wanted, MANAGER, resource_version=version_of(there))
+            await self._apply_over(wanted, there)
 
 
 def _is_of_requests(shared: Manifest) -> bool:

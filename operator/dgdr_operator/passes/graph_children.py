@@ -8,7 +8,7 @@ from dgdr_api.graph import Graph
 from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
 from dgdr_kube.kinds import DGDSA, Kind, kind_of
-from dgdr_kube.manifests import is_going, is_owned_by, version_of
+from dgdr_kube.manifests import is_going, is_owned_by, over, version_of
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.adapter import adapted_components, render_adapter
 from dgdr_operator.core.children import Standing, is_settled, standing
@@ -114,7 +114,7 @@ class ChildWriter:
 
     async def _apply_over(self, wanted: Manifest, live: Manifest | None) -> Manifest:
         return await self._cluster.apply(
-            wanted, FieldManager.OPERATOR, resource_version=version_of(live)
+            over(wanted, live), FieldManager.OPERATOR, resource_version=version_of(live)
         )
 
     async def _prune(self, wanted: Iterable[Place], children: Children) -> None:

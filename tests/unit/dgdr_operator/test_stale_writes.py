@@ -20,12 +20,16 @@ class Outrun(FakeCluster):
 
     outrun: tuple[str, Kind] | None = None
     edits = False
+    deletes = False
     times = 9
 
     def meddle(self, verb: str, kind: Kind, namespace: str | None, name: str) -> None:
         stored = self._objects.get((kind, namespace, name))
         if self.outrun == (verb, kind) and stored is not None and self.times > 0:
             self.times -= 1
+            if self.deletes:
+                self.drop(kind, namespace, name)
+                return
             self._touch(stored.manifest)
             stored.manifest["metadata"]["generation"] += self.edits
 
@@ -101,6 +105,25 @@ async def test_the_number_of_replicas_in_a_graph() -> None:
         await AdapterPass(cluster, SETTINGS)(ADAPTER, T0)
     components = (cluster.peek(DGD, *GRAPH) or {})["spec"]["components"]
     assert [c["replicas"] for c in components if c["name"] == "decode"] == [1]
+
+
+async def test_a_graph_that_was_deleted_is_not_made_again_by_a_number() -> None:
+    cluster = await adapted()
+    cluster.outrun, cluster.deletes = ("apply", DGD), True
+    with pytest.raises(Conflict):
+        await AdapterPass(cluster, SETTINGS)(ADAPTER, T0)
+    assert cluster.peek(DGD, *GRAPH) is None
+
+
+async def test_a_graph_that_was_deleted_is_not_made_again_by_its_request() -> None:
+    world = World()
+    cluster = moved(world)
+    world.cluster = cluster
+    world.run = world.new_pass()
+    cluster.outrun, cluster.deletes, cluster.times = ("apply", DGD), True, 1
+    with pytest.raises(Conflict):
+        await world.live()
+    assert cluster.peek(DGD, NS, "q-dgd") is None
 
 
 async def test_the_status_of_an_adapter() -> None:
