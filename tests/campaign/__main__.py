@@ -94,7 +94,7 @@ def hunted(task: tuple[str, int]) -> dict[str, Any]:
     found = runner.hunt(plant, MOST_OF_A_HUNT, seed)
     return {
         "name": name, "of": plant.of, "says": plant.says, "found": found.found is not None,
-        "runs": found.runs, "by": str(found.found),
+        "runs": found.runs, "where": found.where, "by": str(found.found),
     }  # fmt: skip
 
 

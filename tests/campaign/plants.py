@@ -427,7 +427,7 @@ PLANTS: tuple[Plant, ...] = (
     ),
     Plant(
         name="refusals-are-final", of="operators", class_="A", scenarios=("deploy",),
-        says="a 403 that goes away fails the request", replaced=_refusals_are_final,
+        says="a 403 that goes away fails the request", near="403", replaced=_refusals_are_final,
     ),
     Plant(
         name="forgets-ending-pods", of="operators", class_="K", scenarios=("budget",),

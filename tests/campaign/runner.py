@@ -88,10 +88,11 @@ def sample(points: Sequence[Point], most: int | None, seed: int) -> list[Point]:
 
 @dataclass(frozen=True, slots=True)
 class Hunt:
-    """How a planted bug was found: after how many runs, and by what; None: it was not."""
+    """How a planted bug was found: after how many runs, where, and by what; None: it was not."""
 
     plant: Plant
     runs: int
+    where: str
     found: Violation | None
     seconds: float
 
@@ -112,8 +113,8 @@ def hunt(plant: Plant, most: int, seed: int, *, short: bool = False) -> Hunt:
             runs += 1
             violations = run(point, seed).violations
             if violations:
-                return Hunt(plant, runs, violations[0], time.perf_counter() - began)
-    return Hunt(plant, runs, None, time.perf_counter() - began)
+                return Hunt(plant, runs, str(point), violations[0], time.perf_counter() - began)
+    return Hunt(plant, runs, "", None, time.perf_counter() - began)
 
 
 def _undisturbed(scenario: Scenario) -> Point:
