@@ -93,6 +93,10 @@ cluster-down: ## Remove the development cluster without a trace
 bench: venv ## Performance figures as JSON, each a ratio within the same run
 	$(PY) -m bench
 
+.PHONY: campaign
+campaign: venv ## Fault campaign in memory: every point of every class, and the planted bugs
+	$(PY) -m tests.campaign --most 0 --jobs 2
+
 .PHONY: lock
 lock: venv ## Resolve the lock files again
 	hack/lock.sh
