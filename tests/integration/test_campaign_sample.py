@@ -21,7 +21,7 @@ from aiohttp import web
 
 from support.api_faults import FaultyApi, faulty_api
 from support.cluster import ROOT, TestCluster, cluster
-from support.live_requests import finish, make_candidate, reaches, report, request
+from support.live_requests import finish, make_candidate, phase, report, request
 from support.operator_process import CLUSTER_ROLE, Namespace, OperatorProcess, until
 
 pytestmark = pytest.mark.integration
@@ -30,6 +30,9 @@ SEED = 1
 POINTS = int(os.environ.get("DGDR_CAMPAIGN_POINTS", "6"))
 # Writes of an operator in a life; a test below says so.
 WRITES = 40
+# A machine with other work takes its time.
+LIFE_S = 240.0
+REST_S = 2.0
 KINDS = "dgdr,dgd,dgdsa,slaplanner,job,configmap,deployment,service,serviceaccount,role,rolebinding"
 
 
@@ -111,15 +114,13 @@ def live(where: TestCluster, folder: Path, name: str, nth: int, way: Way) -> Lif
         process.start()
         try:
             there.apply(request())
-            revived(process, fault, lambda: reaches(there, "Profiling"))
+            revived(process, fault, there, "Profiling")
             report(there, phase="SweepingDecode", message="candidate 2 of 3")
             make_candidate(there)
             finish(there)
-            revived(process, fault, lambda: reaches(there, "Deployed"))
-            until("swept", lambda: there.names("dgd") == ["q-dgd"])
-            until("adapted", lambda: len(there.names("dgdsa")) == 2)
-            time.sleep(2.0)
-            outcome = outcome_of(there)
+            revived(process, fault, there, "Deployed")
+            until("swept", lambda: there.names("dgd") == ["q-dgd"], LIFE_S)
+            outcome = at_rest(there)
         finally:
             process.kill()
     where.kubectl("delete", "namespace", name, "--wait=false")
@@ -127,19 +128,29 @@ def live(where: TestCluster, folder: Path, name: str, nth: int, way: Way) -> Lif
     return Life(outcome, fault.births, fault.seen, seconds, fault.struck)
 
 
-def revived(process: OperatorProcess, fault: AtWrite, wait: Any) -> None:
-    """Wait for something; start the process again where it was killed."""
-    for _ in range(2):
-        try:
-            until("it goes on or is killed", lambda: not process.running() or wait())
-        except AssertionError:
-            if process.running():
-                raise
-        if process.running():
-            return
-        assert fault.struck, process.log.read_text()[-3000:]
-        process.start()
-    wait()
+def revived(process: OperatorProcess, fault: AtWrite, there: Namespace, wanted: str) -> None:
+    """Wait for a phase; start the process again where it was killed."""
+
+    def is_there() -> bool:
+        if not process.running():
+            assert fault.struck, process.log.read_text()[-3000:]
+            process.start()
+        return phase(there) == wanted
+
+    until(f"q is {wanted}", is_there, LIFE_S)
+
+
+def at_rest(there: Namespace) -> dict[str, Any]:
+    """Return all that is there, once it has not changed for a while."""
+    seen: list[dict[str, Any]] = [{}]
+
+    def stands() -> bool:
+        seen.append(outcome_of(there))
+        time.sleep(REST_S)
+        return seen[-1] == seen[-2]
+
+    until("nothing changes", stands, LIFE_S)
+    return seen[-1]
 
 
 def outcome_of(there: Namespace) -> dict[str, Any]:

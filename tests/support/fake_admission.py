@@ -7,7 +7,7 @@ them all. Native kinds go by the few rules and defaults that our passes meet.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,18 +43,30 @@ def admitted(kind: Kind, new: Manifest, old: Manifest | None) -> Manifest:
     problems = [*_names(kind, new), *_owners(new), *_sizes(kind, new), *_changes(kind, new, old)]
     schema = schemas().get(kind)
     if schema is not None:
-        new = {**new, **_pruned(schema, _content(new))}
-        # What was stored under another CRD may stay as it is.
-        known = {*_breaches(schema, _content(old), "")} if old else set()
-        problems += [one for one in _breaches(schema, _content(new), "") if one not in known]
+        parts = _changed(schema, new, old or {})
+        new = {**new, **{key: _pruned(schema["properties"][key], new[key]) for key in parts}}
+        problems += _new_breaches(schema, parts, new, old or {})
     if problems:
         name = new["metadata"]["name"]
         raise Rejected(422, f'{kind.kind} "{name}" is invalid: {"; ".join(problems)}')
     return defaulted(kind, new)
 
 
-def _content(manifest: Manifest) -> Manifest:
-    return {key: value for key, value in manifest.items() if key != "metadata"}
+def _changed(schema: Manifest, new: Manifest, old: Manifest) -> list[str]:
+    known = schema["properties"].keys() - {"metadata", "apiVersion", "kind"}
+    return [key for key in sorted(known & new.keys()) if new[key] != old.get(key)]
+
+
+def _new_breaches(
+    schema: Manifest, parts: Sequence[str], new: Manifest, old: Manifest
+) -> Iterator[str]:
+    """Return what is wrong; what was stored under another CRD may stay as it is."""
+    for missing in {*schema.get("required", ())} - new.keys():
+        yield f".{missing}: Required value"
+    for key in parts:
+        inner = schema["properties"][key]
+        known = {*_breaches(inner, old[key], f".{key}")} if key in old else set()
+        yield from (one for one in _breaches(inner, new[key], f".{key}") if one not in known)
 
 
 @cache

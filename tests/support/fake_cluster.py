@@ -131,6 +131,10 @@ class FakeCluster:
         """The newest version that was given out."""
         return self._version
 
+    def text(self, manifest: Manifest) -> str:
+        """Return an object that was just told of, as JSON."""
+        return self._objects[self.address(manifest)].json
+
     def set_status(self, kind: Kind, namespace: str | None, name: str, status: Manifest) -> None:
         """Be the controller that reports this status, replacing the old one."""
         stored = self._must(kind, namespace, name)
@@ -416,11 +420,13 @@ class FakeCluster:
             return
         self._write(verb, address, manager)
         after["metadata"] = {**after["metadata"]}
-        changed = {p for p in _owned(after) if value_at(after, p) != value_at(before, p)}
-        present = leaves(after)
+        parts = {key for key in {*before, *after} if before.get(key) != after.get(key)}
+        new = {key: after[key] for key in parts if key in after}
+        changed = {p for p in _owned(new) if value_at(after, p) != value_at(before, p)}
+        present = leaves(new)
         for paths in stored.owners.values():
             paths -= changed
-            paths &= present
+            paths -= {p for p in paths if p[0] in parts and p not in present}
         stored.owners.setdefault((manager, "Update"), set()).update(changed)
         self._replace(stored, after, manager)
 
@@ -461,7 +467,7 @@ def _told(stored: _Stored) -> Manifest:
     if stored.version != version or not stored.json:
         manifest = {**stored.manifest, "metadata": {**stored.manifest["metadata"]}}
         managers = [
-            {"manager": who, "operation": how, "fieldsV1": fields_v1(paths)}
+            {"manager": who, "operation": how, "fieldsV1": fields_v1(frozenset(paths))}
             | ({"subresource": "status"} if all(p[0] == "status" for p in paths) else {})
             for (who, how), paths in sorted(stored.owners.items())
             if paths

@@ -122,7 +122,7 @@ class FakeWatches:
     def _hear(self, type_: ChangeType, kind: Kind, manifest: Manifest, who: str) -> None:
         before = self._note(manifest, gone=type_ is ChangeType.DELETED)
         version = int(manifest["metadata"]["resourceVersion"])
-        self._log.append(_Told(version, type_, kind, json.dumps(manifest), before))
+        self._log.append(_Told(version, type_, kind, self.server.text(manifest), before))
         self.wake()
 
     def _note(self, manifest: Manifest, *, gone: bool = False) -> str | None:

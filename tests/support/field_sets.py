@@ -1,6 +1,7 @@
 """Which manager owns which field: the part of server-side apply that our passes rely on."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 Path = tuple[Any, ...]
@@ -44,8 +45,9 @@ def leaves(value: Any, path: Path = ()) -> set[Path]:
     return {path}
 
 
-def fields_v1(paths: set[Path]) -> dict[str, Any]:
-    """Return paths as an API server shows them in ``managedFields``."""
+@lru_cache(maxsize=4096)
+def fields_v1(paths: frozenset[Path]) -> dict[str, Any]:
+    """Return paths as an API server shows them in ``managedFields``; nobody may change it."""
     out: dict[str, Any] = {}
     for path in paths:
         place = out

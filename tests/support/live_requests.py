@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from support.dgdr_world import generated_dgd, sla_planner
-from support.operator_process import Namespace, until
+from support.operator_process import PATIENCE_S, Namespace, until
 
 KEEP_JOB = {"profilingJob": {"suspend": True, "template": {"spec": {"containers": []}}}}
 
@@ -29,9 +29,11 @@ def phase(there: Namespace, name: str = "q") -> str:
     return str((found.get("status") or {}).get("phase"))
 
 
-def reaches(there: Namespace, wanted: str, name: str = "q") -> dict[str, Any]:
+def reaches(
+    there: Namespace, wanted: str, name: str = "q", patience_s: float = PATIENCE_S
+) -> dict[str, Any]:
     try:
-        until(f"{name} {wanted}", lambda: phase(there, name) == wanted)
+        until(f"{name} {wanted}", lambda: phase(there, name) == wanted, patience_s)
     except AssertionError as exc:
         objects = there.kubectl("get", "dgdr,dgd,job,pod,deployment,dgdsa", "-o", "yaml")
         raise AssertionError(f"{exc}\n{objects[-6000:]}") from exc
