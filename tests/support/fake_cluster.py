@@ -422,8 +422,8 @@ class FakeCluster:
         after["metadata"] = {**after["metadata"]}
         parts = {key for key in {*before, *after} if before.get(key) != after.get(key)}
         new = {key: after[key] for key in parts if key in after}
+        present = leaves(new) if new else set()
         changed = {p for p in _owned(new) if value_at(after, p) != value_at(before, p)}
-        present = leaves(new)
         for paths in stored.owners.values():
             paths -= changed
             paths -= {p for p in paths if p[0] in parts and p not in present}
@@ -495,7 +495,8 @@ def _owned(manifest: Manifest) -> set[Path]:
     return {
         path
         for path in leaves(manifest)
-        if path[0] not in ("apiVersion", "kind")
+        if path
+        and path[0] not in ("apiVersion", "kind")
         and not (path[0] == "metadata" and len(path) > 1 and path[1] in _UNOWNED)
     }
 

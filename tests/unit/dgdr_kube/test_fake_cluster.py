@@ -60,6 +60,14 @@ async def test_a_patch_takes_the_field_over() -> None:
     assert after["data"] == {"a": "2", "b": "1"}
 
 
+async def test_a_part_can_be_taken_away_altogether() -> None:
+    cluster = FakeCluster()
+    await cluster.create(config_map(a="1"), "m")
+    await cluster.patch(CONFIG_MAP, "ns", "c", {"data": None}, "n")
+    assert "data" not in (cluster.peek(CONFIG_MAP, "ns", "c") or {})
+    assert cluster.managers(CONFIG_MAP, "ns", "c", "data") == set()
+
+
 async def test_an_equal_apply_is_no_write() -> None:
     cluster = FakeCluster()
     await cluster.apply(config_map(a="1"), "one")
