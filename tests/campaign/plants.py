@@ -31,7 +31,7 @@ from dgdr_operator.passes import (
     graph_children,
     graph_pass,
 )
-from dgdr_planner import observing, planner_pass
+from dgdr_planner import observing
 from dgdr_planner.adapters import budgets
 
 Replaced = tuple[object, str, Any]
@@ -256,18 +256,6 @@ def _shares_nothing_ending() -> tuple[Replaced, ...]:
     return ((observing, "_needs_pods", lambda policy, status: False),)
 
 
-def _scales_before_claim() -> tuple[Replaced, ...]:
-    act = planner_pass.PlannerPass._act
-
-    async def hasty(self: Any, turn: Any, decision: Any) -> Any:
-        plan, target = decision.outcome, turn.seen.target
-        if getattr(plan, "changed", ()) and not turn.policy.shadow:
-            await self._targets.scale(target, plan.changed)
-        return await act(self, turn, decision)
-
-    return ((planner_pass.PlannerPass, "_act", hasty),)
-
-
 def _never_answers_rerun() -> tuple[Replaced, ...]:
     return ((status, "asks_again", lambda request: False),)
 
@@ -432,11 +420,6 @@ PLANTS: tuple[Plant, ...] = (
     Plant(
         name="forgets-ending-pods", of="operators", class_="K", scenarios=("budget",),
         says="GPUs of pods that are ending count as free", replaced=_shares_nothing_ending,
-    ),
-    Plant(
-        name="scales-before-claim", of="operators", class_="K", scenarios=("budget",),
-        says="replicas are written before the budget knows of them",
-        near="GPUBudget", replaced=_scales_before_claim,
     ),
     Plant(
         name="rerun-unanswered", of="operators", class_="K", scenarios=("rerun",),
