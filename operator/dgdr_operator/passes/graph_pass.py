@@ -13,6 +13,7 @@ from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
+from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
@@ -95,11 +96,13 @@ class GraphPass:
         """Run one pass; returns the seconds after which to look again."""
         dgd = await self._cluster.look(DGD, key.namespace, key.name)
         if dgd is None or is_going(dgd):
+            decided("Gone")
             self._upgrades.release(key)
             return None  # the owner references remove what we made
         try:
             return await self._reconcile(dgd, now)
         except CodecError as exc:  # an edit, which starts a pass, is the only cure
+            decided("Refuse")
             status = failed_status(str(exc), _generation(dgd), status_of(dgd), now)
             await self._say_failed(dgd, str(exc), status)
             return None
@@ -115,6 +118,7 @@ class GraphPass:
         old = status_of(dgd)
         graph = decode(dgd)
         if (why := await self._candidates.why_wait(dgd)) is not None:
+            decided("HoldBack")
             await self._report(dgd, waiting_status(why, _generation(dgd), old, now))
             return LOOK_AGAIN_S
         owner = owner_reference(dgd)
@@ -123,6 +127,7 @@ class GraphPass:
         both = self._renderings(dgd, graph, there)
         is_up = all(map(is_ready, _deployments_of(there)))
         decision = await self._upgrades.decide(dgd, old, both, is_up=is_up)
+        decided(decision.verdict)
         told = await self._announce(dgd, old, decision, now)
         children = await writer.write(decision.workloads.manifests, there)
         problems = (*decision.workloads.problems, *children.problems)
