@@ -26,7 +26,7 @@ from dgdr_kube.process import heartbeat, patiently, run_together, until_told
 from dgdr_kube.remembering import RememberingCluster
 from dgdr_kube.serving import Health, application, start
 from dgdr_kube.workqueue import WorkQueue
-from dgdr_operator.followed import ADAPTERS_OF_GRAPH, COLLECTIONS
+from dgdr_operator.followed import ADAPTERS_OF_GRAPH, COLLECTIONS, OF_RUN
 from dgdr_operator.handlers import PREFIX, Queues, register
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_actor import sweep_orphans
@@ -136,9 +136,10 @@ async def work(
         back=lambda: queues.retry_failed(),
         heard=metrics.operator.heard,
     )
-    (adapters,) = feed.stores[DGDSA]
+    (adapters,), (graphs,) = feed.stores[DGDSA], feed.stores[DGD]
     queues = Queues(
-        adapters_of=lambda graph: adapters.keys(graph.namespace, ADAPTERS_OF_GRAPH, graph.name)
+        adapters_of=lambda graph: adapters.keys(graph.namespace, ADAPTERS_OF_GRAPH, graph.name),
+        candidates_of=lambda namespace, run: graphs.keys(namespace, OF_RUN, run),
     )
     leader.back = queues.retry_failed
     feed.install(health)
