@@ -108,7 +108,7 @@ class OperatorPage:
         heard(DGDR, pending, request)
         heard(DGDR, request, named(name, status={"phase": phase, "conditions": told}))
         components = {"decode": {"replicas": 2, "gpusPerReplica": 4}}
-        conditions = [since("Ready", "False", age_s), since("UpToDate", "False", 9, "WaitsForTurn")]
+        conditions = [since("Ready", "False", age_s), since("UpToDate", "False", 9, "UpgradeStuck")]
         status = {"state": "pending", "components": components, "conditions": conditions}
         heard(DGD, None, named(name, status=status))
         job = {"spec": {"activeDeadlineSeconds": 3600}, "status": {"startTime": ago(age_s)}}
@@ -172,6 +172,7 @@ SICK: dict[str, list[dict[str, str]]] = {
     "DGDROperatorPassesFail": [{"queue": "dgd"}],
     "DGDRRequestFailed": [{"target_namespace": "team", "request": "sick"}],
     "DGDRProfilingOverdue": [{"target_namespace": "team", "request": "sick"}],
+    "DGDRUpgradeStuck": [{}],
     "DGDRDeploymentNotReady": [{"target_namespace": "team", "deployment": "sick"}],
 }
 

@@ -13,7 +13,7 @@ from dgdr_api.conditions import READY, STALLED
 from dgdr_api.models.dgd_v1beta1 import DgdState
 from dgdr_api.models.dgdr_v1beta1 import Phase
 from dgdr_operator.core.observed_run import is_candidate
-from dgdr_operator.core.upgrades import UP_TO_DATE
+from dgdr_operator.core.upgrades import reason_of
 
 Json = Mapping[str, Any]
 
@@ -44,8 +44,8 @@ class RequestCounted:
 class GraphCounted:
     """A graph; ``gpus`` are those of the pods that are there.
 
-    ``unready_s`` is since when it is not ready. ``behind`` is why its pods are not what this
-    operator would make of it: a reason of UpToDate; empty where they are.
+    ``unready_s`` is since when it is not ready. ``behind`` is the reason of UpToDate; empty where
+    nothing ever was behind.
     """
 
     use: Use
@@ -72,7 +72,7 @@ def graph_counted(dgd: Json) -> GraphCounted:
         state=_STATES.get(str(status.get("state")), DgdState.INITIALIZING),
         gpus=sum(map(_gpus, (status.get("components") or {}).values())),
         unready_s=_since(status, READY, "False"),
-        behind=_behind(status),
+        behind=reason_of(dgd),
     )
 
 
@@ -107,13 +107,6 @@ def _since(status: Json, type_: str, word: str) -> float | None:
         if (one.get("type"), one.get("status")) == (type_, word):
             return seconds_of(one.get("lastTransitionTime"))
     return None
-
-
-def _behind(status: Json) -> str:
-    for one in _conditions(status):
-        if (one.get("type"), one.get("status")) == (UP_TO_DATE, "False"):
-            return str(one.get("reason") or "")
-    return ""
 
 
 def _gpus(component: Json) -> int:

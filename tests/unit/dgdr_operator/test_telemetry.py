@@ -235,6 +235,8 @@ def test_deployments_behind_are_counted_by_reason(world: World) -> None:
     assert world("deployments_behind", reason="WaitsForTurn") == 1
     assert world("deployments_behind", reason="RenderedEarlier") == 0
     assert world("deployments_behind", reason="Current") is None
+    world.tell(DGD, graph("a", "successful", 1, says("UpToDate", "True", 0, "Current")))
+    assert world("deployments_behind", reason="WaitsForTurn") == 0
 
 
 def test_gpus_are_those_of_the_pods_that_are_there_over_time(world: World) -> None:
