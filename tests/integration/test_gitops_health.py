@@ -96,9 +96,9 @@ def test_kstatus_reads_every_status_as_it_is_meant(judged: list[tuple[Written, A
 
 
 def _is_scaling(manifest: dict[str, Any]) -> bool:
-    conditions = manifest["status"]["conditions"]
     return manifest["kind"] == "SLAPlanner" and any(
-        one["type"] == "Reconciling" and one["status"] == "True" for one in conditions
+        one["type"] == "Reconciling" and one["status"] == "True"
+        for one in manifest["status"]["conditions"]
     )
 
 
