@@ -20,11 +20,18 @@ from kopf._cogs.clients import watching
 from dgdr_kube.following import Watch, follow
 from dgdr_kube.index import Index
 from dgdr_kube.kinds import Kind
+from dgdr_kube.metrics import Followed, KubeMetrics
 from dgdr_kube.ports import ChangeType, Kept, Manifest, Watching, whole
 from dgdr_kube.serving import Health
 from dgdr_kube.store import PARTIAL, Store
 
 Seen = Manifest | None
+Heard = Callable[[Kind, Seen, Seen], None]
+"""Hears an object of a kind as it was and as it is; None: not there."""
+
+
+def _nobody(_: Kind, _old: Seen, _new: Seen) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +71,24 @@ class _Followed:
         wanted = self.collection
         return wanted.kind.plural + (f" by {wanted.label}" if wanted.label else "")
 
+    @property
+    def needed(self) -> bool:
+        return self.collection.needed
+
 
 @dataclass
 class Feed:
     """Follows collections, in some namespaces or in all (None), and tells kopf of them.
 
-    ``back`` is called whenever one is followed again after a failure.
+    ``back`` is called whenever one is followed again after a failure. ``heard`` is told of what is
+    there at the start too, before kopf and at once.
     """
 
     source: Watching
     collections: Sequence[Collection]
     scopes: Sequence[str | None]
     back: Callable[[], None]
+    heard: Heard = _nobody
     stores: Mapping[Kind, Sequence[Store]] = field(init=False)
     _followed: list[_Followed] = field(default_factory=list)
     _news: dict[tuple[Kind, str | None], "asyncio.Queue[RawEvent | None]"] = field(
@@ -101,8 +114,16 @@ class Feed:
         """Have kopf read from here; a kind that it does not ask for reads as silent."""
         watching.infinite_watch = self.stream
         for followed in self._followed:
-            if followed.collection.needed:
+            if followed.needed:
                 health.follow(followed.name, followed.scope, followed.watch)
+
+    def show(self, metrics: KubeMetrics) -> None:
+        """Show what is followed, and how much of it is kept."""
+        metrics.show_watches(
+            Followed(one.collection.kind, one.collection.label, one.scope, one.watch, one.needed)
+            for one in self._followed
+        )
+        metrics.show_stores((kind, store) for kind, those in self.stores.items() for store in those)
 
     async def listed(self) -> None:
         """Wait until everything was listed, but for what may not be."""
@@ -149,6 +170,7 @@ class Feed:
 
     def _tell(self, collection: Collection, old: Seen, new: Seen) -> None:
         kind, there = collection.kind, (new or old or {})["metadata"].get("namespace")
+        self.heard(kind, old, new)
         for scope in (None, there):
             if news := self._news.get((kind, scope)):
                 first = not self._was_listed(kind, scope)

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import urlopen
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from support.cluster import TestCluster
+from support.live_metrics import free_port
 
 T = TypeVar("T")
 
@@ -40,11 +43,12 @@ class OperatorProcess:
         self.kubeconfig = where.kubeconfig
         self.log = folder / "operator.log"
         self._config = folder / "config.yaml"
+        self._port = free_port()
         settings: dict[str, Any] = {
             "namespaces": namespaces,
             "images": {"profiler": "registry.test/profiler:1"},
             "profiling": {"clusterRole": CLUSTER_ROLE},
-            "health": {"port": 0},
+            "health": {"port": self._port},
         }
         if lease_in:
             settings["leaderElection"] = {
@@ -70,6 +74,17 @@ class OperatorProcess:
                 stdout=log,
                 stderr=log,
             )
+
+    def samples(self, name: str) -> dict[frozenset[tuple[str, str]], float]:
+        """Read a metric off its page: values by labels."""
+        with urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=10) as answer:
+            page = answer.read().decode()
+        return {
+            frozenset(sample.labels.items()): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if sample.name == name
+        }
 
     def kill(self) -> None:
         """End it as the kernel would, with no chance to tidy up."""
