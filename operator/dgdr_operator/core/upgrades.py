@@ -230,9 +230,11 @@ def differences(pin: Pin, wanted: Manifest) -> Iterator[str]:
 
 
 def _differences(have: Any, want: Any, path: str, *, is_exact: bool) -> Iterator[str]:
+    if have == want:
+        return
     if isinstance(have, Mapping) and isinstance(want, Mapping):
         for key in sorted({*want, *(have if is_exact else ())}):
-            if covers({key: have.get(key)}, {key: want.get(key)}) and not is_exact:
+            if not is_exact and covers({key: have.get(key)}, {key: want.get(key)}):
                 continue
             below = f"{path}.{key}" if path and not key.startswith("[") else f"{path}{key}"
             yield from _differences(have.get(key), want.get(key), below, is_exact=is_exact)
@@ -243,7 +245,7 @@ def _differences(have: Any, want: Any, path: str, *, is_exact: bool) -> Iterator
             yield f"{path}{name}"
         kept = {name: entry for name, entry in theirs.items() if name in mine}
         yield from _differences(kept, mine, path, is_exact=is_exact)
-    elif (have or want) and have != want:
+    elif have or want:
         yield path
 
 
