@@ -33,6 +33,8 @@ class OperatorProcess:
         config: str = "",
         *,
         lease_in: str = "",
+        port: int = 0,
+        **sections: Any,
     ) -> None:
         self.where = where
         self.name = folder.name
@@ -44,7 +46,8 @@ class OperatorProcess:
             "namespaces": namespaces,
             "images": {"profiler": "registry.test/profiler:1"},
             "profiling": {"clusterRole": CLUSTER_ROLE},
-            "health": {"port": 0},
+            "health": {"port": port},
+            **sections,
         }
         if lease_in:
             settings["leaderElection"] = {
@@ -54,6 +57,7 @@ class OperatorProcess:
             }
         self._config.write_text(config or yaml.safe_dump(settings))
         self._process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
 
     def start(self) -> None:
         environment = {
@@ -70,6 +74,7 @@ class OperatorProcess:
                 stdout=log,
                 stderr=log,
             )
+        self.starts += 1
 
     def kill(self) -> None:
         """End it as the kernel would, with no chance to tidy up."""

@@ -1,0 +1,120 @@
+"""Two processes on one Lease, of which the leader ends again and again."""
+
+import asyncio
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.failover_scenes import Scene, until
+from bench.outage_seen import all_there
+from dgdr_kube.client import KubeCluster
+from dgdr_kube.kinds import LEASE
+from support.failing import BACK, KINDS, double_writes
+from support.pairs import Half
+
+SETTLED_S = 3.0
+PATIENCE_S = 90.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One end of a leader, in seconds after it.
+
+    ``wrote_s``: the other one's first write beside the Lease; ``acted_s``: what was asked for in
+    that moment is there. ``double_writes`` are the old leader's, after the other one's first.
+    """
+
+    wrote_s: float | None
+    acted_s: float | None
+    double_writes: tuple[str, ...]
+
+
+@dataclass
+class Duo:
+    """Both halves, on one Lease."""
+
+    halves: tuple[Half, Half]
+    lease: str
+    namespace: str
+    kube: KubeCluster
+
+    async def leader(self) -> Half:
+        """Wait for one of them to lead while the other one stands by."""
+        await until(f"a leader in {self.namespace}", self._has_leader)
+        found = await self._leader()
+        assert found is not None
+        await until("the other one waits", lambda: self._waits(self.other(found)))
+        return found
+
+    def other(self, half: Half) -> Half:
+        first, second = self.halves
+        return second if half is first else first
+
+    async def round(self, kind: str, scene: Scene) -> Round:
+        """End the leader so, and start it again when the other one leads."""
+        await scene.settle()
+        leader = await self.leader()
+        other = self.other(leader)
+        await asyncio.sleep(SETTLED_S)
+        ended_s = KINDS[kind](leader)
+        wanted = await scene.ask()
+        await all_there([wanted], ended_s + PATIENCE_S)
+        await until("the other one leads", lambda: self._is_held_by(other))
+        first_s = next((one.at_s for one in other.work() if one.at_s > ended_s), None)
+        await self._revive(kind, leader)
+        doubled = [] if first_s is None else double_writes(leader, first_s)
+        seen_s = wanted.when_s()
+        return Round(
+            wrote_s=None if first_s is None else first_s - ended_s,
+            acted_s=None if seen_s is None else seen_s - ended_s,
+            double_writes=tuple(f"{one.verb} {one.path}" for one in doubled),
+        )
+
+    async def _revive(self, kind: str, half: Half) -> None:
+        """Let the old leader hear of the other one, if it can; then start it anew."""
+        if kind in BACK:
+            BACK[kind](half)
+        await asyncio.to_thread(half.process.wait)
+        folder = half.process.log.parent
+        (folder / "crash").unlink(missing_ok=True)
+        half.process.log.rename(folder / f"life-{half.process.starts}.log")
+        half.process.start()
+
+    async def _leader(self) -> Half | None:
+        found = await self.kube.get(LEASE, self.namespace, self.lease) or {"spec": {}}
+        held = str(found["spec"].get("holderIdentity") or "").partition("_")[0]
+        return next((half for half in self.halves if half.name == held), None)
+
+    async def _has_leader(self) -> bool:
+        return await self._leader() is not None
+
+    async def _is_held_by(self, half: Half) -> bool:
+        return await self._leader() is half
+
+    async def _waits(self, half: Half) -> bool:
+        return "Standing by" in half.process.log.read_text()
+
+
+def summary(rounds: Sequence[Round], broken: Sequence[str]) -> dict[str, Any]:
+    """Return the figures of one scene and kind."""
+    return {
+        "runs": len(rounds),
+        "wrote_s": _spread([one.wrote_s for one in rounds]),
+        "acted_s": _spread([one.acted_s for one in rounds]),
+        "double_writes": [text for one in rounds for text in one.double_writes],
+        "broken": [*broken],
+    }
+
+
+def _spread(seconds: Iterable[float | None]) -> dict[str, Any]:
+    all_ = [*seconds]
+    known = sorted(one for one in all_ if one is not None)
+    if not known:
+        return {"never": len(all_)}
+    return {
+        "min": round(known[0], 2),
+        "median": round(statistics.median(known), 2),
+        "max": round(known[-1], 2),
+        "never": len(all_) - len(known),
+    }
