@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.outage_seen import Seen, Wanted
 from bench.outage_lanes import MANAGER
+from bench.outage_seen import Seen, Wanted
 from bench.outage_world import deploy_planned
 from dgdr_api.names import Label
 from dgdr_kube.client import KubeCluster
@@ -27,6 +27,7 @@ CANDIDATES_EACH_S, CANDIDATES_AT_ONCE = 2.0, 4
 # The Job is not started: this bench plays the profiler.
 KEEP_JOB = {"profilingJob": {"suspend": True, "template": {"spec": {"containers": []}}}}
 BUSY_PER_S = 9.4
+ASKED = "asked"
 
 
 class Scene(Protocol):
@@ -60,6 +61,7 @@ class Profiling:
     _job: str = ""
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     _candidates: list[str] = field(default_factory=list)
+    _asked: str = ""
 
     async def prepare(self) -> None:
         request = dgdr(overrides=KEEP_JOB)
@@ -84,8 +86,10 @@ class Profiling:
             await asyncio.sleep(POINTS_EACH_S)
 
     async def ask(self) -> Wanted:
-        name = await self._candidate()
-        return Wanted(self.deployments, Key(self.namespace, f"{name}-decode"))
+        if self._asked:
+            await self.kube.delete(DGD, self.namespace, self._asked)
+        self._asked = await self._make()
+        return Wanted(self.deployments, Key(self.namespace, f"{self._asked}-decode"))
 
     async def broken(self) -> list[str]:
         jobs = await self.kube.list(JOB, self.namespace)
@@ -111,7 +115,12 @@ class Profiling:
             owned = {**meta, "ownerReferences": self._owner}
             await self.kube.apply({**config, "metadata": owned}, MANAGER)
 
-    async def _candidate(self) -> str:
+    async def _candidate(self) -> None:
+        self._candidates.append(await self._make())
+        if len(self._candidates) > CANDIDATES_AT_ONCE:
+            await self.kube.delete(DGD, self.namespace, self._candidates.pop(0))
+
+    async def _make(self) -> str:
         name = f"q-c{next(self._numbers)}"
         candidate = generated_dgd(name=name)
         labels = {Label.RUN.value: self._run, Label.CANDIDATE.value: name}
@@ -121,9 +130,6 @@ class Profiling:
             "ownerReferences": self._owner,
         }
         await self.kube.apply(candidate, MANAGER)
-        self._candidates.append(name)
-        if len(self._candidates) > CANDIDATES_AT_ONCE:
-            await self.kube.delete(DGD, self.namespace, self._candidates.pop(0))
         return name
 
 
@@ -135,9 +141,10 @@ class Scaling:
     kube: KubeCluster
     deployments: Seen
     _names: tuple[str, ...] = ("a", "b")
+    _asked: int = 1
 
     async def prepare(self) -> None:
-        for name in self._names:
+        for name in (*self._names, ASKED):
             worker = decode_worker(replicas=1, scalingAdapter={}, main={"command": ["serve"]})
             graph = dgd(frontend(), worker)
             graph["metadata"] |= {"name": name, "namespace": self.namespace}
@@ -153,8 +160,15 @@ class Scaling:
             await asyncio.sleep(SCALES_EACH_S)
 
     async def ask(self) -> Wanted:
-        key = Key(self.namespace, f"{self._names[0]}-decode")
-        return Wanted(self.deployments, key, since_s=time.monotonic())
+        wanted = self._asked = 2 if self._asked == 1 else 1
+        now_s = time.monotonic()
+        await self._scale(ASKED, wanted)
+        return Wanted(
+            self.deployments,
+            Key(self.namespace, f"{ASKED}-decode"),
+            lambda one: bool(one["spec"]["replicas"] == wanted),
+            now_s,
+        )
 
     async def broken(self) -> list[str]:
         """Stop for a moment, and compare what each says."""
@@ -171,12 +185,12 @@ class Scaling:
 
     async def _adapted(self) -> bool:
         found = await self.kube.list(DGDSA, self.namespace)
-        return len(found) == len(self._names)
+        return len(found) == len(self._names) + 1
 
     async def _agreed(self) -> bool:
         found = await self.kube.list(DEPLOYMENT, self.namespace)
-        workers = [one for one in found if one["metadata"]["name"].endswith("-decode")]
-        return [one["spec"]["replicas"] for one in workers] == [8, 8]
+        replicas = {one["metadata"]["name"]: one["spec"]["replicas"] for one in found}
+        return all(replicas[f"{name}-decode"] == 8 for name in self._names)
 
 
 @dataclass

@@ -1,9 +1,10 @@
 """A process behind an API server of its own, and what is wanted of it meanwhile."""
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -26,6 +27,10 @@ GIVEN_UP_S = 240.0
 GONE_S = 30.0
 # Prefill and decode need more than one replica for it.
 BUSY_PER_S = 9.4
+
+
+class NotSettled(Exception):
+    """Nothing was broken, and what was wanted did not come."""
 
 
 class Work(Protocol):
@@ -134,7 +139,8 @@ class Load:
         self.wanted = {}
         end_s = time.monotonic() + SETTLED_S
         while any(replicas_of(self.seen, self._key(part)) != 1 for part in ("prefill", "decode")):
-            assert time.monotonic() < end_s, f"{self.namespace} does not shrink"
+            if time.monotonic() > end_s:
+                raise NotSettled(f"{self.namespace} does not shrink")
             await asyncio.sleep(1.0)
 
     async def begin(self) -> None:
@@ -170,8 +176,11 @@ class Lane:
 
     async def day(self, day: BadDay) -> Verdict:
         """See it through one bad day of its own."""
-        await self.work.prepare()
         ended_before = len(self.kubelet.ended)
+        try:
+            await self.work.prepare()
+        except NotSettled:
+            return self._verdict(day.name, day.watches, day.lasts_s, math.inf, ended_before)
         await self.work.begin()
         self.api.begin(day.answer, watches=day.watches)
         await asyncio.sleep(day.lasts_s / 2)
@@ -191,18 +200,23 @@ class Lane:
         is_same = self.kubelet.is_well and self.kubelet.process.starts == starts
         zombie = not done and is_same
         await all_there(self.work.wanted.values(), ended_s + GIVEN_UP_S)
-        verdict = Verdict(
+        left_over = await self.work.left_over()
+        verdict = self._verdict(fault, watches, lasts_s, ended_s, ended_before)
+        await self.work.clear()
+        return replace(verdict, zombie=zombie, left_over=left_over)
+
+    def _verdict(
+        self, fault: str, watches: str, lasts_s: float, ended_s: float, ended_before: int
+    ) -> Verdict:
+        return Verdict(
             fault=fault,
             watches=watches,
             lasts_s=lasts_s,
             lane=self.name,
             ended=tuple(self.kubelet.ended[ended_before:]),
             seconds=seconds_after(self.work.wanted, ended_s),
-            zombie=zombie,
-            left_over=await self.work.left_over(),
+            zombie=self.kubelet.is_well,
         )
-        await self.work.clear()
-        return verdict
 
 
 def replicas_of(seen: Seen, key: Key) -> int | None:
@@ -215,7 +229,7 @@ async def settled(wanted: Iterable[Wanted]) -> None:
     """Wait for something at the beginning, when nothing is broken."""
     ours = [*wanted]
     if not await all_there(ours, time.monotonic() + SETTLED_S):
-        raise AssertionError(f"not there: {[one.key for one in ours if one.when_s() is None]}")
+        raise NotSettled(f"not there: {[one.key for one in ours if one.when_s() is None]}")
 
 
 def _has_more(adapter: Manifest) -> bool:
