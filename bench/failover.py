@@ -2,10 +2,11 @@
 
 ``python -m bench.failover [--times N] [--scenes profiling scaling] [--kinds killed cut]`` prints
 one JSON object. Each scene and kind has two processes and a Lease of its own; the leader ends, and
-is started again when the other one leads. ``wrote_s`` is from the end to the other one's first
-write beside the Lease, ``acted_s`` to what was asked for in that moment. ``double_writes`` are
-those of the old leader after the other one's first, also when it comes back (``cut``, ``hung``)
-and what the network held is delivered late; ``broken`` is what was done twice, or not at all.
+is started again when the other one leads. ``led_s`` is from the end until the other one has the
+Lease, ``wrote_s`` to its first write beside it, ``acted_s`` to what was asked for in that moment.
+``double_writes`` are those of the old leader after the other one's first, also when it comes back
+(``cut``, ``hung``) and what the network held is delivered late; ``broken`` is what was done twice,
+or not at all.
 """
 
 import argparse

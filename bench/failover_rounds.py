@@ -10,6 +10,7 @@ from bench.failover_scenes import Scene, until
 from bench.outage_seen import all_there
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.kinds import LEASE
+from support.api_faults import Sent
 from support.failing import BACK, KINDS, double_writes
 from support.pairs import Half
 
@@ -21,10 +22,12 @@ PATIENCE_S = 90.0
 class Round:
     """One end of a leader, in seconds after it.
 
-    ``wrote_s``: the other one's first write beside the Lease; ``acted_s``: what was asked for in
-    that moment is there. ``double_writes`` are the old leader's, after the other one's first.
+    ``led_s``: the other one has the Lease; ``wrote_s``: its first write beside it; ``acted_s``:
+    what was asked for in that moment is there. ``double_writes`` are the old leader's, after the
+    other one's first.
     """
 
+    led_s: float | None
     wrote_s: float | None
     acted_s: float | None
     double_writes: tuple[str, ...]
@@ -61,13 +64,16 @@ class Duo:
         wanted = await scene.ask()
         await all_there([wanted], ended_s + PATIENCE_S)
         await until("the other one leads", lambda: self._is_held_by(other))
-        first_s = next((one.at_s for one in other.work() if one.at_s > ended_s), None)
+        first_s = _first_s(other.work(), ended_s)
+        leases = [one for one in other.api.sent if "/leases" in one.path and one.status < 300]
+        led_s = _first_s(leases, ended_s)
         await self._revive(kind, leader)
         doubled = [] if first_s is None else double_writes(leader, first_s)
         seen_s = wanted.when_s()
         return Round(
-            wrote_s=None if first_s is None else first_s - ended_s,
-            acted_s=None if seen_s is None else seen_s - ended_s,
+            led_s=_since(ended_s, led_s),
+            wrote_s=_since(ended_s, first_s),
+            acted_s=_since(ended_s, seen_s),
             double_writes=tuple(f"{one.verb} {one.path}" for one in doubled),
         )
 
@@ -100,11 +106,20 @@ def summary(rounds: Sequence[Round], broken: Sequence[str]) -> dict[str, Any]:
     """Return the figures of one scene and kind."""
     return {
         "runs": len(rounds),
+        "led_s": _spread([one.led_s for one in rounds]),
         "wrote_s": _spread([one.wrote_s for one in rounds]),
         "acted_s": _spread([one.acted_s for one in rounds]),
         "double_writes": [text for one in rounds for text in one.double_writes],
         "broken": [*broken],
     }
+
+
+def _first_s(writes: Iterable[Sent], after_s: float) -> float | None:
+    return next((one.at_s for one in writes if one.at_s > after_s), None)
+
+
+def _since(began_s: float, at_s: float | None) -> float | None:
+    return None if at_s is None else at_s - began_s
 
 
 def _spread(seconds: Iterable[float | None]) -> dict[str, Any]:

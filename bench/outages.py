@@ -11,6 +11,7 @@ deleted while it lasted, made after it. ``during`` counts the runs that had done
 import argparse
 import asyncio
 import json
+import logging
 import os
 import statistics
 import sys
@@ -134,6 +135,7 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=10, help="operators side by side")
     parser.add_argument("--planners", type=int, default=1, help="planners side by side")
     options = parser.parse_args()
+    logging.getLogger("dgdr_kube").setLevel(logging.ERROR)  # what it sees by follows outages too
     with (
         tempfile.TemporaryDirectory(prefix="outages-") as folder,
         cluster(f"outages-{os.getpid()}") as server,

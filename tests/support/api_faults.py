@@ -138,8 +138,10 @@ class FaultyApi:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.answered += 1
         try:
+            # First of all: what is held may be delivered when whoever sent it has gone.
+            await request.read()
             return await (self.fault or FaultyApi.passed)(self, request)
-        except aiohttp.ClientConnectionError:  # nobody is there
+        except (aiohttp.ClientConnectionError, ConnectionError):  # nobody is there
             return await reset(self, request)
 
     async def up(self) -> None:
