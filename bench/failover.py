@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -118,6 +119,7 @@ def main() -> int:
     arguments.add_argument("--scenes", nargs="+", default=[*SCENES], choices=SCENES)
     arguments.add_argument("--kinds", nargs="+", default=[*ACCEPTED], choices=[*KINDS])
     options = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends too
     with (
         cluster(f"failover-{os.getpid()}") as server,
         tempfile.TemporaryDirectory(prefix="failover-") as folder,

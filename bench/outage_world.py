@@ -1,7 +1,7 @@
 """Operators and planners side by side on one API server, each behind a line of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -71,6 +71,11 @@ class World:
         """Make a namespace."""
         meta = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         await self.kube.apply(meta, MANAGER)
+
+    async def end(self, lanes: Iterable[Lane]) -> None:
+        """End the processes of these lanes."""
+        names = {lane.name for lane in lanes}
+        await end([task for task in self.tasks if task.get_name() in names])
 
     async def _operator(self, name: str) -> Lane:
         await self.namespace(name)

@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -35,8 +36,11 @@ from support.cluster import ROOT, TestCluster, cluster
 GOAL_S = 15.0
 
 
-async def served(lane: Lane, left: "deque[BadDay]", told: list[Verdict]) -> None:
+async def served(
+    lane: Lane, left: "deque[BadDay]", told: list[Verdict], begins_in_s: float
+) -> None:
     """Give a lane bad days until none is left."""
+    await asyncio.sleep(begins_in_s)
     while left:
         verdict = await lane.day(left.popleft())
         told.append(verdict)
@@ -111,11 +115,14 @@ async def measured(server: TestCluster, folder: Path, options: Any) -> dict[str,
         planners = await around.planners(options.planners)
         of_operators = days(options.faults, options.lasts, options.times)
         of_planners = days(options.faults, options.lasts, options.planner_times)
+        # Not all at once: what is timed is how each recovers, not how they share the CPUs then.
+        apart_s = max(options.lasts, default=0.0) / max(len(operators), 1)
         await asyncio.gather(
-            *(served(lane, of_operators, told) for lane in operators),
-            *(served(lane, of_planners, told) for lane in planners),
+            *(served(one, of_operators, told, n * apart_s) for n, one in enumerate(operators)),
+            *(served(one, of_planners, told, n * apart_s) for n, one in enumerate(planners)),
         )
-        await downs(server, [*operators, *planners], options.down, told)
+        await around.end(operators[options.times :])
+        await downs(server, [*operators[: options.times], *planners], options.down, told)
     return {
         "goal_s": GOAL_S,
         "runs": len(told),
@@ -135,6 +142,7 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=10, help="operators side by side")
     parser.add_argument("--planners", type=int, default=1, help="planners side by side")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends too
     logging.getLogger("dgdr_kube").setLevel(logging.ERROR)  # what it sees by follows outages too
     with (
         tempfile.TemporaryDirectory(prefix="outages-") as folder,

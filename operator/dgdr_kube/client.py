@@ -265,7 +265,7 @@ class KubeCluster:
             data: bytes = await answer.read()  # type: ignore[no-untyped-call]
             return answer.status, data, answer.headers.get("Retry-After")
         except (TimeoutError, aiohttp.ClientError, OSError) as exc:
-            raise errors.Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
+            raise errors.Unreachable(f"{method} {path}: {str(exc) or type(exc).__name__}") from exc
         except (ApiException, ConfigException) as exc:
             raise errors.Unreachable(f"{method} {path}: {exc}") from exc
 

@@ -109,8 +109,14 @@ class WorkQueue(Generic[K]):
         self._timers[key] = loop.call_at(due, self._due, key)
 
     def retry_failed(self) -> None:
-        """Run now what waits after a failure: its cause may be over."""
-        self.add_all(key for key in [*self._failures] if key in self._timers)
+        """Run now what waits after a failure: its cause may be over.
+
+        What fails once more waits for little: a server that is just back is not well yet.
+        """
+        for key in [*self._failures]:
+            self._failures[key] = 0
+            if key in self._timers:
+                self.add(key)
 
     def hold(self) -> None:
         """Start no pass until ``release``: what is marked meanwhile waits, by its urgency."""

@@ -73,6 +73,8 @@ class OperatorProcess:
                 env=environment,
                 stdout=log,
                 stderr=log,
+                # As in a pod, its share of the CPUs is its own.
+                start_new_session=True,
             )
         self.starts += 1
 

@@ -225,6 +225,21 @@ async def test_after_the_time_that_a_server_asked_for_its_outage_may_be_over() -
     assert await failing.drain() == 2
 
 
+async def test_a_server_that_is_just_back_may_fail_once_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=1.0, jitter=0.0))
+    failing = Failing(queue, *(Unreachable("away") for _ in range(7)))
+    for _ in range(7):
+        queue.add("a")
+        await failing.drain()
+    assert "again in 60.0 s" in caplog.messages[-1]
+    failing.errors.append(Unreachable("starting"))
+    queue.retry_failed()
+    await failing.drain()
+    assert "again in 1.0 s" in caplog.messages[-1]
+
+
 async def served(queue: WorkQueue[str]) -> list[str]:
     seen: list[str] = []
 
