@@ -4,9 +4,10 @@
 one JSON object. Each scene and kind has two processes and a Lease of its own; the leader ends, and
 is started again when the other one leads. ``led_s`` is from the end until the other one has the
 Lease, ``wrote_s`` to its first write beside it, ``acted_s`` to what was asked for in that moment.
-``double_writes`` are those of the old leader after the other one's first, also when it comes back
-(``cut``, ``hung``) and what the network held is delivered late; ``broken`` is what was done twice,
-or not at all.
+``late_writes`` are those of the old leader after the other one's first, also when it comes back
+(``cut``, ``hung``) and what the network held is delivered; ``double_writes`` are those of them on
+what the other one had written before, or of something new. ``broken`` is what was done twice, or
+not at all.
 """
 
 import argparse

@@ -23,13 +23,15 @@ class Round:
     """One end of a leader, in seconds after it.
 
     ``led_s``: the other one has the Lease; ``wrote_s``: its first write beside it; ``acted_s``:
-    what was asked for in that moment is there. ``double_writes`` are the old leader's, after the
-    other one's first.
+    what was asked for in that moment is there. ``late_writes`` are the old leader's, after the
+    other one's first; ``double_writes`` those of them on an object that the other one had written
+    before, or of a new object.
     """
 
     led_s: float | None
     wrote_s: float | None
     acted_s: float | None
+    late_writes: tuple[str, ...]
     double_writes: tuple[str, ...]
 
 
@@ -68,12 +70,14 @@ class Duo:
         leases = [one for one in other.api.sent if "/leases" in one.path and one.status < 300]
         led_s = _first_s(leases, ended_s)
         await self._revive(kind, leader)
-        doubled = [] if first_s is None else double_writes(leader, first_s)
+        late = [] if first_s is None else double_writes(leader, first_s)
+        doubled = [one for one in late if _is_double(one, other.work(), ended_s)]
         seen_s = wanted.when_s()
         return Round(
             led_s=_since(ended_s, led_s),
             wrote_s=_since(ended_s, first_s),
             acted_s=_since(ended_s, seen_s),
+            late_writes=tuple(f"{one.verb} {one.path}" for one in late),
             double_writes=tuple(f"{one.verb} {one.path}" for one in doubled),
         )
 
@@ -109,9 +113,21 @@ def summary(rounds: Sequence[Round], broken: Sequence[str]) -> dict[str, Any]:
         "led_s": _spread([one.led_s for one in rounds]),
         "wrote_s": _spread([one.wrote_s for one in rounds]),
         "acted_s": _spread([one.acted_s for one in rounds]),
+        "late_writes": [text for one in rounds for text in one.late_writes],
         "double_writes": [text for one in rounds for text in one.double_writes],
         "broken": [*broken],
     }
+
+
+def _is_double(late: Sent, others: Iterable[Sent], ended_s: float) -> bool:
+    if "/events" in late.path:
+        return False
+    ours = (one for one in others if ended_s < one.at_s < late.at_s)
+    return late.verb == "POST" or any(_object(one.path) == _object(late.path) for one in ours)
+
+
+def _object(path: str) -> str:
+    return path.removesuffix("/status").removesuffix("/scale")
 
 
 def _first_s(writes: Iterable[Sent], after_s: float) -> float | None:
