@@ -16,6 +16,8 @@ from support.pairs import Half
 
 SETTLED_S = 3.0
 PATIENCE_S = 90.0
+# Until all that the network held has reached the server.
+DELIVERED_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class Duo:
         if kind in BACK:
             BACK[kind](half)
         await asyncio.to_thread(half.process.wait)
+        await asyncio.sleep(DELIVERED_S)
         folder = half.process.log.parent
         (folder / "crash").unlink(missing_ok=True)
         half.process.log.rename(folder / f"life-{half.process.starts}.log")
