@@ -90,6 +90,8 @@ class FaultyApi:
         async with call as answer:
             out = web.StreamResponse(status=answer.status)
             out.content_type = answer.content_type
+            if encoding := answer.headers.get("Content-Encoding"):  # of lists above 128 KiB
+                out.headers["Content-Encoding"] = encoding
             if request.method != "GET":
                 agent = request.headers.get("User-Agent", "")
                 written = (agent, request.method, request.path, answer.status)
