@@ -36,6 +36,10 @@ Waiting = tuple[Urgency, int]
 
 log = logging.getLogger(__name__)
 
+# Of a key that failed through an outage; more would be a minute's wait for the first error after it,
+# none a loop while each watch tells of the end.
+KNOWN_FAILURES = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
@@ -111,10 +115,10 @@ class WorkQueue(Generic[K]):
     def retry_failed(self) -> None:
         """Run now what waits after a failure: its cause may be over.
 
-        What fails once more waits for little: a server that is just back is not well yet.
+        What fails once more waits for seconds: a server that is just back is not well yet.
         """
         for key in [*self._failures]:
-            self._failures[key] = 0
+            self._failures[key] = min(self._failures[key], KNOWN_FAILURES)
             if key in self._timers:
                 self.add(key)
 

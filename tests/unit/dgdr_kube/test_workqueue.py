@@ -237,7 +237,7 @@ async def test_a_server_that_is_just_back_may_fail_once_more(
     failing.errors.append(Unreachable("starting"))
     queue.retry_failed()
     await failing.drain()
-    assert "again in 1.0 s" in caplog.messages[-1]
+    assert "again in 4.0 s" in caplog.messages[-1]
 
 
 async def served(queue: WorkQueue[str]) -> list[str]:
