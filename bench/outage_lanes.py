@@ -53,6 +53,9 @@ class Work(Protocol):
     async def left_over(self) -> int:
         """Count what should have gone meanwhile."""
 
+    async def control(self) -> float | None:
+        """Return how long something takes with nothing broken; None: it was not tried."""
+
     async def clear(self) -> None:
         """Take away what the day has left."""
 
@@ -107,6 +110,12 @@ class Deployments:
             await asyncio.sleep(1.0)
         return sum(self.seen.now(ghost) is not None for ghost in ghosts)
 
+    async def control(self) -> float | None:
+        began_s = time.monotonic()
+        await self._make("control")
+        await settled([self.wanted.pop("control")])
+        return round(time.monotonic() - began_s, 2)
+
     async def clear(self) -> None:
         while self._made:
             name = self._made.pop()
@@ -158,6 +167,9 @@ class Load:
     async def left_over(self) -> int:
         return 0
 
+    async def control(self) -> float | None:
+        return None
+
     async def clear(self) -> None:
         self.frontend.rate_per_s = 0.0
 
@@ -202,8 +214,9 @@ class Lane:
         await all_there(self.work.wanted.values(), ended_s + GIVEN_UP_S)
         left_over = await self.work.left_over()
         verdict = self._verdict(fault, watches, lasts_s, ended_s, ended_before)
+        control_s = await self.work.control() if done else None
         await self.work.clear()
-        return replace(verdict, zombie=zombie, left_over=left_over)
+        return replace(verdict, zombie=zombie, left_over=left_over, control_s=control_s)
 
     def _verdict(
         self, fault: str, watches: str, lasts_s: float, ended_s: float, ended_before: int

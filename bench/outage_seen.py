@@ -95,6 +95,7 @@ class Verdict:
     ``ended``: why it ended, each time: by its probe, or by itself. ``seconds`` after the day's end
     by what was wanted; 0: while it lasted, None: never. A ``zombie`` lives, is well by its probe,
     and does not act within a minute. ``left_over``: objects of what was deleted meanwhile.
+    ``control_s``: how long the same takes a moment later, with nothing broken.
     """
 
     fault: str
@@ -105,3 +106,4 @@ class Verdict:
     seconds: dict[str, float | None]
     zombie: bool
     left_over: int = 0
+    control_s: float | None = None

@@ -95,6 +95,7 @@ def _line(program: str, fault: str, lasts_s: float, of: Sequence[Verdict]) -> di
         "during": sum(seconds == 0 for seconds in last),
         "median_s": round(statistics.median(last), 1) if last else None,
         "max_s": round(max(last), 1) if last else None,
+        "control_max_s": max((one.control_s for one in of if one.control_s), default=None),
         "over_goal": len(of) - sum(seconds <= GOAL_S for seconds in last),
         "never": len(of) - len(last),
         "zombies": sum(one.zombie for one in of),

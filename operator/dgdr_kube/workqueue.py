@@ -36,8 +36,8 @@ Waiting = tuple[Urgency, int]
 
 log = logging.getLogger(__name__)
 
-# Of a key that failed through an outage; more would be a minute's wait for the first error after it,
-# none a loop while each watch tells of the end.
+# Of a key that failed through an outage: more would be a minute's wait for the first error after
+# it, none a loop while each watch tells of the end.
 KNOWN_FAILURES = 2
 
 
