@@ -19,7 +19,7 @@ from dgdr_kube.process import end
 from support.api_faults import faulty_api
 from support.cluster import TestCluster
 from support.kubelet import Kubelet
-from support.live_metrics import Frontend, free_port, prometheus, served
+from support.live_metrics import Frontend, prometheus, served
 from support.operator_process import OperatorProcess
 from support.planner_stage import QUICK
 from support.planning import (
@@ -90,11 +90,11 @@ class World:
         return await self._started(name, "dgdr_planner", work, prometheus=source)
 
     async def _started(self, name: str, program: str, work: Work, **sections: Any) -> Lane:
-        folder, port = self._folder(name), free_port()
+        folder = self._folder(name)
         api = self.stack.enter_context(faulty_api(self.server.kubeconfig, folder))
-        process = OperatorProcess(self.server, folder, [name], lease_in=name, port=port, **sections)
+        process = OperatorProcess(self.server, folder, [name], lease_in=name, **sections)
         process.kubeconfig, process.code = api.kubeconfig, ["-m", program]
-        kubelet = Kubelet(process, port, self.session)
+        kubelet = Kubelet(process, self.session)
         self.tasks.add(asyncio.create_task(kubelet.run(), name=name))
         await asyncio.sleep(START_EACH_S)
         return Lane(name, api, kubelet, work)

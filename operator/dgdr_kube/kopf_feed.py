@@ -24,11 +24,19 @@ from kopf._cogs.structs.references import Resource
 from dgdr_kube.following import Watch, follow
 from dgdr_kube.index import Index
 from dgdr_kube.kinds import CRD, NAMESPACE, Kind
+from dgdr_kube.metrics import Followed, KubeMetrics
 from dgdr_kube.ports import ChangeType, Kept, Manifest, Watching, whole
 from dgdr_kube.serving import Health
 from dgdr_kube.store import PARTIAL, Store
 
 Seen = Manifest | None
+Heard = Callable[[Kind, Seen, Seen], None]
+"""Hears an object of a kind as it was and as it is; None: not there."""
+
+
+def _nobody(_: Kind, _old: Seen, _new: Seen) -> None:
+    """Nobody listens."""
+
 
 # Kinds that kopf waits for before it begins, and with its settings here never reads.
 _KOPFS_OWN = (NAMESPACE, CRD)
@@ -75,18 +83,24 @@ class _Followed:
         wanted = self.collection
         return wanted.kind.plural + (f" by {wanted.label}" if wanted.label else "")
 
+    @property
+    def needed(self) -> bool:
+        return self.collection.needed
+
 
 @dataclass
 class Feed:
     """Follows collections, in some namespaces or in all (None), and tells kopf of them.
 
-    ``back`` is called whenever one is followed again after a failure.
+    ``back`` is called whenever one is followed again after a failure. ``heard`` is told of what is
+    there at the start too, before kopf and at once.
     """
 
     source: Watching
     collections: Sequence[Collection]
     scopes: Sequence[str | None]
     back: Callable[[], None]
+    heard: Heard = _nobody
     stores: Mapping[Kind, Sequence[Store]] = field(init=False)
     _followed: list[_Followed] = field(default_factory=list)
     _news: dict[tuple[Kind, str | None], "asyncio.Queue[RawEvent | None]"] = field(
@@ -113,8 +127,16 @@ class Feed:
         watching.infinite_watch = self.stream
         scanning.scan_resources = self.resources
         for followed in self._followed:
-            if followed.collection.needed:
+            if followed.needed:
                 health.follow(followed.name, followed.scope, followed.watch)
+
+    def show(self, metrics: KubeMetrics) -> None:
+        """Show what is followed, and how much of it is kept."""
+        metrics.show_watches(
+            Followed(one.collection.kind, one.collection.label, one.scope, one.watch, one.needed)
+            for one in self._followed
+        )
+        metrics.show_stores((kind, store) for kind, those in self.stores.items() for store in those)
 
     async def resources(self, **_: Any) -> Set[Resource]:
         """Return the kinds that are followed; in place of kopf's ``scan_resources``."""
@@ -168,6 +190,7 @@ class Feed:
 
     def _tell(self, collection: Collection, old: Seen, new: Seen) -> None:
         kind, there = collection.kind, (new or old or {})["metadata"].get("namespace")
+        self.heard(kind, old, new)
         for scope in (None, there):
             if news := self._news.get((kind, scope)):
                 first = not self._was_listed(kind, scope)

@@ -60,8 +60,16 @@ def asked_for_s(error: Exception) -> float:
     return (error.retry_after_s or 0.0) if isinstance(error, Unreachable) else 0.0
 
 
+def _unheard(_: float) -> None:
+    """Nobody counts."""
+
+
 class WorkQueue(Generic[K]):
-    """Deduplicated keys; a key marked during its own pass runs once more after it."""
+    """Deduplicated keys; a key marked during its own pass runs once more after it.
+
+    ``waited`` hears, at the start of each pass, how many seconds its key had waited for a worker.
+    ``adds`` and ``retries`` count keys that came to wait, and passes that are to be tried again.
+    """
 
     def __init__(self, workers: int = 4, name: str = "work", backoff: Backoff | None = None):
         self.name = name
@@ -78,6 +86,10 @@ class WorkQueue(Generic[K]):
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._jitter = random.Random()
+        self._marked_s: dict[K, float] = {}
+        self.waited: Callable[[float], None] = _unheard
+        self.adds = 0
+        self.retries = 0
 
     def add(self, key: K) -> None:
         """Mark a key that is wanted anew: its pass runs as soon as a worker is free.
@@ -145,6 +157,12 @@ class WorkQueue(Generic[K]):
         """How many keys wait for a worker."""
         return len(self._waiting)
 
+    def oldest_s(self) -> float:
+        """Seconds since the key was marked that waits the longest; 0 when none waits."""
+        # In the order of coming: a key that becomes more urgent keeps its place here.
+        oldest = next(iter(self._marked_s.values()), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
     def longest_pass_s(self) -> float:
         """Seconds since the oldest pass that still runs was started; 0 when none runs."""
         return time.monotonic() - min(self._running.values()) if self._running else 0.0
@@ -160,7 +178,8 @@ class WorkQueue(Generic[K]):
         if self._waiting.get(key) != since:
             return  # it was served when it became more urgent
         del self._waiting[key]
-        self._running[key] = time.monotonic()
+        self._running[key] = now_s = time.monotonic()
+        self.waited(now_s - self._marked_s.pop(key))
         try:
             delay_s = await self._outcome(key, reconcile)
         finally:
@@ -191,6 +210,7 @@ class WorkQueue(Generic[K]):
         return delay_s
 
     def _failed(self, key: K) -> float:
+        self.retries += 1
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         return self._backoff.delay_s(failures, self._jitter.random())
 
@@ -207,6 +227,9 @@ class WorkQueue(Generic[K]):
         if key in self._running:
             self._again[key] = min(urgency, self._again.get(key, urgency))
         elif key not in self._waiting or urgency < self._waiting[key][0]:
+            if key not in self._waiting:
+                self.adds += 1
+                self._marked_s[key] = time.monotonic()
             since = self._waiting[key] = (urgency, next(self._numbers))
             self._ready.put_nowait((since, key))
 

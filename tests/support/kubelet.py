@@ -55,7 +55,6 @@ class Kubelet:
     """Runs until cancelled; ``ended`` is why the process did, each time."""
 
     process: OperatorProcess
-    port: int
     session: aiohttp.ClientSession
     ended: list[Why] = field(default_factory=list)
     is_well: bool = False
@@ -94,7 +93,7 @@ class Kubelet:
         return False
 
     async def _asked(self, probe: Probe) -> bool:
-        url = f"http://127.0.0.1:{self.port}/healthz"
+        url = f"http://127.0.0.1:{self.process.port}/healthz"
         try:
             async with asyncio.timeout(probe.timeout_s), self.session.get(url) as answer:
                 return answer.status == 200

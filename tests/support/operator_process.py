@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import urlopen
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from support.cluster import TestCluster
+from support.live_metrics import free_port
 
 T = TypeVar("T")
 
@@ -33,7 +36,6 @@ class OperatorProcess:
         config: str = "",
         *,
         lease_in: str = "",
-        port: int = 0,
         **sections: Any,
     ) -> None:
         self.where = where
@@ -42,11 +44,12 @@ class OperatorProcess:
         self.kubeconfig = where.kubeconfig
         self.log = folder / "operator.log"
         self._config = folder / "config.yaml"
+        self.port = free_port()
         settings: dict[str, Any] = {
             "namespaces": namespaces,
             "images": {"profiler": "registry.test/profiler:1"},
             "profiling": {"clusterRole": CLUSTER_ROLE},
-            "health": {"port": port},
+            "health": {"port": self.port},
             **sections,
         }
         if lease_in:
@@ -77,6 +80,17 @@ class OperatorProcess:
                 start_new_session=True,
             )
         self.starts += 1
+
+    def samples(self, name: str) -> dict[frozenset[tuple[str, str]], float]:
+        """Read a metric off its page: values by labels."""
+        with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            page = answer.read().decode()
+        return {
+            frozenset(sample.labels.items()): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if sample.name == name
+        }
 
     def kill(self) -> None:
         """End it as the kernel would, with no chance to tidy up."""

@@ -6,7 +6,7 @@ The manifest's meaning is read by ``dgdr_api.codec_v1beta1``; this model is its 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from dgdr_api.graph import Role
 from dgdr_api.models.base import (
@@ -23,6 +23,9 @@ from dgdr_api.models.cel import FORBIDDEN, CelRule, extension
 from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS
 
 MAX_COMPONENTS = 25
+_NO_EFFECT = (
+    "Accepted for manifests of NVIDIA's operator; the condition FieldsWithoutEffect names it."
+)
 
 
 class BackendFramework(StrEnum):
@@ -31,6 +34,12 @@ class BackendFramework(StrEnum):
     SGLANG = "sglang"
     VLLM = "vllm"
     TRTLLM = "trtllm"
+
+
+ComponentType = Annotated[
+    Literal[Role.FRONTEND, Role.WORKER, Role.PREFILL, Role.DECODE, Role.PLANNER, Role.EPP],
+    WithJsonSchema({"type": "string", "enum": [role.value for role in Role if role]}),
+]
 
 
 class DgdState(StrEnum):
@@ -78,7 +87,11 @@ class DgdComponent(ApiModel):
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$",
         description="Name, unique in the deployment ignoring case.",
     )
-    type: Role = Field(description="What the component is for. Cannot be changed.")
+    type: ComponentType | None = Field(
+        default=None,
+        description="What the component is for. Cannot be changed. Default: nothing that Dynamo "
+        "knows; the component runs as it is written.",
+    )
     replicas: Int32 | None = Field(
         default=None,
         ge=0,
@@ -105,9 +118,23 @@ class DgdComponent(ApiModel):
         default=None, description="A volume for what the engine compiles. Default: none."
     )
 
+    runtime_version_override: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Release of Dynamo in the image, as 1.6.1. Default: from the image's tag.",
+    )
+    min_available: Int32 | None = Field(default=None, ge=0, description=_NO_EFFECT)
+    model_ref: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    epp_config: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    frontend_sidecar: str | None = Field(default=None, max_length=253, description=_NO_EFFECT)
+    topology_constraint: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    global_dynamo_namespace: bool | None = Field(default=None, description=_NO_EFFECT)
+    experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
+
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            expression="self.type == oldSelf.type",
+            expression="has(self.type) == has(oldSelf.type)"
+            " && (!has(self.type) || self.type == oldSelf.type)",
             message="the type of a component cannot be changed; remove the component and add "
             "one with another name",
             at=".type",
@@ -131,7 +158,7 @@ Components = Annotated[
                     message="names of components must differ in more than upper and lower case",
                 ),
                 CelRule(
-                    expression="self.filter(c, c.type == 'epp').size() <= 1",
+                    expression="self.filter(c, has(c.type) && c.type == 'epp').size() <= 1",
                     message="only one component may have the type epp",
                 ),
             ),
@@ -158,6 +185,13 @@ class DGDSpec(ApiModel):
     annotations: dict[str, str] | None = Field(
         default=None, description="Annotations of every pod; a component's own win."
     )
+    priority_class_name: str | None = Field(
+        default=None, max_length=253, description="PriorityClass of every pod; a pod's own wins."
+    )
+    restart: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    topology_constraint: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    provider_override: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
 
 
 class ComponentStatus(LenientModel):
