@@ -104,8 +104,9 @@ def test_what_changes_on_a_bad_day_is_acted_on_after_it(
 
 
 def test_a_watch_that_ends_by_a_fault_of_ours_ends_the_process(
-    operator: OperatorProcess, api: FaultyApi, tmp_path: Path
+    light_cluster: TestCluster, api: FaultyApi, tmp_path: Path
 ) -> None:
+    beside = OperatorProcess(light_cluster, tmp_path, [SPACE])
     broken = (
         "import asyncio, dgdr_kube.kopf_feed as feed\n"
         "from dgdr_operator.__main__ import main\n"
@@ -118,7 +119,7 @@ def test_a_watch_that_ends_by_a_fault_of_ours_ends_the_process(
     environment = {
         **os.environ,
         "KUBECONFIG": str(api.kubeconfig),
-        "DGDR_CONFIG": str(operator.log.parent / "config.yaml"),
+        "DGDR_CONFIG": str(beside.log.with_name("config.yaml")),
     }
     done = subprocess.run(
         [sys.executable, "-c", broken], env=environment, cwd=tmp_path, capture_output=True,
