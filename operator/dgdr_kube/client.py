@@ -242,7 +242,7 @@ class KubeCluster:
         try:
             status, data, retry_after = await self._send(verb, kind, namespace, name, query, body)
         except (TimeoutError, aiohttp.ClientError, OSError) as exc:
-            raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc
+            raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
         except (ApiException, ConfigException) as exc:
             raise errors.Unreachable(f"{call}: {exc}") from exc
         answer = answers.read_json(data)

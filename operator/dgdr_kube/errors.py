@@ -6,7 +6,7 @@ class ClusterError(Exception):
 
 
 class NotFound(ClusterError):
-    """The object, or the kind itself, is not there."""
+    """The API server says that the object is not there."""
 
 
 class AlreadyExists(ClusterError):

@@ -68,7 +68,7 @@ async def _open(
         )
         answer = await api.call_api(verb, url, sent, _request_timeout=_TIMEOUT)
     except _BROKEN as exc:
-        raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc
+        raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
     response: aiohttp.ClientResponse = answer.response
     return response
 
@@ -93,7 +93,7 @@ async def changes(
                 answers.check_identity(change.manifest, namespaced=namespaced)
             yield change
     except _BROKEN as exc:
-        raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc
+        raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
     except (ValueError, KeyError, TypeError) as exc:
         raise errors.Unreachable(f"{call}: not what a watch tells: {exc}") from exc
 
