@@ -93,7 +93,7 @@ async def cluster(shown: Shown) -> AsyncIterator[KubeCluster]:
             return web.json_response({"message": "too old"}, status=410)
         if request.path.endswith("/configmaps"):
             return web.json_response({"kind": "List", "metadata": {"resourceVersion": "1"}})
-        return web.json_response({"message": "not there"}, status=404)
+        return web.json_response({"kind": "Status", "message": "not there"}, status=404)
 
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", answer)
