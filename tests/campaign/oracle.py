@@ -266,7 +266,7 @@ def _leaks(end: Ending) -> Iterator[Violation]:
             yield Violation("leaked GPUs", f"{gpus_of(pod)} by pod {name}")
     for name, manifest in end.objects.items():
         owners = manifest["metadata"].get("ownerReferences") or ()
-        if owners and not any(owner["uid"] in uids for owner in owners):
+        if owners and not any(owner.get("uid") in uids for owner in owners):
             yield Violation("leaked", f"{name}: its owner is gone")
     running = any(_profiles(m) for m in end.kinds(DGDR.kind))
     for graph in graphs:

@@ -17,7 +17,7 @@ from dgdr_operator.core.candidate_limit import (
     is_left,
 )
 from dgdr_operator.core.observed_run import accepted_seen, is_candidate
-from dgdr_operator.followed import OF_GRAPH
+from dgdr_operator.followed import OF_GRAPH, OF_RUN
 
 
 class CandidateQueue:
@@ -42,7 +42,9 @@ class CandidateQueue:
         most = gpus_at_once(told)
         if most is None:
             return None
-        found = await self._cluster.list(DGD, meta["namespace"], {Label.RUN.value: run})
+        # One watch tells of candidates in the order in which they were made: whoever is heard of
+        # has been heard of after all that are before him.
+        found = await self._cluster.find(DGD, meta["namespace"], OF_RUN, run)
         # Whoever copies the label onto a deployment of his own must not hold up the run.
         candidates = [_read(other) for other in found if is_candidate(other)]
         ending = await self._ending(dgd, run, _names(found))
@@ -70,7 +72,9 @@ class CandidateQueue:
         if name is None:
             return None
         namespace = dgd["metadata"]["namespace"]
-        found = await self._cluster.get(CONFIG_MAP, namespace, names.job_name(name))
+        where = (CONFIG_MAP, namespace, names.job_name(name))
+        # No two watches are as late as each other: the candidate may be heard of first.
+        found = await self._cluster.look(*where) or await self._cluster.get(*where)
         return accepted_seen(found) if found is not None and is_owned_by(found, run) else None
 
 
