@@ -47,6 +47,9 @@ class CandidateQueue:
         found = await self._cluster.find(DGD, meta["namespace"], OF_RUN, run)
         # Whoever copies the label onto a deployment of his own must not hold up the run.
         candidates = [_read(other) for other in found if is_candidate(other)]
+        why = held_back(meta["name"], candidates, most)
+        if why is not None:
+            return why
         ending = await self._ending(dgd, run, _names(found))
         return held_back(meta["name"], candidates, most, ending)
 
