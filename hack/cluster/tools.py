@@ -27,7 +27,7 @@ GO_ENVIRONMENT = {
     "GOWORK": "off",
 }
 # Go names a binary after its package's folder.
-RENAMED = {"server": "etcd"}
+RENAMED = {"server": "etcd", "cmd": "argocd"}
 
 _KUBERNETES_LIGHT = (
     "go.etcd.io/etcd/server/v3",
@@ -95,7 +95,12 @@ KINDCONFIG = BinarySet(
 VERDICTS = BinarySet(
     name="verdicts", modules=(Module(folder="verdicts", packages=("./verdicts",)),)
 )
-SETS = {s.name: s for s in (LIGHT, FULL, PROMETHEUS, KIND, KINDCONFIG, VERDICTS)}
+# Argo CD itself with a Redis, for `make gitops`.
+ARGOCD = BinarySet(
+    name="argocd",
+    modules=(Module(folder="argocd", packages=("github.com/argoproj/argo-cd/v3/cmd", "./redis")),),
+)
+SETS = {s.name: s for s in (LIGHT, FULL, PROMETHEUS, KIND, KINDCONFIG, VERDICTS, ARGOCD)}
 
 
 def binary_name(package: str) -> str:
