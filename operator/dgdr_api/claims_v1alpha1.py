@@ -38,7 +38,7 @@ def read_storage(mounts: Sequence[Json], volumes: Sequence[Json], path: str) -> 
     )
     taken = {name_of(volume) for volume in volumes}
     names = dict.fromkeys(mount["name"] for mount in read)
-    added = tuple(_volume(name) for name in names if name not in taken)
+    added = tuple(claim_volume(name) for name in names if name not in taken)
     return Storage(volumes=added, mounts=read)
 
 
@@ -69,7 +69,7 @@ def write_storage(component: Component) -> tuple[Storage, list[Json]]:
         mounts=tuple(m for m in component.volume_mounts if name_of(m) not in claims),
     )
     order = dict.fromkeys(mount["name"] for mount in mounts)
-    volumes = (*kept.volumes, *(_volume(name) for name in order))
+    volumes = (*kept.volumes, *(claim_volume(name) for name in order))
     if (volumes, (*kept.mounts, *mounts)) != (component.volumes, component.volume_mounts):
         kept, mounts = Storage(volumes=component.volumes, mounts=component.volume_mounts), []
     flat: list[Json] = [{"name": m["name"], "mountPoint": m["mountPath"]} for m in mounts]
@@ -80,7 +80,7 @@ def _claims(component: Component) -> set[str | None]:
     """Return the claims that a service's mounts can say."""
     plain = {name_of(mount) for mount in component.volume_mounts if _is_plain(mount)}
     others = {name_of(mount) for mount in component.volume_mounts if not _is_plain(mount)}
-    names = {name for v in component.volumes if (name := name_of(v)) and v == _volume(name)}
+    names = {name for v in component.volumes if (name := name_of(v)) and v == claim_volume(name)}
     return (plain - others) & names
 
 
@@ -93,7 +93,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _volume(name: str) -> Json:
+def claim_volume(name: str) -> Json:
+    """Return the volume of a claim, under the claim's name."""
     return {"name": name, "persistentVolumeClaim": {"claimName": name}}
 
 

@@ -28,7 +28,7 @@ def decode(manifest: Json) -> Graph:
         pod_labels=spec.strings("labels"),
         pod_annotations=spec.strings("annotations"),
         components=tuple(
-            _component(entry, f"spec.components[{index}]")
+            read_component(entry, f"spec.components[{index}]")
             for index, entry in enumerate(spec.objects("components"))
         ),
     )
@@ -37,7 +37,12 @@ def decode(manifest: Json) -> Graph:
     return graph.with_(extra=extra)
 
 
-def _component(entry: Json, path: str) -> Component:
+def read_component(entry: Json, path: str) -> Component:
+    """Read one component.
+
+    Raises:
+        CodecError: a field cannot be read; the error names it below ``path``.
+    """
     reader = Reader(entry, path)
     name = reader.text("name")
     if not name:
@@ -106,11 +111,12 @@ def encode(graph: Graph) -> dict[str, Any]:
         annotations=dict(graph.pod_annotations),
         **graph.extra.get("spec", {}),
     )
-    spec["components"] = [_entry(component) for component in graph.components]
+    spec["components"] = [write_component(component) for component in graph.components]
     return wrapped(graph, API_VERSION, spec)
 
 
-def _entry(component: Component) -> dict[str, Any]:
+def write_component(component: Component) -> dict[str, Any]:
+    """Write one component."""
     entry: dict[str, Any] = {"name": component.name, "type": component.role.value}
     extra = dict(component.extra)
     adapter = extra.pop("scalingAdapter", None)

@@ -93,7 +93,7 @@ def write_graph(graph: Graph) -> dict[str, Any]:
         envs=plain(graph.env),
         labels=dict(graph.pod_labels),
         annotations=dict(graph.pod_annotations),
-        pvcs=_claims(services),
+        pvcs=claims_of(services),
         **{key: extra.get(key) for key in _SAME},
         **{_TOPOLOGY: _renamed(extra.get(_TOPOLOGY), _CLUSTER, _PROFILE)},
     )
@@ -101,7 +101,7 @@ def write_graph(graph: Graph) -> dict[str, Any]:
     return wrapped(graph, API_VERSION, spec)
 
 
-def _claims(services: Mapping[str, Json]) -> list[Json]:
+def claims_of(services: Mapping[str, Json]) -> list[Json]:
     """Return the claims that services mount: claims of others, which must be there already."""
     mounts = [mount for service in services.values() for mount in service.get("volumeMounts", [])]
     names = dict.fromkeys(mount["name"] for mount in mounts)

@@ -10,6 +10,7 @@ import typer
 from rich.live import Live
 
 from dgdr_cli.connection import Context, Namespace, source_of
+from dgdr_cli.convert import convert
 from dgdr_cli.errors import NotThere
 from dgdr_cli.found import Source
 from dgdr_cli.planner.commands import explain, plan, what_if
@@ -129,5 +130,5 @@ def _over(view: View, until: str | None) -> bool:
     return view.failed or (until is not None and view.phase.lower() == until.lower())
 
 
-for command in (plan, explain, what_if, replay):
+for command in (plan, explain, what_if, replay, convert):
     app.command()(command)

@@ -23,6 +23,9 @@ from dgdr_api.models.cel import FORBIDDEN, CelRule, extension
 from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS
 
 MAX_COMPONENTS = 25
+_NO_EFFECT = (
+    "Accepted for manifests of NVIDIA's operator; the condition FieldsWithoutEffect names it."
+)
 
 
 class BackendFramework(StrEnum):
@@ -105,6 +108,19 @@ class DgdComponent(ApiModel):
         default=None, description="A volume for what the engine compiles. Default: none."
     )
 
+    runtime_version_override: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Release of Dynamo in the image, as 1.6.1. Default: from the image's tag.",
+    )
+    min_available: Int32 | None = Field(default=None, ge=0, description=_NO_EFFECT)
+    model_ref: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    epp_config: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    frontend_sidecar: str | None = Field(default=None, max_length=253, description=_NO_EFFECT)
+    topology_constraint: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    global_dynamo_namespace: bool | None = Field(default=None, description=_NO_EFFECT)
+    experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
+
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
             expression="self.type == oldSelf.type",
@@ -158,6 +174,13 @@ class DGDSpec(ApiModel):
     annotations: dict[str, str] | None = Field(
         default=None, description="Annotations of every pod; a component's own win."
     )
+    priority_class_name: str | None = Field(
+        default=None, max_length=253, description="PriorityClass of every pod; a pod's own wins."
+    )
+    restart: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    topology_constraint: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    provider_override: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
 
 
 class ComponentStatus(LenientModel):

@@ -10,6 +10,7 @@ from dgdr_api.graph import Component, Graph
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus
 from dgdr_api.names import component_name, dynamo_namespace
+from dgdr_operator.core.fields_without_effect import fields_without_effect, with_fields
 from dgdr_operator.core.lacks import Lack, with_lacks
 from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen
 from dgdr_operator.core.served_model import served_model_name
@@ -68,6 +69,8 @@ def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
         old.conditions, _progress(worst), worst, message, now, seen.generation
     )
     conditions = with_lacks(conditions, seen.lacks, now, seen.generation)
+    fields = fields_without_effect(seen.graph)
+    conditions = with_fields(conditions, fields, now, seen.generation)
     return DGDStatus(
         state=_state(seen, worst),
         conditions=with_upgrade(conditions, seen.upgrade, now, seen.generation),

@@ -128,7 +128,8 @@ def _of_component(graph: Graph, component: Component, plane: DataPlane) -> Itera
 
 def _is_mocker_with_nats(component: Component) -> bool:
     is_mocker = _STOCK_MOCKER in " ".join((*component.command, *component.args))
-    return is_mocker and not release_of(None, component.image).has(Feature.MOCKER_WITHOUT_NATS)
+    release = release_of(component.extra.get("runtimeVersionOverride"), component.image)
+    return is_mocker and not release.has(Feature.MOCKER_WITHOUT_NATS)
 
 
 def _too_few_gpus(graph: Graph, gpus_by_node: Iterable[int] | None) -> Iterator[Lack]:

@@ -43,6 +43,8 @@ def _pod_spec(graph: Graph, component: Component, plane: DataPlane) -> dict[str,
         "securityContext": component.pod.get("securityContext") or plane.pods.pod_context(),
         "containers": [main, *beside],
     }
+    if priority := graph.extra.get("spec", {}).get("priorityClassName"):
+        ours["priorityClassName"] = priority
     if account := service_account(graph, component, plane):
         ours["serviceAccountName"] = account
     lists: Mapping[str, list[dict[str, Any]]] = {

@@ -56,6 +56,13 @@ def test_everything_goes_with_the_graph() -> None:
     assert all(m["metadata"]["ownerReferences"] == [OWNER] for m in made.values())
 
 
+def test_a_priority_is_every_pods_unless_it_has_its_own() -> None:
+    own = decode_worker()
+    own["podTemplate"]["spec"]["priorityClassName"] = "own"
+    assert pod(frontend(), priorityClassName="high")["priorityClassName"] == "high"
+    assert pod(own, priorityClassName="high")["priorityClassName"] == "own"
+
+
 def test_replicas_that_nobody_gave_are_one() -> None:
     assert rendered(decode_worker())["Deployment/g-decode"]["spec"]["replicas"] == 1
 

@@ -1,0 +1,138 @@
+"""What both versions of a request's spec can say: fields that move, and no more.
+
+v1alpha1 holds most of it in the object ``profilingConfig.config``, whose sections are named there.
+Values are moved as they are; what has another shape than it should have stays where it is.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Json = Mapping[str, Any]
+Path = tuple[str, ...]
+
+PROFILER = "profiler"
+_CONFIG: Path = ("profilingConfig", "config")
+_JOB: Path = ("overrides", "profilingJob", "template", "spec")
+_OPTIMIZATIONS = ("latency", "throughput")
+
+_SAME: tuple[Path, ...] = (("model",), ("backend",), ("runtimeVersionOverride",))
+_AUTO_APPLY = ("autoApply",)
+_TEXTS: tuple[tuple[Path, Path], ...] = (
+    ((*_CONFIG, "deployment", "modelCache", "pvcName"), ("modelCache", "pvcName")),
+    ((*_CONFIG, "deployment", "modelCache", "modelPathInPvc"), ("modelCache", "pvcModelPath")),
+    ((*_CONFIG, "deployment", "modelCache", "pvcMountPath"), ("modelCache", "pvcMountPath")),
+)
+_MILLISECONDS: tuple[tuple[Path, Path], ...] = (
+    ((*_CONFIG, "sla", "ttft"), ("sla", "ttft")),
+    ((*_CONFIG, "sla", "itl"), ("sla", "itl")),
+)
+_TOKENS: tuple[tuple[Path, Path], ...] = (
+    ((*_CONFIG, "sla", "isl"), ("workload", "isl")),
+    ((*_CONFIG, "sla", "osl"), ("workload", "osl")),
+)
+_OPTIMIZATION = ((*_CONFIG, "sla", "optimizationType"), ("sla", "optimizationType"))
+_PLANNER = ((*_CONFIG, "planner"), ("features", "planner"))
+_MOCKER = (("useMocker",), ("features", "mocker", "enabled"))
+_IMAGES: tuple[Path, Path] = (
+    ("profilingConfig", "profilerImage"),
+    ("deploymentOverrides", "workersImage"),
+)
+_SCHEDULING: tuple[tuple[Path, Path], ...] = (
+    (("profilingConfig", "tolerations"), (*_JOB, "tolerations")),
+    (("profilingConfig", "nodeSelector"), (*_JOB, "nodeSelector")),
+)
+_RESOURCES: Path = ("profilingConfig", "resources")
+_CONTAINERS: Path = (*_JOB, "containers")
+
+
+def to_v1beta1(spec: Json) -> dict[str, Any]:
+    """Return what v1beta1 can say of a v1alpha1 spec; the versions' defaults differ."""
+    found: dict[str, Any] = {}
+    _put(found, _AUTO_APPLY, _at(spec, _AUTO_APPLY) or False)
+    for path in _SAME:
+        _put(found, path, _at(spec, path))
+    _put(found, ("image",), next(filter(None, (_text(_at(spec, p)) for p in _IMAGES)), None))
+    for alpha, beta, fits in _moves():
+        _put(found, beta, fits(_at(spec, alpha)))
+    if _at(spec, _MOCKER[0]) is True:
+        _put(found, _MOCKER[1], True)
+    resources = _object(_at(spec, _RESOURCES))
+    if resources:
+        _put(found, _CONTAINERS, [{"name": PROFILER, "resources": dict(resources)}])
+    elif _at(found, _JOB):
+        # The schema of a Job's pod requires the list; an empty one is the documented idiom.
+        _put(found, _CONTAINERS, [], empty=True)
+    return found
+
+
+def to_v1alpha1(spec: Json) -> dict[str, Any]:
+    """Return what v1alpha1 can say of a v1beta1 spec."""
+    found: dict[str, Any] = {"profilingConfig": {}}
+    _put(found, _AUTO_APPLY, _at(spec, _AUTO_APPLY) is not False)
+    for path in _SAME:
+        _put(found, path, _at(spec, path))
+    _put(found, _IMAGES[0], _text(_at(spec, ("image",))))
+    for alpha, beta, fits in _moves():
+        _put(found, alpha, fits(_at(spec, beta)))
+    if _at(spec, _MOCKER[1]) is True:
+        _put(found, _MOCKER[0], True)
+    _put(found, _RESOURCES, _object(_profiler(_at(spec, _CONTAINERS)).get("resources")))
+    return found
+
+
+def _moves() -> list[tuple[Path, Path, Any]]:
+    return [
+        *((alpha, beta, _text) for alpha, beta in _TEXTS),
+        *((alpha, beta, _number) for alpha, beta in _MILLISECONDS),
+        *((alpha, beta, _whole) for alpha, beta in _TOKENS),
+        (*_OPTIMIZATION, lambda value: value if value in _OPTIMIZATIONS else None),
+        (*_PLANNER, _object),
+        *((alpha, beta, _any) for alpha, beta in _SCHEDULING),
+    ]
+
+
+def _profiler(containers: Any) -> Json:
+    listed = containers if isinstance(containers, list) else []
+    named = (c for c in listed if isinstance(c, Mapping) and c.get("name") == PROFILER)
+    return next(named, {})
+
+
+def _at(value: Any, path: Path) -> Any:
+    """Return what stands at a path; None where there is nothing or something else on the way."""
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def _put(into: dict[str, Any], path: Path, value: Any, *, empty: bool = False) -> None:
+    if value is None or (value in ({}, [], "") and not empty):
+        return
+    for key in path[:-1]:
+        into = into.setdefault(key, {})
+    into[path[-1]] = value
+
+
+def _any(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _object(value: Any) -> Json | None:
+    return value if isinstance(value, Mapping) else None
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: Any) -> int | None:
+    """Return a number of tokens; v1beta1 has 32 bits and no fractions for it."""
+    number = _number(value)
+    if number is None or number != int(number) or not 0 <= number < 2**31:
+        return None
+    return int(number)

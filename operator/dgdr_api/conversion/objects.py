@@ -1,0 +1,118 @@
+"""An object of one version as the same object in the other.
+
+v1beta1 is what is stored. There and back is the object again, whatever it holds, and an edit in
+between changes what it edits: what the other version cannot say goes with the object in
+annotations (``notes``), and is put back where nobody has touched it since (``kept``).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dgdr_api.conversion import dgd_spec, dgdr_spec, scaling_adapter, statuses
+from dgdr_api.conversion.kept import ABSENT, kept
+from dgdr_api.conversion.notes import GROUP, Convert, Json, annotation, taken
+from dgdr_api.reading import CodecError
+
+ALPHA, BETA = f"{GROUP}/v1alpha1", f"{GROUP}/v1beta1"
+_METADATA, _ANNOTATIONS = "metadata", "annotations"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Spec or status of a kind, and what each version can say of the other's."""
+
+    field: str
+    to_v1beta1: Convert
+    to_v1alpha1: Convert
+    completed: Callable[[Json, Json], Json] = lambda hub, said: hub
+    """What upstream stored, with what its note implies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind with two versions; ``short`` names it in annotations."""
+
+    short: str
+    parts: tuple[Part, ...]
+
+
+KINDS: Mapping[str, Kind] = {
+    "DynamoGraphDeploymentRequest": Kind(
+        "dgdr",
+        (
+            Part("spec", dgdr_spec.to_v1beta1, dgdr_spec.to_v1alpha1),
+            Part("status", statuses.request_to_v1beta1, statuses.request_to_v1alpha1),
+        ),
+    ),
+    "DynamoGraphDeployment": Kind(
+        "dgd",
+        (
+            Part("spec", dgd_spec.to_v1beta1, dgd_spec.to_v1alpha1, dgd_spec.completed),
+            Part("status", statuses.deployment_to_v1beta1, statuses.deployment_to_v1alpha1),
+        ),
+    ),
+    "DynamoGraphDeploymentScalingAdapter": Kind(
+        "dgdsa",
+        (Part("spec", scaling_adapter.to_v1beta1, scaling_adapter.to_v1alpha1),),
+    ),
+}
+
+
+def converted(manifest: Json, api_version: str) -> dict[str, Any]:
+    """Return the object in that version; nothing is checked, and nothing is dropped.
+
+    Raises:
+        CodecError: the kind or one of the versions is not ours.
+    """
+    name, own = manifest.get("kind"), manifest.get("apiVersion")
+    kind = KINDS.get(str(name))
+    if kind is None or {own, api_version} - {ALPHA, BETA}:
+        wanted = f"one of {', '.join(KINDS)} in {ALPHA} or {BETA}"
+        raise CodecError("apiVersion, kind", f"{own} {name} as {api_version}", wanted)
+    result = dict(manifest)
+    if own == api_version:
+        return result
+    for part in kind.parts:
+        result = _converted(result, kind.short, part, api_version)
+    return {**result, "apiVersion": api_version}
+
+
+def _converted(manifest: Json, kind: str, part: Part, api_version: str) -> dict[str, Any]:
+    there, back = part.to_v1beta1, part.to_v1alpha1
+    if api_version == ALPHA:
+        there, back = back, there
+    note, annotations = taken(_annotations(manifest), kind, part.field)
+    said = manifest.get(part.field, ABSENT)
+    if note and note.is_upstreams and api_version == ALPHA and isinstance(said, Mapping):
+        said = part.completed(said, note.said)
+    value = there(said) if isinstance(said, Mapping) else ABSENT
+    if note is not None:
+        value = note.laid_under(value, lambda own: there(back(own)))
+    left = kept(said, back(value) if isinstance(value, Mapping) else ABSENT)
+    if left is not None and (part.field == "spec" or isinstance(said, Mapping)):
+        annotations |= annotation(kind, part.field, left)
+    result = _with(manifest, part.field, value)
+    return result if _annotations(manifest) == annotations else _annotated(result, annotations)
+
+
+def _with(manifest: Json, field: str, value: Any) -> dict[str, Any]:
+    """Return the manifest with a field in its old place."""
+    if value is ABSENT:
+        return {key: one for key, one in manifest.items() if key != field}
+    return {**manifest, field: value}
+
+
+def _annotations(manifest: Json) -> dict[str, Any]:
+    metadata = manifest.get(_METADATA)
+    found = metadata.get(_ANNOTATIONS) if isinstance(metadata, Mapping) else None
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def _annotated(manifest: dict[str, Any], annotations: Json) -> dict[str, Any]:
+    metadata = manifest.get(_METADATA)
+    rest = dict(metadata) if isinstance(metadata, Mapping) else {}
+    if annotations:
+        return {**manifest, _METADATA: {**rest, _ANNOTATIONS: dict(annotations)}}
+    rest.pop(_ANNOTATIONS, None)
+    return {**manifest, _METADATA: rest}

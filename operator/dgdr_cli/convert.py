@@ -1,0 +1,53 @@
+"""``kubectl dgdr convert``: manifests of one version as those of the other, without a cluster."""
+
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from dgdr_api.conversion import KINDS, converted
+from dgdr_api.reading import CodecError
+from dgdr_cli.errors import Unreadable
+
+
+class Version(StrEnum):
+    """A version that a manifest can have."""
+
+    ALPHA = "v1alpha1"
+    BETA = "v1beta1"
+
+
+Files = Annotated[list[str], typer.Argument(help="Files of manifests; - reads standard input.")]
+To = Annotated[Version, typer.Option(help="Version that is wanted.")]
+
+
+def convert(files: Files, to: To = Version.BETA) -> None:
+    """Print manifests in the other version; what it cannot say goes in an annotation.
+
+    Documents of other kinds are printed as they are.
+    """
+    documents = [_in_version(one, file, to) for file in files for one in _documents(file)]
+    sys.stdout.write(yaml.safe_dump_all(documents, sort_keys=False, width=100))
+
+
+def _documents(file: str) -> Iterator[Any]:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+        yield from (one for one in yaml.safe_load_all(text) if one is not None)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise Unreadable(f"{file}: {exc}") from exc
+
+
+def _in_version(document: Any, file: str, to: Version) -> Any:
+    if not isinstance(document, dict):
+        raise Unreadable(f"{file}: a document is {document!r}, not an object")
+    if document.get("kind") not in KINDS:
+        return document
+    try:
+        return converted(document, f"nvidia.com/{to}")
+    except CodecError as exc:
+        raise Unreadable(f"{file}: {exc}") from exc

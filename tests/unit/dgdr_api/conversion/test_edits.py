@@ -1,0 +1,158 @@
+"""An edit made in one version changes in the other what it edits, and nothing else."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from dgdr_api.conversion import ALPHA, BETA, converted
+from dgdr_api.conversion.kept import ABSENT
+
+REQUEST = {
+    "apiVersion": ALPHA,
+    "kind": "DynamoGraphDeploymentRequest",
+    "metadata": {"name": "old"},
+    "spec": {
+        "model": "org/model-8b",
+        "backend": "vllm",
+        "enableGpuDiscovery": True,
+        "profilingConfig": {
+            "profilerImage": "registry.test/profiler:1",
+            "outputPVC": "results",
+            "config": {
+                "sla": {"ttft": 200.0, "itl": 20.0, "isl": 3000, "osl": 150},
+                "sweep": {"use_ai_configurator": True},
+                "deployment": {"modelCache": {"pvcName": "c", "pvcPath": "m", "mountPath": "/m"}},
+                "planner": {"planner_min_endpoint": 2},
+            },
+            "tolerations": [{"key": "gpu"}],
+        },
+        "deploymentOverrides": {"workersImage": "registry.test/worker:1", "name": "mine"},
+    },
+}  # fmt: skip
+DEPLOYMENT = {
+    "apiVersion": ALPHA,
+    "kind": "DynamoGraphDeployment",
+    "metadata": {"name": "g", "annotations": {"team.example/note": "kept"}},
+    "spec": {
+        "pvcs": [{"name": "c", "create": True, "size": "9Gi"}],
+        "envs": [{"name": "A", "value": "1"}],
+        "services": {
+            "Frontend": {"componentType": "frontend", "dynamoNamespace": "d", "replicas": 1},
+            "decode": {
+                "componentType": "main", "replicas": 1, "envFromSecret": "token",
+                "resources": {"limits": {"gpu": "1", "cpu": "1000m"}},
+                "volumeMounts": [{"name": "c", "mountPoint": "/m"}],
+                "extraPodSpec": {"mainContainer": {"image": "registry.test/r:1", "args": ["--x"]}},
+            },
+            "none": None,
+        },
+    },
+}  # fmt: skip
+
+
+def at(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        value = value[int(key)] if key.isdigit() else value.get(key, ABSENT)
+    return value
+
+
+def edited(manifest: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    found = copy.deepcopy(manifest)
+    *parents, last = path.split(".")
+    into = at(found, ".".join(parents))
+    key = int(last) if last.isdigit() else last
+    if value is ABSENT:
+        del into[key]
+    else:
+        into[key] = value
+    return found
+
+
+def without_notes(manifest: dict[str, Any]) -> dict[str, Any]:
+    metadata = {**manifest["metadata"]}
+    annotations = metadata.pop("annotations", {})
+    left = {key: one for key, one in annotations.items() if "nvidia.com" not in key}
+    return {**manifest, "metadata": metadata | ({"annotations": left} if left else {})}
+
+
+MAIN = "spec.components.1.podTemplate.spec.containers.0"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "in_beta", "value", "in_alpha", "wanted"),
+    [
+        (REQUEST, "spec.sla.ttft", 300, "spec.profilingConfig.config.sla.ttft", 300),
+        (REQUEST, "spec.workload.osl", 99, "spec.profilingConfig.config.sla.osl", 99),
+        (REQUEST, "spec.image", "other:2", "spec.profilingConfig.profilerImage", "other:2"),
+        (REQUEST, "spec.modelCache.pvcName", "d",
+         "spec.profilingConfig.config.deployment.modelCache.pvcName", "d"),
+        (REQUEST, "spec.features.planner", {"mode": "agg"},
+         "spec.profilingConfig.config.planner", {"mode": "agg"}),
+        (REQUEST, "spec.overrides.profilingJob.template.spec.tolerations", [],
+         "spec.profilingConfig.tolerations", ABSENT),
+        (DEPLOYMENT, "spec.components.1.replicas", 3, "spec.services.decode.replicas", 3),
+        (DEPLOYMENT, f"{MAIN}.image", "other:2",
+         "spec.services.decode.extraPodSpec.mainContainer.image", "other:2"),
+        (DEPLOYMENT, f"{MAIN}.args", ["--y"],
+         "spec.services.decode.extraPodSpec.mainContainer.args", ["--y"]),
+        (DEPLOYMENT, "spec.env.0.value", "2", "spec.envs.0.value", "2"),
+        (DEPLOYMENT, "metadata.labels", {"a": "b"}, "metadata.labels", {"a": "b"}),
+    ],
+)  # fmt: skip
+def test_an_edit_in_v1beta1(
+    manifest: dict[str, Any], in_beta: str, value: Any, in_alpha: str, wanted: Any
+) -> None:
+    back = converted(edited(converted(manifest, BETA), in_beta, value), ALPHA)
+    assert without_notes(back) == edited(manifest, in_alpha, wanted)
+
+
+def test_an_edit_in_v1alpha1_keeps_what_only_v1beta1_can_say() -> None:
+    hub = converted(REQUEST, BETA)
+    hub["spec"] |= {"hardware": {"totalGpus": 8}, "searchStrategy": "thorough"}
+    hub["spec"]["workload"]["requestRate"] = 2.5
+    seen = converted(hub, ALPHA)
+    assert "hardware" not in seen["spec"]
+    back = converted(edited(seen, "spec.profilingConfig.config.sla.ttft", 300), BETA)
+    assert back["spec"] == edited(hub, "spec.sla.ttft", 300)["spec"]
+
+
+def test_a_component_that_is_taken_out_goes_with_all_that_was_kept_of_it() -> None:
+    hub = converted(DEPLOYMENT, BETA)
+    hub["spec"]["components"] = [c for c in hub["spec"]["components"] if c["name"] != "decode"]
+    services = converted(hub, ALPHA)["spec"]["services"]
+    assert services == {"Frontend": DEPLOYMENT["spec"]["services"]["Frontend"], "none": None}
+
+
+def test_the_order_of_components_outlives_a_map_of_services() -> None:
+    hub = {
+        "apiVersion": BETA,
+        "kind": "DynamoGraphDeployment",
+        "metadata": {"name": "g"},
+        "spec": {"components": [{"name": n, "type": "worker"} for n in ("z", "a", "m")]},
+    }
+    seen = converted(hub, ALPHA)
+    seen["spec"]["services"] = dict(sorted(seen["spec"]["services"].items()))
+    assert converted(seen, BETA) == hub
+
+
+def test_nothing_is_kept_of_an_object_that_both_versions_can_say() -> None:
+    hub = {
+        "apiVersion": BETA,
+        "kind": "DynamoGraphDeployment",
+        "metadata": {"name": "g"},
+        "spec": {
+            "components": [
+                {"name": "decode", "type": "decode", "replicas": 1, "podTemplate": {"spec": {
+                    "containers": [{"name": "main", "image": "registry.test/r:1"}],
+                }}}
+            ]
+        },
+    }  # fmt: skip
+    assert "annotations" not in converted(hub, ALPHA)["metadata"]
+
+
+@pytest.mark.parametrize("kind", ["DynamoGraphDeployment", "DynamoGraphDeploymentRequest"])
+def test_an_object_without_a_spec(kind: str) -> None:
+    bare = {"apiVersion": ALPHA, "kind": kind}
+    assert converted(bare, BETA) == {"apiVersion": BETA, "kind": kind}

@@ -1,0 +1,154 @@
+"""Objects that upstream's operator stored, with what it keeps beside them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dgdr_api.conversion import ALPHA, BETA, converted
+
+WORKER = {
+    "name": "worker",
+    "type": "worker",
+    "podTemplate": {
+        "spec": {
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "registry.test/r:1",
+                    "volumeMounts": [{"name": "models", "mountPath": "/m"}],
+                    "resources": {"limits": {"nvidia.com/gpu": "4", "cpu": "1"}},
+                }
+            ]
+        }
+    },
+}
+
+
+def stored(kind: str, spec: dict[str, Any], **notes: Any) -> dict[str, Any]:
+    annotations = {
+        f"nvidia.com/{key.replace('_', '-')}": one if isinstance(one, str) else json.dumps(one)
+        for key, one in notes.items()
+    }
+    return {
+        "apiVersion": BETA,
+        "kind": kind,
+        "metadata": {"name": "x", "annotations": annotations},
+        "spec": spec,
+    }
+
+
+def test_a_requests_note_fills_what_v1beta1_cannot_say() -> None:
+    note = {
+        "version": 1,
+        "spec": {
+            "model": "",
+            "backend": "",
+            "profilingConfig": {
+                "config": {
+                    "sweep": {"dryRun": True},
+                    "deployment": {"modelCache": {"pvcPath": "m"}},
+                },
+                "configMapRef": {"name": "base", "key": "disagg.yaml"},
+                "profilerImage": "",
+            },
+            "deploymentOverrides": {"workersImage": "registry.test/w:1"},
+        },
+    }
+    spec = {
+        "model": "m", "backend": "vllm", "image": "registry.test/w:1", "autoApply": False,
+        "sla": {"ttft": 200}, "modelCache": {"pvcName": "c"},
+    }  # fmt: skip
+    read = converted(stored("DynamoGraphDeploymentRequest", spec, dgdr_spec=note), ALPHA)
+    assert read["spec"] == {
+        "model": "m",
+        "backend": "vllm",
+        "autoApply": False,
+        "profilingConfig": {
+            "profilerImage": "registry.test/w:1",
+            "config": {
+                "sla": {"ttft": 200},
+                "sweep": {"dryRun": True},
+                "deployment": {"modelCache": {"pvcName": "c", "pvcPath": "m"}},
+            },
+            "configMapRef": {"name": "base", "key": "disagg.yaml"},
+        },
+        "deploymentOverrides": {"workersImage": "registry.test/w:1"},
+    }
+    assert "annotations" not in read["metadata"]
+
+
+def test_a_bare_spec_is_a_note_too() -> None:
+    note = {"profilingConfig": {"outputPVC": "results"}}
+    read = converted(stored("DynamoGraphDeploymentRequest", {"model": "m"}, dgdr_spec=note), ALPHA)
+    assert read["spec"]["profilingConfig"] == {"outputPVC": "results"}
+
+
+def test_a_deployments_note_brings_claims_and_the_order_of_words() -> None:
+    note = {
+        "version": 1,
+        "spec": {
+            "pvcs": [{"create": True, "name": "models", "size": "9Gi", "storageClass": "fast"}],
+            "services": {
+                "worker": {
+                    "dynamoNamespace": "d",
+                    "resources": {"limits": {"gpu": "4", "cpu": "1000m"}},
+                    "volumeMounts": [{"name": "models", "mountPoint": "/m"}],
+                    "extraPodSpec": {"mainContainer": {"name": "", "resources": {}}},
+                }
+            },
+        },
+    }
+    manifest = stored("DynamoGraphDeployment", {"components": [WORKER]}, dgd_spec=note)
+    spec = converted(manifest, ALPHA)["spec"]
+    assert spec["pvcs"] == note["spec"]["pvcs"]
+    assert spec["services"]["worker"] == {
+        "componentType": "worker",
+        "dynamoNamespace": "d",
+        "resources": {"limits": {"gpu": "4", "cpu": "1"}},
+        "volumeMounts": [{"name": "models", "mountPoint": "/m"}],
+        "extraPodSpec": {"mainContainer": {"image": "registry.test/r:1"}},
+    }
+
+
+def test_live_fields_win_over_a_note() -> None:
+    note = {"version": 1, "spec": {"services": {"worker": {"replicas": 7, "dynamoNamespace": "d"}}}}
+    manifest = stored(
+        "DynamoGraphDeployment", {"components": [{**WORKER, "replicas": 2}]}, dgd_spec=note
+    )
+    worker = converted(manifest, ALPHA)["spec"]["services"]["worker"]
+    assert (worker["replicas"], worker["dynamoNamespace"]) == (2, "d")
+
+
+def test_the_annotations_of_each_field_of_the_first_releases() -> None:
+    notes = {
+        "dgdr_config_map_ref": {"name": "base", "key": "disagg.yaml"},
+        "dgdr_output_pvc": "results",
+        "dgdr_enable_gpu_discovery": "true",
+        "dgdr_profiling_config": {"sweep": {"dryRun": True}},
+        "dgdr_deployment_overrides": {"name": "mine"},
+        "dgdr_status_backend": "vllm",
+        "dgdr_deployment_status": {"name": "x-dgd", "state": "successful", "created": True},
+    }
+    manifest = stored("DynamoGraphDeploymentRequest", {"model": "m", "autoApply": True}, **notes)
+    manifest["status"] = {"phase": "Deployed", "dgdName": "x-dgd"}
+    read = converted(manifest, ALPHA)
+    assert read["spec"]["enableGpuDiscovery"] is True
+    assert read["spec"]["deploymentOverrides"] == {"name": "mine"}
+    assert read["spec"]["profilingConfig"] == {
+        "configMapRef": notes["dgdr_config_map_ref"],
+        "outputPVC": "results",
+        "config": {"sweep": {"dryRun": True}},
+    }
+    assert read["status"] == {
+        "state": "Ready",
+        "backend": "vllm",
+        "deployment": {"name": "x-dgd", "created": True, "state": "successful"},
+    }
+    assert "annotations" not in read["metadata"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7"])
+def test_what_cannot_be_read_is_no_note(text: str) -> None:
+    manifest = stored("DynamoGraphDeploymentRequest", {"model": "m"}, dgdr_spec=text)
+    assert converted(manifest, ALPHA)["spec"]["model"] == "m"
