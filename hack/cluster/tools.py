@@ -120,7 +120,7 @@ def pinned_version(go_mod: str, module: str) -> str:
 
 def link_flags(go_mod: str) -> str:
     """Strip, and stamp the versions that Helm and clients parse (unstamped they are no version)."""
-    if "k8s.io/kubernetes v" not in go_mod:
+    if "helm.sh/helm/v3 v" not in go_mod:
         return STRIP
     version = pinned_version(go_mod, "k8s.io/kubernetes")
     major, minor = version.removeprefix("v").split(".")[:2]
