@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -48,7 +48,7 @@ def of(manifests: list[Manifest], name: str) -> Manifest:
 
 
 @pytest.fixture(scope="module")
-def seen(kube: Kube, argo: ArgoCD, git: Repository, in_git: list[Manifest]) -> list[Seen]:
+def seen(kube: Kube, argo: ArgoCD, git: Repository, in_git: list[Manifest]) -> Iterator[list[Seen]]:
     """Each answer of Argo CD from the first sync until both requests have what they asked for."""
     app = shipped_application(APP)
     app["spec"]["source"].update(repoURL=git.url, path="requests")
@@ -61,7 +61,10 @@ def seen(kube: Kube, argo: ArgoCD, git: Repository, in_git: list[Manifest]) -> l
         if (now := argo.look(APP)) != found[-1]:
             found.append(now)
         time.sleep(1)
-    return found
+    yield found
+    # The next file's deployments need the room.
+    argo.forget(APP)
+    kube.run("delete", "dgdr,dgd", "--all", "--namespace", TEAM)
 
 
 def test_a_request_is_progressing_until_it_is_healthy(
@@ -114,7 +117,15 @@ def test_an_edit_of_a_deployed_request_is_refused_in_words_and_taken_back(
         "patch", "application", APP, "--namespace", "argocd", "--type=merge",
         "--patch", '{"status":{"operationState":{"phase":"Terminating"}}}',
     )  # fmt: skip
-    argo.synced_to(APP, git.commit(PATH, in_git), timeout_s=90)
+    # What is in Git again is what is there, so there is nothing left to do.
+    commit = git.commit(PATH, in_git)
+    argo.refresh(APP)
+
+    def is_synced() -> bool:
+        now = argo.look(APP)
+        return (now.sync, now.revision) == ("Synced", commit)
+
+    wait_for("Synced without another operation", is_synced, timeout_s=90)
 
 
 def test_a_request_that_may_be_replaced_is_profiled_anew_and_alone(

@@ -10,7 +10,7 @@ from hack.demo.kube import Kube
 
 
 class History:
-    """Values in their order, equal neighbours once."""
+    """Values in their order, equal neighbours once; a field that is not there is empty."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -18,12 +18,12 @@ class History:
     def values(self) -> list[str]:
         found: list[str] = []
         for line in self._file.read_text().splitlines():
-            if line and (not found or found[-1] != line):
+            if not found or found[-1] != line:
                 found.append(line)
         return found
 
-    def numbers(self) -> list[int]:
-        return [int(value) for value in self.values()]
+    def numbers(self, default: int = 1) -> list[int]:
+        return [int(value or default) for value in self.values()]
 
 
 @contextmanager
