@@ -10,20 +10,14 @@ from hack.demo.kube import Kube
 
 
 class History:
-    """Values in their order, equal neighbours once; a field that is not there is empty."""
+    """Values in their order, equal neighbours once; a field that is not there has its default."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def values(self) -> list[str]:
-        found: list[str] = []
-        for line in self._file.read_text().splitlines():
-            if not found or found[-1] != line:
-                found.append(line)
-        return found
-
     def numbers(self, default: int = 1) -> list[int]:
-        return [int(value or default) for value in self.values()]
+        lines = self._file.read_text().splitlines()
+        return [number for number, _ in itertools.groupby(int(line or default) for line in lines)]
 
 
 @contextmanager
