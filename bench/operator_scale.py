@@ -1,4 +1,4 @@
-"""What the operator costs with many deployments: light cluster, the chart's rights, a process.
+"""What the operator costs with many deployments: light cluster, the chart's rights, one core.
 
 ``python -m bench.operator_scale [--count N] [--source CHECKOUT]`` prints one JSON object. There are
 N deployments of two components, one of them scaled by an adapter, and N requests that wait for a
@@ -72,6 +72,7 @@ class Operator:
                 [sys.executable, "-m", "dgdr_operator"],
                 cwd=self._source, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
+        os.sched_setaffinity(self._process.pid, {max(os.sched_getaffinity(0))})
 
     def kill(self) -> None:
         """End it as the kernel would."""

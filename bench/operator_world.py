@@ -12,13 +12,15 @@ import yaml
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.kinds import DGD, DGDR, Kind
 from dgdr_kube.ports import Key, Manifest
-from support.cluster import TestCluster
+from support.cluster import ROOT, TestCluster
 from support.dgdr_world import dgdr
 from support.dgds import decode_worker, dgd, frontend
 
 MANAGER = "operator-bench"
 SYSTEM = "dgdr-system"
 ACCOUNT = "dgdr-operator"
+KUBERNETES = "1.34"
+VALUES = ROOT / "helm/dgdr-operator/ci/default-values.yaml"
 PER_NAMESPACE = 20
 PODS_PER_NODE = 100
 AT_ONCE = 32
@@ -125,12 +127,15 @@ def install(on: TestCluster, source: Path, folder: Path) -> Path:
 
     Its calls are counted apart by the API server, by read, write and watch.
     """
+    chart = source / "helm/dgdr-operator"
     on.kubectl("apply", "--server-side", "-f", str(source / "crds"))
     on.kubectl("create", "namespace", SYSTEM)
     rights = subprocess.run(
         [
-            str(on.bin_dir / "helm"), "template", ACCOUNT, str(source / "helm/dgdr-operator"),
-            "--namespace", SYSTEM, "--show-only", "templates/operator-rbac.yaml",
+            str(on.bin_dir / "helm"), "template", ACCOUNT, str(chart),
+            "--namespace", SYSTEM, "--kube-version", KUBERNETES,
+            "--values", str(VALUES),
+            "--show-only", "templates/operator-rbac.yaml",
             "--show-only", "templates/operator.yaml",
         ],
         capture_output=True, text=True, check=True,
@@ -156,7 +161,7 @@ def _counters(account: str) -> list[Manifest]:
             "flowcontrol.apiserver.k8s.io/v1",
             "FlowSchema",
             name,
-            matchingPrecedence=1,
+            matchingPrecedence=2,
             priorityLevelConfiguration={"name": "workload-low"},
             distinguisherMethod={"type": "ByUser"},
             rules=[

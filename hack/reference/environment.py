@@ -10,28 +10,47 @@ from typing import TYPE_CHECKING
 from hack.cluster.paths import cache_root, locked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-HERE = os.path.dirname(__file__)
 # No hub is asked for a model; what is not there is an error at once.
 OFFLINE = {"HF_HUB_OFFLINE": "1"}
 INSTALL_TIMEOUT_S = 1800
 RUN_TIMEOUT_S = 900
+UV = (sys.executable, "-m", "uv")
 
 
-def python_with(name: str, *requirements: str) -> Path:
+def python_with(
+    name: str,
+    *requirements: str,
+    instead: Iterable[str] = (),
+    without: Iterable[str] = (),
+    alone: bool = False,
+) -> Path:
     """Return the interpreter of an environment with some packages, made once.
 
+    Args:
+        name: of its folder.
+        requirements: packages.
+        instead: requirements that take the place of what any package says of the same.
+        without: packages that are left out, whoever wants them.
+        alone: without what the packages require.
+
     Raises:
-        subprocess.CalledProcessError: pip could not install them; its words are on stderr.
+        subprocess.CalledProcessError: they could not be installed; the words are on stderr.
     """
     folder = cache_root() / "reference" / name
     python, done = folder / "bin/python", folder / "done"
-    with locked(folder.with_suffix(".lock")):
+    with locked(folder.parent / f"{name}.lock"):
         if not done.is_file():
-            _run([sys.executable, "-m", "venv", "--clear", str(folder)], INSTALL_TIMEOUT_S)
-            _run([str(python), "-m", "pip", "install", "--quiet", *requirements], INSTALL_TIMEOUT_S)
+            _run([*UV, "venv", "--quiet", "--clear", str(folder)], INSTALL_TIMEOUT_S)
+            rules = {"overrides": instead, "excludes": without}
+            for rule, packages in rules.items():
+                (folder / rule).write_text("\n".join(packages) + "\n")
+            given = [f"--{rule}={folder / rule}" for rule in rules]
+            given += ["--no-deps"] if alone else []
+            install = [*UV, "pip", "install", "--quiet", "--python", str(python), *given]
+            _run([*install, *requirements], INSTALL_TIMEOUT_S)
             done.touch()
     return python
 

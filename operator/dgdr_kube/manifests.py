@@ -87,6 +87,8 @@ def covers(actual: Any, wanted: Any) -> bool:
     The API server adds defaults, drops what is empty and writes quantities its own way, so
     equality would apply the same thing for ever. Lists compare item by item and by length.
     """
+    if actual == wanted:
+        return True  # most of what a pass looks at, at a tenth of the time
     if isinstance(wanted, Mapping):
         return isinstance(actual, Mapping) and all(
             _field_covers(key, actual.get(key), value) for key, value in wanted.items()
@@ -97,7 +99,7 @@ def covers(actual: Any, wanted: Any) -> bool:
             and len(actual) == len(wanted)
             and all(covers(have, want) for have, want in zip(actual, wanted, strict=True))
         )
-    return bool(actual == wanted)
+    return False
 
 
 def _field_covers(key: str, actual: Any, wanted: Any) -> bool:

@@ -8,14 +8,28 @@ import yaml
 
 from dgdr_api import codec_v1alpha1
 from dgdr_api.codec_v1beta1 import encode
+from dgdr_api.effective import EffectiveModelCache
 from dgdr_api.graph import Component, Graph
+from dgdr_api.models.dgdr_v1beta1 import Backend
+from dgdr_api.releases import Release
 from dgdr_profiler.core.render import to_yaml
 from dgdr_profiler.core.shape import Mapping, Shape
+from dgdr_profiler.engines.registry import ENGINES
+from dgdr_profiler.engines.source import ModelSource
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "engines"
 TP2 = Mapping.tensor(2)
 OVER_TWO_NODES = Mapping.data_expert(16, nodes=2)
 MAPPINGS = (TP2, Mapping.tensor_expert(8), Mapping.data_expert(8), OVER_TWO_NODES)
+# Ranks and stages of each engine, beside the mappings of the golden files.
+WIDER = (*MAPPINGS, Mapping(tp=2, pp=2, moe_tp=2), Mapping(tp=2, dp=4, moe_ep=8))
+FOLDER = EffectiveModelCache(
+    pvc_name="weights", mount_path="/opt/model-cache", model_path="/opt/model-cache/qwen"
+)
+SOURCES = {
+    "hub": ModelSource(model="org/moe"),
+    "claim": ModelSource(model="org/moe", cache=FOLDER, trust_remote_code=True),
+}
 
 
 def shapes(mapping: Mapping) -> dict[str, Shape]:
@@ -51,3 +65,20 @@ def engine_of(graph: Graph, name: str = "decode") -> Component:
     found = graph.component(name)
     assert found is not None
     return found
+
+
+def generated_lists(backend: str, release: Release) -> dict[str, tuple[str, ...]]:
+    """Return what the workers of every shape are given in a release, by shape, role and source."""
+    kind = ENGINES[Backend(backend)]
+    engines = {
+        where: kind(image="images.test/engine", source=source, release=release)
+        for where, source in SOURCES.items()
+    }
+    return {
+        f"{mapping.id} {mode} {component.name} {where}": tuple(component.args)
+        for mapping in WIDER
+        for mode, shape in shapes(mapping).items()
+        for where, engine in engines.items()
+        for component in engine.template("q", shape).components
+        if component.name != "frontend"
+    }

@@ -1,8 +1,8 @@
 """Our search beside AIConfigurator's enumeration: every difference has a rule that explains it.
 
-The record is of ``python3 -m hack.reference``, which says what it asks. A rule is a name and what
-must be true of a mapping for which it is the reason; a difference that no rule explains fails, and
-so does a rule that explains nothing.
+The record is of ``python3 -m hack.reference mappings``, which says what it asks. A rule is a name
+and what must be true of a mapping for which it is the reason; a difference that no rule explains
+fails, and so does a rule that explains nothing.
 """
 
 import json
