@@ -69,7 +69,7 @@ def _role(text: str | None, path: str) -> Role:
     try:
         return Role(text or "")
     except ValueError as exc:
-        raise CodecError(path, text, f"one of {', '.join(Role)}") from exc
+        raise CodecError(path, text, f"one of {', '.join(filter(None, Role))}") from exc
 
 
 def read_nodes(multinode: object, path: str) -> int:
@@ -117,7 +117,9 @@ def encode(graph: Graph) -> dict[str, Any]:
 
 def write_component(component: Component) -> dict[str, Any]:
     """Write one component."""
-    entry: dict[str, Any] = {"name": component.name, "type": component.role.value}
+    entry: dict[str, Any] = {"name": component.name}
+    if component.role is not Role.NONE:
+        entry["type"] = component.role.value
     extra = dict(component.extra)
     adapter = extra.pop("scalingAdapter", None)
     set_(

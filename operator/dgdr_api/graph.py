@@ -22,6 +22,9 @@ class Role(StrEnum):
     DECODE = "decode"
     PLANNER = "planner"
     EPP = "epp"
+    NONE = ""
+    """Of a component without a type, such as a router between graphs: it gets no ports, no probes
+    and no variables of a role."""
 
     @property
     def serves_model(self) -> bool:

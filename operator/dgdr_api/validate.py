@@ -104,7 +104,8 @@ def missing_config_map(config_map: str, namespace: str, policy: str) -> Problem:
         f"ProfilingPolicy {policy} spec.mocker.profilesConfigMap",
         config_map,
         f"ConfigMap {config_map} not found in namespace {namespace}; create it with the mockers' "
-        "performance data (keys tp-<n>.npz, tep-<n>.npz, dep-<n>.npz), or name another",
+        "performance data (keys tp-<n>.npz, tep-<n>.npz, dep-<n>.npz), or name another; it is "
+        "looked for again within two minutes",
     )
 
 

@@ -67,7 +67,7 @@ def error_of(
 ) -> errors.ClusterError:
     """Return our error for a status that is no success; ``call`` is the method and the path."""
     message = str(answer.get("message") or call)
-    if status == 404:
+    if status == 404 and answer.get("kind") == "Status":
         return errors.NotFound(message)
     if status == 410:
         return errors.Expired(message)
@@ -76,5 +76,6 @@ def error_of(
         return errors.AlreadyExists(message) if existing else errors.Conflict(message)
     if status in _REFUSALS:
         return errors.Rejected(status, message)
-    # 401 too: a token that is just being rotated is accepted again at the next try.
+    # 401 too: a token that is just being rotated is accepted again at the next try. And a 404 that
+    # is a page: a proxy has lost its way, or a kind is not served yet; an object is not gone by it.
     return errors.Unreachable(f"{call}: {status}: {message}", retry_after_s(retry_after))

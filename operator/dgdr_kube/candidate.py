@@ -100,12 +100,11 @@ class Candidate:
         if not self._may_hold:
             return
         try:
-            async with asyncio.timeout(self.timing.try_s):
-                if not self._is_sure:
-                    await self._look()
-                if self._seen is not None and self._seen.holder == self.me:
-                    await self._write(self._seen.version, lease.released())
-                    log.info("Lease %s is given up", self.name)
+            if not self._is_sure:
+                await self._look()
+            if self._seen is not None and self._seen.holder == self.me:
+                await self._write(self._seen.version, lease.released())
+                log.info("Lease %s is given up", self.name)
         except _TROUBLE as exc:
             log.warning(
                 "Lease %s is not given up, and runs out: %s",
@@ -118,10 +117,9 @@ class Candidate:
     async def _turn(self) -> float:
         """Look, and claim or wait; returns the seconds until the next turn."""
         try:
-            async with asyncio.timeout(self.timing.try_s):
-                delay_s = await self._move()
-                self._is_well = True
-                return delay_s
+            delay_s = await self._move()
+            self._is_well = True
+            return delay_s
         except _TROUBLE as exc:
             level = logging.WARNING if self._is_well else logging.DEBUG
             log.log(level, "Lease %s: %s", self.name, str(exc) or "no answer in time")
@@ -146,7 +144,8 @@ class Candidate:
 
     async def _look(self) -> None:
         before = self._seen
-        found = await self.cluster.get(LEASE, self.namespace, self.name)
+        async with asyncio.timeout(self.timing.try_s):
+            found = await self.cluster.get(LEASE, self.namespace, self.name)
         self._note(found)
         holder = self._seen.holder if self._seen else ""
         if holder not in ("", self.me) and (before is None or before.holder != holder):
@@ -168,13 +167,14 @@ class Candidate:
             self.back()
 
     async def _write(self, version: str, spec: Manifest) -> Manifest:
-        if not version:
-            manifest = lease.lease(self.namespace, self.name, spec)
-            return await self.cluster.create(manifest, self.name)
-        patch = {"spec": spec}
-        return await self.cluster.patch(
-            LEASE, self.namespace, self.name, patch, self.name, resource_version=version
-        )
+        async with asyncio.timeout(self.timing.try_s):
+            if not version:
+                manifest = lease.lease(self.namespace, self.name, spec)
+                return await self.cluster.create(manifest, self.name)
+            patch = {"spec": spec}
+            return await self.cluster.patch(
+                LEASE, self.namespace, self.name, patch, self.name, resource_version=version
+            )
 
     def _note(self, found: Manifest | None) -> None:
         self._seen = lease.seen_after(self._seen, found, self.clock(), self.timing)

@@ -6,6 +6,7 @@ turned back into manifests.
 
 import math
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Self, TypeVar
@@ -20,6 +21,7 @@ from kubernetes.aio.config import (
 )
 
 from dgdr_kube import answers, errors, event_writer, watch_stream
+from dgdr_kube.calls import NO_ANSWER, Call, CallTold, Verb, unheard
 from dgdr_kube.kinds import Kind, kind_of
 from dgdr_kube.pace import Pace
 from dgdr_kube.ports import Change, Event, Kept, Listing, Manifest, Manifests, whole
@@ -38,6 +40,7 @@ class KubeCluster:
     """Implements ``dgdr_kube.ports.Cluster`` against a real API server.
 
     ``left_s`` is asked before each write, how many seconds it may take; with none it is not begun.
+    ``told`` hears of each call that was sent.
     """
 
     def __init__(
@@ -48,11 +51,13 @@ class KubeCluster:
         timeout_s: float = 30.0,
         left_s: Callable[[], float] = lambda: math.inf,
         pace: Pace | None = None,
+        told: CallTold = unheard,
     ) -> None:
         self._api = api
         self._timeout_s = timeout_s
         self._left_s = left_s
         self._pace = pace
+        self._told = told
         self._events = event_writer.EventWriter(self, instance)
 
     @classmethod
@@ -64,6 +69,7 @@ class KubeCluster:
         connections: int = CONNECTIONS,
         left_s: Callable[[], float] = lambda: math.inf,
         pace: Pace | None = None,
+        told: CallTold = unheard,
     ) -> Self:
         """Connect as the pod's service account, otherwise as the kubeconfig says.
 
@@ -83,7 +89,7 @@ class KubeCluster:
         kube_config._cleanup_temp_files()  # type: ignore[no-untyped-call]
         api.user_agent = user_agent
         instance = os.environ.get("POD_NAME") or os.uname().nodename
-        return cls(api, instance=instance, left_s=left_s, pace=pace)
+        return cls(api, instance=instance, left_s=left_s, pace=pace, told=told)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -92,7 +98,7 @@ class KubeCluster:
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Read one object; None when it is not there."""
         try:
-            return await self._call("GET", kind.path(namespace, name))
+            return await self._call(Verb.GET, kind, namespace, name)
         except errors.NotFound:
             return None
 
@@ -121,9 +127,9 @@ class KubeCluster:
         token = ""
         while True:
             query = [("limit", str(_PAGE)), ("labelSelector", labels), ("continue", token)]
-            path = kind.path(namespace)
-            answer = await self._call("GET", path, query=[(k, v) for k, v in query if v])
-            page = answers.page_of(answer, kind, f"LIST {path}")
+            sent = [(k, v) for k, v in query if v]
+            answer = await self._call(Verb.LIST, kind, namespace, query=sent)
+            page = answers.page_of(answer, kind, f"LIST {kind.path(namespace)}")
             found += map(kept, page.items)
             token = page.token
             if not token:
@@ -133,13 +139,14 @@ class KubeCluster:
         self, kind: Kind, namespace: str | None, version: str, labels: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Tell what changes after a version; raises Expired where that is too old."""
-        return watch_stream.watch(self._api, kind, namespace, version, labels)
+        return watch_stream.watch(self._api, kind, namespace, version, labels, self._told)
 
     async def create(self, manifest: Manifest, manager: str) -> Manifest:
         """Create; raises AlreadyExists, Rejected."""
         kind = kind_of(manifest)
-        path = kind.path(manifest["metadata"].get("namespace"))
-        return await self._call("POST", path, query=_managed_by(manager), body=manifest)
+        namespace = manifest["metadata"].get("namespace")
+        query = _managed_by(manager)
+        return await self._call(Verb.CREATE, kind, namespace, query=query, body=manifest)
 
     async def apply(
         self,
@@ -152,9 +159,9 @@ class KubeCluster:
         kind = kind_of(manifest)
         meta = manifest["metadata"]
         query = [*_managed_by(manager), ("force", str(force).lower())]
-        path = kind.path(meta.get("namespace"), meta["name"])
         body = _expecting(manifest, resource_version)
-        return await self._call("PATCH", path, query=query, body=body, content=APPLY_PATCH)
+        where = meta.get("namespace"), meta["name"]
+        return await self._call(Verb.APPLY, kind, *where, query=query, body=body)
 
     async def patch(
         self,
@@ -166,9 +173,8 @@ class KubeCluster:
         resource_version: str | None = None,
     ) -> Manifest:
         """Merge-patch; raises NotFound, and Conflict when another version is there."""
-        body = _expecting(patch, resource_version)
-        path = kind.path(namespace, name)
-        return await self._call("PATCH", path, query=_managed_by(manager), body=body)
+        body, query = _expecting(patch, resource_version), _managed_by(manager)
+        return await self._call(Verb.PATCH, kind, namespace, name, query=query, body=body)
 
     async def patch_status(
         self,
@@ -180,9 +186,8 @@ class KubeCluster:
         resource_version: str | None = None,
     ) -> Manifest:
         """Merge-patch the status subresource; raises NotFound, Conflict."""
-        body = _expecting({"status": status}, resource_version)
-        path = kind.path(namespace, name, "status")
-        return await self._call("PATCH", path, query=_managed_by(manager), body=body)
+        body, query = _expecting({"status": status}, resource_version), _managed_by(manager)
+        return await self._call(Verb.PATCH_STATUS, kind, namespace, name, query=query, body=body)
 
     async def scale(
         self,
@@ -195,8 +200,8 @@ class KubeCluster:
     ) -> None:
         """Write the scale subresource; raises NotFound, Conflict."""
         body = _expecting({"spec": {"replicas": replicas}}, resource_version)
-        path = kind.path(namespace, name, "scale")
-        await self._call("PATCH", path, query=_managed_by(manager), body=body)
+        query = _managed_by(manager)
+        await self._call(Verb.SCALE, kind, namespace, name, query=query, body=body)
 
     async def delete(
         self, kind: Kind, namespace: str | None, name: str, uid: str | None = None
@@ -210,7 +215,7 @@ class KubeCluster:
         if uid is not None:
             body["preconditions"] = {"uid": uid}
         try:
-            await self._call("DELETE", kind.path(namespace, name), body=body)
+            await self._call(Verb.DELETE, kind, namespace, name, body=body)
         except errors.NotFound:
             return False
         except errors.Conflict:  # only the uid is a precondition: another object has the name now
@@ -223,57 +228,65 @@ class KubeCluster:
 
     async def _call(
         self,
-        method: str,
-        path: str,
+        verb: Verb,
+        kind: Kind,
+        namespace: str | None,
+        name: str | None = None,
         *,
         query: Query = (),
         body: Manifest | None = None,
-        content: str = MERGE_PATCH,
     ) -> Manifest:
-        status, data, retry_after = await self._send(method, path, query, body, content)
+        if self._pace is not None:
+            await self._pace.turn()
+        call = f"{verb.method} {kind.path(namespace, name, verb.subresource)}"
+        try:
+            status, data, retry_after = await self._send(verb, kind, namespace, name, query, body)
+        except (TimeoutError, aiohttp.ClientError, OSError) as exc:
+            raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
+        except (ApiException, ConfigException) as exc:
+            raise errors.Unreachable(f"{call}: {exc}") from exc
         answer = answers.read_json(data)
         if not 200 <= status < 300:
-            raise answers.error_of(status, f"{method} {path}", answer, retry_after)
+            raise answers.error_of(status, call, answer, retry_after)
         if "kind" not in answer:
-            raise errors.Unreachable(f"{method} {path}: the answer is no object: {answer}")
+            raise errors.Unreachable(f"{call}: the answer is no object: {answer}")
         return answer
 
     async def _send(
         self,
-        method: str,
-        path: str,
+        verb: Verb,
+        kind: Kind,
+        namespace: str | None,
+        name: str | None,
         query: Query,
         body: Manifest | None,
-        content: str,
     ) -> tuple[int, bytes, str | None]:
-        if self._pace is not None:
-            await self._pace.turn()
         headers = {"Accept": "application/json"}
-        headers["Content-Type"] = content if method == "PATCH" else "application/json"
+        patch = APPLY_PATCH if verb is Verb.APPLY else MERGE_PATCH
+        headers["Content-Type"] = patch if verb.method == "PATCH" else "application/json"
+        method, url, sent, payload, _ = await self._api.param_serialize(
+            verb.method,
+            kind.path(namespace, name, verb.subresource),
+            query_params=[*query],
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        time_for = self._time_for(verb)
+        began_s, code = time.perf_counter(), NO_ANSWER
         try:
-            verb, url, sent, payload, _ = await self._api.param_serialize(
-                method,
-                path,
-                query_params=[*query],
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            answer = await self._api.call_api(
-                verb, url, sent, payload, _request_timeout=self._time_for(method)
-            )
+            answer = await self._api.call_api(method, url, sent, payload, _request_timeout=time_for)
             data: bytes = await answer.read()  # type: ignore[no-untyped-call]
-            return answer.status, data, answer.headers.get("Retry-After")
-        except (TimeoutError, aiohttp.ClientError, OSError) as exc:
-            raise errors.Unreachable(f"{method} {path}: {exc or type(exc).__name__}") from exc
-        except (ApiException, ConfigException) as exc:
-            raise errors.Unreachable(f"{method} {path}: {exc}") from exc
+            code = str(answer.status)
+        finally:
+            self._told(Call(verb, kind, code, time.perf_counter() - began_s))
+        return answer.status, data, answer.headers.get("Retry-After")
 
-    def _time_for(self, method: str) -> aiohttp.ClientTimeout:
+    def _time_for(self, verb: Verb) -> aiohttp.ClientTimeout:
         """Return how long a call may take: a write may not outlast the right to write."""
-        left_s = math.inf if method == "GET" else self._left_s()
+        left_s = math.inf if verb.method == "GET" else self._left_s()
         if left_s <= 0:
-            raise errors.NotLeading(f"{method}: another process may lead by now")
+            raise errors.NotLeading(f"{verb.method}: another process may lead by now")
         return aiohttp.ClientTimeout(total=min(self._timeout_s, left_s), sock_connect=10.0)
 
 

@@ -6,7 +6,7 @@ class ClusterError(Exception):
 
 
 class NotFound(ClusterError):
-    """The object, or the kind itself, is not there."""
+    """The API server says that the object is not there."""
 
 
 class AlreadyExists(ClusterError):
@@ -46,3 +46,7 @@ class Unreachable(ClusterError):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+TRANSIENT = (Unreachable, Conflict, AlreadyExists, Expired, NotLeading)
+"""What the next try of a pass gets over: only the log needs to know."""

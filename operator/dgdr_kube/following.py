@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from dgdr_kube.errors import ClusterError, Expired, Rejected
 from dgdr_kube.kinds import Kind
-from dgdr_kube.ports import Watching
+from dgdr_kube.ports import ChangeType, Watching
 from dgdr_kube.store import Store
 from dgdr_kube.workqueue import Backoff, asked_for_s
 
@@ -36,6 +36,7 @@ class Watch:
     Heard is a list, a change or a failure: whoever waits for the next try is not silent. ``back``
     is called when a list works again after a failure. ``answered`` is set once the collection was
     listed, or may not be: before that, to decide on its store would be to ask for each object.
+    ``lists``, ``failures`` and ``changes`` are counted since the start.
     """
 
     back: Callable[[], None] = _nobody
@@ -43,6 +44,9 @@ class Watch:
     followed: bool = False
     heard_s: float | None = None
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    lists: int = 0
+    failures: int = 0
+    changes: int = 0
 
     def __post_init__(self) -> None:
         self.heard()
@@ -58,6 +62,7 @@ class Watch:
     def found(self) -> None:
         """Note that the collection was listed."""
         self.heard()
+        self.lists += 1
         self.answered.set()
         if not self.followed:
             self.followed = True
@@ -66,6 +71,7 @@ class Watch:
     def lost(self, error: ClusterError) -> None:
         """Note that it is not followed any more."""
         self.heard()
+        self.failures += 1
         self.followed = False
         if isinstance(error, Rejected):
             self.answered.set()
@@ -133,5 +139,6 @@ class _Follower:
             async for change in changes:
                 self.store.apply(change, self.scope)
                 self.watch.heard()
+                self.watch.changes += change.type is not ChangeType.BOOKMARK
                 version = change.version
         return version

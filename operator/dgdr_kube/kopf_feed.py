@@ -5,26 +5,45 @@ on a line that is no JSON; then its stop may hang, and the process lives on with
 function that its watchers read from is replaced by one that follows as the planner does. What it
 tells besides: objects that went while nobody could watch. docs/decisions/0013-kopf-is-fed.md
 
+Nor does it look at the start for what kinds there are: a 404 in that moment, as of a CRD that is
+just being installed, would leave a kind without a watch for good.
+
 What was told is kept: passes read from these stores. docs/decisions/0016-passes-read-a-cache.md
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
 from kopf import RawEvent
-from kopf._cogs.clients import watching
+from kopf._cogs.clients import scanning, watching
+from kopf._cogs.structs.references import Resource
 
 from dgdr_kube.following import Watch, follow
 from dgdr_kube.index import Index
-from dgdr_kube.kinds import Kind
+from dgdr_kube.kinds import CRD, NAMESPACE, Kind
+from dgdr_kube.metrics import Followed, KubeMetrics
 from dgdr_kube.ports import ChangeType, Kept, Manifest, Watching, whole
 from dgdr_kube.serving import Health
 from dgdr_kube.store import PARTIAL, Store
 
 Seen = Manifest | None
+Heard = Callable[[Kind, Seen, Seen], None]
+"""Hears an object of a kind as it was and as it is; None: not there."""
+
+
+def _nobody(_: Kind, _old: Seen, _new: Seen) -> None:
+    """Nobody listens."""
+
+
+# Kinds that kopf waits for before it begins, and with its settings here never reads.
+_KOPFS_OWN = (NAMESPACE, CRD)
+# kopf's orchestrator hears of kinds only where it waits for them already: some turns of the loop
+# after its start, less than ten.
+_TURNS = 100
+_WATCHED = frozenset({"list", "watch"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,18 +84,24 @@ class _Followed:
         wanted = self.collection
         return wanted.kind.plural + (f" by {wanted.label}" if wanted.label else "")
 
+    @property
+    def needed(self) -> bool:
+        return self.collection.needed
+
 
 @dataclass
 class Feed:
     """Follows collections, in some namespaces or in all (None), and tells kopf of them.
 
-    ``back`` is called whenever one is followed again after a failure.
+    ``back`` is called whenever one is followed again after a failure. ``heard`` is told of what is
+    there at the start too, before kopf and at once.
     """
 
     source: Watching
     collections: Sequence[Collection]
     scopes: Sequence[str | None]
     back: Callable[[], None]
+    heard: Heard = _nobody
     stores: Mapping[Kind, Sequence[Store]] = field(init=False)
     _followed: list[_Followed] = field(default_factory=list)
     _news: dict[tuple[Kind, str | None], "asyncio.Queue[RawEvent | None]"] = field(
@@ -101,9 +126,25 @@ class Feed:
     def install(self, health: Health) -> None:
         """Have kopf read from here; a kind that it does not ask for reads as silent."""
         watching.infinite_watch = self.stream
+        scanning.scan_resources = self.resources
         for followed in self._followed:
-            if followed.collection.needed:
+            if followed.needed:
                 health.follow(followed.name, followed.scope, followed.watch)
+
+    def show(self, metrics: KubeMetrics) -> None:
+        """Show what is followed, and how much of it is kept."""
+        metrics.show_watches(
+            Followed(one.collection.kind, one.collection.label, one.scope, one.watch, one.needed)
+            for one in self._followed
+        )
+        metrics.show_stores((kind, store) for kind, those in self.stores.items() for store in those)
+
+    async def resources(self, **_: Any) -> Set[Resource]:
+        """Return the kinds that are followed; in place of kopf's ``scan_resources``."""
+        for _turn in range(_TURNS):
+            await asyncio.sleep(0)
+        kinds = {wanted.kind for wanted in self.collections} | {*_KOPFS_OWN}
+        return {_resource(kind) for kind in kinds}
 
     async def listed(self) -> None:
         """Wait until everything was listed, but for what may not be."""
@@ -150,6 +191,7 @@ class Feed:
 
     def _tell(self, collection: Collection, old: Seen, new: Seen) -> None:
         kind, there = collection.kind, (new or old or {})["metadata"].get("namespace")
+        self.heard(kind, old, new)
         for scope in (None, there):
             if news := self._news.get((kind, scope)):
                 first = not self._was_listed(kind, scope)
@@ -175,6 +217,18 @@ def event(old: Seen, new: Seen, *, first: bool = False) -> RawEvent:
     else:
         type_ = (ChangeType.ADDED if old is None else ChangeType.MODIFIED).value
     return cast(RawEvent, {"type": type_, "object": new or old})
+
+
+def _resource(kind: Kind) -> Resource:
+    return Resource(
+        kind.group,
+        kind.version,
+        kind.plural,
+        kind=kind.kind,
+        singular=kind.kind.lower(),
+        namespaced=kind.namespaced,
+        verbs=_WATCHED,
+    )
 
 
 def _named(kind: Kind) -> tuple[str, str, str]:

@@ -1,29 +1,18 @@
 """kopf as a watcher only: it reads streams and calls ``on.event`` handlers, and writes nothing.
 
-Its streams are ours (``kopf_feed``); the network settings here serve its look at what kinds there
-are, once at the start.
+What it would ask of the API server is answered by ``kopf_feed``: it makes no call of its own.
 
 No finalizer, no progress or diff annotation is ever put on a user's object, because no handler
 that needs them is registered; the prefixes are set all the same, so that a handler added by
 mistake would not collide with another kopf operator's.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import kopf
 
 # kopf waits for its tasks without end; a pod has 30 s between SIGTERM and SIGKILL.
 LONGEST_STOP_S = 10.0
-
-
-class Endlessly:
-    """Waits between tries that never run out, from the beginning for each request."""
-
-    def __iter__(self) -> Iterator[float]:
-        yield from (1.0, 2.0, 4.0)
-        while True:
-            yield 8.0
 
 
 def configure(settings: kopf.OperatorSettings, *, prefix: str) -> None:
@@ -35,10 +24,6 @@ def configure(settings: kopf.OperatorSettings, *, prefix: str) -> None:
     settings.persistence.finalizer = f"{prefix}/finalizer"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=prefix)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=prefix)
-    settings.networking.request_timeout = 30
-    settings.networking.connect_timeout = 10
-    settings.networking.error_backoffs = Endlessly()
-    settings.networking.enforce_retry_after = True
     settings.posting.enabled = False
     # Namespaces and CRDs are known at the start: no right to list either is needed.
     settings.scanning.disabled = True

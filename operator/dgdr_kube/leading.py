@@ -14,8 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge
-
+from dgdr_kube.calls import CallTold, unheard
 from dgdr_kube.candidate import Candidate
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.process import EXIT_LOOP_ENDED, end
@@ -60,10 +59,13 @@ Leader = Candidate | Alone
 
 
 @asynccontextmanager
-async def standing(settings: LeaderElection | None, lease: str) -> AsyncIterator[Leader]:
+async def standing(
+    settings: LeaderElection | None, lease: str, told: CallTold = unheard
+) -> AsyncIterator[Leader]:
     """Stand for election as the settings say; without any, there is nobody to stand against.
 
-    With connections of its own: no crowd of passes may keep a leader from renewing.
+    With connections of its own: no crowd of passes may keep a leader from renewing. ``told`` hears
+    of each call.
     """
     if settings is None:
         log.warning("No leaderElection is configured: a second process would work against this one")
@@ -71,21 +73,11 @@ async def standing(settings: LeaderElection | None, lease: str) -> AsyncIterator
         return
     # Unlike the pod's name, it is no other's: a container that starts again is another process.
     me = f"{os.environ.get('POD_NAME') or os.uname().nodename}_{uuid.uuid4()}"
-    cluster = await KubeCluster.connect(user_agent=lease, connections=2)
+    cluster = await KubeCluster.connect(user_agent=lease, connections=2, told=told)
     try:
         yield Candidate(cluster, settings.namespace, lease, me)
     finally:
         await cluster.close()
-
-
-def show(leader: Leader, registry: CollectorRegistry, prefix: str) -> None:
-    """Tell Prometheus who leads."""
-    leads = Gauge(f"{prefix}_leader", "1 where this process leads", registry=registry)
-    leads.set_function(lambda: float(leader.left_s() > 0))
-    transitions = Gauge(
-        f"{prefix}_lease_transitions", "How often the Lease has changed hands", registry=registry
-    )
-    transitions.set_function(leader.transitions)
 
 
 async def lead(leader: Leader, health: Health, work: Work) -> int:

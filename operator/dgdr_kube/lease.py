@@ -19,15 +19,16 @@ class Timing:
     """Durations of an election; those of client-go, but for how often who waits looks.
 
     After ``renew_s`` without a renewal a holder begins no write any more, and each that it has
-    begun is cut off at ``lease_s``: before that nobody else leads. ``try_s`` bounds a question to
-    the API server.
+    begun is cut off at ``lease_s``: before that nobody else leads. ``try_s`` bounds each question
+    to the API server: an overloaded one may answer after 5 s, and of two questions the second one
+    has its own time, or whoever looks for long never claims.
     """
 
     lease_s: int = 15
     renew_s: float = 10.0
     retry_s: float = 2.0
     look_s: float = 1.0
-    try_s: float = 4.0
+    try_s: float = 6.0
 
 
 TIMING = Timing()

@@ -7,18 +7,13 @@ ends the process; the kubelet starts it again, and level-triggered passes pick u
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
 from dgdr_kube.errors import ClusterError
-from dgdr_kube.ports import Key
 from dgdr_kube.serving import Health
-from dgdr_kube.workqueue import Backoff, WorkQueue
+from dgdr_kube.workqueue import Backoff
 
 T = TypeVar("T")
 
@@ -28,43 +23,6 @@ EXIT_STOPPED = 0
 EXIT_LOOP_ENDED = 1
 HEARTBEAT_S = 10.0
 START_BACKOFF = Backoff(first_s=1.0, longest_s=8.0, jitter=0.0)
-
-Pass = Callable[[Key, datetime], Awaitable[float | None]]
-
-
-class PassMetrics:
-    """What the work queues do, for Prometheus."""
-
-    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
-        self.passes = Counter(
-            f"{prefix}_passes", "Passes by queue and outcome", ["queue", "outcome"],
-            registry=registry,
-        )  # fmt: skip
-        self.seconds = Histogram(
-            f"{prefix}_pass_seconds", "Time of a pass", ["queue"], registry=registry
-        )
-        self.depth = Gauge(
-            f"{prefix}_queue_depth", "Keys that wait for a worker", ["queue"], registry=registry
-        )
-
-    def measured(
-        self, queue: WorkQueue[Key], run: Pass
-    ) -> Callable[[Key], Awaitable[float | None]]:
-        """Return the pass as the queue calls it: with the time, and counted."""
-
-        async def reconcile(key: Key) -> float | None:
-            started = time.perf_counter()
-            outcome = "failed"
-            try:
-                delay_s = await run(key, datetime.now(UTC))
-                outcome = "done"
-                return delay_s
-            finally:
-                self.passes.labels(queue.name, outcome).inc()
-                self.seconds.labels(queue.name).observe(time.perf_counter() - started)
-                self.depth.labels(queue.name).set(len(queue))
-
-        return reconcile
 
 
 async def patiently(

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from dgdr_kube import pass_record
+from dgdr_kube.calls import Verb
 from dgdr_kube.errors import Unreachable
 from dgdr_kube.index import Index
 from dgdr_kube.kinds import Kind, kind_of
@@ -79,7 +81,7 @@ class RememberingCluster:
         """Create; raises AlreadyExists, Rejected."""
         meta, kind = manifest["metadata"], kind_of(manifest)
         write = self.cluster.create(manifest, manager)
-        return await self._noted(kind, meta.get("namespace"), meta["name"], write)
+        return await self._noted(Verb.CREATE, kind, meta.get("namespace"), meta["name"], write)
 
     async def apply(
         self,
@@ -91,7 +93,7 @@ class RememberingCluster:
         """Server-side apply."""
         meta, kind = manifest["metadata"], kind_of(manifest)
         write = self.cluster.apply(manifest, manager, force, resource_version)
-        return await self._noted(kind, meta.get("namespace"), meta["name"], write)
+        return await self._noted(Verb.APPLY, kind, meta.get("namespace"), meta["name"], write)
 
     async def patch(
         self,
@@ -104,7 +106,7 @@ class RememberingCluster:
     ) -> Manifest:
         """Merge-patch; raises NotFound, and Conflict when another version is there."""
         write = self.cluster.patch(kind, namespace, name, patch, manager, resource_version)
-        return await self._noted(kind, namespace, name, write)
+        return await self._noted(Verb.PATCH, kind, namespace, name, write)
 
     async def patch_status(
         self,
@@ -117,7 +119,7 @@ class RememberingCluster:
     ) -> Manifest:
         """Merge-patch the status subresource; raises NotFound, Conflict."""
         write = self.cluster.patch_status(kind, namespace, name, status, manager, resource_version)
-        return await self._noted(kind, namespace, name, write)
+        return await self._noted(Verb.PATCH_STATUS, kind, namespace, name, write)
 
     async def scale(
         self,
@@ -130,15 +132,14 @@ class RememberingCluster:
     ) -> None:
         """Write the scale subresource, which answers with another kind; NotFound, Conflict."""
         write = self.cluster.scale(kind, namespace, name, replicas, manager, resource_version)
-        await self._noted(kind, namespace, name, write, resource_version)
+        await self._noted(Verb.SCALE, kind, namespace, name, write, resource_version)
 
     async def delete(
         self, kind: Kind, namespace: str | None, name: str, uid: str | None = None
     ) -> bool:
         """Delete with its dependents in the background; False when it was gone already."""
-        return await self._noted(
-            kind, namespace, name, self.cluster.delete(kind, namespace, name, uid)
-        )
+        write = self.cluster.delete(kind, namespace, name, uid)
+        return await self._noted(Verb.DELETE, kind, namespace, name, write)
 
     async def emit(self, event: Event) -> None:
         """Show an Event; a lost Event is logged, never raised."""
@@ -146,6 +147,7 @@ class RememberingCluster:
 
     async def _noted(
         self,
+        verb: Verb,
         kind: Kind,
         namespace: str | None,
         name: str,
@@ -157,7 +159,9 @@ class RememberingCluster:
             result = await write
         except Unreachable:
             self._wrote(kind, key, None)
+            pass_record.wrote(verb, kind, name, is_certain=False)
             raise
+        pass_record.wrote(verb, kind, name)
         self._wrote(kind, key, result if isinstance(result, dict) else None, before)
         return result
 

@@ -72,6 +72,10 @@ class Store:
     _heard: dict[str | None, int] = field(default_factory=dict)
     _written: dict[Key, int] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        """How many objects are kept."""
+        return len(self._objects)
+
     def look(self, key: Key) -> Manifest | Unsure | None:
         """Return an object, None where it is not there, UNSURE where the watch does not say."""
         if self._scope_of(key.namespace) is UNSURE or key in self._written:

@@ -1,6 +1,7 @@
 """One watch request: lines of JSON, each a change, over a connection that stays open."""
 
 import json
+import time
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager, closing
 
@@ -9,6 +10,7 @@ from kubernetes.aio.client import ApiClient, ApiException
 from kubernetes.aio.config import ConfigException
 
 from dgdr_kube import answers, errors
+from dgdr_kube.calls import NO_ANSWER, Call, CallTold, Verb, unheard
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Change, ChangeType, Manifest
 
@@ -22,11 +24,21 @@ _BROKEN = (TimeoutError, aiohttp.ClientError, OSError, ApiException, ConfigExcep
 
 @asynccontextmanager
 async def watch(
-    api: ApiClient, kind: Kind, namespace: str | None, version: str, labels: str = ""
+    api: ApiClient,
+    kind: Kind,
+    namespace: str | None,
+    version: str,
+    labels: str = "",
+    told: CallTold = unheard,
 ) -> AsyncIterator[AsyncIterator[Change]]:
-    """Open a watch; see ``ports.Watching``."""
+    """Open a watch; see ``ports.Watching``. ``told`` hears how that was answered."""
     call = f"WATCH {kind.path(namespace)}"
-    response = await _open(api, kind.path(namespace), version, labels, call)
+    began_s, code = time.perf_counter(), NO_ANSWER
+    try:
+        response = await _open(api, kind.path(namespace), version, labels, call)
+        code = str(response.status)
+    finally:
+        told(Call(Verb.WATCH, kind, code, time.perf_counter() - began_s))
     with closing(response):
         if response.status != 200:
             body = answers.read_json(await response.read())
@@ -56,7 +68,7 @@ async def _open(
         )
         answer = await api.call_api(verb, url, sent, _request_timeout=_TIMEOUT)
     except _BROKEN as exc:
-        raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc
+        raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
     response: aiohttp.ClientResponse = answer.response
     return response
 
@@ -81,7 +93,7 @@ async def changes(
                 answers.check_identity(change.manifest, namespaced=namespaced)
             yield change
     except _BROKEN as exc:
-        raise errors.Unreachable(f"{call}: {exc or type(exc).__name__}") from exc
+        raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
     except (ValueError, KeyError, TypeError) as exc:
         raise errors.Unreachable(f"{call}: not what a watch tells: {exc}") from exc
 

@@ -36,6 +36,10 @@ Waiting = tuple[Urgency, int]
 
 log = logging.getLogger(__name__)
 
+# Of a key that failed through an outage: more would be a minute's wait for the first error after
+# it, none a loop while each watch tells of the end.
+KNOWN_FAILURES = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
@@ -56,8 +60,16 @@ def asked_for_s(error: Exception) -> float:
     return (error.retry_after_s or 0.0) if isinstance(error, Unreachable) else 0.0
 
 
+def _unheard(_: float) -> None:
+    """Nobody counts."""
+
+
 class WorkQueue(Generic[K]):
-    """Deduplicated keys; a key marked during its own pass runs once more after it."""
+    """Deduplicated keys; a key marked during its own pass runs once more after it.
+
+    ``waited`` hears, at the start of each pass, how many seconds its key had waited for a worker.
+    ``adds`` and ``retries`` count keys that came to wait, and passes that are to be tried again.
+    """
 
     def __init__(self, workers: int = 4, name: str = "work", backoff: Backoff | None = None):
         self.name = name
@@ -70,15 +82,19 @@ class WorkQueue(Generic[K]):
         self._open.set()
         self._running: dict[K, float] = {}
         self._again: dict[K, Urgency] = {}
-        self._held: set[K] = set()
+        self._held_until_s: dict[K, float] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._jitter = random.Random()
+        self._marked_s: dict[K, float] = {}
+        self.waited: Callable[[float], None] = _unheard
+        self.adds = 0
+        self.retries = 0
 
     def add(self, key: K) -> None:
         """Mark a key that is wanted anew: its pass runs as soon as a worker is free.
 
-        Only where the server itself asked us to wait, a key that failed waits all the same.
+        Only where the server itself asked us to wait, a key that failed waits so long all the same.
         """
         self._mark(key, Urgency.WANTED)
 
@@ -109,8 +125,14 @@ class WorkQueue(Generic[K]):
         self._timers[key] = loop.call_at(due, self._due, key)
 
     def retry_failed(self) -> None:
-        """Run now what waits after a failure: its cause may be over."""
-        self.add_all(key for key in [*self._failures] if key in self._timers)
+        """Run now what waits after a failure: its cause may be over.
+
+        What fails once more waits for seconds: a server that is just back is not well yet.
+        """
+        for key in [*self._failures]:
+            self._failures[key] = min(self._failures[key], KNOWN_FAILURES)
+            if key in self._timers:
+                self.add(key)
 
     def hold(self) -> None:
         """Start no pass until ``release``: what is marked meanwhile waits, by its urgency."""
@@ -135,6 +157,12 @@ class WorkQueue(Generic[K]):
         """How many keys wait for a worker."""
         return len(self._waiting)
 
+    def oldest_s(self) -> float:
+        """Seconds since the key was marked that waits the longest; 0 when none waits."""
+        # In the order of coming: a key that becomes more urgent keeps its place here.
+        oldest = next(iter(self._marked_s.values()), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
     def longest_pass_s(self) -> float:
         """Seconds since the oldest pass that still runs was started; 0 when none runs."""
         return time.monotonic() - min(self._running.values()) if self._running else 0.0
@@ -150,7 +178,8 @@ class WorkQueue(Generic[K]):
         if self._waiting.get(key) != since:
             return  # it was served when it became more urgent
         del self._waiting[key]
-        self._running[key] = time.monotonic()
+        self._running[key] = now_s = time.monotonic()
+        self.waited(now_s - self._marked_s.pop(key))
         try:
             delay_s = await self._outcome(key, reconcile)
         finally:
@@ -169,7 +198,8 @@ class WorkQueue(Generic[K]):
         except ClusterError as exc:  # a refusal, a conflict, an outage: its text says it all
             retry_s = max(self._failed(key), asked_for_s(exc))
             if asked_for_s(exc):
-                self._held.add(key)
+                now_s = asyncio.get_running_loop().time()
+                self._held_until_s[key] = now_s + asked_for_s(exc)
             log.warning("%s %s: %s; again in %.1f s", self.name, key, exc, retry_s)
             return retry_s
         except Exception:  # the top of a pass: whatever it was, this key must be tried again
@@ -180,23 +210,32 @@ class WorkQueue(Generic[K]):
         return delay_s
 
     def _failed(self, key: K) -> float:
+        self.retries += 1
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         return self._backoff.delay_s(failures, self._jitter.random())
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)
-        self._held.discard(key)
+        self._held_until_s.pop(key, None)
         self._mark(key, Urgency.NOTICED)
 
     def _mark(self, key: K, urgency: Urgency) -> None:
-        if key in self._held:
+        if (held_s := self._held_s(key)) > 0:
+            self.add_after(key, held_s)
             return
         self._cancel_timer(key)
         if key in self._running:
             self._again[key] = min(urgency, self._again.get(key, urgency))
         elif key not in self._waiting or urgency < self._waiting[key][0]:
+            if key not in self._waiting:
+                self.adds += 1
+                self._marked_s[key] = time.monotonic()
             since = self._waiting[key] = (urgency, next(self._numbers))
             self._ready.put_nowait((since, key))
+
+    def _held_s(self, key: K) -> float:
+        until_s = self._held_until_s.get(key)
+        return 0.0 if until_s is None else until_s - asyncio.get_running_loop().time()
 
     def _cancel_timer(self, key: K) -> None:
         timer = self._timers.pop(key, None)

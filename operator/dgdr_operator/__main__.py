@@ -4,6 +4,9 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 import kopf
@@ -14,25 +17,29 @@ from dgdr_kube.client import KubeCluster
 from dgdr_kube.crd_check import StartRefused, require_crds
 from dgdr_kube.kinds import DGD, DGDR, DGDSA, PROFILING_POLICY, SLA_PLANNER, WORKER_METADATA
 from dgdr_kube.kopf_feed import Feed
-from dgdr_kube.leading import Leader, lead, show, standing
+from dgdr_kube.leading import Leader, lead, standing
+from dgdr_kube.metrics import KubeMetrics
 from dgdr_kube.pace import Pace
+from dgdr_kube.pass_record import Reconcile, Result, recorded
 from dgdr_kube.ports import Cluster, Key, WatchedCluster, Watching
-from dgdr_kube.process import Pass, PassMetrics, heartbeat, patiently, run_together, until_told
+from dgdr_kube.process import heartbeat, patiently, run_together, until_told
 from dgdr_kube.remembering import RememberingCluster
 from dgdr_kube.serving import Health, application, start
 from dgdr_kube.workqueue import WorkQueue
-from dgdr_operator.followed import ADAPTERS_OF_GRAPH, COLLECTIONS
+from dgdr_operator.followed import ADAPTERS_OF_GRAPH, COLLECTIONS, OF_RUN
 from dgdr_operator.handlers import PREFIX, Queues, register
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_actor import sweep_orphans
 from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
 from dgdr_operator.settings import Settings, SettingsError, load
+from dgdr_operator.telemetry import Telemetry
 
 log = logging.getLogger("dgdr_operator")
 
 EXIT_BAD_SETTINGS = 2
 EXIT_REFUSED = 3
+Pass = Callable[[Key, datetime], Awaitable[float | None]]
 NEEDED = (DGDR, DGD, DGDSA, WORKER_METADATA, PROFILING_POLICY, SLA_PLANNER)
 
 
@@ -54,26 +61,50 @@ def main() -> None:
         sys.exit(EXIT_REFUSED)
 
 
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What the process shows."""
+
+    registry: CollectorRegistry
+    kube: KubeMetrics
+    operator: Telemetry
+
+    @classmethod
+    def new(cls) -> "Metrics":
+        """Return metrics in a registry of their own."""
+        registry = CollectorRegistry()
+        return cls(registry, KubeMetrics(registry), Telemetry(registry))
+
+    def passed(self, queue: str, decision: str, result: Result, seconds: float) -> None:
+        """Count a pass."""
+        self.kube.worked(queue, seconds)
+        self.operator.passed(queue, decision, result)
+
+
 async def serve(settings: Settings) -> int:
     """Run until stopped; returns the exit code."""
-    election = settings.leader_election
-    async with standing(election, election.operator_lease if election else "") as leader:
-        return await _serve(settings, leader)
+    election, metrics = settings.leader_election, Metrics.new()
+    lease = election.operator_lease if election else ""
+    async with standing(election, lease, metrics.kube.called) as leader:
+        metrics.kube.show_leader(lease, leader)
+        return await _serve(settings, leader, metrics)
 
 
-async def _serve(settings: Settings, leader: Leader) -> int:
+async def _serve(settings: Settings, leader: Leader, metrics: Metrics) -> int:
+    told = metrics.kube.called
     cluster = await KubeCluster.connect(
-        user_agent="dgdr-operator", left_s=leader.left_s, pace=Pace(per_s=200, burst=300)
+        user_agent="dgdr-operator",
+        left_s=leader.left_s,
+        pace=Pace(per_s=200, burst=300),
+        told=told,
     )
     # Each watch holds a connection for good: they must not leave none to the passes.
-    source = await KubeCluster.connect(user_agent="dgdr-operator", connections=0)
-    health, metrics = Health(), CollectorRegistry()
-    show(leader, metrics, "dgdr_operator")
-    runner = await start(application(health, metrics), settings.health.port)
-    measured = PassMetrics(metrics, "dgdr_operator")
+    source = await KubeCluster.connect(user_agent="dgdr-operator", connections=0, told=told)
+    health = Health()
+    runner = await start(application(health, metrics.registry), settings.health.port)
 
     async def leading() -> int:
-        return await work(cluster, source, settings, health, measured, leader)
+        return await work(cluster, source, settings, health, metrics, leader)
 
     try:
         await patiently(lambda: require_crds(cluster, NEEDED))
@@ -94,31 +125,49 @@ async def work(
     source: Watching,
     settings: Settings,
     health: Health,
-    metrics: PassMetrics,
+    metrics: Metrics,
     leader: Leader,
 ) -> int:
     """Run the watcher and the workers side by side."""
-    feed = Feed(source, COLLECTIONS, scopes(settings), back=lambda: queues.retry_failed())
-    (adapters,) = feed.stores[DGDSA]
+    feed = Feed(
+        source,
+        COLLECTIONS,
+        scopes(settings),
+        back=lambda: queues.retry_failed(),
+        heard=metrics.operator.heard,
+    )
+    (adapters,), (graphs,) = feed.stores[DGDSA], feed.stores[DGD]
     queues = Queues(
-        adapters_of=lambda graph: adapters.keys(graph.namespace, ADAPTERS_OF_GRAPH, graph.name)
+        adapters_of=lambda graph: adapters.keys(graph.namespace, ADAPTERS_OF_GRAPH, graph.name),
+        candidates_of=lambda namespace, run: graphs.keys(namespace, OF_RUN, run),
     )
     leader.back = queues.retry_failed
     feed.install(health)
+    feed.show(metrics.kube)
+    metrics.operator.show()
     watched = RememberingCluster(cluster, feed.stores)
     passes: list[tuple[WorkQueue[Key], Pass]] = [
         (queues.requests, DgdrPass(watched, settings, queues.waits)),
         (queues.graphs, GraphPass(watched, settings)),
         (queues.adapters, AdapterPass(watched, settings)),
     ]
-    loops = {queue.name: queue.run(metrics.measured(queue, run)) for queue, run in passes}
+    loops = {
+        queue.name: queue.run(recorded(queue.name, at_the_time(run), metrics.passed))
+        for queue, run in passes
+    }
     for queue in queues.all():
         queue.hold()
+        metrics.kube.show_queue(queue)
         health.watch(queue.name, queue.longest_pass_s)
     loops["first list"] = begin(feed, watched, settings, queues)
     return await run_together(
         watcher(settings, queues), {**loops, "heartbeat": heartbeat(health, "event loop")}
     )
+
+
+def at_the_time(run: Pass) -> Reconcile:
+    """Return a pass that is told the time."""
+    return lambda key: run(key, datetime.now(UTC))
 
 
 async def begin(feed: Feed, cluster: WatchedCluster, settings: Settings, queues: Queues) -> None:

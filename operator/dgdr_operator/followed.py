@@ -28,6 +28,7 @@ from dgdr_kube.kinds import (
 from dgdr_kube.kopf_feed import Collection
 from dgdr_kube.ports import Manifest
 from dgdr_operator.core import kept, routing
+from dgdr_operator.core.upgrades import Verdict, reason_of
 
 OF_GRAPH = labelled(Label.GRAPH.value)
 OF_RUN = labelled(Label.RUN.value)
@@ -48,11 +49,18 @@ def _with_gpus(node: Manifest) -> Iterable[str]:
     return ("",) if kept.has_gpus(node) else ()
 
 
+def _upgrades(graph: Manifest) -> Iterable[str]:
+    reason = reason_of(graph)
+    return (reason,) if reason in (Verdict.UPGRADING, Verdict.STUCK) else ()
+
+
 ADAPTERS_OF_GRAPH = Index("dgdRef", _graphs_of_adapter)
 CANDIDATES = Index("candidates", _candidates)
 """Under the empty value: every graph that a profiling run has made."""
 GPU_NODES = Index("gpus", _with_gpus)
 """Under the empty value: every node that reports GPUs; the others decide nothing."""
+UPGRADES = Index("upgrades", _upgrades)
+"""Graphs that are being upgraded, and those that did not come back, by the reason of UpToDate."""
 
 
 def _child(kind: Kind) -> Collection:
@@ -63,7 +71,12 @@ def _child(kind: Kind) -> Collection:
 
 COLLECTIONS = (
     Collection(kind=DGDR, kept=kept.without_history, tells_first=True),
-    Collection(kind=DGD, kept=kept.without_history, indices=(OF_RUN, CANDIDATES), tells_first=True),
+    Collection(
+        kind=DGD,
+        kept=kept.without_history,
+        indices=(OF_RUN, CANDIDATES, UPGRADES),
+        tells_first=True,
+    ),
     Collection(
         kind=DGDSA,
         kept=kept.without_history,

@@ -30,8 +30,10 @@ from dgdr_kube.manifests import intent_of
 from dgdr_kube.ports import Key
 from dgdr_kube.workqueue import Backoff, Urgency, WorkQueue
 from dgdr_operator.core import news, routing
+from dgdr_operator.core.observation import JobState
+from dgdr_operator.core.observed_job import job_seen
 from dgdr_operator.followed import CHILDREN
-from dgdr_operator.passes.waits import NODES, Waits
+from dgdr_operator.passes.waits import NODES, Waits, room_in
 
 PREFIX = "operator.dgdr.dev"
 # Somebody else wrote the graph in the same moment: read again soon, a scale is waiting.
@@ -40,9 +42,14 @@ _RESULTS = ("dgdr-output-", "profile-")
 
 Json = Mapping[str, Any]
 AdaptersOf = Callable[[Key], Iterable[Key]]
+CandidatesOf = Callable[[str, str], Iterable[Key]]
 
 
 def _no_adapters(_: Key) -> Iterable[Key]:
+    return ()
+
+
+def _no_candidates(_namespace: str, _run: str) -> Iterable[Key]:
     return ()
 
 
@@ -50,7 +57,8 @@ def _no_adapters(_: Key) -> Iterable[Key]:
 class Queues:
     """One queue for each kind of pass, and what decides who is marked.
 
-    ``adapters_of`` names the adapters of a graph, whoever made them.
+    ``adapters_of`` names the adapters of a graph, whoever made them; ``candidates_of`` those that
+    are there of a namespace and a run.
     """
 
     requests: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(4, "dgdr"))
@@ -59,6 +67,7 @@ class Queues:
         default_factory=lambda: WorkQueue(4, "dgdsa", Backoff(first_s=ADAPTER_RETRY_S))
     )
     adapters_of: AdaptersOf = _no_adapters
+    candidates_of: CandidatesOf = _no_candidates
     waits: Waits = field(default_factory=Waits)
     _heard: dict[tuple[str, Kind, Key], int] = field(default_factory=dict)
 
@@ -120,7 +129,7 @@ def register(registry: kopf.OperatorRegistry, queues: Queues) -> None:
     """Register all handlers; both arguments are the process's own, so that tests have theirs."""
     kopf.on.login(registry=registry)(kopf_settings.login)
     _on(registry, DGDR, lambda heard: _own(queues, queues.requests, heard))
-    _on(registry, JOB, lambda heard: _of_request(queues, heard))
+    _on(registry, JOB, lambda heard: _job(queues, heard))
     _on(registry, CONFIG_MAP, lambda heard: _config_map(queues, heard))
     _on(registry, DGD, lambda heard: _dgd(queues, heard))
     _on(registry, DGDSA, lambda heard: _adapter(queues, heard))
@@ -156,6 +165,17 @@ def _of_request(queues: Queues, heard: Heard) -> None:
     heard.mark(queues.requests, routing.owning_request(heard.body))
 
 
+def _job(queues: Queues, heard: Heard) -> None:
+    _of_request(queues, heard)
+    if heard.gone or job_seen(heard.body).state is not JobState.RUNNING:
+        _room(queues, heard)
+
+
+def _room(queues: Queues, heard: Heard) -> None:
+    """Mark the requests that a quota of this namespace has refused something."""
+    heard.mark(queues.requests, queues.waits.woken_by(room_in(heard.key.namespace)))
+
+
 def _config_map(queues: Queues, heard: Heard) -> None:
     """Mark for requests and results; curves decide nothing."""
     if heard.body["metadata"]["name"].startswith(_RESULTS):
@@ -168,6 +188,10 @@ def _dgd(queues: Queues, heard: Heard) -> None:
         heard.mark(queues.adapters, queues.adapters_of(heard.key))
     if queues.is_news("request", heard, news.of_graph_for_request(heard.body)):
         _of_request(queues, heard)
+    if heard.gone:
+        _room(queues, heard)
+        for namespace, run in routing.run(heard.body):  # others of it may wait for its GPUs
+            heard.mark(queues.graphs, queues.candidates_of(namespace, run))
 
 
 def _adapter(queues: Queues, heard: Heard) -> None:

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.following import Watch, follow
-from dgdr_kube.kinds import Kind
-from dgdr_kube.leading import Leader, lead, show, standing
+from dgdr_kube.kinds import GPU_BUDGET, Kind
+from dgdr_kube.leading import Leader, lead, standing
+from dgdr_kube.metrics import Followed, KubeMetrics
+from dgdr_kube.pass_record import Reconcile, recorded
 from dgdr_kube.ports import Key
 from dgdr_kube.process import EXIT_LOOP_ENDED, end, until_told
 from dgdr_kube.remembering import RememberingCluster
@@ -65,12 +67,15 @@ def main() -> int:
 
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code."""
-    election = settings.leader_election
-    lease = election.planner_lease if election else ""
-    async with standing(election, lease) as leader, _planning(settings, leader) as planning:
-        health, registry = Health(), planning.telemetry.registry
-        show(leader, registry, "dgdr_planner")
-        web = await start(application(health, registry), settings.health.port)
+    election, telemetry = settings.leader_election, Telemetry()
+    lease, metrics = election.planner_lease if election else "", KubeMetrics(telemetry.registry)
+    async with (
+        standing(election, lease, metrics.called) as leader,
+        _planning(settings, leader, telemetry, metrics) as planning,
+    ):
+        health = Health()
+        metrics.show_leader(lease, leader)
+        web = await start(application(health, telemetry.registry), settings.health.port)
         try:
             return await lead(leader, health, lambda: _work(settings, planning, health))
         finally:
@@ -81,6 +86,7 @@ async def _work(settings: Settings, planning: "_Planning", health: Health) -> in
     """Run until cancelled; the first loop that ends, ends all."""
     queue = planning.queue
     health.watch(queue.name, queue.longest_pass_s)
+    planning.metrics.show_queue(queue)
     loops = {
         asyncio.create_task(queue.run(planning.run_pass), name="queue"),
         *_followed(settings, planning, health),
@@ -102,19 +108,24 @@ class _Planning:
     queue: WorkQueue[Key]
     source: KubeCluster
     stores: dict[Kind, Store]
-    run_pass: PlannerPass
-    telemetry: Telemetry
+    run_pass: Reconcile
+    metrics: KubeMetrics
 
 
 @contextlib.asynccontextmanager
-async def _planning(settings: Settings, leader: Leader) -> AsyncIterator[_Planning]:
+async def _planning(
+    settings: Settings, leader: Leader, telemetry: Telemetry, shown: KubeMetrics
+) -> AsyncIterator[_Planning]:
     queue: WorkQueue[Key] = WorkQueue(WORKERS, name="planner")
     leader.back = queue.retry_failed
-    server = await KubeCluster.connect(user_agent="dgdr-planner", left_s=leader.left_s)
+    server = await KubeCluster.connect(
+        user_agent="dgdr-planner", left_s=leader.left_s, told=shown.called
+    )
     # Each watch holds a connection for good: they must not leave none to the passes.
-    source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0)
-    planners, telemetry, computing = PlannerIndex(server), Telemetry(), Computing()
+    source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0, told=shown.called)
+    planners, computing = PlannerIndex(server), Computing()
     stores = handlers.stores(queue, planners)
+    telemetry.show_budgets(stores[GPU_BUDGET])
     cluster = RememberingCluster(server, {kind: (store,) for kind, store in stores.items()})
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
     targets = ClusterTargets(cluster)
@@ -138,8 +149,11 @@ async def _planning(settings: Settings, leader: Leader) -> AsyncIterator[_Planni
         telemetry=telemetry,
         computing=computing,
     )
+    measured = recorded(
+        queue.name, run_pass, lambda name, _decision, _result, seconds: shown.worked(name, seconds)
+    )
     try:
-        yield _Planning(queue, source, stores, run_pass, telemetry)
+        yield _Planning(queue, source, stores, measured, shown)
     finally:
         await metrics.close()
         await source.close()
@@ -154,6 +168,10 @@ def _followed(
     watches = {(kind, scope): Watch() for kind in planning.stores for scope in scopes}
     for (kind, scope), watch in watches.items():
         health.follow(kind.plural, scope, watch)
+    planning.metrics.show_watches(
+        Followed(kind, "", scope, watch) for (kind, scope), watch in watches.items()
+    )
+    planning.metrics.show_stores(planning.stores.items())
     return [
         asyncio.create_task(
             follow(planning.source, kind, scope, planning.stores[kind], watch=watch),

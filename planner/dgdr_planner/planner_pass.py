@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_kube.kinds import SLA_PLANNER
 from dgdr_kube.manifests import intent_of, is_going, ref
+from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Key, Manifest, WatchedCluster
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.computing import Computing
@@ -116,6 +117,7 @@ class PlannerPass:
             if again is not turn:
                 turn, decision = again, await self._decided(again, profile, state)
         done = await self._act(turn, decision)
+        decided(outcome(decision, done))
         await self._report(turn, decision, done)
         self._telemetry.count(key, outcome(decision, done), time.monotonic() - started)
         return RETRY_S if done.outdated else self._delay_s(read.planner, read.policy)

@@ -5,16 +5,19 @@ work; the rest is ``dgdr_planner_*``. A number that is not known is absent, neve
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import dynamo_namespace
 from dgdr_kube.ports import Key
+from dgdr_kube.store import Store, Unsure
 from dgdr_planner.core.decide import Decision, Plan
 from dgdr_planner.core.observation import (
     NOT_MEASURED,
@@ -58,6 +61,28 @@ class _Shown:
             gauge.remove(*self.labels, *more)
 
 
+@dataclass(frozen=True, eq=False)
+class _Budgets(Collector):
+    """The shared budgets as their watch told of them; none while it does not."""
+
+    store: Store
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(
+            "dgdr_planner_budget_gpus",
+            "GPUs of a GPUBudget: limit, and reserved by its members, where they have said so",
+            labels=("target_namespace", "budget", "state"),
+        )
+        found = self.store.find(None)
+        for budget in () if isinstance(found, Unsure) else found:
+            meta, reserved = budget["metadata"], (budget.get("status") or {}).get("reservedGpus")
+            numbers = {"limit": budget["spec"].get("gpus"), "reserved": reserved}
+            for state, gpus in numbers.items():
+                if gpus is not None:
+                    family.add_metric((meta["namespace"], meta["name"], state), float(gpus))
+        yield family
+
+
 class Telemetry:
     """Metrics of all planners of this process."""
 
@@ -66,6 +91,10 @@ class Telemetry:
         self._clock = clock
         self._metrics = PlannerMetrics(self.registry)
         self._shown: dict[Key, _Shown] = {}
+
+    def show_budgets(self, store: Store) -> None:
+        """Show the budgets that are in this store from now on."""
+        self.registry.register(_Budgets(store))
 
     def show(
         self,

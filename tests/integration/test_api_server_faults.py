@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support import api_faults
-from support.api_faults import Fault, FaultyApi, faulty_api
+from support.api_faults import Fault, FaultyApi, Watches, faulty_api, watches_only
 from support.cluster import ROOT, TestCluster
 from support.dgds import decode_worker, dgd, frontend
 from support.operator_process import Namespace, OperatorProcess, until
@@ -57,21 +57,27 @@ def there(operator: OperatorProcess, light_cluster: TestCluster) -> Namespace:
 
 
 @pytest.mark.parametrize(
-    ("name", "fault", "breaks"),
+    ("name", "fault", "watches"),
     [
-        pytest.param("unavailable", api_faults.status(503), True, id="503"),
-        pytest.param("forbidden", api_faults.status(403), True, id="403"),
-        pytest.param("unauthorized", api_faults.status(401), True, id="401"),
-        pytest.param("gone", api_faults.status(410, watches_only=True), True, id="410 as a status"),
-        pytest.param("told-gone", api_faults.told_gone, True, id="410 in the stream"),
-        pytest.param("half", api_faults.half_a_line, True, id="half a line"),
+        pytest.param("unavailable", api_faults.status(503), Watches.CUT, id="503"),
+        pytest.param("busy", api_faults.status(503), Watches.KEPT, id="503, but watches go on"),
+        pytest.param("forbidden", api_faults.status(403), Watches.CUT, id="403"),
+        pytest.param("unauthorized", api_faults.status(401), Watches.CUT, id="401"),
         pytest.param(
-            "throttled", api_faults.status(429, **{"Retry-After": "1"}), True, id="429"
+            "gone", watches_only(api_faults.status(410)), Watches.CUT, id="410 as a status"
         ),
-        pytest.param("garbage", api_faults.garbage, True, id="garbage"),
-        pytest.param("resets", api_faults.reset, True, id="resets"),
-        pytest.param("hung", api_faults.silent, False, id="hung, watches too"),
-        pytest.param("slow", api_faults.slow(2.0), True, id="answers after 2 s"),
+        pytest.param(
+            "told-gone", watches_only(api_faults.told_gone), Watches.CUT, id="410 in the stream"
+        ),
+        pytest.param("half", watches_only(api_faults.half_a_line), Watches.CUT, id="half a line"),
+        pytest.param(
+            "throttled", api_faults.status(429, **{"Retry-After": "1"}), Watches.CUT, id="429"
+        ),
+        pytest.param("garbage", api_faults.garbage, Watches.CUT, id="garbage"),
+        pytest.param("lost-way", api_faults.lost_way, Watches.KEPT, id="404 of a proxy"),
+        pytest.param("resets", api_faults.reset, Watches.CUT, id="resets"),
+        pytest.param("hung", api_faults.silent, Watches.HUNG, id="hung, watches too"),
+        pytest.param("slow", api_faults.slow(2.0), Watches.CUT, id="answers after 2 s"),
     ],
 )  # fmt: skip
 def test_what_changes_on_a_bad_day_is_acted_on_after_it(
@@ -80,11 +86,11 @@ def test_what_changes_on_a_bad_day_is_acted_on_after_it(
     there: Namespace,
     name: str,
     fault: Fault,
-    breaks: bool,
+    watches: Watches,
 ) -> None:
     apply(there, f"{name}-before")
     until("a deployment before", lambda: deployed(there, f"{name}-before"), PATIENCE_S)
-    api.begin(fault, breaks=breaks)
+    api.begin(fault, watches=watches)
     time.sleep(LASTS_S / 2)
     apply(there, name)
     there.kubectl("delete", "dgd", f"{name}-before", "--wait=false")
@@ -98,8 +104,9 @@ def test_what_changes_on_a_bad_day_is_acted_on_after_it(
 
 
 def test_a_watch_that_ends_by_a_fault_of_ours_ends_the_process(
-    operator: OperatorProcess, api: FaultyApi, tmp_path: Path
+    light_cluster: TestCluster, api: FaultyApi, tmp_path: Path
 ) -> None:
+    beside = OperatorProcess(light_cluster, tmp_path, [SPACE])
     broken = (
         "import asyncio, dgdr_kube.kopf_feed as feed\n"
         "from dgdr_operator.__main__ import main\n"
@@ -112,7 +119,7 @@ def test_a_watch_that_ends_by_a_fault_of_ours_ends_the_process(
     environment = {
         **os.environ,
         "KUBECONFIG": str(api.kubeconfig),
-        "DGDR_CONFIG": str(operator.log.parent / "config.yaml"),
+        "DGDR_CONFIG": str(beside.log.with_name("config.yaml")),
     }
     done = subprocess.run(
         [sys.executable, "-c", broken], env=environment, cwd=tmp_path, capture_output=True,

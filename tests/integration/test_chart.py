@@ -407,11 +407,14 @@ def test_both_kinds_of_prometheus_get_the_same_rules(helm: Path) -> None:
     assert named(documents, "PrometheusRule", "dgdr-operator")["spec"] == source
 
 
-def test_the_dashboard_is_the_one_that_is_tested(helm: Path) -> None:
+def test_the_dashboards_are_those_that_are_tested(helm: Path) -> None:
     found = named(rendered(helm), "ConfigMap", "dgdr-operator-dashboard")
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
-    source = json.loads((CHART / "monitoring/dashboard.json").read_text())
-    assert json.loads(found["data"]["dgdr-planner.json"]) == source
+    sources = (CHART / "monitoring/dashboards").glob("*.json")
+    told = {f"dgdr-{path.name}": json.loads(path.read_text()) for path in sources}
+    assert {name: json.loads(text) for name, text in found["data"].items()} == told
+    assert sorted(told) == ["dgdr-operator.json", "dgdr-planner.json", "dgdr-profiling.json"]
+    assert sum(map(len, found["data"].values())) < 1_000_000  # of a ConfigMap's MiB
 
 
 def test_the_operator_holds_what_it_grants_to_dynamo(helm: Path) -> None:

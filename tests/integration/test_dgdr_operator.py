@@ -26,7 +26,7 @@ from support.operator_process import (
 
 pytestmark = pytest.mark.integration
 
-NAMESPACES = ["life", "kill", "gone", "invalid", "quota", "again"]
+NAMESPACES = ["shown", "life", "kill", "gone", "invalid", "quota", "again"]
 KEEP_JOB = {"profilingJob": {"suspend": True, "template": {"spec": {"containers": []}}}}
 
 
@@ -308,6 +308,33 @@ def test_what_admission_cannot_see_is_in_the_condition(
     assert condition(dgdr, "Validation")["reason"] == "ValidationFailed"
     assert text in condition(dgdr, "Validation")["message"]
     assert "ValidationFailed" in there.events(name)
+
+
+def test_it_shows_what_it_has_done(own_cluster: TestCluster, operator: OperatorProcess) -> None:
+    there = Namespace(own_cluster, "shown")
+    there.apply(request())
+    reaches(there, "Profiling")
+
+    def shown(name: str, **labels: str) -> float:
+        found = operator.samples(name).items()
+        return sum(value for told, value in found if labels.items() <= dict(told).items())
+
+    until("it is counted", lambda: shown("dgdr_operator_requests", phase="Profiling"))
+    passes = "dgdr_operator_passes_total"
+    assert shown(passes, queue="dgdr", decision="StartProfiling", result="done") >= 1
+    calls = "dgdr_kube_client_requests_total"
+    assert shown(calls, verb="create", kind="Job", code="201") >= 1
+    assert shown(calls, verb="watch", kind="DynamoGraphDeployment", code="200") >= 1
+    assert shown("dgdr_kube_workqueue_work_duration_seconds_count", queue="dgdr") >= 1
+    assert shown("dgdr_kube_workqueue_adds_total", queue="dgdr") >= 1
+    assert shown("dgdr_kube_leader") == 1
+    assert shown("dgdr_kube_cached_objects", kind="DynamoGraphDeploymentRequest") >= 1
+    followed = operator.samples("dgdr_kube_watch_followed")
+    assert len(followed) >= 16
+    assert {v for told, v in followed.items() if dict(told)["needed"] == "true"} == {1.0}
+    told = [line for line in operator.log.read_text().splitlines() if "object=shown/q" in line]
+    assert "pass queue=dgdr object=shown/q decision=StartProfiling result=" in told[0]
+    assert "create Job/profile-q" in told[0]
 
 
 def test_it_stops_on_sigterm_with_success(operator: OperatorProcess) -> None:

@@ -2,12 +2,13 @@
 
 with faulty_api(kubeconfig, folder) as api:
     ...                       # api.kubeconfig leads through it
-    api.begin(status(503))    # breaks every watch, answers everything so
+    api.begin(status(503))    # cuts every watch, answers everything so
     api.end()
 """
 
 import asyncio
 import base64
+import itertools
 import json
 import ssl
 import threading
@@ -15,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,15 @@ from support.listening import Listening, listen
 Fault = Callable[["FaultyApi", web.Request], Awaitable[web.StreamResponse]]
 
 _HOP_BY_HOP = {"host", "content-length", "transfer-encoding", "connection"}
+
+
+class Watches(StrEnum):
+    """What becomes of the watches that are open when a fault begins."""
+
+    CUT = "cut"
+    HUNG = "hung"
+    """They say nothing until the fault is over."""
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +59,22 @@ class FaultyApi:
     tls: ssl.SSLContext
     kubeconfig: Path
     fault: Fault | None = None
-    breaks: bool = True
+    watches: Watches = Watches.CUT
     answered: int = 0
     sent: list[Sent] = field(default_factory=list)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    _turn: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _well: asyncio.Event = field(default_factory=asyncio.Event)
     _server: Listening | None = None
     _session: aiohttp.ClientSession | None = None
 
-    def begin(self, fault: Fault, *, breaks: bool = True) -> None:
-        """Answer so from now on; ``breaks`` the watches that are open."""
-        self._set(fault, breaks)
+    def begin(self, fault: Fault, *, watches: Watches = Watches.CUT) -> None:
+        """Answer so from now on."""
+        self._set(fault, watches)
 
     def end(self) -> None:
         """Be well again."""
-        self._set(None, self.breaks)
+        self._set(None, self.watches)
 
     async def until_well(self) -> None:
         """Wait for the fault's end."""
@@ -79,6 +90,8 @@ class FaultyApi:
         async with call as answer:
             out = web.StreamResponse(status=answer.status)
             out.content_type = answer.content_type
+            if encoding := answer.headers.get("Content-Encoding"):  # of lists above 128 KiB
+                out.headers["Content-Encoding"] = encoding
             if request.method != "GET":
                 agent = request.headers.get("User-Agent", "")
                 written = (agent, request.method, request.path, answer.status)
@@ -91,30 +104,33 @@ class FaultyApi:
     async def _copy(
         self, answer: aiohttp.ClientResponse, out: web.StreamResponse, watch: bool
     ) -> None:
-        turn = asyncio.ensure_future(self._turn.wait())
+        changed = asyncio.ensure_future(self._changed.wait())
         try:
             while True:
                 chunk = asyncio.ensure_future(answer.content.readany())
-                await asyncio.wait({chunk, turn}, return_when=asyncio.FIRST_COMPLETED)
-                if watch and turn.done() and self.fault is not None:
-                    if self.breaks:
+                while not chunk.done():
+                    await asyncio.wait({chunk, changed}, return_when=asyncio.FIRST_COMPLETED)
+                    if not changed.done():
+                        continue
+                    if watch and self.fault is not None and self.watches is Watches.CUT:
                         chunk.cancel()
                         return
-                    await self._well.wait()
-                    turn = asyncio.ensure_future(self._turn.wait())
+                    if watch and self.fault is not None and self.watches is Watches.HUNG:
+                        await self._well.wait()
+                    changed = asyncio.ensure_future(self._changed.wait())
                 data = await chunk
                 if not data:
                     return
                 await out.write(data)
         finally:
-            turn.cancel()
+            changed.cancel()
 
-    def _set(self, fault: Fault | None, breaks: bool) -> None:
+    def _set(self, fault: Fault | None, watches: Watches) -> None:
         def turn() -> None:
-            self.fault, self.breaks = fault, breaks
-            self._turn.set()
+            self.fault, self.watches = fault, watches
+            self._changed.set()
+            self._changed = asyncio.Event()
             if fault is None:
-                self._turn = asyncio.Event()
                 self._well.set()
             else:
                 self._well.clear()
@@ -123,7 +139,12 @@ class FaultyApi:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.answered += 1
-        return await (self.fault or FaultyApi.passed)(self, request)
+        try:
+            # First of all: what is held may be delivered when whoever sent it has gone.
+            await request.read()
+            return await (self.fault or FaultyApi.passed)(self, request)
+        except (aiohttp.ClientConnectionError, ConnectionError):  # nobody is there
+            return await reset(self, request)
 
     async def up(self) -> None:
         """Start to serve, and write the kubeconfig that leads here."""
@@ -154,10 +175,27 @@ def is_watch(request: web.Request) -> bool:
     return request.query.get("watch", "") in ("1", "true")
 
 
-def status(code: int, *, watches_only: bool = False, **headers: str) -> Fault:
+def watches_only(fault: Fault) -> Fault:
+    """All else is answered as always."""
+
     async def answer(api: FaultyApi, request: web.Request) -> web.StreamResponse:
-        if watches_only and not is_watch(request):
-            return await api.passed(request)
+        return await (fault if is_watch(request) else FaultyApi.passed)(api, request)
+
+    return answer
+
+
+def in_turn(*faults: Fault) -> Fault:
+    """One request so, the next one so."""
+    order = itertools.cycle(faults)
+
+    async def answer(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+        return await next(order)(api, request)
+
+    return answer
+
+
+def status(code: int, **headers: str) -> Fault:
+    async def answer(api: FaultyApi, request: web.Request) -> web.StreamResponse:
         body = {"kind": "Status", "apiVersion": "v1", "code": code, "message": f"fault {code}"}
         return web.json_response(body, status=code, headers=headers)
 
@@ -169,17 +207,18 @@ async def garbage(api: FaultyApi, request: web.Request) -> web.StreamResponse:
     return web.Response(text="<html>log in</html>\n", content_type="text/html")
 
 
+async def lost_way(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """A proxy's page for what it does not know, with status 404."""
+    return web.Response(text="<html>404 Not Found</html>", status=404, content_type="text/html")
+
+
 async def half_a_line(api: FaultyApi, request: web.Request) -> web.StreamResponse:
-    """Watches begin to say something, and end."""
-    if not is_watch(request):
-        return await api.passed(request)
+    """A watch begins to say something, and ends."""
     return web.Response(text='{"type": "ADDED", "object": {"metadata"')
 
 
 async def told_gone(api: FaultyApi, request: web.Request) -> web.StreamResponse:
-    """Watches say in their stream that the version is too old."""
-    if not is_watch(request):
-        return await api.passed(request)
+    """A watch says in its stream that the version is too old."""
     gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
     return web.Response(text=json.dumps({"type": "ERROR", "object": gone}) + "\n")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support import api_faults
-from support.api_faults import Sent
+from support.api_faults import Sent, Watches
 from support.cluster import TestCluster
 from support.operator_process import until
-from support.pairs import Half, Pair, pair
+from support.pairs import Half, pair
 
 # How long a leader is left to itself before it ends, so that both have settled.
 SETTLED_S = 3.0
@@ -32,42 +32,42 @@ class Taken:
         }
 
 
-def killed(_: Pair, leader: Half) -> float:
+def killed(leader: Half) -> float:
     """As the kernel does, with no chance to tidy up."""
     now = time.monotonic()
     leader.process.kill()
     return now
 
 
-def told_to_stop(_: Pair, leader: Half) -> float:
+def told_to_stop(leader: Half) -> float:
     """As the kubelet does, in a rolling update."""
     now = time.monotonic()
     leader.process.send(signal.SIGTERM)
     return now
 
 
-def crashed(_: Pair, leader: Half) -> float:
+def crashed(leader: Half) -> float:
     """A loop of its own ends by a fault: planted by ``CRASHING`` at its start."""
     now = time.monotonic()
     (leader.process.log.parent / "crash").touch()
     return now
 
 
-def cut_off(_: Pair, leader: Half) -> float:
+def cut_off(leader: Half) -> float:
     """Its network is gone: nothing is answered any more."""
     now = time.monotonic()
-    leader.api.begin(api_faults.silent, breaks=False)
+    leader.api.begin(api_faults.silent, watches=Watches.HUNG)
     return now
 
 
-def hung(_: Pair, leader: Half) -> float:
+def hung(leader: Half) -> float:
     """It stands still, and goes on when another one leads."""
     now = time.monotonic()
     leader.process.send(signal.SIGSTOP)
     return now
 
 
-KINDS: dict[str, Callable[[Pair, Half], float]] = {
+KINDS: dict[str, Callable[[Half], float]] = {
     "killed": killed,
     "stopped": told_to_stop,
     "crashed": crashed,
@@ -75,19 +75,33 @@ KINDS: dict[str, Callable[[Pair, Half], float]] = {
     "hung": hung,
 }
 
-# Runs the operator, one loop of which ends by a fault as soon as a file says so.
-CRASHING = """
-import asyncio, os, pathlib
-import dgdr_operator.__main__ as program
+# What brings a leader back that could not go on.
+BACK: dict[str, Callable[[Half], None]] = {
+    "cut": lambda leader: leader.api.end(),
+    "hung": lambda leader: leader.process.send(signal.SIGCONT),
+}
+
+_CRASHING = """
+import asyncio, os, pathlib, sys
+import {program}.__main__ as program
 crash = pathlib.Path(os.environ["DGDR_CONFIG"]).with_name("crash")
-async def heartbeat(health, loop):
+async def beat(health, loop="loop"):
     while not crash.exists():
         health.beat(loop)
         await asyncio.sleep(0.05)
     raise RuntimeError("a fault of ours")
-program.heartbeat = heartbeat
-program.main()
+program.{loop} = beat
+sys.exit(program.main())
 """
+
+
+def crashing(program: str, loop: str) -> str:
+    """Return code that runs it; one loop of it ends by a fault as soon as a file says so."""
+    return _CRASHING.format(program=program, loop=loop)
+
+
+CRASHING = crashing("dgdr_operator", "heartbeat")
+CRASHING_PLANNER = crashing("dgdr_planner", "_beat")
 
 
 def fail_over(where: TestCluster, folder: Path, kind: str, number: int) -> Taken:
@@ -99,7 +113,7 @@ def fail_over(where: TestCluster, folder: Path, kind: str, number: int) -> Taken
         until("the leader works", lambda: both.has("before"))
         until("the other one waits", lambda: "Standing by" in other.process.log.read_text())
         time.sleep(SETTLED_S)
-        ended_s = KINDS[kind](both, leader)
+        ended_s = KINDS[kind](leader)
         both.ask_for("after")
         seconds = both.seconds_until_done("after", ended_s)
         first_s = other.work()[0].at_s
@@ -109,11 +123,8 @@ def fail_over(where: TestCluster, folder: Path, kind: str, number: int) -> Taken
 
 def revive(kind: str, leader: Half) -> None:
     """Give a leader that could not go on a chance to write what it must not."""
-    if kind == "cut":
-        leader.api.end()
-    elif kind == "hung":
-        leader.process.send(signal.SIGCONT)
-    if kind in ("cut", "hung"):
+    if kind in BACK:
+        BACK[kind](leader)
         assert leader.process.wait() == 1
 
 
@@ -127,6 +138,7 @@ def summary(taken: Iterable[Taken]) -> dict[str, object]:
     seconds = sorted(one.seconds for one in all_)
     return {
         "runs": len(all_),
+        "min_s": round(seconds[0], 2),
         "median_s": round(statistics.median(seconds), 2),
         "max_s": round(seconds[-1], 2),
         "double_writes": sum(len(one.double_writes) for one in all_),

@@ -1,6 +1,7 @@
 """A real Prometheus, and a process-local exporter that looks like Dynamo's frontend."""
 
 import contextlib
+import json
 import socket
 import subprocess
 import threading
@@ -11,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.error import URLError
+from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
@@ -136,6 +138,11 @@ class LivePrometheus:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, call: str, **params: str) -> Any:
+        """Ask its API; returns the data of the answer."""
+        with urlopen(f"{self.url}/api/v1/{call}?{urlencode(params)}", timeout=10) as answer:
+            return json.load(answer)["data"]
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:

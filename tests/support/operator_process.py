@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.request import urlopen
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from support.cluster import TestCluster
+from support.live_metrics import free_port
 
 T = TypeVar("T")
 
@@ -33,6 +36,7 @@ class OperatorProcess:
         config: str = "",
         *,
         lease_in: str = "",
+        **sections: Any,
     ) -> None:
         self.where = where
         self.name = folder.name
@@ -40,11 +44,13 @@ class OperatorProcess:
         self.kubeconfig = where.kubeconfig
         self.log = folder / "operator.log"
         self._config = folder / "config.yaml"
+        self.port = free_port()
         settings: dict[str, Any] = {
             "namespaces": namespaces,
             "images": {"profiler": "registry.test/profiler:1"},
             "profiling": {"clusterRole": CLUSTER_ROLE},
-            "health": {"port": 0},
+            "health": {"port": self.port},
+            **sections,
         }
         if lease_in:
             settings["leaderElection"] = {
@@ -54,6 +60,7 @@ class OperatorProcess:
             }
         self._config.write_text(config or yaml.safe_dump(settings))
         self._process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
 
     def start(self) -> None:
         environment = {
@@ -69,7 +76,21 @@ class OperatorProcess:
                 env=environment,
                 stdout=log,
                 stderr=log,
+                # As in a pod, its share of the CPUs is its own.
+                start_new_session=True,
             )
+        self.starts += 1
+
+    def samples(self, name: str) -> dict[frozenset[tuple[str, str]], float]:
+        """Read a metric off its page: values by labels."""
+        with urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            page = answer.read().decode()
+        return {
+            frozenset(sample.labels.items()): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+            if sample.name == name
+        }
 
     def kill(self) -> None:
         """End it as the kernel would, with no chance to tidy up."""

@@ -6,7 +6,7 @@ The manifest's meaning is read by ``dgdr_api.codec_v1beta1``; this model is its 
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from dgdr_api.graph import Role
 from dgdr_api.models.base import (
@@ -34,6 +34,12 @@ class BackendFramework(StrEnum):
     SGLANG = "sglang"
     VLLM = "vllm"
     TRTLLM = "trtllm"
+
+
+ComponentType = Annotated[
+    Literal[Role.FRONTEND, Role.WORKER, Role.PREFILL, Role.DECODE, Role.PLANNER, Role.EPP],
+    WithJsonSchema({"type": "string", "enum": [role.value for role in Role if role]}),
+]
 
 
 class DgdState(StrEnum):
@@ -81,7 +87,11 @@ class DgdComponent(ApiModel):
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$",
         description="Name, unique in the deployment ignoring case.",
     )
-    type: Role = Field(description="What the component is for. Cannot be changed.")
+    type: ComponentType | None = Field(
+        default=None,
+        description="What the component is for. Cannot be changed. Default: nothing that Dynamo "
+        "knows; the component runs as it is written.",
+    )
     replicas: Int32 | None = Field(
         default=None,
         ge=0,
@@ -123,7 +133,8 @@ class DgdComponent(ApiModel):
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         CelRule(
-            expression="self.type == oldSelf.type",
+            expression="has(self.type) == has(oldSelf.type)"
+            " && (!has(self.type) || self.type == oldSelf.type)",
             message="the type of a component cannot be changed; remove the component and add "
             "one with another name",
             at=".type",
@@ -147,7 +158,7 @@ Components = Annotated[
                     message="names of components must differ in more than upper and lower case",
                 ),
                 CelRule(
-                    expression="self.filter(c, c.type == 'epp').size() <= 1",
+                    expression="self.filter(c, has(c.type) && c.type == 'epp').size() <= 1",
                     message="only one component may have the type epp",
                 ),
             ),

@@ -126,7 +126,9 @@ class GPUBudgetStatus(LenientModel):
             }
         ),
     ] = Field(default=(), description="What each planner holds.")
-    conditions: Conditions = Field(default=(), description="Feasible.")
+    conditions: Conditions = Field(
+        default=(), description="Feasible, and Ready, with Reconciling or Stalled while it is not."
+    )
 
     def holding(self, planner: str) -> Holding | None:
         """Return what a planner holds; None when it never said."""

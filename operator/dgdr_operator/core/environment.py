@@ -36,7 +36,8 @@ def _defaults(graph: Graph, component: Component, plane: DataPlane) -> Iterator[
     yield _field("POD_NAMESPACE", "metadata.namespace")
     yield _field("POD_UID", "metadata.uid")
     yield _value("DYN_NAMESPACE", dynamo_namespace(namespace, graph.name))
-    yield _value("DYN_COMPONENT", component.role)
+    if component.role is not Role.NONE:
+        yield _value("DYN_COMPONENT", component.role)
     yield _value("DYN_PARENT_DGD_K8S_NAME", graph.name)
     yield _value("DYN_PARENT_DGD_K8S_NAMESPACE", namespace)
     yield from _servers(plane)
@@ -66,6 +67,8 @@ def _role_values(role: Role, plane: DataPlane) -> dict[str, str]:
     open connections for DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS, and answers 500 (44 of 450 in a
     rolling update). With 0 it closes idle connections and finishes its streams (0 of 280).
     """
+    if role is Role.NONE:
+        return {}
     if role is Role.FRONTEND:
         return {
             "DYNAMO_PORT": str(FRONTEND_PORT),

@@ -1,5 +1,6 @@
 """Ports and probes by role, as Dynamo's processes offer them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dgdr_api.graph import Role
@@ -22,6 +23,8 @@ Port = dict[str, Any]
 
 def container_ports(role: Role) -> list[Port]:
     """Ports that the main container of a role opens."""
+    if role is Role.NONE:
+        return []
     if role is Role.FRONTEND:
         return [_port("http", FRONTEND_PORT)]
     if role.serves_model:
@@ -29,10 +32,21 @@ def container_ports(role: Role) -> list[Port]:
     return [_port("metrics", METRICS_PORT), _port("system", SYSTEM_PORT)]
 
 
-def service_ports(role: Role) -> list[Port]:
-    """Ports of a role's Service; requests between Dynamo's pods go to pod addresses, not here."""
+def service_ports(role: Role, own: Sequence[Mapping[str, Any]] = ()) -> list[Port]:
+    """Ports of a role's Service; requests between Dynamo's pods go to pod addresses, not here.
+
+    A component without a role has those that its container names; without any it has no Service.
+    """
+    if role is Role.NONE:
+        return [
+            _service_port(port["name"], port["containerPort"]) for port in own if "name" in port
+        ]
     name, number = ("http", FRONTEND_PORT) if role is Role.FRONTEND else ("system", SYSTEM_PORT)
-    return [{"name": name, "port": number, "targetPort": name, "protocol": "TCP"}]
+    return [_service_port(name, number)]
+
+
+def _service_port(name: str, number: int) -> Port:
+    return {"name": name, "port": number, "targetPort": name, "protocol": "TCP"}
 
 
 def probes(role: Role) -> dict[str, Probe]:
@@ -41,6 +55,8 @@ def probes(role: Role) -> dict[str, Probe]:
     A frontend gets a start-up probe too: on a busy node its imports take longer than any delay
     that a liveness probe could sensibly wait.
     """
+    if role is Role.NONE:
+        return {}
     if role is Role.FRONTEND:
         return {
             "startupProbe": _probe("/live", "http", timeout_s=5, failures=STARTUP_PATIENCE_S),

@@ -38,6 +38,13 @@ def graph(body: Json) -> tuple[Key, ...]:
     return (Key(meta["namespace"], name),) if name else ()
 
 
+def run(body: Json) -> tuple[tuple[str, str], ...]:
+    """Return namespace and run of a candidate."""
+    meta = body["metadata"]
+    of = (meta.get("labels") or {}).get(Label.RUN)
+    return ((meta["namespace"], of),) if of else ()
+
+
 def graph_of_adapter(body: Json) -> tuple[Key, ...]:
     """Return the graph that an adapter scales."""
     name = ((body.get("spec") or {}).get("dgdRef") or {}).get("name")

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, assert_never
 
-from dgdr_api.conditions import condition, find, with_condition
+from dgdr_api.conditions import READY, condition, find, with_condition
 from dgdr_api.graph import Graph
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
@@ -21,6 +21,10 @@ Manifest = dict[str, Any]
 
 UP_TO_DATE = "UpToDate"
 MAX_PATHS = 4
+READY_WITHIN = timedelta(hours=1)
+"""Who is not ready again after that loses its turn; large models load for tens of minutes."""
+MOST_STUCK = 1
+"""One deployment that does not come back may be ill by itself; more are the upgrade's fault."""
 CURE = f"set annotation {Annotation.UPGRADE_REQUESTED_AT} to another value to replace the pods now"
 
 
@@ -42,7 +46,9 @@ class Verdict(StrEnum):
     MEASURED = "BeingMeasured"
     WAITS_FOR_TURN = "WaitsForTurn"
     UPGRADING = "Upgrading"
-    """It has the turn, and keeps it until it is ready."""
+    """It has the turn, and keeps it until it is ready, for ``READY_WITHIN``."""
+    STUCK = "UpgradeStuck"
+    """It was upgraded and did not become ready; others have had their turn since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +120,32 @@ def may_take_turn(siblings: Iterable[Manifest], *, is_up: bool) -> Verdict:
     return Verdict.UPGRADING if is_up else Verdict.WAITS_FOR_TURN
 
 
-def has_turn(status: Mapping[str, Any]) -> bool:
-    """Whether a graph says of itself that it is being upgraded.
+def reason_of(dgd: Mapping[str, Any]) -> str:
+    """Return the reason of a graph's condition UpToDate; empty where it has none.
 
-    It is asked of all graphs, once for each that waits, so no status is read as a whole for it.
+    It is asked of all graphs, so no status is read as a whole for it.
     """
-    conditions = status.get("conditions") or ()
-    return any(c["type"] == UP_TO_DATE and c["reason"] == Verdict.UPGRADING for c in conditions)
+    for one in (dgd.get("status") or {}).get("conditions") or ():
+        if isinstance(one, Mapping) and one.get("type") == UP_TO_DATE:
+            return str(one.get("reason") or "")
+    return ""
+
+
+def is_late(old: DGDStatus, now: datetime) -> bool:
+    """Whether a graph that has its turn has not been ready for too long.
+
+    It was ready when it was given the turn.
+    """
+    ready = find(old.conditions, READY)
+    return (
+        ready is not None and not ready.is_true and now - ready.last_transition_time > READY_WITHIN
+    )
+
+
+def was_ready(old: DGDStatus) -> bool:
+    """Whether a graph says that it is ready, so that it is known since when it is not."""
+    ready = find(old.conditions, READY)
+    return ready is not None and ready.is_true
 
 
 def taking_turn(
@@ -145,7 +170,10 @@ def with_upgrade(
 
 
 def text_of(verdict: Verdict, behind: tuple[str, ...], holder: str = "") -> str:
-    """Return the message of a verdict: what differs, why it stays, what to do about it."""
+    """Return the message of a verdict: what differs, why it stays, what to do about it.
+
+    ``holder`` says who is waited for.
+    """
     what = "; ".join(behind)
     match verdict:
         case Verdict.CURRENT:
@@ -156,10 +184,16 @@ def text_of(verdict: Verdict, behind: tuple[str, ...], holder: str = "") -> str:
             why = "profiling measures, which an upgrade would disturb"
             return f"pods run as they were made earlier: {what}; {why}"
         case Verdict.WAITS_FOR_TURN:
-            why = f"{holder} is being upgraded" if holder else "only a ready one is upgraded"
+            why = holder or "only a ready one is upgraded"
             return f"pods run as they were made earlier: {what}; {why}, so it waits; {CURE}"
         case Verdict.UPGRADING:
             return f"pods are being replaced: {what or 'waiting until all are ready'}"
+        case Verdict.STUCK:
+            minutes = READY_WITHIN // timedelta(minutes=1)
+            return (
+                f"pods were replaced and did not become ready within {minutes} minutes, so the "
+                "next deployment has its turn; condition Ready says why: edit the deployment"
+            )
         case _:
             assert_never(verdict)
 

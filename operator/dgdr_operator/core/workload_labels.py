@@ -32,7 +32,7 @@ def component_labels(graph: Graph, component: Component) -> Labels:
         **selector_labels(graph, component),
         Label.DYNAMO_NAMESPACE: namespace[:63].rstrip("-."),
         Label.COMPONENT: component.name,
-        Label.COMPONENT_TYPE: component.role,
+        **({Label.COMPONENT_TYPE: component.role} if component.role is not Role.NONE else {}),
         **_worker_labels(component.role),
     }
 

@@ -56,7 +56,7 @@ def render_workloads(graph: Graph, owner: Manifest, plane: DataPlane) -> Workloa
     accounts = {a for c in runnable if (a := service_account(graph, c, plane)) is not None}
     manifests = [
         *(discovery_rbac(graph, accounts) if plane.needs_rights else ()),
-        *(render_service(graph, component, plane) for component in runnable),
+        *(render_service(graph, component, plane) for component in runnable if _ports(component)),
         *(render_deployment(graph, component, plane) for component in runnable),
     ]
     return Workloads(manifests=tuple(_owned(manifests, owner)), problems=problems)
@@ -120,9 +120,13 @@ def render_service(graph: Graph, component: Component, plane: DataPlane) -> Mani
         "spec": {
             "type": "ClusterIP",
             "selector": selector_labels(graph, component),
-            "ports": service_ports(component.role),
+            "ports": _ports(component),
         },
     }
+
+
+def _ports(component: Component) -> list[dict[str, Any]]:
+    return service_ports(component.role, component.container.get("ports") or ())
 
 
 def fingerprint(manifest: Manifest) -> str:

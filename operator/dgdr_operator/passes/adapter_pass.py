@@ -13,6 +13,7 @@ from dgdr_api.names import FieldManager, component_name
 from dgdr_kube.errors import ClusterError, NotFound, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA
 from dgdr_kube.manifests import is_going, ref
+from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.adapter import (
     Reason,
@@ -52,6 +53,7 @@ class AdapterPass:
         """Run one pass; returns the seconds after which to look again."""
         manifest = await self._cluster.look(DGDSA, key.namespace, key.name)
         if manifest is None or is_going(manifest):
+            decided("Gone")
             return None
         try:
             return await self._reconcile(manifest, now)
@@ -79,6 +81,7 @@ class AdapterPass:
                 text = f"{target.graph.name} was not scaled: {exc.message}"
                 verdict = Verdict(reason=Reason.UPDATE_FAILED, message=text)
                 return await self._complain(manifest, verdict, now)
+        decided("Copy" if scaled else "Settled")
         mine = manifest["metadata"]["name"]
         for name, other in scaled.items():
             if name != mine:
@@ -141,6 +144,7 @@ class AdapterPass:
 
     async def _complain(self, adapter: Manifest, verdict: Verdict, now: datetime) -> float:
         """Say what is wrong, and return when to look again."""
+        decided(verdict.reason)
         generation = _generation(adapter)
         if verdict.reason is not Reason.NO_TARGET:
             await self._cluster.emit(

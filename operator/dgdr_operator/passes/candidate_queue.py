@@ -7,15 +7,16 @@ from dgdr_api.reading import CodecError
 from dgdr_api.request import ProfilingRequest
 from dgdr_kube.kinds import CONFIG_MAP, DGD
 from dgdr_kube.manifests import is_owned_by
-from dgdr_kube.ports import Cluster, Manifest
+from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.candidate_limit import Candidate, gpus_at_once, gpus_of, held_back
 from dgdr_operator.core.observed_run import accepted_seen, is_candidate
+from dgdr_operator.followed import OF_RUN
 
 
 class CandidateQueue:
     """Reads only."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: WatchedCluster) -> None:
         self._cluster = cluster
 
     async def why_wait(self, dgd: Manifest) -> str | None:
@@ -34,7 +35,9 @@ class CandidateQueue:
         most = gpus_at_once(told)
         if most is None:
             return None
-        found = await self._cluster.list(DGD, meta["namespace"], {Label.RUN.value: run})
+        # One watch tells of candidates in the order in which they were made: whoever is heard of
+        # has been heard of after all that are before him.
+        found = await self._cluster.find(DGD, meta["namespace"], OF_RUN, run)
         return held_back(meta["name"], [_read(other) for other in found], most)
 
     async def _told(self, dgd: Manifest, run: str) -> ProfilingRequest | None:
@@ -43,7 +46,9 @@ class CandidateQueue:
         if name is None:
             return None
         namespace = dgd["metadata"]["namespace"]
-        found = await self._cluster.get(CONFIG_MAP, namespace, names.job_name(name))
+        where = (CONFIG_MAP, namespace, names.job_name(name))
+        # No two watches are as late as each other: the candidate may be heard of first.
+        found = await self._cluster.look(*where) or await self._cluster.get(*where)
         return accepted_seen(found) if found is not None and is_owned_by(found, run) else None
 
 

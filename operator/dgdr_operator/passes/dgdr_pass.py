@@ -1,16 +1,16 @@
 """One pass over a DynamoGraphDeploymentRequest: observe, decide, act, report."""
 
-import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from dgdr_api.conditions import find
-from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, Phase
+from dgdr_api.models.dgdr_v1beta1 import DGDRStatus
 from dgdr_api.names import FieldManager
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import merge_patch, ref
+from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core import steps
 from dgdr_operator.core.leftovers import leftovers
@@ -25,8 +25,6 @@ from dgdr_operator.passes.dgdr_observer import DgdrObserver
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.waits import Waits, waited_for
 from dgdr_operator.settings import Settings
-
-log = logging.getLogger(__name__)
 
 AT_ONCE_S = 0.0
 # Events of children start a pass; these only bound how long a lost event goes unnoticed.
@@ -61,6 +59,7 @@ class DgdrPass:
         """Run one pass; returns the seconds after which to look again."""
         dgdr = await self._cluster.look(DGDR, key.namespace, key.name)
         if dgdr is None:
+            decided("Gone")
             self._waits.forget(key)
             await sweep_orphans(self._cluster, key.namespace)
             return None
@@ -82,14 +81,16 @@ class DgdrPass:
                 return None  # the watch is about to say so
             dgdr, seen = found, await self._fresh.observe(found)
             step = next_step(seen)
+        decided(type(step).__name__)
         # At once: what comes while the rest is written must not be missed.
         self._waits.note(Key(seen.request.namespace, seen.request.name), waited_for(step, seen))
         gone = await self._actor.sweep(seen, now)
         step = await self._actor.act(seen, step)
+        decided(type(step).__name__)
         status = status_after(seen, step, now)
         told = [about_sweep(gone)] if gone else []
         await self._emit(dgdr, [*told, *notices(seen, step, status)])
-        await self._report(dgdr, status, step)
+        await self._write(dgdr, status)
         await self._actor.let_expire(seen, status.phase)
         return look_again_s(step, status, now)
 
@@ -103,16 +104,11 @@ class DgdrPass:
         with suppress(ClusterError):  # the first failure is what the log has to tell
             await self._write(dgdr, status)
 
-    async def _report(self, dgdr: Manifest, status: DGDRStatus, step: Step) -> None:
-        if await self._write(dgdr, status):
-            meta = dgdr["metadata"]
-            log.info("%s/%s: %s", meta["namespace"], meta["name"], _summary(step, status))
-
-    async def _write(self, dgdr: Manifest, status: DGDRStatus) -> bool:
-        """Write what differs; returns whether something did."""
+    async def _write(self, dgdr: Manifest, status: DGDRStatus) -> None:
+        """Write what differs."""
         patch = merge_patch(dgdr.get("status") or {}, status.to_json())
         if not patch:
-            return False
+            return
         meta = dgdr["metadata"]
         with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
             await self._cluster.patch_status(
@@ -123,7 +119,6 @@ class DgdrPass:
                 FieldManager.OPERATOR.value,
                 meta["resourceVersion"],
             )
-        return True
 
     async def _emit(self, dgdr: Manifest, told: list[Notice]) -> None:
         for notice in told:
@@ -209,8 +204,3 @@ def _fixed_s(step: Step) -> float | None:
             return DEPLOYED_S
         case _:  # nothing follows by itself
             return None
-
-
-def _summary(step: Step, status: DGDRStatus) -> str:
-    phase = status.phase or Phase.PENDING
-    return f"{type(step).__name__}, now {phase.value}"

@@ -2,25 +2,14 @@
 
 from dgdr_api.reading import CodecError
 from dgdr_api.redaction import without_secrets
-from dgdr_kube.errors import (
-    AlreadyExists,
-    ClusterError,
-    Conflict,
-    Expired,
-    NotLeading,
-    Rejected,
-    Unreachable,
-)
+from dgdr_kube.errors import TRANSIENT, ClusterError, Rejected
 
 MAX_CHARS = 500
-
-# The next try gets over them: only the log needs to know.
-_TRANSIENT = (Unreachable, Conflict, AlreadyExists, Expired, NotLeading)
 
 
 def lasting(error: Exception) -> str | None:
     """Return what to say on the object; None for a failure that goes away by itself."""
-    if isinstance(error, _TRANSIENT):
+    if isinstance(error, TRANSIENT):
         return None
     text = without_secrets(_words(error))
     return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 3]}..."

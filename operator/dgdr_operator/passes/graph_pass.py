@@ -13,6 +13,7 @@ from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
+from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
@@ -35,7 +36,7 @@ from dgdr_operator.core.pod_rules import PodRules
 from dgdr_operator.core.upgrades import (
     Renderings,
     Verdict,
-    has_turn,
+    reason_of,
     renderings,
     taking_turn,
     text_of,
@@ -95,11 +96,12 @@ class GraphPass:
         """Run one pass; returns the seconds after which to look again."""
         dgd = await self._cluster.look(DGD, key.namespace, key.name)
         if dgd is None or is_going(dgd):
-            self._upgrades.release(key)
+            decided("Gone")
             return None  # the owner references remove what we made
         try:
             return await self._reconcile(dgd, now)
         except CodecError as exc:  # an edit, which starts a pass, is the only cure
+            decided("Refuse")
             status = failed_status(str(exc), _generation(dgd), status_of(dgd), now)
             await self._say_failed(dgd, str(exc), status)
             return None
@@ -115,6 +117,7 @@ class GraphPass:
         old = status_of(dgd)
         graph = decode(dgd)
         if (why := await self._candidates.why_wait(dgd)) is not None:
+            decided("HoldBack")
             await self._report(dgd, waiting_status(why, _generation(dgd), old, now))
             return LOOK_AGAIN_S
         owner = owner_reference(dgd)
@@ -122,15 +125,15 @@ class GraphPass:
         there = await writer.observe()
         both = self._renderings(dgd, graph, there)
         is_up = all(map(is_ready, _deployments_of(there)))
-        decision = await self._upgrades.decide(dgd, old, both, is_up=is_up)
-        told = await self._announce(dgd, old, decision, now)
+        async with self._upgrades.one_at_a_time:
+            decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
+            decided(decision.verdict)
+            told = await self._announce(dgd, old, decision, now)
         children = await writer.write(decision.workloads.manifests, there)
         problems = (*decision.workloads.problems, *children.problems)
         seen = await self._seen(dgd, graph, children, problems, decision)
         status = status_after(seen, old, now)
         await self._report(told, status)
-        if not has_turn(status.to_json()):
-            self._upgrades.release(Key(graph.namespace or "default", graph.name))
         await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
             return _patience_s(status, now)
@@ -149,6 +152,12 @@ class GraphPass:
 
         Returns the graph as it is then.
         """
+        if decision.verdict is Verdict.STUCK and reason_of(dgd) != Verdict.STUCK:
+            text = text_of(Verdict.STUCK, ())
+            warning = Event(
+                about=ref(dgd), reason=Verdict.STUCK, message=text, severity=Severity.WARNING
+            )
+            await self._cluster.emit(warning)
         if not decision.replaces_pods:
             return dgd
         await self._cluster.emit(
@@ -159,7 +168,7 @@ class GraphPass:
                 once=f"{decision.handled_at}-{decision.behind}",
             )
         )
-        if decision.verdict is Verdict.UPGRADING and not has_turn(dgd.get("status") or {}):
+        if decision.verdict is Verdict.UPGRADING and reason_of(dgd) != Verdict.UPGRADING:
             return await self._report(dgd, taking_turn(old, decision.behind, now, _generation(dgd)))
         return dgd
 

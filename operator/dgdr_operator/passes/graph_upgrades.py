@@ -2,24 +2,29 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_kube.kinds import DGD
-from dgdr_kube.ports import Key, Manifest, WatchedCluster
+from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.observed_run import is_candidate
 from dgdr_operator.core.upgrades import (
+    MOST_STUCK,
     Renderings,
     Rollout,
     Upgrade,
     Verdict,
-    has_turn,
+    is_late,
     is_requested,
     may_take_turn,
+    reason_of,
     requested_at,
     text_of,
+    was_ready,
 )
 from dgdr_operator.core.workloads import Workloads
+from dgdr_operator.followed import UPGRADES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +63,9 @@ class Decision:
 
 
 class GraphUpgrades:
-    """One for all graphs: at most one of them has the turn.
+    """One for all graphs: at most one of them has the turn, and which one is in its status.
 
-    Whose turn it is stands in that graph's status before its first pod goes; memory is for those
-    who ask in between. There is one operator that writes.
+    Nothing is remembered: an operator that begins to lead reads the same. There is one that writes.
     """
 
     def __init__(
@@ -75,15 +79,21 @@ class GraphUpgrades:
         self._plane = plane
         self._rollout = rollout
         self._scopes = scopes
-        self._lock = asyncio.Lock()
-        self._holder: Key | None = None
+        self.one_at_a_time = asyncio.Lock()
+        """From the question whose turn it is until the answer is in a status."""
 
     async def decide(
-        self, dgd: Manifest, old: DGDStatus, both: Renderings, *, is_up: bool
+        self, dgd: Manifest, old: DGDStatus, both: Renderings, now: datetime, *, is_up: bool
     ) -> Decision:
         """Decide what to write; ``is_up``: all pods are ready."""
         is_answer = is_requested(dgd, old) and not is_candidate(dgd)
-        verdict, holder = await self._verdict(dgd, both, is_answer=is_answer, is_up=is_up)
+        begun = self._begun(dgd, old, now, is_up=is_up)
+        if begun is not None:  # what was begun is ended, whatever the settings say now
+            verdict, holder = begun, ""
+        elif is_answer or not both.behind:
+            verdict, holder = Verdict.CURRENT, ""
+        else:
+            verdict, holder = await self._verdict(dgd, old, is_up=is_up)
         moves = verdict in (Verdict.CURRENT, Verdict.UPGRADING)
         is_fresh = is_answer or (moves and bool(both.behind))
         return Decision(
@@ -96,45 +106,38 @@ class GraphUpgrades:
             is_answer=is_answer,
         )
 
-    def release(self, key: Key) -> None:
-        """Let the next one have its turn."""
-        if self._holder == key:
-            self._holder = None
+    @staticmethod
+    def _begun(dgd: Manifest, old: DGDStatus, now: datetime, *, is_up: bool) -> Verdict | None:
+        """Return how an upgrade goes on that was begun; None where none was, or all is up."""
+        match reason_of(dgd):
+            case Verdict.UPGRADING:
+                return Verdict.UPGRADING if is_up or not is_late(old, now) else Verdict.STUCK
+            case Verdict.STUCK if not is_up:
+                return Verdict.STUCK
+            case _:
+                return None
 
-    async def _verdict(
-        self, dgd: Manifest, both: Renderings, *, is_answer: bool, is_up: bool
-    ) -> tuple[Verdict, str]:
-        if has_turn(
-            dgd.get("status") or {}
-        ):  # what was begun is ended, whatever the settings say now
-            return Verdict.UPGRADING, ""
-        if not both.behind or is_answer:
-            return Verdict.CURRENT, ""
+    async def _verdict(self, dgd: Manifest, old: DGDStatus, *, is_up: bool) -> tuple[Verdict, str]:
         if is_candidate(dgd):
             return Verdict.MEASURED, ""
         if self._rollout is Rollout.AUTOMATIC:
-            return await self._take_turn(dgd, is_up=is_up)
+            return await self._take_turn(dgd, is_up=is_up and was_ready(old))
         return Verdict.RENDERED_EARLIER, ""
 
     async def _take_turn(self, dgd: Manifest, *, is_up: bool) -> tuple[Verdict, str]:
-        key = _key(dgd)
-        async with self._lock:
-            holder = self._holder or await self._recorded_holder()
-            if holder not in (None, key):
-                return Verdict.WAITS_FOR_TURN, "/".join(holder)
-            siblings = await self._cluster.find(DGD, key.namespace)
-            verdict = may_take_turn(siblings, is_up=is_up)
-            self._holder = key if verdict is Verdict.UPGRADING else None
-            return verdict, ""
+        if holders := await self._graphs(Verdict.UPGRADING):
+            return Verdict.WAITS_FOR_TURN, f"{holders[0]} is being upgraded"
+        stuck = await self._graphs(Verdict.STUCK)
+        if len(stuck) > MOST_STUCK:
+            return Verdict.WAITS_FOR_TURN, f"{' and '.join(stuck[:2])} did not become ready again"
+        siblings = await self._cluster.find(DGD, dgd["metadata"]["namespace"])
+        return may_take_turn(siblings, is_up=is_up), ""
 
-    async def _recorded_holder(self) -> Key | None:
-        """Return who was given the turn, maybe by an operator before this one."""
-        for scope in self._scopes:
-            for dgd in await self._cluster.find(DGD, scope):
-                if has_turn(dgd.get("status") or {}):
-                    return _key(dgd)
-        return None
-
-
-def _key(dgd: Manifest) -> Key:
-    return Key(dgd["metadata"]["namespace"], dgd["metadata"]["name"])
+    async def _graphs(self, reason: Verdict) -> list[str]:
+        """Name the graphs that say so of themselves, maybe since an operator before this one."""
+        found = [
+            dgd["metadata"]
+            for scope in self._scopes
+            for dgd in await self._cluster.find(DGD, scope, UPGRADES, reason)
+        ]
+        return sorted(f"{meta['namespace']}/{meta['name']}" for meta in found)

@@ -3,16 +3,27 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from dgdr_kube.kinds import NODE, Kind
+from dgdr_kube.kinds import DGD, NODE, Kind
 from dgdr_kube.ports import Key
 from dgdr_operator.core.observation import Observation
-from dgdr_operator.core.steps import AwaitHardware, AwaitReferences, Step
+from dgdr_operator.core.steps import (
+    AwaitHardware,
+    AwaitJobPermission,
+    AwaitPermission,
+    AwaitReferences,
+    Step,
+)
 
 Thing = tuple[Kind, str, str]
 """Kind, namespace and name."""
 
 NODES: Thing = (NODE, "", "")
 """Any node."""
+
+
+def room_in(namespace: str) -> Thing:
+    """Return what a quota of a namespace counts: given back by any of its deployments and Jobs."""
+    return (DGD, namespace, "")
 
 
 class Waits:
@@ -47,5 +58,7 @@ def waited_for(step: Step, seen: Observation) -> frozenset[Thing]:
     if isinstance(step, AwaitReferences):
         namespace = seen.request.namespace
         return frozenset((kind, namespace, name) for kind, name in seen.referred)
+    if isinstance(step, AwaitJobPermission | AwaitPermission):
+        return frozenset({room_in(seen.request.namespace)})
     lacks_nodes = isinstance(step, AwaitHardware) or bool(seen.lacks)
     return frozenset({NODES}) if lacks_nodes else frozenset()

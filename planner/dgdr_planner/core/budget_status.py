@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from dgdr_api.conditions import condition, with_condition
+from dgdr_api.conditions import READY, Progress, condition, find, with_condition, with_progress
 from dgdr_api.models import gpu_budget as api
 from dgdr_api.models.base import Condition
 from dgdr_planner.core.observation import Trouble
@@ -83,6 +83,8 @@ def is_news(old: api.GPUBudget, planner: str, claim: Claim) -> bool:
     before = _claim(old.status.holding(planner))
     if before is None or old.status.observed_generation != old.metadata.generation:
         return True
+    if find(old.status.conditions, READY) is None:  # an earlier planner has not said it
+        return True
     same = replace(before, steps=()) == replace(claim, steps=())
     return not same or not _alike(before.steps, claim.steps)
 
@@ -138,11 +140,15 @@ def _conditions(
     reserved = sum(one.reserved_gpus for one in (seen.me, *seen.others))
     if seen.guaranteed_gpus > seen.gpus:
         text = f"guarantees add up to {seen.guaranteed_gpus} of {seen.gpus} GPUs"
-        verdict = (False, "GuaranteesExceedBudget", f"{text}; no member is scaled")
+        text = f"{text}; no member is scaled: raise spec.gpus, or lower minGpus of spec.members"
+        verdict = (Progress.STUCK, "GuaranteesExceedBudget", text)
     elif reserved > seen.gpus:
-        verdict = (False, "OverBudget", f"{reserved} of {seen.gpus} GPUs are held")
+        text = f"{reserved} of {seen.gpus} GPUs are held; members shrink to their shares"
+        verdict = (Progress.UNDER_WAY, "OverBudget", text)
     else:
-        verdict = (True, "WithinBudget", f"{reserved} of {seen.gpus} GPUs are held")
-    status, reason, message = verdict
-    fresh = condition(FEASIBLE, status, reason, message, now, generation)
-    return with_condition(old, fresh, now)
+        verdict = (Progress.DONE, "WithinBudget", f"{reserved} of {seen.gpus} GPUs are held")
+    progress, reason, message = verdict
+    is_feasible = progress is Progress.DONE
+    fresh = condition(FEASIBLE, is_feasible, reason, message, now, generation)
+    conditions = with_condition(old, fresh, now)
+    return with_progress(conditions, progress, reason, message, now, generation)

@@ -12,7 +12,7 @@ from dgdr_api.names import Label
 from dgdr_profiler.adapters.endpoint import serves
 from dgdr_profiler.adapters.kube import DGD, EVENT, POD, ClusterError, Kube, Manifest
 from dgdr_profiler.core.errors import CandidateFailed
-from dgdr_profiler.core.last_words import TAIL_LINES, last_words
+from dgdr_profiler.core.last_words import READ_LOGS, TAIL_LINES, last_words
 from dgdr_profiler.core.pod_troubles import Trouble, homeless
 from dgdr_profiler.core.readiness import is_ready, is_scaling_up, with_words, words_of
 from dgdr_profiler.core.watched import Watched, believed, failed_pulls, watch
@@ -87,12 +87,14 @@ class Wait:
 
     async def _failed(self, stuck: Trouble, words: str) -> CandidateFailed:
         container = stuck.container
-        tail = ""
+        said = ""
         if container is not None and stuck.image is None:
             read = await self._kube.log_tail(stuck.pod, container, stuck.restarted, TAIL_LINES)
-            tail = read or stuck.log_end
-        said = f"; its log ends: {last}" if (last := last_words(tail).strip()) else ""
+            last = last_words(read or stuck.log_end).strip()
+            said = f"; its log ends: {last}" if last else ""
         text = with_words(f"{stuck}{said}", words)
+        if stuck.restarted and stuck.image is None and not said:
+            text += f"; its last words are not known: {READ_LOGS}"
         return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)
 
     async def _failed_pulls(self) -> dict[tuple[str, str | None], int]:

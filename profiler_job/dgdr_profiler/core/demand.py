@@ -7,6 +7,7 @@ from dgdr_profiler.core.candidate import EngineFacts
 from dgdr_profiler.core.cells import decode_osl
 from dgdr_profiler.core.curves import FEWEST_PREFILL
 from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.last_words import READ_LOGS
 from dgdr_profiler.core.targets import Targets, Workload
 
 DEFAULT_PREFILL_POINTS = 6
@@ -69,7 +70,8 @@ def _most(facts: EngineFacts, workload: Workload, tokens: int, ranks: int) -> in
     if facts.max_kv_tokens is None:
         raise CandidateFailed(
             "the decode worker does not say how many tokens its KV cache holds: neither its "
-            "DynamoWorkerMetadata (total_kv_blocks, kv_cache_block_size), its /metrics nor its log"
+            "DynamoWorkerMetadata (total_kv_blocks, kv_cache_block_size), its /metrics nor its "
+            f"log; {READ_LOGS}"
         )
     held = facts.max_kv_tokens // ranks // tokens
     if held < 1:

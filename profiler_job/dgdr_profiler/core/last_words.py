@@ -7,6 +7,9 @@ QUOTED_LINES = 5
 # whatever becomes of them.
 _NOISE = ("tower_http::trace::on_failure",)
 
+READ_LOGS = "logs are read only with the chart's profiling.readLogs: true"
+"""The cure where a log would have said more."""
+
 
 def last_words(log: str) -> str:
     """Return the last lines of a log's tail that tell something."""

@@ -13,6 +13,7 @@ from dgdr_profiler.core.errors import InvalidRequest
 
 FIELD = "spec.overrides.dgd"
 
+_PULL_SECRETS = "imagePullSecrets"
 # A list of these is merged entry by entry, as Kubernetes' own strategic merge does.
 _MERGE_KEY = "name"
 # Components of the shapes that are generated; a deployment has some of them.
@@ -30,17 +31,19 @@ def override(graph: Graph, partial: Json | None) -> Graph:
 
     Objects merge by key, lists of named entries by name, and every other value is replaced, also
     ``args``. Written as v1alpha1, a worker's ``args`` are appended. Both is upstream's way. What is
-    said of a component of another shape has no effect on this graph.
+    said of a component of another shape has no effect on this graph. ``spec.imagePullSecrets`` are
+    for the pods of all components.
 
     Raises:
         InvalidRequest: the override makes no readable graph, or names what is never generated.
     """
     if partial is None:
         return graph
+    secrets, partial = _pull_secrets(partial)
     spec = _known(graph, _spec(graph, partial))
     merged = _merge(encode(graph), {"spec": spec, "metadata": _metadata(partial)})
     try:
-        return decode(merged)
+        return _pulled_with(secrets, decode(merged))
     except CodecError as exc:
         raise InvalidRequest(f"{FIELD}: {exc}") from exc
 
@@ -56,6 +59,31 @@ def generated_name(name: str) -> str:
     """Return the generated component that is meant by a name, old or of another case."""
     folded = name.lower()
     return _OLD_NAMES.get(folded, folded)
+
+
+def _pull_secrets(partial: Json) -> tuple[list[Json], Json]:
+    """Return the override's pull secrets, and the override without them.
+
+    A scenario of upstream's profiler (1.6.1) has them beside the components. Neither version of its
+    DynamoGraphDeploymentSpec has such a field, so its API server drops them.
+    """
+    spec = partial.get("spec") or {}
+    secrets = spec.get(_PULL_SECRETS) or []
+    if not (isinstance(secrets, list) and _named(secrets)):
+        raise InvalidRequest(
+            f"{FIELD}.spec.{_PULL_SECRETS}: {secrets!r} is no list of names of Secrets"
+        )
+    return secrets, {**partial, "spec": {k: v for k, v in spec.items() if k != _PULL_SECRETS}}
+
+
+def _pulled_with(secrets: list[Json], graph: Graph) -> Graph:
+    if not secrets:
+        return graph
+    components = (
+        c.with_(pod={**c.pod, _PULL_SECRETS: _merge_lists(secrets, c.pod.get(_PULL_SECRETS) or [])})
+        for c in graph.components
+    )
+    return graph.with_(components=tuple(components))
 
 
 def _spec(graph: Graph, partial: Json) -> Json:

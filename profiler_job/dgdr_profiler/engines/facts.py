@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from dgdr_api.models.worker_metadata import DynamoWorkerMetadata, ModelCard
 from dgdr_profiler.core.candidate import CapacitySource
+from dgdr_profiler.core.last_words import READ_LOGS
 from dgdr_profiler.engines import exposition, log_lines
 
 DOUBT = 0.25
@@ -98,7 +99,7 @@ def _notes(known: Mapping[CapacitySource, int], source: CapacitySource | None) -
     if source is CapacitySource.MEMORY_MODEL:
         return (
             f"no engine says how many tokens its KV cache holds; the {source} "
-            f"estimates {known[source]}",
+            f"estimates {known[source]}; {READ_LOGS}",
         )
     used = known[source]
     return tuple(
@@ -111,7 +112,7 @@ def _notes(known: Mapping[CapacitySource, int], source: CapacitySource | None) -
 NOTHING_KNOWN = (
     "nothing says how many tokens the KV cache holds: the worker metadata has no total_kv_blocks "
     "and kv_cache_block_size, /metrics no sample and the log no line of vLLM, SGLang or "
-    "TensorRT-LLM about it, and the memory model has no estimate"
+    f"TensorRT-LLM about it ({READ_LOGS}), and the memory model has no estimate"
 )
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from dgdr_kube.answers import error_of, page_of
-from dgdr_kube.errors import Unreachable
+from dgdr_kube.answers import error_of, page_of, read_json
+from dgdr_kube.errors import NotFound, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP
 
 ITEM = {"metadata": {"namespace": "ns", "name": "a", "resourceVersion": "3"}}
@@ -57,3 +57,15 @@ def test_how_long_an_overloaded_server_asks_us_to_wait(
     error = error_of(429, "GET /x", {"message": "too many requests"}, header)
     assert isinstance(error, Unreachable)
     assert error.retry_after_s == wait_s
+
+
+def test_an_object_is_gone_only_where_the_api_server_says_so() -> None:
+    told = {"kind": "Status", "reason": "NotFound", "message": 'configmaps "a" not found'}
+    assert isinstance(error_of(404, "GET /x", told), NotFound)
+
+
+@pytest.mark.parametrize("page", ["<html>404 Not Found</html>", "404 page not found"])
+def test_a_page_of_a_proxy_deletes_nothing(page: str) -> None:
+    error = error_of(404, "GET /x", read_json(page.encode()))
+    assert isinstance(error, Unreachable)
+    assert page in str(error)

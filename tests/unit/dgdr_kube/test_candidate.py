@@ -260,3 +260,21 @@ def test_a_claim_counts_from_when_it_was_sent_not_from_its_answer() -> None:
         return one.left_s()
 
     assert run_virtually(slow()) == pytest.approx(15 - 2 * 0.9)
+
+
+@pytest.mark.parametrize("answer_s", [2.4, 3.6, 5.0])
+def test_a_server_that_answers_slowly_has_a_leader(answer_s: float) -> None:
+    async def slow() -> float:
+        wire = Wire(Slowest())
+        wire.longest_s = answer_s / 2
+        one = candidate(wire, "a")
+        async with asyncio.timeout(60):
+            await one.acquire()
+        keeping, writes_s = asyncio.create_task(one.keep()), 0.0
+        for _ in range(400):
+            await asyncio.sleep(STEP_S)
+            writes_s += STEP_S * (one.left_s() > 0)
+        keeping.cancel()
+        return writes_s
+
+    assert run_virtually(slow()) > 0.6 * 400 * STEP_S

@@ -89,5 +89,5 @@ async def test_a_write_is_cut_off_when_another_may_lead(
     cluster: KubeCluster, server: Server
 ) -> None:
     server.left_s, server.takes_s = 0.2, 60.0
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match="TimeoutError"):
         await cluster.create(MAP, "me")

@@ -7,7 +7,7 @@ from typing import Any
 
 import kopf
 import pytest
-from kopf._cogs.clients import watching
+from kopf._cogs.clients import scanning, watching
 from kopf._cogs.structs.references import Resource
 from kopf._core.reactor import queueing
 
@@ -26,6 +26,7 @@ Heard = list[tuple[str | None, str]]
 def kopfs_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Undo what ``install`` does to the library."""
     monkeypatch.setattr(watching, "infinite_watch", watching.infinite_watch)
+    monkeypatch.setattr(scanning, "scan_resources", scanning.scan_resources)
 
 
 def graph(name: str, version: int, **spec: Any) -> Manifest:
@@ -163,3 +164,39 @@ async def test_passes_wait_for_every_list_but_for_one_that_is_forbidden() -> Non
     assert not waiting.done()
     dgds.found()
     await asyncio.wait_for(waiting, 5)
+
+
+@pytest.mark.parametrize("scope", [None, "a"])
+async def test_kopf_starts_without_a_question_of_its_own(scope: str | None) -> None:
+    """Nobody listens at the address that kopf is given."""
+    source = ScriptedWatching([listing(5, graph("one", 3))], [[]])
+    Feed(source, (Collection(kind=DGD, tells_first=True),), (scope,), lambda: None).install(
+        Health()
+    )
+    settings, registry = kopf.OperatorSettings(), kopf.OperatorRegistry()
+    kopf_settings.configure(settings, prefix="test.dgdr.dev")
+    heard: Heard = []
+    told, stop = asyncio.Event(), asyncio.Event()
+
+    @kopf.on.login(registry=registry)
+    def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(server="http://127.0.0.1:1")
+
+    @kopf.on.event(DGD.group, DGD.version, DGD.plural, registry=registry)
+    async def on_event(type: str | None, name: str, **_: Any) -> None:  # noqa: A002
+        heard.append((type, name))
+        told.set()
+
+    running = asyncio.create_task(
+        kopf.operator(
+            registry=registry,
+            settings=settings,
+            stop_flag=stop,
+            clusterwide=scope is None,
+            namespaces=() if scope is None else (scope,),
+        )
+    )
+    await asyncio.wait_for(told.wait(), 5)
+    stop.set()
+    await asyncio.wait_for(running, 15)
+    assert heard == [(None, "one")]

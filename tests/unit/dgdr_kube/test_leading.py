@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from dgdr_kube.candidate import Candidate, LeaseLost
 from dgdr_kube.kinds import LEASE
-from dgdr_kube.leading import Alone, lead, show, standing
+from dgdr_kube.leading import Alone, lead, standing
+from dgdr_kube.metrics import KubeMetrics
 from dgdr_kube.process import EXIT_LOOP_ENDED, EXIT_STOPPED, until_told
 from dgdr_kube.serving import Health, application
 from support.fake_cluster import FakeCluster
@@ -102,19 +103,19 @@ def test_who_waits_is_ready_and_does_nothing() -> None:
         first = asyncio.create_task(lead(ours.candidate("a"), Health(), ours.works))
         await asyncio.sleep(1)
         candidate = ours.candidate("b")
-        show(candidate, registry, "dgdr_planner")
+        KubeMetrics(registry).show_leader(NAME, candidate)
         assert not health.ready()
         second = asyncio.create_task(lead(candidate, health, ours.works))
         await asyncio.sleep(30)
         assert (health.ready(), health.leads(), health.unheard()) == (True, False, [])
         assert ours.told == ["begins under a"]
-        assert "dgdr_planner_leader 0.0" in generate_latest(registry).decode()
+        assert 'dgdr_kube_leader{lease="dgdr-planner"} 0.0' in generate_latest(registry).decode()
         first.cancel()
         await asyncio.sleep(2)
         assert (health.ready(), health.leads()) == (True, True)
         page = generate_latest(registry).decode()
-        assert "dgdr_planner_leader 1.0" in page
-        assert "dgdr_planner_lease_transitions 1.0" in page
+        assert 'dgdr_kube_leader{lease="dgdr-planner"} 1.0' in page
+        assert 'dgdr_kube_lease_transitions_total{lease="dgdr-planner"} 1.0' in page
         second.cancel()
 
     run_virtually(story())

@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-from datetime import datetime
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from dgdr_kube.errors import Rejected, Unreachable
-from dgdr_kube.ports import Key
-from dgdr_kube.process import PassMetrics, patiently, run_together
+from dgdr_kube.process import patiently, run_together
 from dgdr_kube.serving import Health, application
 from dgdr_kube.workqueue import WorkQueue
 
@@ -52,25 +50,6 @@ async def test_workers_are_there_before_the_watcher() -> None:
 
     assert await run_together(watcher(), {"q": queue.run(reconcile)}) == 0
     assert {"work-0", "work-1"} <= seen
-
-
-async def test_passes_are_counted_by_outcome() -> None:
-    registry = CollectorRegistry()
-    queue: WorkQueue[Key] = WorkQueue(name="dgdr")
-
-    async def run(key: Key, now: datetime) -> float | None:
-        assert now.tzinfo is not None
-        if key.name == "bad":
-            raise RuntimeError
-        return 3.0
-
-    reconcile = PassMetrics(registry, "dgdr_operator").measured(queue, run)
-    assert await reconcile(Key("ns", "good")) == 3.0
-    with pytest.raises(RuntimeError):
-        await reconcile(Key("ns", "bad"))
-    page = generate_latest(registry).decode()
-    assert 'dgdr_operator_passes_total{outcome="done",queue="dgdr"} 1.0' in page
-    assert 'dgdr_operator_passes_total{outcome="failed",queue="dgdr"} 1.0' in page
 
 
 async def test_health_tells_a_loop_that_stands_still() -> None:

@@ -214,6 +214,32 @@ async def test_a_server_that_asks_for_time_gets_it_from_edits_too() -> None:
     assert await failing.drain() == 2
 
 
+async def test_after_the_time_that_a_server_asked_for_its_outage_may_be_over() -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=3600.0))
+    failing = Failing(queue, Unreachable("429", retry_after_s=0.05))
+    queue.add("a")
+    assert await failing.drain() == 1
+    queue.retry_failed()
+    assert await failing.drain() == 1
+    await asyncio.sleep(0.1)
+    assert await failing.drain() == 2
+
+
+async def test_a_server_that_is_just_back_may_fail_once_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=1.0, jitter=0.0))
+    failing = Failing(queue, *(Unreachable("away") for _ in range(7)))
+    for _ in range(7):
+        queue.add("a")
+        await failing.drain()
+    assert "again in 60.0 s" in caplog.messages[-1]
+    failing.errors.append(Unreachable("starting"))
+    queue.retry_failed()
+    await failing.drain()
+    assert "again in 4.0 s" in caplog.messages[-1]
+
+
 async def served(queue: WorkQueue[str]) -> list[str]:
     seen: list[str] = []
 

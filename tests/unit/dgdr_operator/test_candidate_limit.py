@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from dgdr_kube.kinds import DGD
 from dgdr_kube.ports import Key
 from dgdr_operator.core.candidate_limit import Candidate, held_back
+from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.passes.graph_pass import LOOK_AGAIN_S, GraphPass
 from dgdr_operator.settings import parse
 from support.candidates import OWNER, told
+from support.counting_cluster import CountingCluster
 from support.dgdr_world import generated_dgd
 from support.fake_cluster import FakeCluster
+from support.late_watches import LateWatches
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -93,6 +96,31 @@ async def test_an_unknown_limit_is_not_none() -> None:
     await passes(cluster, "a")
     assert pods_of(cluster) == set()
     assert "nobody knows how many GPUs" in ready(cluster, "a")["message"]
+
+
+async def test_a_candidate_that_waits_asks_the_server_nothing() -> None:
+    cluster = CountingCluster()
+    cluster.seed(told(4), candidate("a", 2), candidate("b", 2, second=1))
+    watches = LateWatches(cluster, COLLECTIONS)
+    run = GraphPass(watches.cluster, parse("images: {profiler: p}"))
+    await run(Key("ns", "b"), NOW)
+    watches.tell()
+    cluster.reads = 0
+    assert await run(Key("ns", "b"), NOW) == LOOK_AGAIN_S
+    assert cluster.reads == 0
+    await cluster.delete(DGD, "ns", "a")
+    watches.tell()
+    await run(Key("ns", "b"), NOW)
+    assert "b-decode" in pods_of(cluster)
+
+
+async def test_a_candidate_that_is_heard_of_before_its_request_is_not_held_back() -> None:
+    cluster = FakeCluster()
+    cluster.seed(candidate("a", 2))
+    watches = LateWatches(cluster, COLLECTIONS)
+    cluster.seed(told(4))
+    await GraphPass(watches.cluster, parse("images: {profiler: p}"))(Key("ns", "a"), NOW)
+    assert "a-decode" in pods_of(cluster)
 
 
 CANDIDATES = st.lists(st.integers(1, 8), max_size=8).map(

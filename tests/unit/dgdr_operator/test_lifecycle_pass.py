@@ -247,6 +247,15 @@ async def test_mockers_need_their_data() -> None:
         "ProfilingPolicy default spec.mocker.profilesConfigMap: Invalid value"
     )
     assert "ConfigMap mocker-profiles not found in namespace ns; create it with" in message
+    # No watch tells of a user's own ConfigMap: whoever has waited for a day looks as often.
+    assert "; it is looked for again within two minutes; waiting since" in message
+    world.now += timedelta(days=1)
+    assert await world.one_pass() == 120
+    made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mocker-profiles"}}
+    made["metadata"] |= {"namespace": NS}  # type: ignore[operator]
+    world.cluster.seed(made)
+    await world.settle()
+    assert world.phase == "Profiling"
 
 
 async def test_a_misspelt_key_of_the_planner_is_told_and_stops_nothing() -> None:

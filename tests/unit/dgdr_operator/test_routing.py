@@ -7,9 +7,11 @@ import pytest
 
 from dgdr_kube.kinds import PVC
 from dgdr_kube.ports import Key
+from dgdr_operator.core.observation import Observation, Request
+from dgdr_operator.core.steps import AwaitJobPermission, AwaitPermission, Step
 from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.handlers import Queues, register
-from dgdr_operator.passes.waits import NODES
+from dgdr_operator.passes.waits import NODES, waited_for
 
 OWNED = [{"kind": "DynamoGraphDeploymentRequest", "name": "q", "uid": "u"}]
 
@@ -166,7 +168,10 @@ class Heard:
     """The handlers, and which queues hold something after an event."""
 
     def __init__(self) -> None:
-        self.queues = Queues(adapters_of=lambda graph: [Key(graph.namespace, graph.name)])
+        self.queues = Queues(
+            adapters_of=lambda graph: [Key(graph.namespace, graph.name)],
+            candidates_of=lambda namespace, run: [Key(namespace, f"of-{run}")],
+        )
         registry = kopf.OperatorRegistry()
         register(registry, self.queues)
         self.handlers = {h.id: h.fn for h in registry._watching.get_all_handlers()}
@@ -237,3 +242,50 @@ async def test_what_a_request_waits_for_wakes_it() -> None:
     assert await heard.marked("nodes", {"metadata": {"name": "gpu-1"}}, "ADDED") == {"dgdr"}
     heard.queues.waits.forget(Key("ns", "q"))
     assert await heard.marked(claims, meta("models"), "ADDED") == set()
+
+
+ROOM_GIVEN_BACK = [
+    pytest.param("jobs", {}, "DELETED", {"dgdr"}, id="a Job is gone"),
+    pytest.param(
+        "jobs",
+        {"status": {"conditions": [{"type": "Complete", "status": "True"}]}},
+        "MODIFIED",
+        {"dgdr"},
+        id="a Job is over",
+    ),
+    pytest.param("jobs", {"status": {"active": 1}}, "MODIFIED", set(), id="a Job runs"),
+    pytest.param("dynamographdeployments", {}, "DELETED", {"dgdr"}, id="a deployment is gone"),
+    pytest.param("dynamographdeployments", {}, "MODIFIED", set(), id="a deployment stays"),
+]
+
+
+@pytest.mark.parametrize(
+    "step", [AwaitJobPermission("quota"), AwaitPermission(message="quota", exists=False)]
+)
+@pytest.mark.parametrize(("plural", "body", "type_", "expected"), ROOM_GIVEN_BACK)
+async def test_a_request_over_its_quota_is_woken_by_what_gives_room_back(
+    step: Step, plural: str, body: dict[str, Any], type_: str, expected: set[str]
+) -> None:
+    heard = Heard()
+    waiting = Observation(request=Request(name="q", namespace="ns", uid="u"))
+    heard.queues.waits.note(Key("ns", "q"), waited_for(step, waiting))
+    found = await heard.marked(plural, {**meta("of-another"), **body}, type_)
+    assert found & {"dgdr"} == expected
+    elsewhere = {"metadata": {"name": "x", "namespace": "elsewhere"}}
+    assert "dgdr" not in await heard.marked(plural, {**elsewhere, **body}, type_)
+
+
+async def test_a_candidate_that_is_gone_wakes_the_others_of_its_run() -> None:
+    heard, labels = Heard(), {"dgdr.dev/run": "uid-1"}
+    served: list[Key] = []
+
+    async def serve(key: Key) -> None:
+        served.append(key)
+
+    candidate = meta("q-tp2", labels=labels)
+    await heard.hear("dynamographdeployments", candidate, "ADDED")
+    await heard.queues.graphs.drain(serve)
+    served.clear()
+    await heard.hear("dynamographdeployments", candidate, "DELETED")
+    await heard.queues.graphs.drain(serve)
+    assert served == [Key("ns", "q-tp2"), Key("ns", "of-uid-1")]

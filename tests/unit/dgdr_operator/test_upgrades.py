@@ -1,5 +1,6 @@
 """Pods are made anew by a change of their deployment, on request or in turn: by nothing else."""
 
+import asyncio
 import copy
 import json
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ from dgdr_kube.errors import Conflict, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, ROLE_BINDING
 from dgdr_kube.ports import Key
 from dgdr_operator.core.pinned import graph_hash
+from dgdr_operator.core.upgrades import READY_WITHIN
 from dgdr_operator.passes.graph_children import ChildWriter
 from dgdr_operator.passes.graph_pass import LOOK_AGAIN_FOR_TURN_S, GraphPass
 from dgdr_operator.settings import parse
 from support.candidates import OWNER, told
+from support.counting_cluster import CountingCluster
 from support.crds import installed
 from support.dgds import decode_worker, dgd, frontend
 from support.fake_cluster import FakeCluster, Killed
@@ -386,6 +389,83 @@ async def test_another_operator_knows_whose_turn_it_is() -> None:
     world.upgrade(IN_TURN)
     await world.look("b")
     assert world.reason("b") == "WaitsForTurn"
+
+
+async def stuck(world: World, name: str) -> None:
+    """Have its turn, and never become ready."""
+    await world.look(name)
+    assert world.reason(name) == "Upgrading"
+    world.cluster.set_status(DEPLOYMENT, "ns", f"{name}-decode", {"observedGeneration": 1})
+    await world.look(name)
+    world.now += READY_WITHIN
+    assert world.reason(name) == "Upgrading"
+    await world.look(name)
+
+
+async def test_a_graph_that_does_not_come_back_loses_its_turn_and_says_so() -> None:
+    world = await served("a", "b")
+    await stuck(world, "a")
+    status, reason, message = world.said("a") or ("", "", "")
+    assert (status, reason) == ("False", "UpgradeStuck")
+    assert "did not become ready within 60 minutes" in message
+    warnings = [e for e in world.cluster.events if e.reason == "UpgradeStuck"]
+    assert [(e.about.name, e.severity.value) for e in warnings] == [("a", "Warning")]
+    await world.look("b")
+    assert world.reason("b") == "Upgrading"
+    await world.look("a")
+    assert len([e for e in world.cluster.events if e.reason == "UpgradeStuck"]) == 1
+    world.become_ready("a")
+    await world.look("a")
+    assert world.reason("a") == "Current"
+
+
+async def test_an_upgrade_that_breaks_two_breaks_no_third() -> None:
+    world = await served("a", "b", "c")
+    await stuck(world, "a")
+    await stuck(world, "b")
+    await world.look("c")
+    assert not world.tells_nats("c")
+    assert "ns/a and ns/b did not become ready again, so it waits" in (world.said("c") or "...")[2]
+    world.become_ready("a")
+    await world.look("a")
+    await world.look("c")
+    assert world.reason("c") == "Upgrading"
+
+
+async def test_the_time_to_become_ready_counts_from_the_turn() -> None:
+    """Not from a time before it, in which the graph was not ready either."""
+    world = await served("a")
+    world.cluster.set_status(DEPLOYMENT, "ns", "a-decode", {"observedGeneration": 1})
+    await world.look("a")
+    world.now += 2 * READY_WITHIN
+    world.become_ready("a")
+    await world.look("a")
+    assert not world.tells_nats("a")  # that it is ready again is said first
+    await world.look("a")
+    assert world.reason("a") == "Upgrading"
+    await world.look("a")
+    assert world.reason("a") == "Upgrading"
+
+
+async def test_two_that_ask_at_once_do_not_both_have_the_turn() -> None:
+    world = await served("a", "b")
+    world.cluster.__class__ = CountingCluster  # whose answers take a moment
+    await asyncio.gather(world.look("a"), world.look("b"))
+    assert sorted(world.reason(name) or "" for name in "ab") == ["Upgrading", "WaitsForTurn"]
+
+
+async def test_a_turn_that_could_not_be_announced_is_nobodys() -> None:
+    world = await served("a", "b")
+    world.cluster.refuse("patch_status", DGD, Conflict("modified"))
+    with pytest.raises(Conflict):
+        await world.look("a")
+    world.cluster.refuse("patch_status", DGD, None)
+    live = world.graph("a")
+    live["spec"]["components"][0]["type"] = "wheel"  # and its passes end before the question
+    world.cluster.seed(live)
+    await world.look("a")
+    await world.look("b")
+    assert world.reason("b") == "Upgrading"
 
 
 async def test_a_graph_that_is_gone_holds_up_nobody() -> None:

@@ -63,6 +63,28 @@ def test_a_priority_is_every_pods_unless_it_has_its_own() -> None:
     assert pod(own, priorityClassName="high")["priorityClassName"] == "own"
 
 
+def untyped(**main: Any) -> dict[str, Any]:
+    return {key: one for key, one in entry("Router", "", main=main).items() if key != "type"}
+
+
+def test_a_component_without_a_type_runs_as_it_is_written() -> None:
+    container = main(untyped(command=["route"]))
+    assert container["command"] == ["route"]
+    assert not {"livenessProbe", "readinessProbe", "startupProbe"} & container.keys()
+    assert not container.get("ports")
+    assert {"DYN_COMPONENT", "DYN_SYSTEM_PORT"}.isdisjoint(env(untyped()))
+    made = rendered(untyped())
+    labels = made["Deployment/g-router"]["spec"]["template"]["metadata"]["labels"]
+    assert "nvidia.com/dynamo-component-type" not in labels
+    assert "Service/g-router" not in made
+
+
+def test_its_service_has_the_ports_that_it_names() -> None:
+    component = untyped(ports=[{"name": "grpc", "containerPort": 9002}, {"containerPort": 1}])
+    (port,) = rendered(component)["Service/g-router"]["spec"]["ports"]
+    assert port == {"name": "grpc", "port": 9002, "targetPort": "grpc", "protocol": "TCP"}
+
+
 def test_replicas_that_nobody_gave_are_one() -> None:
     assert rendered(decode_worker())["Deployment/g-decode"]["spec"]["replicas"] == 1
 

@@ -89,6 +89,13 @@ async def test_a_stuck_pod_fails_the_candidate_at_once_with_its_last_words() -> 
         await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
 
 
+async def test_a_pod_that_left_no_words_says_how_they_are_had() -> None:
+    kube = MemoryKube()
+    kube.put(POD, crashed(""))
+    with pytest.raises(CandidateFailed, match=r"not known: .* profiling\.readLogs: true$"):
+        await deployments(kube, timeout_s=1000).deploy(GRAPH, "m", silent)
+
+
 def test_the_kubelet_keeps_the_last_words_of_every_container() -> None:
     pod_spec = {"containers": [{"name": "main", "image": "i"}], "initContainers": [{"name": "a"}]}
     written = dgd(entry("decode", "decode"))

@@ -148,6 +148,14 @@ def test_the_engines_own_samples_are_read(
     assert found.source == (CapacitySource.METRICS if tokens else None)
 
 
+@pytest.mark.parametrize("estimated", [None, 4096])
+def test_an_engine_that_says_nothing_is_told_with_how_its_log_is_read(
+    estimated: int | None,
+) -> None:
+    (note,) = capacity_of(Said(estimated_kv_tokens=estimated)).notes
+    assert "profiling.readLogs: true" in note
+
+
 def test_dynamos_blocks_need_their_size_and_come_after_the_engines_own_samples() -> None:
     size = metadata(total_kv_blocks=0)
     assert capacity_of(Said(metrics=DYNAMO)).max_kv_tokens is None
@@ -252,5 +260,7 @@ def test_nothing_said_is_an_error_in_words_and_no_empty_sweep() -> None:
     assert (found.max_kv_tokens, found.source) == (None, None)
     assert "nothing says how many tokens the KV cache holds" in found.notes[0]
     silent = replace(FACTS, max_kv_tokens=found.max_kv_tokens)
-    with pytest.raises(CandidateFailed, match="does not say how many tokens its KV cache holds"):
+    with pytest.raises(
+        CandidateFailed, match=r"does not say how many tokens .*profiling\.readLogs: true"
+    ):
         judging_cells(demand(), evidence_of(facts=silent))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dgdr_api.codec_v1beta1 import encode
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.request import ProfilingRequest
@@ -154,14 +155,30 @@ def test_long_arguments_of_an_override_are_in_every_candidate() -> None:
                 assert engine.args[engine.args.index(name) + 1] == value
 
 
-def test_pull_secrets_that_no_deployment_has_a_place_for_are_refused_by_name() -> None:
-    """Neither version of a deployment has them beside its components."""
+@pytest.mark.parametrize("version", ["v1alpha1", "v1beta1"])
+def test_pull_secrets_beside_the_components_are_those_of_all_pods(version: str) -> None:
+    """Neither version of a deployment has a field for them there."""
     override = {
-        "apiVersion": "nvidia.com/v1alpha1",
+        "apiVersion": f"nvidia.com/{version}",
         "kind": "DynamoGraphDeployment",
         "spec": {"imagePullSecrets": [{"name": "mine"}]},
     }
-    with pytest.raises(InvalidRequest, match=r"dgd\.spec\.imagePullSecrets: has no place"):
+    prepared = laid_out({**QWEN, "overrides": {"dgd": override}}, "h200_sxm", 8, 8)
+    assert prepared.graphs
+    for graph in prepared.graphs.values():
+        assert {len(c.pod["imagePullSecrets"]) for c in graph.components} == {1}
+        assert all({"name": "mine"} in c.pod["imagePullSecrets"] for c in graph.components)
+        assert "imagePullSecrets" not in encode(graph)["spec"]
+
+
+@pytest.mark.parametrize("given", ["mine", ["mine"], [{"secret": "mine"}]])
+def test_pull_secrets_of_another_shape_are_refused_by_name(given: object) -> None:
+    override = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "spec": {"imagePullSecrets": given},
+    }
+    with pytest.raises(InvalidRequest, match=r"dgd\.spec\.imagePullSecrets: .*mine"):
         laid_out({**QWEN, "overrides": {"dgd": override}}, "h200_sxm", 8, 8)
 
 

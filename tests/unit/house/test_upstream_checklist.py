@@ -199,7 +199,7 @@ SCENARIOS = {
         "test_shared_memory_that_v1alpha1_disables_has_no_size",
     ],
     "10 pull secrets in an override": [
-        "test_pull_secrets_that_no_deployment_has_a_place_for_are_refused_by_name",
+        "test_pull_secrets_beside_the_components_are_those_of_all_pods",
         "test_pull_secrets_of_a_components_pods_are_in_every_candidate",
     ],
     "11 rapid, any backend": [
