@@ -270,7 +270,12 @@ async def measured(server: TestCluster, folder: Path, options: Any) -> dict[str,
         tell(at_rest=found["at_rest"])
         found["changes"] = []
         for per_s in options.changes_per_s:
+            cpu_before, passes = on.cpu_s, sum(on.passes().values())
             changes = await Changes(kube, ears, fleet).run(per_s, options.changes_s)
+            changes["cpu_ms_per_change"] = round(
+                (on.cpu_s - cpu_before) * 1000 / changes["changes"], 1
+            )
+            changes["passes"] = sum(on.passes().values()) - passes
             found["changes"].append(changes)
             tell(changes=changes)
         return found | {"end": on.memory()}
