@@ -77,6 +77,10 @@ demo: venv ## From nothing to a scaled deployment: cluster, images, chart, a DGD
 real-engine: venv ## A request with a real vLLM on the CPU: profiled, deployed, checked (outside CI)
 	$(PY) -m hack.real_engine
 
+.PHONY: gitops
+gitops: venv ## Requests and deployments in Git with a real Argo CD (outside CI)
+	.venv/bin/pytest -m gitops tests/gitops
+
 .PHONY: images
 images: ## Build the container images (cached by content)
 	python3 -m hack.images build

@@ -20,10 +20,10 @@ from support.live_metrics import Frontend
 from support.planning import DGD_NAME
 
 SETTLED_S = 150.0
-POINTS_EACH_S = 0.5
-SCALES_EACH_S = 0.25
-# Four candidates are there at a time, each for less than the minute that one may be idle.
-CANDIDATES_EACH_S, CANDIDATES_AT_ONCE = 2.0, 4
+POINTS_EACH_S = 1.0
+SCALES_EACH_S = 0.5
+# Two candidates are there at a time, each for less than the minute that one may be idle.
+CANDIDATES_EACH_S, CANDIDATES_AT_ONCE = 10.0, 2
 # The Job is not started: this bench plays the profiler.
 KEEP_JOB = {"profilingJob": {"suspend": True, "template": {"spec": {"containers": []}}}}
 BUSY_PER_S = 9.4
@@ -156,7 +156,7 @@ class Scaling:
 
     async def run(self) -> None:
         for number in itertools.count():
-            await self._scale(self._names[number % 2], 1 + number % 7)
+            await self._scale(self._names[number % 2], 1 + number % 3)
             await asyncio.sleep(SCALES_EACH_S)
 
     async def ask(self) -> Wanted:

@@ -74,9 +74,9 @@ class Deployments:
     async def prepare(self) -> None:
         self.days += 1
         self.wanted = {}
-        for name in ("old", "gone"):
-            await self._make(name)
-            self.wanted[f"{name}'s worker"] = Wanted(self.seen, self._key(name, "decode"))
+        await self._make("gone")
+        await self._make("old", _worker())
+        self.wanted["old's worker"] = Wanted(self.seen, self._key("old", "decode"))
         await settled(self.wanted.values())
         self.wanted = {}
 
@@ -103,12 +103,11 @@ class Deployments:
         await self._make("after")
 
     async def left_over(self) -> int:
-        ghosts = [self._key("gone", part) for part in ("frontend", "decode")]
         for _ in range(int(GONE_S)):
-            if not any(self.seen.now(ghost) is not None for ghost in ghosts):
+            if self.seen.now(self._key("gone", "frontend")) is None:
                 return 0
             await asyncio.sleep(1.0)
-        return sum(self.seen.now(ghost) is not None for ghost in ghosts)
+        return 1
 
     async def control(self) -> float | None:
         began_s = time.monotonic()
@@ -121,9 +120,8 @@ class Deployments:
             name = self._made.pop()
             await patiently(partial(self.kube.delete, DGD, self.namespace, name), _at_once)
 
-    async def _make(self, what: str) -> None:
-        worker = decode_worker(replicas=1, scalingAdapter={}, main={"command": ["serve"]})
-        graph, key = dgd(frontend(), worker), self._key(what)
+    async def _make(self, what: str, *workers: Manifest) -> None:
+        graph, key = dgd(frontend(), *workers), self._key(what)
         graph["metadata"] |= {"namespace": key.namespace, "name": key.name}
         await patiently(lambda: self.kube.apply(graph, MANAGER), _at_once)
         self._made.append(key.name)
@@ -230,6 +228,10 @@ class Lane:
             seconds=seconds_after(self.work.wanted, ended_s),
             zombie=self.kubelet.is_well,
         )
+
+
+def _worker() -> Manifest:
+    return decode_worker(replicas=1, scalingAdapter={}, main={"command": ["serve"]})
 
 
 def replicas_of(seen: Seen, key: Key) -> int | None:

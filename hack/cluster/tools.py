@@ -27,7 +27,7 @@ GO_ENVIRONMENT = {
     "GOWORK": "off",
 }
 # Go names a binary after its package's folder.
-RENAMED = {"server": "etcd"}
+RENAMED = {"server": "etcd", "cmd": "argocd"}
 
 _KUBERNETES_LIGHT = (
     "go.etcd.io/etcd/server/v3",
@@ -95,7 +95,12 @@ KINDCONFIG = BinarySet(
 VERDICTS = BinarySet(
     name="verdicts", modules=(Module(folder="verdicts", packages=("./verdicts",)),)
 )
-SETS = {s.name: s for s in (LIGHT, FULL, PROMETHEUS, KIND, KINDCONFIG, VERDICTS)}
+# Argo CD itself with a Redis, for `make gitops`.
+ARGOCD = BinarySet(
+    name="argocd",
+    modules=(Module(folder="argocd", packages=("github.com/argoproj/argo-cd/v3/cmd", "./redis")),),
+)
+SETS = {s.name: s for s in (LIGHT, FULL, PROMETHEUS, KIND, KINDCONFIG, VERDICTS, ARGOCD)}
 
 
 def binary_name(package: str) -> str:
@@ -115,7 +120,7 @@ def pinned_version(go_mod: str, module: str) -> str:
 
 def link_flags(go_mod: str) -> str:
     """Strip, and stamp the versions that Helm and clients parse (unstamped they are no version)."""
-    if "k8s.io/kubernetes v" not in go_mod:
+    if "helm.sh/helm/v3 v" not in go_mod:
         return STRIP
     version = pinned_version(go_mod, "k8s.io/kubernetes")
     major, minor = version.removeprefix("v").split(".")[:2]
