@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from bench.operator_world import Fleet, calls, install, percentiles, prepare
 from bench.planner_scale import cpu_s, peak_memory_mib
 from dgdr_kube.client import KubeCluster
+from dgdr_kube.errors import ClusterError
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, Kind
 from dgdr_kube.ports import Key, Manifest
 from dgdr_kube.store import version_of
@@ -43,6 +45,8 @@ GOAL = {
     "rss_mib": 256,
 }
 MANAGER = "operator-bench"
+# What has not settled by then never will.
+LONGEST_S = 600.0
 _PASSES = re.compile(r"^dgdr_operator_passes_total\{(.*)\} (.*)$", re.M)
 _RSS = re.compile(r"^VmRSS:\s+(\d+) kB", re.M)
 
@@ -106,7 +110,7 @@ async def created(kube: KubeCluster, fleet: Fleet, on: Operator, per_s: float) -
     """Create everything and wait until it has come to rest."""
     began, cpu_before = time.monotonic(), on.cpu_s
     await fleet.create(kube, per_s)
-    for _ in range(600):
+    while time.monotonic() - began < LONGEST_S:
         if not (left := await fleet.unsettled(kube)):
             break
         await asyncio.sleep(1 + fleet.count / 500)
@@ -125,7 +129,7 @@ async def restarted(fleet: Fleet, on: Operator) -> dict[str, Any]:
     on.start()
     wanted = dict.fromkeys(("dgd", "dgdr", "dgdsa"), fleet.count)
     seen_s, before, quiet_since = 0.0, 0, began
-    while time.monotonic() - began < 600:
+    while time.monotonic() - began < LONGEST_S:
         await asyncio.sleep(0.5)
         passes, now = on.passes(), time.monotonic()
         if not seen_s and all(passes.get(queue, 0) >= count for queue, count in wanted.items()):
@@ -160,6 +164,9 @@ async def at_rest(server: TestCluster, on: Operator, seconds: float) -> dict[str
     }
 
 
+Change = Callable[[Key, int], Awaitable[None]]
+
+
 class Changes:
     """Scales and edits at a rate, and how long the operator takes to act on each."""
 
@@ -167,6 +174,7 @@ class Changes:
         self._kube, self._ears, self._fleet = kube, ears, fleet
         self._due: dict[tuple[Kind, Key], tuple[int, float]] = {}
         self.took_s: dict[str, list[float]] = {"scale_to_deployment": [], "edit_to_status": []}
+        self.refused = 0
 
     async def run(self, per_s: float, seconds: float) -> dict[str, Any]:
         """Make the changes, and wait for what comes of them."""
@@ -181,7 +189,8 @@ class Changes:
             await asyncio.sleep(max(0.0, began + number / per_s - loop.time()))
             place = places[number % len(places)]
             change = self._edit if number % 2 else self._scale
-            calls_made.append(asyncio.create_task(change(place, 2 + number // len(places))))
+            made = self._made(change, place, 2 + number // len(places))
+            calls_made.append(asyncio.create_task(made))
         await asyncio.gather(*calls_made)
         for _ in range(120):
             if not self._due:
@@ -190,7 +199,14 @@ class Changes:
         for watch in watches:
             watch.cancel()
         found: dict[str, Any] = {name: percentiles(took) for name, took in self.took_s.items()}
-        return {"per_s": per_s, "changes": len(calls_made), "not_seen": len(self._due), **found}
+        count = {"changes": len(calls_made), "refused": self.refused, "not_seen": len(self._due)}
+        return {"per_s": per_s, **count, **found}
+
+    async def _made(self, change: Change, place: Key, number: int) -> None:
+        try:
+            await change(place, number)
+        except ClusterError:  # an API server that is busy answers late, and that is our finding
+            self.refused += 1
 
     async def _scale(self, place: Key, replicas: int) -> None:
         name = f"{place.name}-decode"
@@ -245,19 +261,33 @@ async def measured(server: TestCluster, folder: Path, options: Any) -> dict[str,
         found["calls_per_pass"] = round(
             sum(v for k, v in found["created"]["calls"].items() if k != "bench-watch") / passes, 2
         )
+        tell(created=found["created"])
         before = calls(server)
         found["restarted"] = await restarted(fleet, on)
         found["restarted"]["calls"] = {k: v - before[k] for k, v in calls(server).items()}
+        tell(restarted=found["restarted"])
         found["at_rest"] = await at_rest(server, on, options.rest_s)
-        found["changes"] = [
-            await Changes(kube, ears, fleet).run(per_s, options.changes_s)
-            for per_s in options.changes_per_s
-        ]
+        tell(at_rest=found["at_rest"])
+        found["changes"] = []
+        for per_s in options.changes_per_s:
+            cpu_before, passes = on.cpu_s, sum(on.passes().values())
+            changes = await Changes(kube, ears, fleet).run(per_s, options.changes_s)
+            changes["cpu_ms_per_change"] = round(
+                (on.cpu_s - cpu_before) * 1000 / changes["changes"], 1
+            )
+            changes["passes"] = sum(on.passes().values()) - passes
+            found["changes"].append(changes)
+            tell(changes=changes)
         return found | {"end": on.memory()}
     finally:
         on.kill()
         await kube.close()
         await ears.close()
+
+
+def tell(**figures: Any) -> None:
+    """Say what is known so far, and how busy the machine is: a run takes half an hour."""
+    print(json.dumps(figures | {"load": os.getloadavg()[0]}), file=sys.stderr, flush=True)
 
 
 def main() -> None:

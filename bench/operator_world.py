@@ -89,7 +89,8 @@ async def prepare(kube: KubeCluster, on: TestCluster, fleet: Fleet, idle_nodes: 
 
 
 async def _idle_node(kube: KubeCluster, number: int) -> None:
-    node = _named("v1", "Node", f"idle-{number}")
+    # Nobody would run a pod there.
+    node = _named("v1", "Node", f"idle-{number}", unschedulable=True)
     await kube.create(node, MANAGER)
     images = [
         {"names": [f"registry.test/i{n}@sha256:{number:064x}", f"registry.test/i{n}:{number}"]}

@@ -52,7 +52,7 @@ class Collection:
 
     ``label`` narrows it to the objects that carry it, ``unless`` takes those out that carry this.
     ``needed``: without it the process is not ready. ``tells_first``: kopf hears of what is there at
-    the start, and not only of what changes.
+    the start, and not only of what changes. ``packed``: kept in little space, see ``Store``.
     """
 
     kind: Kind
@@ -62,6 +62,7 @@ class Collection:
     indices: tuple[Index, ...] = ()
     needed: bool = True
     tells_first: bool = False
+    packed: bool = True
 
     @property
     def selector(self) -> str:
@@ -115,7 +116,7 @@ class Feed:
                 wanted.kept,
                 label=wanted.label,
                 indices=wanted.indices,
-                packed=True,
+                packed=wanted.packed,
             )
             stores.setdefault(wanted.kind, []).append(store)
             for scope in self._scopes_of(wanted.kind):

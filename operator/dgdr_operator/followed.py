@@ -45,6 +45,10 @@ def _candidates(graph: Manifest) -> Iterable[str]:
     return ("",) if Label.RUN.value in (graph["metadata"].get("labels") or {}) else ()
 
 
+def _with_gpus(node: Manifest) -> Iterable[str]:
+    return ("",) if kept.has_gpus(node) else ()
+
+
 def _upgrades(graph: Manifest) -> Iterable[str]:
     reason = reason_of(graph)
     return (reason,) if reason in (Verdict.UPGRADING, Verdict.STUCK) else ()
@@ -53,6 +57,8 @@ def _upgrades(graph: Manifest) -> Iterable[str]:
 ADAPTERS_OF_GRAPH = Index("dgdRef", _graphs_of_adapter)
 CANDIDATES = Index("candidates", _candidates)
 """Under the empty value: every graph that a profiling run has made."""
+GPU_NODES = Index("gpus", _with_gpus)
+"""Under the empty value: every node that reports GPUs; the others decide nothing."""
 UPGRADES = Index("upgrades", _upgrades)
 """Graphs that are being upgraded, and those that did not come back, by the reason of UpToDate."""
 
@@ -92,5 +98,6 @@ COLLECTIONS = (
     Collection(kind=SLA_PLANNER, kept=kept.only_metadata),
     Collection(kind=PVC, kept=kept.only_name),
     # Who may not read nodes has to say the GPUs himself: a smaller installation, and a whole one.
-    Collection(kind=NODE, kept=kept.of_node, needed=False),
+    # A request looks at all of them at once: to unpack 5,000 takes 0.1 s.
+    Collection(kind=NODE, kept=kept.of_node, indices=(GPU_NODES,), needed=False, packed=False),
 )

@@ -38,6 +38,9 @@ from dgdr_operator.passes.waits import NODES, Waits, room_in
 PREFIX = "operator.dgdr.dev"
 # Somebody else wrote the graph in the same moment: read again soon, a scale is waiting.
 ADAPTER_RETRY_S = 0.1
+# A first pass makes 16 calls, one after the other: behind a slow API server four passes at once
+# made half a graph a second. The client's pace bounds what all of them ask for.
+GRAPHS_AT_ONCE = 16
 _RESULTS = ("dgdr-output-", "profile-")
 
 Json = Mapping[str, Any]
@@ -62,7 +65,7 @@ class Queues:
     """
 
     requests: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(4, "dgdr"))
-    graphs: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(4, "dgd"))
+    graphs: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(GRAPHS_AT_ONCE, "dgd"))
     adapters: WorkQueue[Key] = field(
         default_factory=lambda: WorkQueue(4, "dgdsa", Backoff(first_s=ADAPTER_RETRY_S))
     )

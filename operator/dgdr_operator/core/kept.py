@@ -72,6 +72,13 @@ def of_node(manifest: Manifest) -> Manifest:
     )
 
 
+def has_gpus(node: Manifest) -> bool:
+    """Whether a node says anything of GPUs."""
+    labels = node["metadata"].get("labels")
+    allocatable = (node.get("status") or {}).get("allocatable")
+    return bool(_chosen(labels, _GPU_LABELS) or _chosen(allocatable, (GPU,)))
+
+
 def _with(manifest: Manifest, parts: Manifest) -> Manifest:
     return {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], **parts}
 

@@ -10,6 +10,7 @@ from dgdr_kube.ports import WatchedCluster
 from dgdr_operator.core.hardware import Node
 from dgdr_operator.core.lacks import ClusterFacts
 from dgdr_operator.core.observed_run import node_seen
+from dgdr_operator.followed import GPU_NODES
 
 # To watch definitions costs more than to read four of them now and then: a cluster has hundreds,
 # of up to 1 MB. One that is not as it should be is read each time.
@@ -27,9 +28,9 @@ class DataPlaneObserver:
         self._good_until_s: dict[Kind, float] = {}
 
     async def nodes(self) -> list[Node] | None:
-        """Return the nodes; None without the right to read them."""
+        """Return the nodes that report GPUs; None without the right to read them."""
         try:
-            return [node_seen(node) for node in await self._cluster.find(NODE, None)]
+            return [node_seen(node) for node in await self._cluster.find(NODE, None, GPU_NODES)]
         except Rejected:
             return None
 

@@ -1,9 +1,11 @@
 """What is read of a cluster's definitions, and how often."""
 
-from dgdr_kube.kinds import DGD
+from dgdr_kube.kinds import DGD, NODE
+from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.passes.data_plane_observer import GOOD_FOR_S, DataPlaneObserver
 from support.counting_cluster import CountingCluster
 from support.crds import installed
+from support.dgdr_world import node
 
 
 class Looking:
@@ -34,3 +36,16 @@ async def test_one_that_is_missing_is_looked_for_each_time() -> None:
     assert await look.missing() == (1, 1)
     look.cluster.seed(*installed())
     assert await look.missing() == (0, 1)
+
+
+async def test_nodes_without_gpus_are_not_looked_at() -> None:
+    look = Looking()
+    look.cluster.seed(node(), {**node(), "metadata": {"name": "cpu"}, "status": {}})
+    found = await look.observer.nodes()
+    assert found is not None
+    assert [one.name for one in found] == [node()["metadata"]["name"]]
+
+
+def test_nodes_are_kept_as_they_are_read() -> None:
+    (nodes,) = (wanted for wanted in COLLECTIONS if wanted.kind == NODE)
+    assert not nodes.packed
