@@ -125,7 +125,7 @@ class GraphPass:
         there = await writer.observe()
         both = self._renderings(dgd, graph, there)
         is_up = all(map(is_ready, _deployments_of(there)))
-        async with self._upgrades.one_at_a_time:
+        async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
             decided(decision.verdict)
             told = await self._announce(dgd, old, decision, now)

@@ -1,6 +1,7 @@
 """Decides in a graph's pass whether its pods are made anew, and keeps the order of upgrades."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,8 +80,15 @@ class GraphUpgrades:
         self._plane = plane
         self._rollout = rollout
         self._scopes = scopes
-        self.one_at_a_time = asyncio.Lock()
-        """From the question whose turn it is until the answer is in a status."""
+        self._asking = asyncio.Lock()
+
+    def alone(self, both: Renderings) -> AbstractAsyncContextManager[object]:
+        """Keep others from asking for the turn, until the answer to this one is in a status.
+
+        Who has nothing to ask for waits for nobody.
+        """
+        asks = self._rollout is Rollout.AUTOMATIC and bool(both.behind)
+        return self._asking if asks else nullcontext()
 
     async def decide(
         self, dgd: Manifest, old: DGDStatus, both: Renderings, now: datetime, *, is_up: bool
