@@ -67,6 +67,7 @@ class Deployments:
     namespace: str
     kube: KubeCluster
     seen: Seen
+    adapters: Seen
     wanted: dict[str, Wanted] = field(default_factory=dict)
     days: int = 0
     _made: list[str] = field(default_factory=list)
@@ -76,7 +77,9 @@ class Deployments:
         self.wanted = {}
         await self._make("gone")
         await self._make("old", _worker())
-        self.wanted["old's worker"] = Wanted(self.seen, self._key("old", "decode"))
+        worker = self._key("old", "decode")
+        self.wanted["its worker"] = Wanted(self.seen, worker)
+        self.wanted["its adapter"] = Wanted(self.adapters, worker)
         await settled(self.wanted.values())
         self.wanted = {}
 

@@ -79,7 +79,7 @@ class World:
 
     async def _operator(self, name: str) -> Lane:
         await self.namespace(name)
-        work = Deployments(name, self.kube, self.deployments)
+        work = Deployments(name, self.kube, self.deployments, self.adapters)
         return await self._started(name, "dgdr_operator", work)
 
     async def _planner(self, name: str, front: Frontend, url: str) -> Lane:

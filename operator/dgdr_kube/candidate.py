@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dgdr_kube import lease
-from dgdr_kube.errors import ClusterError
+from dgdr_kube.errors import ClusterError, Conflict
 from dgdr_kube.kinds import LEASE
 from dgdr_kube.lease import TIMING, Claim, Seen, Timing, Wait
 from dgdr_kube.ports import Cluster, Manifest
@@ -100,17 +100,29 @@ class Candidate:
         if not self._may_hold:
             return
         try:
-            if not self._is_sure:
+            if not await self._gave_up():
+                # A renewal that was cut short was still on its way to the server.
                 await self._look()
-            if self._seen is not None and self._seen.holder == self.me:
-                await self._write(self._seen.version, lease.released())
-                log.info("Lease %s is given up", self.name)
+                await self._gave_up()
         except _TROUBLE as exc:
             log.warning(
                 "Lease %s is not given up, and runs out: %s",
                 self.name,
                 str(exc) or "no answer in time",
             )
+
+    async def _gave_up(self) -> bool:
+        """Write that nobody holds it, where it is ours; False where it changed meanwhile."""
+        if not self._is_sure:
+            await self._look()
+        if self._seen is None or self._seen.holder != self.me:
+            return True
+        try:
+            await self._write(self._seen.version, lease.released())
+        except Conflict:
+            return False
+        log.info("Lease %s is given up", self.name)
+        return True
 
     # -- one turn
 

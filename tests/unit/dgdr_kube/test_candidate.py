@@ -278,3 +278,29 @@ def test_a_server_that_answers_slowly_has_a_leader(answer_s: float) -> None:
         return writes_s
 
     assert run_virtually(slow()) > 0.6 * 400 * STEP_S
+
+
+@dataclass
+class LateLine(Line):
+    """A write arrives later than a read, and arrives when whoever sent it waits no more."""
+
+    async def patch(self, *what: Any, resource_version: str | None = None) -> Manifest:
+        async def late() -> Manifest:
+            await asyncio.sleep(0.5)
+            return await self.wire.patch(*what, resource_version=resource_version)
+
+        return await asyncio.shield(asyncio.ensure_future(late()))
+
+
+def test_a_renewal_on_its_way_does_not_keep_the_lease_from_being_given_up() -> None:
+    async def crashed() -> str:
+        wire = Wire(random.Random(0))
+        one, keeping = await leading(wire, "a")
+        one.cluster = LateLine(wire, "a")  # type: ignore[assignment]
+        await asyncio.sleep(one.timing.retry_s + 0.25)
+        keeping.cancel()
+        await one.release()
+        await asyncio.sleep(1.0)
+        return holder(wire)
+
+    assert run_virtually(crashed()) == ""
