@@ -6,6 +6,7 @@ there: users see one line, etcd holds one object.
 
 import hashlib
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from dgdr_kube.errors import AlreadyExists, ClusterError
@@ -19,16 +20,23 @@ _NOTE_CHARS = 1024
 _NAME_CHARS = 200
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class EventWriter:
     """Writes Events through a cluster on behalf of one process."""
 
-    def __init__(self, cluster: Cluster, instance: str) -> None:
+    def __init__(
+        self, cluster: Cluster, instance: str, clock: Callable[[], datetime] = _now
+    ) -> None:
         self._cluster = cluster
         self._instance = instance
+        self._clock = clock
 
     async def write(self, event: Event) -> None:
         """Create the Event, or count it up; a failure is logged and forgotten."""
-        manifest = event_manifest(event, self._instance, datetime.now(UTC))
+        manifest = event_manifest(event, self._instance, self._clock())
         try:
             await self._write(event, manifest)
         except ClusterError as exc:

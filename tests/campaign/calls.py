@@ -98,7 +98,7 @@ class Client:
         self.process = process
         self.is_cut_off = False
         self.process_of: Killable | None = None
-        self._events = EventWriter(self, process)
+        self._events = EventWriter(self, process, lambda: line.server.now)
 
     async def cut_off(self) -> None:
         """Never come back: what a dead process, or one without a network, hears."""
