@@ -108,10 +108,11 @@ async def test_a_refusal_brings_the_servers_words(cluster: KubeCluster) -> None:
     assert caught.value.status == 422
 
 
-async def test_an_unknown_kind_is_not_found(cluster: KubeCluster) -> None:
+async def test_a_kind_that_is_not_served_says_nothing_of_its_objects(cluster: KubeCluster) -> None:
     unknown = Kind("nowhere.test", "v1", "things", "Thing")
-    assert await cluster.get(unknown, NS, "x") is None
-    with pytest.raises(NotFound):
+    with pytest.raises(Unreachable):
+        await cluster.get(unknown, NS, "x")
+    with pytest.raises(Unreachable):
         await cluster.list(unknown, NS)
 
 
