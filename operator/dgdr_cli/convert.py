@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from dgdr_api.conversion import KINDS, converted
+from dgdr_api.conversion import KINDS, NOTES, converted
 from dgdr_api.reading import CodecError
 from dgdr_cli.errors import Unreadable
 
@@ -48,6 +48,12 @@ def _in_version(document: Any, file: str, to: Version) -> Any:
     if document.get("kind") not in KINDS:
         return document
     try:
-        return converted(document, f"nvidia.com/{to}")
+        made = converted(document, f"nvidia.com/{to}")
     except CodecError as exc:
         raise Unreadable(f"{file}: {exc}") from exc
+    notes = [key for key in (made.get("metadata") or {}).get("annotations") or {} if key in NOTES]
+    if notes:
+        what = f"{made['kind']} {made['metadata'].get('name', '')}"
+        text = f"{what}: what {to} cannot say is kept in {', '.join(notes)}, without effect"
+        print(text, file=sys.stderr)
+    return made

@@ -22,6 +22,11 @@ _TEXTS: tuple[tuple[Path, Path], ...] = (
     ((*_CONFIG, "deployment", "modelCache", "modelPathInPvc"), ("modelCache", "pvcModelPath")),
     ((*_CONFIG, "deployment", "modelCache", "pvcMountPath"), ("modelCache", "pvcMountPath")),
 )
+# What manifests of the first releases write, which upstream moves nowhere: it means the same.
+_OLD_TEXTS: tuple[tuple[Path, Path], ...] = (
+    ((*_CONFIG, "deployment", "modelCache", "pvcPath"), ("modelCache", "pvcModelPath")),
+    ((*_CONFIG, "deployment", "modelCache", "mountPath"), ("modelCache", "pvcMountPath")),
+)
 _MILLISECONDS: tuple[tuple[Path, Path], ...] = (
     ((*_CONFIG, "sla", "ttft"), ("sla", "ttft")),
     ((*_CONFIG, "sla", "itl"), ("sla", "itl")),
@@ -52,6 +57,8 @@ def to_v1beta1(spec: Json) -> dict[str, Any]:
     for path in _SAME:
         _put(found, path, _at(spec, path))
     _put(found, ("image",), next(filter(None, (_text(_at(spec, p)) for p in _IMAGES)), None))
+    for alpha, beta in _OLD_TEXTS:
+        _put(found, beta, _text(_at(spec, alpha)))
     for alpha, beta, fits in _moves():
         _put(found, beta, fits(_at(spec, alpha)))
     if _at(spec, _MOCKER[0]) is True:

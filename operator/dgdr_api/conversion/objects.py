@@ -59,6 +59,12 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+NOTES = frozenset(
+    f"{GROUP}/{kind.short}-{part.field}" for kind in KINDS.values() for part in kind.parts
+)
+"""Annotations in which an object carries what its version cannot say."""
+
+
 def converted(manifest: Json, api_version: str) -> dict[str, Any]:
     """Return the object in that version; nothing is checked, and nothing is dropped.
 
@@ -115,4 +121,4 @@ def _annotated(manifest: dict[str, Any], annotations: Json) -> dict[str, Any]:
     if annotations:
         return {**manifest, _METADATA: {**rest, _ANNOTATIONS: dict(annotations)}}
     rest.pop(_ANNOTATIONS, None)
-    return {**manifest, _METADATA: rest}
+    return _with(manifest, _METADATA, rest or ABSENT)

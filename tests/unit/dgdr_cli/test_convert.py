@@ -34,6 +34,7 @@ def test_there_and_back_through_files(tmp_path: Path) -> None:
     assert request["apiVersion"] == "nvidia.com/v1beta1"
     assert request["spec"]["sla"] == {"ttft": 200, "itl": 20}
     assert "dryRun" in request["metadata"]["annotations"]["nvidia.com/dgdr-spec"]
+    assert "without effect" in there.stderr
     assert namespace["kind"] == "Namespace"
     new.write_text(there.stdout)
     back = CliRunner().invoke(app, ["convert", str(new), "--to", "v1alpha1"])

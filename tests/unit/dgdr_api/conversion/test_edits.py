@@ -152,6 +152,20 @@ def test_nothing_is_kept_of_an_object_that_both_versions_can_say() -> None:
     assert "annotations" not in converted(hub, ALPHA)["metadata"]
 
 
+def test_the_first_releases_words_for_the_weights_mean_the_same() -> None:
+    hub = converted(REQUEST, BETA)
+    cache = {"pvcName": "c", "pvcModelPath": "m", "pvcMountPath": "/m"}
+    assert hub["spec"]["modelCache"] == cache
+    assert converted(hub, ALPHA) == REQUEST
+    moved = converted(edited(hub, "spec.modelCache.pvcModelPath", "n"), ALPHA)
+    assert converted(moved, BETA)["spec"]["modelCache"] == {**cache, "pvcModelPath": "n"}
+
+
+def test_an_object_without_metadata_comes_back_without() -> None:
+    bare = {"apiVersion": ALPHA, "kind": "DynamoGraphDeployment", "spec": {"services": {"a": None}}}
+    assert converted(converted(bare, BETA), ALPHA) == bare
+
+
 @pytest.mark.parametrize("kind", ["DynamoGraphDeployment", "DynamoGraphDeploymentRequest"])
 def test_an_object_without_a_spec(kind: str) -> None:
     bare = {"apiVersion": ALPHA, "kind": kind}

@@ -75,7 +75,9 @@ def test_a_requests_note_fills_what_v1beta1_cannot_say() -> None:
         },
         "deploymentOverrides": {"workersImage": "registry.test/w:1"},
     }
-    assert "annotations" not in read["metadata"]
+    # Stored without the path that "pvcPath" means to us, it is so again when it is converted back.
+    assert list(read["metadata"]["annotations"]) == ["nvidia.com/dgdr-spec"]
+    assert converted(read, BETA)["spec"] == spec
 
 
 def test_a_bare_spec_is_a_note_too() -> None:
