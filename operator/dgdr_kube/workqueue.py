@@ -36,23 +36,32 @@ Waiting = tuple[Urgency, int]
 
 log = logging.getLogger(__name__)
 
-# Of a key that failed through an outage: more would be a minute's wait for the first error after
-# it, none a loop while each watch tells of the end.
+# Of a key that failed through an outage: more would be a long wait for the first error after it,
+# none a loop while each watch tells of the end.
 KNOWN_FAILURES = 2
+# A key that recovers after so many has seen the end of an outage, not of a conflict.
+LASTING_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """How long a failing key waits: doubled each time, with jitter against lock-step."""
+    """How long a failing key waits: doubled each time, with jitter against lock-step.
+
+    A few keys wait ``alone_s`` at most, so that they notice soon that their cause is gone; many
+    wait longer, so that all of them together make ``tries_per_s``.
+    """
 
     first_s: float = 0.5
+    alone_s: float = 12.0
     longest_s: float = 60.0
+    tries_per_s: float = 4.0
     jitter: float = 0.2
 
-    def delay_s(self, failures: int, random_unit: float) -> float:
-        """Seconds to wait after so many failures in a row."""
-        exact = min(self.first_s * 2.0 ** min(failures - 1, 32), self.longest_s)
-        return exact * (1 + self.jitter * (2 * random_unit - 1))
+    def delay_s(self, failures: int, random_unit: float, failing: int = 1) -> float:
+        """Seconds to wait after so many failures in a row, of so many keys that fail."""
+        longest_s = min(max(self.alone_s, failing / self.tries_per_s), self.longest_s)
+        exact_s = min(self.first_s * 2.0 ** min(failures - 1, 32), longest_s)
+        return exact_s * (1 + self.jitter * (2 * random_unit - 1))
 
 
 def asked_for_s(error: Exception) -> float:
@@ -206,13 +215,14 @@ class WorkQueue(Generic[K]):
             retry_s = self._failed(key)
             log.exception("%s %s failed; again in %.1f s", self.name, key, retry_s)
             return retry_s
-        self._failures.pop(key, None)
+        if self._failures.pop(key, 0) >= LASTING_FAILURES:
+            self.retry_failed()
         return delay_s
 
     def _failed(self, key: K) -> float:
         self.retries += 1
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        return self._backoff.delay_s(failures, self._jitter.random())
+        return self._backoff.delay_s(failures, self._jitter.random(), len(self._failures))
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)

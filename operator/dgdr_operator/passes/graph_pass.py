@@ -56,6 +56,8 @@ LOOK_AGAIN_S = 15.0
 LOOK_AGAIN_WHEN_READY_S = 600.0
 # Garbage collection of an earlier graph of the same name takes about this long.
 LEAVING_S = 1.0
+# What the API server refuses, or somebody else has, is tried again ever more rarely.
+LONGEST_REFUSED_S = 600.0
 # Nobody calls the next one when a turn is given back; engines load for longer than this.
 LOOK_AGAIN_FOR_TURN_S = 60.0
 
@@ -138,7 +140,9 @@ class GraphPass:
         await self._report(told, status)
         await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
-            return _patience_s(status, now)
+            return _patience_s(status, now, LEAVING_S, LOOK_AGAIN_S)
+        if children.problems:
+            return _patience_s(status, now, LOOK_AGAIN_S, LONGEST_REFUSED_S)
         return _look_again_s(status, decision.verdict)
 
     async def _is_leaving(self, dgd: Manifest) -> bool:
@@ -257,11 +261,11 @@ class GraphPass:
             await self._cluster.emit(Event(about=ref(dgd), reason="AdapterDeleted", message=text))
 
 
-def _patience_s(status: DGDStatus, now: datetime) -> float:
-    """Return how long to wait for what is leaving: ever longer, the longer it lasts."""
+def _patience_s(status: DGDStatus, now: datetime, least_s: float, most_s: float) -> float:
+    """Return how long to wait for what is in the way: ever longer, the longer it lasts."""
     ready = find(status.conditions, READY)
     lasted_s = (now - ready.last_transition_time).total_seconds() if ready else 0.0
-    return min(max(lasted_s, LEAVING_S), LOOK_AGAIN_S)
+    return min(max(lasted_s, least_s), most_s)
 
 
 def _deployments_of(children: Children) -> tuple[DeploymentSeen, ...]:

@@ -86,8 +86,8 @@ def _result(what: str, make: Callable[[], Results], *, usable: bool) -> Point:
         what=f"the run writes {what}",
         deed=deed,
         story=story,
-        # What is refused for good is tried each 15 s all the same: docs/reliability.md, open.
-        allowed=Allowance(end=False, runs=12 if "70 characters" in what else 1),
+        # What is refused for good is tried again, ever more rarely.
+        allowed=Allowance(end=False, runs=5 if "70 characters" in what else 1),
         expected=partial(_ends, ("Deployed",) if usable else ("Failed", "Deploying")),
     )
 

@@ -101,16 +101,40 @@ async def test_the_earliest_of_several_times_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "unit", "delay_s"),
+    ("failures", "unit", "failing", "delay_s"),
     [
-        pytest.param(1, 0.5, 0.5, id="first"),
-        pytest.param(3, 0.5, 2.0, id="doubled"),
-        pytest.param(99, 0.5, 60.0, id="bounded"),
-        pytest.param(1, 1.0, 0.6, id="jitter"),
+        pytest.param(1, 0.5, 1, 0.5, id="first"),
+        pytest.param(3, 0.5, 1, 2.0, id="doubled"),
+        pytest.param(99, 0.5, 1, 12.0, id="bounded"),
+        pytest.param(99, 0.5, 100, 25.0, id="many share the tries of a second"),
+        pytest.param(99, 0.5, 1000, 60.0, id="very many"),
+        pytest.param(1, 0.5, 1000, 0.5, id="first of many"),
+        pytest.param(1, 1.0, 1, 0.6, id="jitter"),
     ],
 )
-def test_backoff(failures: int, unit: float, delay_s: float) -> None:
-    assert Backoff().delay_s(failures, unit) == pytest.approx(delay_s)
+def test_backoff(failures: int, unit: float, failing: int, delay_s: float) -> None:
+    assert Backoff().delay_s(failures, unit, failing) == pytest.approx(delay_s)
+
+
+@pytest.mark.parametrize(("failures", "others"), [(1, 0), (5, 1)])
+async def test_the_end_of_an_outage_that_one_key_sees_is_the_end_for_all(
+    failures: int, others: int
+) -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=3600.0))
+    left = {"other": 1, "seer": failures}
+    ran: list[str] = []
+
+    async def fails_at_first(key: str) -> None:
+        ran.append(key)
+        left[key] -= 1
+        if left[key] >= 0:
+            raise Unreachable("away")
+
+    queue.add("other")
+    for _ in range(failures + 1):
+        queue.add("seer")
+        await queue.drain(fails_at_first)
+    assert ran.count("other") == 1 + others
 
 
 async def test_only_what_nobody_expects_is_logged_with_its_stack(
@@ -233,7 +257,7 @@ async def test_a_server_that_is_just_back_may_fail_once_more(
     for _ in range(7):
         queue.add("a")
         await failing.drain()
-    assert "again in 60.0 s" in caplog.messages[-1]
+    assert "again in 12.0 s" in caplog.messages[-1]
     failing.errors.append(Unreachable("starting"))
     queue.retry_failed()
     await failing.drain()

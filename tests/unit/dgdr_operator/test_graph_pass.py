@@ -186,6 +186,14 @@ async def test_a_refused_object_is_reported_in_the_servers_words(cluster: FakeCl
     assert names(cluster, "Service") == ["g-decode", "g-frontend"]
 
 
+async def test_what_is_refused_for_good_is_tried_ever_more_rarely(cluster: FakeCluster) -> None:
+    cluster.refuse("apply", DEPLOYMENT, Rejected(422, "spec.template.x: Invalid value"))
+    waits = [
+        await GraphPass(cluster, SETTINGS)(KEY, NOW + timedelta(seconds=s)) for s in (0, 40, 9999)
+    ]
+    assert waits == [15.0, 40.0, 600.0]
+
+
 async def test_multinode_fails_clearly_and_the_rest_proceeds(cluster: FakeCluster) -> None:
     edit(cluster, frontend(), decode_worker(multinode={"nodeCount": 2}))
     await run(cluster)
