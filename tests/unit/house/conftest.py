@@ -1,3 +1,4 @@
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,14 @@ def source_files() -> list[Path]:
 def committed_files() -> list[Path]:
     """Text files that git tracks, or would track: what a reader of the repository sees."""
     return list(_text_files())
+
+
+@pytest.fixture(scope="session")
+def names_of_tests() -> set[str]:
+    found: set[str] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        found |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE))
+    return found
 
 
 def _text_files() -> Iterator[Path]:

@@ -3,9 +3,6 @@
 Whoever renames one of those tests has to say here what holds the row instead.
 """
 
-import re
-from pathlib import Path
-
 import pytest
 
 # What a user of upstream's profiler expects to find.
@@ -213,14 +210,6 @@ SCENARIOS = {
 # (requests are of v1beta1; conversion comes with a webhook), nvidia-smi in a pod (labels of the
 # nodes and the request say what GPUs there are), and a dry run (no field asks for one yet, and none
 # may that has no effect).
-
-
-@pytest.fixture(scope="module")
-def names_of_tests(root: Path) -> set[str]:
-    found: set[str] = set()
-    for path in (root / "tests").rglob("test_*.py"):
-        found |= set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE))
-    return found
 
 
 @pytest.mark.parametrize("row", [*FEATURES, *MISTAKES, *SCENARIOS])
