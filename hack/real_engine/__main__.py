@@ -19,6 +19,7 @@ from hack.demo.stages import Stages
 from hack.real_engine.checks import (
     Check,
     LoadSeen,
+    Offered,
     capacity_checks,
     latency_checks,
     transfer_checks,
@@ -32,8 +33,7 @@ NAMESPACE = "dgdr-real"
 IMAGE = "dynamo-vllm-cpu"
 MODEL = "tiny/llama"
 ISL, OSL = 512, 128
-# Requests in flight, and how many requests: an idle deployment, and one with a batch.
-LOADS = ((1, 24), (8, 64))
+ALONE = Offered(concurrency=1, requests=24)
 ASKED_TOKENS = "dynamo_frontend_input_sequence_tokens_sum"
 
 
@@ -41,18 +41,25 @@ ASKED_TOKENS = "dynamo_frontend_input_sequence_tokens_sum"
 class Case:
     """One shape of deployment: a request and the file it is in have its name.
 
-    ``prefills`` is None where the worker that decodes computes prompts itself.
+    ``prefills`` is None where the worker that decodes computes prompts itself. ``busy`` is a load
+    of which several requests are decoded at once.
     """
 
     name: str
+    busy: Offered
     decodes: Role
     prefills: Role | None = None
 
 
 # One line for each shape that can be asked for.
 CASES = (
-    Case(name="disaggregated", prefills=Role.PREFILL, decodes=Role.DECODE),
-    Case(name="aggregated", decodes=Role.WORKER),
+    Case(
+        name="disaggregated",
+        busy=Offered(concurrency=8, requests=64),
+        prefills=Role.PREFILL,
+        decodes=Role.DECODE,
+    ),
+    Case(name="aggregated", busy=Offered(rate_per_s=2.0, requests=96), decodes=Role.WORKER),
 )
 
 
@@ -83,16 +90,16 @@ def profile(kube: Kube, case: Case, stages: Stages) -> request.Watched:
     return seen
 
 
-def drive(kube: Kube, deployed: Deployed, stages: Stages) -> Iterator[LoadSeen]:
+def drive(kube: Kube, deployed: Deployed, busy: Offered, stages: Stages) -> Iterator[LoadSeen]:
     """Send each load and yield what AIPerf saw."""
-    for concurrency, requests in LOADS:
+    for offered in (ALONE, busy):
         load = loads.Load(
-            name=f"{deployed.graph}-c{concurrency}", url=deployed.url, model=MODEL,
-            concurrency=concurrency, requests=requests, isl=ISL, osl=OSL,
+            name=f"{deployed.graph}-{'alone' if offered.alone else 'busy'}",
+            url=deployed.url, model=MODEL, isl=ISL, osl=OSL, **asdict(offered),
         )  # fmt: skip
         with stages.stage(load.name):
             loads.start_load(kube, load, NAMESPACE)
-            yield LoadSeen.of(concurrency, loads.load_result(kube, load, NAMESPACE, timeout_s=900))
+            yield LoadSeen.of(offered, loads.load_result(kube, load, NAMESPACE, timeout_s=900))
 
 
 def checks_of(
@@ -115,7 +122,7 @@ def run_case(kube: Kube, case: Case, stages: Stages) -> tuple[dict[str, object],
     """Profile, deploy, load, check; return the figures, and the checks."""
     watched = profile(kube, case, stages)
     deployed = Deployed(kube=kube, graph=names.dgd_name(case.name), namespace=NAMESPACE)
-    seen = list(drive(kube, deployed, stages))
+    seen = list(drive(kube, deployed, case.busy, stages))
     output = Output.of(kube, case.name, NAMESPACE)
     checks = list(checks_of(case, deployed, output, seen))
     for check in checks:

@@ -36,10 +36,27 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """So many requests: ``concurrency`` of them in flight, or Poisson arrivals at a rate."""
+
+    requests: int
+    concurrency: int | None = None
+    rate_per_s: float | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether no request meets another."""
+        return self.concurrency == 1
+
+    def __str__(self) -> str:
+        return f"{self.rate_per_s}/s" if self.concurrency is None else f"c{self.concurrency}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSeen:
     """One load on the deployment, as AIPerf saw it."""
 
-    concurrency: int
+    offered: Offered
     sent: int
     completed: int
     isl: float
@@ -49,12 +66,12 @@ class LoadSeen:
     tokens_per_s: float
 
     @classmethod
-    def of(cls, concurrency: int, result: Mapping[str, Any]) -> "LoadSeen":
+    def of(cls, offered: Offered, result: Mapping[str, Any]) -> "LoadSeen":
         """Read what ``dgdr_bench`` printed, and of it what the profile's points are: a median time
         to first token, and a mean time between tokens.
         """
         return cls(
-            concurrency=concurrency,
+            offered=offered,
             sent=result["sent"],
             completed=result["completed"],
             isl=result["islMean"],
@@ -115,21 +132,23 @@ def latency_checks(profile: EngineProfile, load: LoadSeen, *, apart: bool) -> It
 
     A time to first token is predicted for an idle deployment alone: under load it waits in a queue,
     which is the planner's arithmetic and no engine's. Prompts that are not computed ``apart`` take
-    their share of the time from the tokens, as ``dgdr_perf.sizing_aggregated`` has it.
+    their share of the time from the tokens, as ``dgdr_perf.sizing_aggregated`` has it: of requests
+    that come at random. A constant number in flight comes in waves that meet each other's prompts
+    less.
     """
-    yield Check(what=f"requests lost at {load.concurrency}", wanted=load.sent, seen=load.completed)
+    yield Check(what=f"requests answered at {load.offered}", wanted=load.sent, seen=load.completed)
     prefill_ms = profile.prefill.ttft_ms(load.isl).value_ms
-    if load.concurrency == 1:
+    if load.offered.alone:
         yield _latency("TTFT", load, load.ttft_ms, prefill_ms)
     context = load.isl + load.osl / 2
-    stolen = 0.0 if apart or load.concurrency == 1 else load.rate_per_s * prefill_ms / 1000
+    stolen = 0.0 if apart or load.offered.alone else load.rate_per_s * prefill_ms / 1000
     itl_ms = profile.decode.itl_ms(load.batch, context).value_ms / (1 - stolen)
     yield _latency("ITL", load, load.itl_ms, itl_ms)
 
 
 def _latency(name: str, load: LoadSeen, seen_ms: float, predicted_ms: float) -> Check:
     return Check(
-        what=f"{name} in ms at concurrency {load.concurrency}",
+        what=f"{name} in ms at {load.offered}",
         wanted=round(predicted_ms, 1),
         seen=round(seen_ms, 1),
         tolerance=TOLERANCE,

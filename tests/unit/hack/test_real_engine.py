@@ -15,6 +15,7 @@ from hack.real_engine.__main__ import CASES
 from hack.real_engine.checks import (
     Check,
     LoadSeen,
+    Offered,
     capacity_checks,
     latency_checks,
     transfer_checks,
@@ -54,9 +55,12 @@ PROFILE = EngineProfile.of(
 )
 
 
+ALONE, FOUR = (Offered(concurrency=n, requests=24) for n in (1, 4))
+
+
 def load(**changes: Any) -> LoadSeen:
     given = {
-        "concurrency": 1, "sent": 24, "completed": 24, "isl": 512, "osl": 64,
+        "offered": ALONE, "sent": 24, "completed": 24, "isl": 512, "osl": 64,
         "ttft_ms": 100.0, "itl_ms": 10.0, "tokens_per_s": 90.0,
     }  # fmt: skip
     return LoadSeen(**{**given, **changes})
@@ -125,11 +129,11 @@ def test_limits_that_the_profile_does_not_know_fail() -> None:
     [
         pytest.param(load(), [], id="as predicted"),
         pytest.param(load(ttft_ms=119.0), [], id="within a fifth"),
-        pytest.param(load(ttft_ms=125.0), ["TTFT in ms at concurrency 1"], id="late"),
-        pytest.param(load(itl_ms=13.0), ["ITL in ms at concurrency 1"], id="slow"),
-        pytest.param(load(completed=23), ["requests lost at 1"], id="lost"),
+        pytest.param(load(ttft_ms=125.0), ["TTFT in ms at c1"], id="late"),
+        pytest.param(load(itl_ms=13.0), ["ITL in ms at c1"], id="slow"),
+        pytest.param(load(completed=23), ["requests answered at c1"], id="lost"),
         pytest.param(
-            load(concurrency=4, ttft_ms=900.0, itl_ms=13.0, tokens_per_s=308.0),
+            load(offered=FOUR, ttft_ms=900.0, itl_ms=13.0, tokens_per_s=308.0),
             [],
             id="a queue is no engine's fault",
         ),
@@ -141,9 +145,10 @@ def test_a_deployment_is_held_against_its_profile(seen: LoadSeen, misses: list[s
 
 def test_prompts_of_an_aggregated_engine_take_their_time_from_the_tokens() -> None:
     # 2.5 requests a second with prompts of 100 ms: a quarter of the time is theirs.
-    seen = load(concurrency=4, osl=64, tokens_per_s=160.0, itl_ms=16.7)
+    poisson = Offered(rate_per_s=2.5, requests=24)
+    seen = load(offered=poisson, osl=64, tokens_per_s=160.0, itl_ms=16.7)
     assert failed(latency_checks(PROFILE, seen, apart=False)) == []
-    assert failed(latency_checks(PROFILE, seen, apart=True)) == ["ITL in ms at concurrency 4"]
+    assert failed(latency_checks(PROFILE, seen, apart=True)) == ["ITL in ms at 2.5/s"]
 
 
 def test_a_check_shows_what_was_wanted_and_how_far_off_it_is() -> None:
