@@ -11,7 +11,6 @@ from dgdr_perf.simulator.arrivals import Requests
 from dgdr_perf.simulator.engine import Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.simulator.outcome import Tally, Timeline
-from dgdr_perf.simulator.run import simulate_chunks
 from dgdr_perf.sizing import Targets
 from dgdr_planner.replay.controllers import Controller, Replicas, Static
 from dgdr_planner.replay.window import window_seen
@@ -68,6 +67,9 @@ def rehearse(
     world: World, name: str, controller: Controller, interval_s: float | None = None
 ) -> Rehearsed:
     """Run the world's requests under a controller, which may have an interval of its own."""
+    # Numba takes a second to import, and what only reads worlds never simulates.
+    from dgdr_perf.simulator.run import simulate_chunks
+
     options = replace(world.options, duration_s=world.duration_s)
     if interval_s is not None:
         options = replace(options, interval_s=interval_s)
