@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.hindsight import Hindsight, Needs, plenty
+from bench.hindsight import Courses, Hindsight, plenty
 from dgdr_perf.sizing import Percentile
 from dgdr_planner.replay.baselines import begun
 from dgdr_planner.replay.rehearsal import Rehearsed, World
@@ -33,12 +33,12 @@ def goal_rows(
     ours: Callable[[World], Rehearsed],
 ) -> Iterator[dict[str, Any]]:
     """Return one JSON object for each start-up and begin; the world says its percentile."""
-    needed = Needs.of(world)
+    courses = Courses.of(world)
     for start_up_s in start_ups_s:
         for begin in begins:
             here = world.starting_in(start_up_s)
             here = begun(here) if begin == WARM else replace(here, initial=dict(world.gpus))
-            hindsight = Hindsight(world=here, needs=needed)
+            hindsight = Hindsight(world=here, courses=courses)
             yield {
                 "workload": workload,
                 "start_up_s": start_up_s,

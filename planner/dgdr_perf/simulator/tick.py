@@ -11,7 +11,6 @@ from dgdr_api.graph import Role
 from dgdr_perf.simulator.arrivals import Array
 from dgdr_perf.simulator.fleet import Counts
 
-
 Numbers = Sequence[int] | NDArray[np.int64]
 
 
