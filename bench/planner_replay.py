@@ -107,10 +107,10 @@ WORKLOADS = (
 )
 GENERATED = (
     Workload(
-        name="bursty clients", read=partial(bursty, SEED), ttft_ms=2000, itl_ms=20, duration_s=7200
+        name="bursty clients", read=partial(bursty, SEED), ttft_ms=2000, itl_ms=20, duration_s=3600
     ),
     Workload(
-        name="flash crowds", read=partial(flash, SEED), ttft_ms=500, itl_ms=20, duration_s=7200
+        name="flash crowds", read=partial(flash, SEED), ttft_ms=500, itl_ms=20, duration_s=3600
     ),
     Workload(
         name="weekly",

@@ -68,7 +68,7 @@ def poisson_at(rng: np.random.Generator, edges_s: Array, rates_per_s: Array) -> 
     return np.sort(edges_s[piece] + rng.random(len(piece)) * widths_s[piece])
 
 
-def bursty(seed: int, *, rate_per_s: float = 12.0, duration_s: float = 2 * HOUR_S) -> Requests:
+def bursty(seed: int, *, rate_per_s: float = 40.0, duration_s: float = HOUR_S) -> Requests:
     """Draw many clients, of which few count."""
     rng = np.random.default_rng(seed)
     edges_s = np.append(np.arange(0.0, duration_s, STEP_S), duration_s)
@@ -95,8 +95,8 @@ def _client(
     return times, tokens(isl), tokens(osl, 4096.0)
 
 
-def flash(seed: int, *, rate_per_s: float = 6.0, duration_s: float = 2 * HOUR_S) -> Requests:
-    """Draw a steady load with a crowd about every 40 minutes, of three to six times of it."""
+def flash(seed: int, *, rate_per_s: float = 20.0, duration_s: float = HOUR_S) -> Requests:
+    """Draw a steady load with a crowd about every 40 minutes, of two to five times of it more."""
     rng = np.random.default_rng(seed)
     edges_s = np.append(np.arange(0.0, duration_s, 1.0), duration_s)
     at_s = edges_s[:-1]

@@ -65,7 +65,7 @@ def test_few_clients_bring_bursts_beyond_poisson() -> None:
 def test_a_crowd_comes_at_once() -> None:
     per_minute = np.bincount((flash(1).arrival_s // 60).astype(int)) / 60.0
     assert (per_minute[1:] / per_minute[:-1]).max() > 2.0
-    assert np.median(per_minute) < 10.0
+    assert np.median(per_minute) < 30.0
 
 
 def test_a_week_is_quieter_at_its_end_and_at_night() -> None:
