@@ -4,6 +4,9 @@
         --plot FILE.png                          and a picture of one start-up
         --trade-off                              ours at several quantiles and head-rooms
         --workload NAME=FACTOR:TTFT_MS:ITL_MS:PATH   another trace; may be repeated
+        --goals                                  against hindsight instead (bench.replay_goals),
+                                                 warm and from 1+1, at p95 and p99, generated
+                                                 traffic (bench.traffic) too
 
 Engines are those of the public profile (Llama-3.1-8B-FP8 on one H200), decisions come every 60 s,
 a trace times x is ``dgdr_planner.replay.multiply``. Every controller begins with the replicas that
@@ -28,6 +31,8 @@ from typing import Any
 import numpy as np
 
 from bench.reference import reference_data, reference_engine
+from bench.replay_goals import BEGINS, HEADINGS, PERCENTILES, goal_cells, goal_rows
+from bench.traffic import bursty, flash, weekly
 from bench.upstream_forecasts import predictions
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner import SLAPlannerSpec
@@ -49,7 +54,7 @@ from dgdr_planner.replay.report import rows, table
 from dgdr_planner.replay.traces import read_trace
 
 DATA = Path(__file__).parent / "data"
-START_UPS_S = (0.0, 30.0, 60.0, 120.0, 180.0, 300.0)
+START_UPS_S = (0.0, 30.0, 60.0, 100.0, 120.0, 180.0, 300.0)
 INTERVAL_S = 60.0
 HPA_INTERVAL_S = 15.0
 GPUS = {Role.PREFILL: 1, Role.DECODE: 1}
@@ -100,9 +105,24 @@ WORKLOADS = (
         factor=4,
     ),
 )
+GENERATED = (
+    Workload(
+        name="bursty clients", read=partial(bursty, SEED), ttft_ms=2000, itl_ms=20, duration_s=3600
+    ),
+    Workload(
+        name="flash crowds", read=partial(flash, SEED), ttft_ms=500, itl_ms=20, duration_s=3600
+    ),
+    Workload(
+        name="weekly",
+        read=partial(weekly, SEED, rate_per_s=5.0),
+        ttft_ms=500,
+        itl_ms=20,
+        duration_s=7 * 86_400,
+    ),
+)
 
 
-def world_of(workload: Workload) -> World:
+def world_of(workload: Workload, percentile: Percentile = Percentile.P95) -> World:
     requests = workload.read()
     if workload.factor != 1.0:
         requests = multiplied(requests, workload.factor, np.random.default_rng(SEED))
@@ -111,9 +131,7 @@ def world_of(workload: Workload) -> World:
         requests=requests,
         engine=Engine.of(profile),
         profile=profile,
-        targets=Targets(
-            ttft_ms=workload.ttft_ms, itl_ms=workload.itl_ms, percentile=Percentile.P95
-        ),
+        targets=Targets(ttft_ms=workload.ttft_ms, itl_ms=workload.itl_ms, percentile=percentile),
         gpus=GPUS,
         initial=GPUS,
         options=Options(interval_s=INTERVAL_S, duration_s=workload.duration_s),
@@ -229,6 +247,46 @@ def replayed(asked: Asked) -> tuple[list[dict[str, Any]], Panel | None]:
     return found, panel
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedGoals:
+    workload: Workload
+    percentile: Percentile
+    start_ups_s: tuple[float, ...]
+    begins: tuple[str, ...]
+
+
+def against_hindsight(asked: AskedGoals) -> list[dict[str, Any]]:
+    """Run one workload against hindsight; each row is shown as soon as it is there."""
+    world = world_of(asked.workload, asked.percentile)
+    found = []
+    for row in goal_rows(asked.workload.name, world, asked.start_ups_s, asked.begins, MOST, ours):
+        print("  ".join(goal_cells(row)), file=sys.stderr, flush=True)
+        found.append(row)
+    return found
+
+
+def goals(told: argparse.Namespace) -> None:
+    chosen = told.workload or chosen_of((*WORKLOADS, *GENERATED), told.only)
+    asked = [
+        AskedGoals(
+            workload=workload,
+            percentile=percentile,
+            start_ups_s=tuple(told.start_ups),
+            begins=tuple(told.begin),
+        )
+        for workload in chosen
+        for percentile in told.percentile
+    ]
+    print("  ".join(HEADINGS), file=sys.stderr)
+    with ProcessPoolExecutor(told.jobs) as pool:
+        found = [row for rows_of_one in pool.map(against_hindsight, asked) for row in rows_of_one]
+    print(json.dumps({"bench": "planner_replay", "goals": found}, indent=1))
+
+
+def chosen_of(workloads: Sequence[Workload], only: str | None) -> list[Workload]:
+    return [one for one in workloads if one.name.lower().startswith((only or "").lower())]
+
+
 def _hours(statics: Statics, run: Rehearsed) -> float | None:
     found = statics.cheapest(run.attained)
     return None if found is None else round(found.gpu_hours, 3)
@@ -254,7 +312,10 @@ def parsed(text: str) -> Workload:
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--workload", type=parsed, action="append", help="instead of the three")
-    parser.add_argument("--only", help="one of the three, by the begin of its name")
+    parser.add_argument("--only", help="one of them, by the begin of its name")
+    parser.add_argument("--goals", action="store_true", help="against hindsight")
+    parser.add_argument("--begin", choices=BEGINS, nargs="+", default=list(BEGINS))
+    parser.add_argument("--percentile", type=Percentile, nargs="+", default=list(PERCENTILES))
     parser.add_argument("--start-ups", type=float, nargs="+", default=list(START_UPS_S))
     parser.add_argument("--no-arima", action="store_true", help="without upstream's environment")
     parser.add_argument("--trade-off", action="store_true")
@@ -266,9 +327,10 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 def main(given: Sequence[str] | None = None) -> None:
     told = arguments(given)
-    chosen = told.workload or [
-        one for one in WORKLOADS if one.name.lower().startswith((told.only or "").lower())
-    ]
+    if told.goals:
+        goals(told)
+        return
+    chosen = told.workload or chosen_of(WORKLOADS, told.only)
     asked = [
         Asked(
             workload=workload,

@@ -1,6 +1,7 @@
 """Entry point of ``kubectl-dgdr``, which kubectl finds on the PATH as ``kubectl dgdr``."""
 
 import sys
+from typing import NoReturn
 
 
 def main() -> None:
@@ -11,17 +12,23 @@ def main() -> None:
         from dgdr_cli.app import app
         from dgdr_cli.errors import CliError
     except ModuleNotFoundError as exc:
-        if exc.name is None or exc.name.startswith("dgdr_"):
-            raise
-        # Installed without the extra that names what only this program needs.
-        sys.exit(f"kubectl-dgdr needs {exc.name}: pip install 'dgdr-operator[cli]'")
+        _missing(exc)
     try:
         app()
+    except ModuleNotFoundError as exc:  # what only one command needs is imported by it
+        _missing(exc)
     except CliError as exc:
         Console(stderr=True).print("Error:", str(exc), style="red", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _missing(exc: ModuleNotFoundError) -> NoReturn:
+    """Name the extra without which this was installed."""
+    if exc.name is None or exc.name.startswith("dgdr_"):
+        raise exc
+    sys.exit(f"kubectl-dgdr needs {exc.name}: pip install 'dgdr-operator[cli]'")
 
 
 if __name__ == "__main__":

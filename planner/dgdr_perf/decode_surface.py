@@ -8,7 +8,7 @@ reading and computing overlap), the points correct it around themselves.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from dgdr_perf.monotone_grid import MonotoneGrid
 ASSUMED_SHARES = (0.5, 0.25, 0.25)
 # Measured batches and contexts are means of what the load tool reached, so never round numbers.
 TOLERANCE = 0.02
-
-Batches = TypeVar("Batches", float, Array)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,24 +105,31 @@ class DecodeSurface:
         value = self.grid(batches, context_tokens) * self.form.margin(beyond)
         return value * self._below(batches, context_tokens) * self._above(batches, context_tokens)
 
-    def _below(self, batches: Array, context_tokens: float) -> Array:
+    def itl_of_pairs(self, batches: Array, contexts: Array) -> Array:
+        """Time between tokens in ms at each batch and its own mean context; shapes broadcast."""
+        beyond = np.maximum(batches / self.batches[1], batches * contexts / self.most_kv_tokens)
+        value = self.grid.at(batches, contexts) * self.form.margin(beyond)
+        return value * self._below(batches, contexts) * self._above(batches, contexts)
+
+    def _below(self, batches: Array, context_tokens: float | Array) -> Array:
         """Factor below the measured range: as little less as the form grants anywhere."""
         batch, context = self.batches[0], self.contexts[0]
         corner_ms = self._plain(batch, context)
-        by_context = self._plain(batch, min(context_tokens, context)) / corner_ms
+        by_context = self._plain(batch, np.minimum(context_tokens, context)) / corner_ms
         return by_context * self._plain(np.minimum(batches, batch), context) / corner_ms
 
-    def _above(self, batches: Array, context_tokens: float) -> Array:
+    def _above(self, batches: Array, context_tokens: float | Array) -> Array:
         """Factor above the measured range: the growth of the form from its edge."""
         batch = np.maximum(batches, self.batches[0])
-        context = max(context_tokens, self.contexts[0])
-        edge = self._plain(np.minimum(batch, self.batches[1]), min(context, self.contexts[1]))
+        context = np.maximum(context_tokens, self.contexts[0])
+        edge_batch = np.minimum(batch, self.batches[1])
+        edge = self._plain(edge_batch, np.minimum(context, self.contexts[1]))
         return self._plain(batch, context) / edge
 
-    def _plain(self, batches: Batches, context_tokens: float) -> Batches:
+    def _plain(self, batches: float | Array, context_tokens: float | Array) -> Array:
         """The physical form alone; written out, because it is read many times for one answer."""
         fixed, per_request, per_token = map(float, self.form.coefficients)
-        return fixed + (per_request + per_token * context_tokens) * batches
+        return np.asarray(fixed + (per_request + per_token * context_tokens) * batches)
 
 
 def _terms(batches: Array, kv_tokens: Array) -> Array:

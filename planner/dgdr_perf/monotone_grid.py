@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dgdr_perf.curve_fit import Array
 
@@ -20,6 +21,7 @@ REACH = 0.3
 # Weight of "no correction", in points.
 SHRINK = 0.03
 
+Indices = NDArray[np.intp]
 Predict = Callable[[Array, Array], Array]
 
 
@@ -57,6 +59,23 @@ class MonotoneGrid:
         share = float(np.clip((second - self.second[index]) / width, 0, 1)) if width > 0 else 0.0
         row = (1.0 - share) * self.latency_ms[index] + share * self.latency_ms[after]
         return np.asarray(np.interp(first, self.first, row), dtype=np.float64)
+
+    def at(self, first: Array, second: Array) -> Array:
+        """Latency at each pair; shapes broadcast. Outside of the grid that of its edge."""
+        low, after, share = _places(self.first, first)
+        below, above, part = _places(self.second, second)
+        lower = (1.0 - part) * self.latency_ms[below, low] + part * self.latency_ms[above, low]
+        upper = (1.0 - part) * self.latency_ms[below, after] + part * self.latency_ms[above, after]
+        return np.asarray((1.0 - share) * lower + share * upper, dtype=np.float64)
+
+
+def _places(axis: Array, values: Array) -> tuple[Indices, Indices, Array]:
+    """Return the nodes around each value, and how far it is from the first to the second."""
+    low = np.clip(np.searchsorted(axis, values) - 1, 0, len(axis) - 1)
+    after = np.minimum(low + 1, len(axis) - 1)
+    width = np.where(after > low, axis[after] - axis[low], 1.0)
+    share = np.where(after > low, np.clip((values - axis[low]) / width, 0.0, 1.0), 0.0)
+    return low, after, share
 
 
 def _axis(values: Array) -> Array:

@@ -1,6 +1,6 @@
 """Requests as they come: times and lengths, read from somewhere or drawn by a generator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+
+# Requests that the simulator takes into memory at a time.
+CHUNK = 1 << 16
 
 
 class RequestsError(ValueError):
@@ -42,6 +45,14 @@ class Requests:
 
     def __len__(self) -> int:
         return len(self.arrival_s)
+
+    def __getitem__(self, part: slice) -> Self:
+        """Return some of the requests, without a copy."""
+        return type(self)(arrival_s=self.arrival_s[part], isl=self.isl[part], osl=self.osl[part])
+
+    def chunks(self, size: int = CHUNK) -> Iterator[Self]:
+        """Return all requests in order, some at a time, without a copy."""
+        return (self[first : first + size] for first in range(0, len(self), size))
 
 
 def poisson(

@@ -39,8 +39,10 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Arrays have one entry per request, in order of arrival.
+class Settled:
+    """What became of requests that are finished or failed.
+
+    Arrays have one entry per request, in order of arrival.
 
     Times are NaN for a request that failed, and ``itl_ms`` for one with a single token.
     ``alone_*`` are the latencies that it would have had without any other; infinite where its
@@ -54,10 +56,6 @@ class Outcome:
     failed: Flags
     alone_ttft_ms: Array
     alone_itl_ms: Array
-    timelines: Mapping[Role, Timeline]
-    replica_s: Mapping[Role, float]
-    actions: tuple[Action, ...]
-    duration_s: float
 
     def within(self, ttft_ms: float, itl_ms: float) -> Flags:
         """Say which requests met both targets; one without a second token has no ITL."""
@@ -69,6 +67,54 @@ class Outcome:
         late = np.nan_to_num(self.alone_itl_ms, nan=0.0) > itl_ms
         return np.asarray((self.alone_ttft_ms > ttft_ms) | late, dtype=np.bool_)
 
+
+# Without slots: an ``Outcome`` has two bases.
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What the replicas of a run did, and what they cost."""
+
+    timelines: Mapping[Role, Timeline]
+    replica_s: Mapping[Role, float]
+    actions: tuple[Action, ...]
+    duration_s: float
+
     def gpu_hours(self, gpus: Mapping[Role, int]) -> float:
         """Return what all replicas cost from creation until gone, within the duration."""
         return sum(gpus[role] * used_s for role, used_s in self.replica_s.items()) / 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Settled, Course):
+    """A whole run with all of its requests."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Counts requests as they settle, so that none has to be kept.
+
+    ``possible`` ones are not hopeless; ``within``, ``ttft_within`` and ``itl_within`` count those
+    of them that met both targets, or one.
+    """
+
+    ttft_ms: float
+    itl_ms: float
+    requests: int = 0
+    possible: int = 0
+    failed: int = 0
+    within: int = 0
+    ttft_within: int = 0
+    itl_within: int = 0
+
+    def __call__(self, settled: Settled) -> None:
+        """Count some more."""
+        possible = ~settled.hopeless(self.ttft_ms, self.itl_ms)
+        self.requests += len(possible)
+        self.possible += int(possible.sum())
+        self.failed += int(settled.failed[possible].sum())
+        self.within += int(settled.within(self.ttft_ms, self.itl_ms)[possible].sum())
+        self.ttft_within += int(settled.within(self.ttft_ms, np.inf)[possible].sum())
+        self.itl_within += int(settled.within(np.inf, self.itl_ms)[possible].sum())
+
+    def share(self, count: int) -> float:
+        """Return a count as a share of the possible ones; 1 where there is none."""
+        return count / self.possible if self.possible else 1.0

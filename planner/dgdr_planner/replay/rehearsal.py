@@ -10,8 +10,7 @@ from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.simulator.arrivals import Requests
 from dgdr_perf.simulator.engine import Engine
 from dgdr_perf.simulator.options import Options
-from dgdr_perf.simulator.outcome import Timeline
-from dgdr_perf.simulator.run import simulate
+from dgdr_perf.simulator.outcome import Tally, Timeline
 from dgdr_perf.sizing import Targets
 from dgdr_planner.replay.controllers import Controller, Replicas, Static
 from dgdr_planner.replay.window import window_seen
@@ -32,6 +31,11 @@ class World:
     initial: Replicas
     options: Options
     seed: int = 0
+
+    @property
+    def duration_s(self) -> float:
+        """What is billed and controlled: until the last arrival where nobody says otherwise."""
+        return self.options.duration_s or float(self.requests.arrival_s[-1])
 
     def starting_in(self, start_up_s: float) -> "World":
         """Return the same world with another start-up time."""
@@ -63,35 +67,33 @@ def rehearse(
     world: World, name: str, controller: Controller, interval_s: float | None = None
 ) -> Rehearsed:
     """Run the world's requests under a controller, which may have an interval of its own."""
-    options = world.options
+    # Numba takes a second to import, and what only reads worlds never simulates.
+    from dgdr_perf.simulator.run import simulate_chunks
+
+    options = replace(world.options, duration_s=world.duration_s)
     if interval_s is not None:
         options = replace(options, interval_s=interval_s)
-    outcome = simulate(
+    tally = Tally(ttft_ms=world.targets.ttft_ms, itl_ms=world.targets.itl_ms)
+    course = simulate_chunks(
         world.engine,
-        world.requests,
+        world.requests.chunks(),
         world.initial,
+        tally,
         rng=np.random.default_rng(world.seed),
         plan=None if isinstance(controller, Static) else lambda t: controller(window_seen(t)),
         options=options,
     )
-    ttft_ms, itl_ms = world.targets.ttft_ms, world.targets.itl_ms
-    possible = ~outcome.hopeless(ttft_ms, itl_ms)
-    unlimited = float("inf")
     return Rehearsed(
         controller=name,
         start_up_s=options.start_up_s,
         requests=len(world.requests),
-        hopeless=int((~possible).sum()),
-        failed=int(outcome.failed[possible].sum()),
-        attained=_share(outcome.within(ttft_ms, itl_ms)[possible]),
-        ttft_attained=_share(outcome.within(ttft_ms, unlimited)[possible]),
-        itl_attained=_share(outcome.within(unlimited, itl_ms)[possible]),
-        gpu_hours=outcome.gpu_hours(world.gpus),
-        actions=len(outcome.actions),
-        most={role: int(outcome.timelines[role].ready.max()) for role in world.gpus},
-        timelines=outcome.timelines,
+        hopeless=tally.requests - tally.possible,
+        failed=tally.failed,
+        attained=tally.share(tally.within),
+        ttft_attained=tally.share(tally.ttft_within),
+        itl_attained=tally.share(tally.itl_within),
+        gpu_hours=course.gpu_hours(world.gpus),
+        actions=len(course.actions),
+        most={role: int(course.timelines[role].ready.max()) for role in world.gpus},
+        timelines=course.timelines,
     )
-
-
-def _share(flags: np.ndarray) -> float:
-    return float(flags.mean()) if flags.size else 1.0

@@ -1,15 +1,13 @@
 """The last interval as a frontend's metrics would show it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from dgdr_api.graph import Role
 from dgdr_perf.simulator.arrivals import Array
 from dgdr_perf.simulator.fleet import Counts
-from dgdr_perf.simulator.run import Tick
+from dgdr_perf.simulator.tick import Tick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +42,11 @@ class WindowSeen:
 def window_seen(tick: Tick) -> WindowSeen:
     """Aggregate what the simulator logged."""
     records = tick.records
-    arrived = _picked(records.arrival_s, tick.first_tokens)
-    isl = _picked(records.isl, tick.first_tokens)
-    begun = _picked(records.first_token_s, tick.completed)
-    ended = _picked(records.finish_s, tick.completed)
-    osl = _picked(records.osl, tick.completed)
+    arrived = records.of("arrival_s", tick.first_tokens)
+    isl = records.of("isl", tick.first_tokens)
+    begun = records.of("first_token_s", tick.completed)
+    ended = records.of("finish_s", tick.completed)
+    osl = records.of("osl", tick.completed)
     several = osl > 1.0
     gaps = osl[several] - 1.0
     return WindowSeen(
@@ -59,17 +57,13 @@ def window_seen(tick: Tick) -> WindowSeen:
         in_flight=tick.in_flight,
         isl=_mean(isl),
         osl=_mean(osl),
-        duration_s=_mean(ended - _picked(records.arrival_s, tick.completed)),
+        duration_s=_mean(ended - records.of("arrival_s", tick.completed)),
         prompts=isl,
-        ttft_ms=1000.0 * (_picked(records.first_token_s, tick.first_tokens) - arrived),
+        ttft_ms=1000.0 * (records.of("first_token_s", tick.first_tokens) - arrived),
         itl_ms=1000.0 * (ended - begun)[several] / gaps,
         gaps=gaps,
         roles=tick.roles,
     )
-
-
-def _picked(values: Sequence[float], requests: Sequence[int]) -> Array:
-    return np.array([values[request] for request in requests], dtype=np.float64)
 
 
 def _mean(values: Array) -> float:

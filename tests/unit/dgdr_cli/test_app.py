@@ -140,3 +140,8 @@ def test_a_missing_extra_is_named_in_one_line() -> None:
     )
     assert ran.returncode == 1
     assert ran.stderr == "kubectl-dgdr needs typer: pip install 'dgdr-operator[cli]'\n"
+
+
+def test_commands_that_simulate_nothing_do_not_wait_for_the_compiler() -> None:
+    reading = "import sys; import dgdr_cli.planner.questions; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", reading], check=False).returncode == 0

@@ -1,6 +1,8 @@
 """The planner's commands as a user types them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +193,19 @@ def test_a_replay_is_a_table_and_a_picture(folder: Path, trace: Path) -> None:
     assert "480 requests in 2 min" in ran.output
     assert ran.output.count("ours") == ran.output.count("static peak") == 2
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_replay_without_its_compiler_says_what_to_install(folder: Path, trace: Path) -> None:
+    typed = ["replay", "--spec", folder / "planner.yaml", "--profile", folder, "--trace", trace]
+    without_numba = (
+        "import sys; sys.modules['numba'] = None; import dgdr_cli.__main__ as m;"
+        f" sys.argv = ['kubectl-dgdr', *{[str(part) for part in typed]}]; m.main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", without_numba], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.strip().endswith("kubectl-dgdr needs numba: pip install 'dgdr-operator[cli]'")
 
 
 def test_a_replay_needs_no_separate_roles(folder: Path, trace: Path) -> None:

@@ -45,3 +45,13 @@ def test_curves_never_fall_and_are_never_negative(label: str) -> None:
     assert (np.diff(ttft) >= -1e-9 * ttft[:-1]).all()
     assert (np.diff(itl, axis=0) >= -1e-9 * itl[:-1]).all()
     assert (np.diff(itl, axis=1) >= -1e-9 * itl[:, :-1]).all()
+
+
+@pytest.mark.parametrize("label", PROFILES)
+def test_pairs_are_what_one_context_at_a_time_is(label: str) -> None:
+    surface = PROFILES[label].decode
+    batches = np.geomspace(0.5, 4000, 120)
+    contexts = np.geomspace(0.5, 60_000, 80)
+    pairs = surface.itl_of_pairs(batches[None, :], contexts[:, None])
+    one_by_one = [surface.itl_of_batches(batches, context) for context in contexts]
+    np.testing.assert_allclose(pairs, one_by_one, rtol=1e-12)

@@ -13,7 +13,7 @@ step that runs.
 import heapq
 import math
 
-from dgdr_perf.simulator.engine import Engine
+from dgdr_perf.simulator.engine import NODES, Engine
 
 
 class Batch:
@@ -42,6 +42,14 @@ class Batch:
         self.kv_tokens = 0.0
         self.reserved = 0.0
         self.due_s = math.inf
+
+    def _step(self, count: int, kv_tokens: float) -> float:
+        """Seconds of one step, read from a table that is linear between its nodes."""
+        row = self._engine.steps_s(count)[count]
+        place = kv_tokens / self._engine.max_kv_tokens * NODES
+        node = min(int(place), NODES - 1)
+        low, high = float(row[node]), float(row[node + 1])
+        return low + (high - low) * (place - node)
 
     def __len__(self) -> int:
         return len(self._leaving)
@@ -100,8 +108,8 @@ class Batch:
             self.due_s = math.inf
             return math.inf
         steps = max(self._leaving[0][0] - self._steps, 0.0)
-        first_s = self._step_s = self._engine.step_s(count, self.kv_tokens)
-        last_s = self._engine.step_s(count, self.kv_tokens + count * steps)
+        first_s = self._step_s = self._step(count, self.kv_tokens)
+        last_s = self._step(count, self.kv_tokens + count * steps)
         self._growth_s = (last_s - first_s) / steps if steps else 0.0
         self.due_s = at_s + steps * (first_s + last_s) / 2.0
         return self.due_s

@@ -3,9 +3,9 @@
 import math
 from typing import TypeVar
 
-from dgdr_perf.simulator.batch import Batch
 from dgdr_perf.simulator.engine import Engine
-from dgdr_perf.simulator.fleet import Fleet, Habits, Replica
+from support.oracle.batch import Batch
+from support.oracle.fleet import Fleet, Habits, Replica
 
 
 class DecodeReplica(Replica):
@@ -26,17 +26,17 @@ class DecodeFleet(Fleet[D]):
         super().__init__(habits)
         self.engine = engine
 
-    def held(self, replica: D) -> int:  # noqa: D102
+    def held(self, replica: D) -> int:
         return len(replica.queue) + len(replica.batch)
 
-    def drop(self, replica: D) -> list[int]:  # noqa: D102
+    def drop(self, replica: D) -> list[int]:
         return replica.batch.clear()
 
     def takes(self, replica: D, tokens: float) -> bool:
         """Whether a replica could start a request of this many tokens at once."""
         return replica.batch.fits(tokens)
 
-    def choose(self) -> D | None:  # noqa: D102
+    def choose(self) -> D | None:
         tokens = self._tokens(self.line[0])
         able = (one for one in self.ready if self.takes(one, tokens))
         return min(able, key=self.held, default=None)
@@ -48,7 +48,7 @@ class DecodeFleet(Fleet[D]):
             return
         super().submit(at_s, request)
 
-    def offer(self, at_s: float, replica: D) -> None:  # noqa: D102
+    def offer(self, at_s: float, replica: D) -> None:
         batch, queue = replica.batch, replica.queue
         batch.advance(at_s)
         while queue and batch.fits(self._tokens(queue[0])):
@@ -93,5 +93,5 @@ class DecodeFleet(Fleet[D]):
 class PlainDecodeFleet(DecodeFleet[DecodeReplica]):
     """Decode replicas that do nothing else."""
 
-    def new(self, at_s: float) -> DecodeReplica:  # noqa: D102
+    def new(self, at_s: float) -> DecodeReplica:
         return DecodeReplica(at_s, Batch(self.engine))

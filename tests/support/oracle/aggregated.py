@@ -7,8 +7,8 @@ other before they step.
 
 import math
 
-from dgdr_perf.simulator.batch import Batch
-from dgdr_perf.simulator.decode import DecodeFleet, DecodeReplica
+from support.oracle.batch import Batch
+from support.oracle.decode import DecodeFleet, DecodeReplica
 
 
 class Worker(DecodeReplica):
@@ -22,13 +22,13 @@ class Worker(DecodeReplica):
 class AggregatedFleet(DecodeFleet[Worker]):
     """A prompt starts as soon as a rank is free and its request has room until its end."""
 
-    def new(self, at_s: float) -> Worker:  # noqa: D102
+    def new(self, at_s: float) -> Worker:
         return Worker(at_s, Batch(self.engine))
 
-    def held(self, replica: Worker) -> int:  # noqa: D102
+    def held(self, replica: Worker) -> int:
         return super().held(replica) + len(replica.serving)
 
-    def takes(self, replica: Worker, tokens: float) -> bool:  # noqa: D102
+    def takes(self, replica: Worker, tokens: float) -> bool:
         serving = replica.serving
         if len(serving) >= self.engine.ranks:
             return False
@@ -36,18 +36,18 @@ class AggregatedFleet(DecodeFleet[Worker]):
         room = len(replica.batch) + len(serving) < self.engine.max_batch
         return room and super().takes(replica, promised + tokens)
 
-    def drop(self, replica: Worker) -> list[int]:  # noqa: D102
+    def drop(self, replica: Worker) -> list[int]:
         lost, replica.serving = replica.serving, []
         return super().drop(replica) + lost
 
-    def offer(self, at_s: float, replica: Worker) -> None:  # noqa: D102
+    def offer(self, at_s: float, replica: Worker) -> None:
         batch, queue = replica.batch, replica.queue
         if not replica.serving:
             batch.advance(at_s)
         while queue and self.takes(replica, self._tokens(queue[0])):
             request = queue.popleft()
             replica.serving.append(request)
-            done_s = at_s + self.engine.prompt_s(self.habits.records.isl[request])
+            done_s = at_s + self.habits.records.prompt_s[request]
             self.habits.agenda.add(done_s, self._prompted, (replica, request))
         self._plan(at_s, replica)
 

@@ -7,7 +7,7 @@ balance their ranks themselves.
 from collections.abc import Callable
 
 from dgdr_perf.simulator.engine import Engine
-from dgdr_perf.simulator.fleet import Fleet, Habits, Replica
+from support.oracle.fleet import Fleet, Habits, Replica
 
 Onward = Callable[[float, int], None]
 
@@ -31,24 +31,24 @@ class PrefillFleet(Fleet[PrefillReplica]):
         self.onward = onward
         self.engine = engine
 
-    def new(self, at_s: float) -> PrefillReplica:  # noqa: D102
+    def new(self, at_s: float) -> PrefillReplica:
         return PrefillReplica(at_s)
 
-    def held(self, replica: PrefillReplica) -> int:  # noqa: D102
+    def held(self, replica: PrefillReplica) -> int:
         return len(replica.queue) + len(replica.serving)
 
-    def choose(self) -> PrefillReplica | None:  # noqa: D102
+    def choose(self) -> PrefillReplica | None:
         return next((one for one in self.ready if self._has_room(one)), None)
 
-    def drop(self, replica: PrefillReplica) -> list[int]:  # noqa: D102
+    def drop(self, replica: PrefillReplica) -> list[int]:
         lost, replica.serving = replica.serving, []
         return lost
 
-    def offer(self, at_s: float, replica: PrefillReplica) -> None:  # noqa: D102
+    def offer(self, at_s: float, replica: PrefillReplica) -> None:
         while replica.queue and self._has_room(replica):
             request = replica.queue.popleft()
             replica.serving.append(request)
-            done_s = at_s + self.engine.prompt_s(self.habits.records.isl[request])
+            done_s = at_s + self.habits.records.prompt_s[request]
             self.habits.agenda.add(done_s, self._done, (replica, request))
 
     def _has_room(self, replica: PrefillReplica) -> bool:

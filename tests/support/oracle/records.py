@@ -3,7 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from dgdr_perf.simulator.arrivals import Requests
+import numpy as np
+
+from dgdr_perf.simulator.arrivals import Array, Requests
 
 
 class Records:
@@ -22,11 +24,13 @@ class Records:
         "first_token_s",
         "isl",
         "osl",
+        "prompt_s",
         "started",
     )
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: Requests, prompts_s: Array) -> None:
         count = len(requests)
+        self.prompt_s: Sequence[float] = prompts_s.tolist()
         self.arrival_s: Sequence[float] = requests.arrival_s.tolist()
         self.isl: Sequence[float] = requests.isl.tolist()
         self.osl: Sequence[float] = requests.osl.tolist()
@@ -36,6 +40,11 @@ class Records:
         self.first_token_log: list[int] = []
         self.done_log: list[int] = []
         self.failed_log: list[int] = []
+
+    def of(self, name: str, requests: Sequence[int]) -> Array:
+        """Return one number for each of these requests."""
+        values = getattr(self, name)
+        return np.array([values[request] for request in requests], dtype=np.float64)
 
     def first_token(self, at_s: float, request: int) -> None:
         """The first token reached the user."""
