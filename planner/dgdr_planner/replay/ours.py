@@ -9,7 +9,7 @@ import numpy as np
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.simulator.arrivals import Array
-from dgdr_planner.core.decide import Plan, State, decide
+from dgdr_planner.core.decide import Decision, Plan, State, decide
 from dgdr_planner.core.histogram import Histogram
 from dgdr_planner.core.observation import (
     QUANTILES,
@@ -39,6 +39,7 @@ class Ours:
     """Decides as the planner of a cluster would, from the same numbers; remembers its state.
 
     ``head_room`` multiplies the load that it is told of: for the price of planning for more.
+    ``decisions`` are all so far, by the second of the rehearsal.
     """
 
     profile: EngineProfile
@@ -46,6 +47,7 @@ class Ours:
     gpus: Mapping[Role, int]
     head_room: float = 1.0
     state: State = field(default_factory=State)
+    decisions: dict[float, Decision] = field(default_factory=dict)
 
     def __call__(self, seen: WindowSeen) -> Replicas:
         """Return what would be written; nothing where the planner would hold."""
@@ -55,6 +57,7 @@ class Ours:
         now = BEGIN + timedelta(seconds=seen.t_s)
         decision = decide(observation, self.profile, self.policy, self.state, now)
         self.state = decision.state
+        self.decisions[seen.t_s] = decision
         if not isinstance(decision.outcome, Plan):
             return {}
         return {plan.seen.role: plan.replicas for plan in decision.outcome.roles}
