@@ -13,8 +13,8 @@ from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.sizing import MOST_REPLICAS, Percentile, Targets, Workload
-from dgdr_planner.core.policy import Limits, Policy
-from dgdr_planner.core.shared_budget import BudgetSeen
+from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.policy import Limits, Policy
 
 NO_LIMITS = Limits(fewest=1, most=MOST_REPLICAS)
 

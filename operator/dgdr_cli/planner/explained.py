@@ -20,7 +20,7 @@ from dgdr_api.models.sla_planner_status import (
 )
 from dgdr_cli.changes import changes_of
 from dgdr_cli.planner.shares import Division, divided, seen_by
-from dgdr_planner.core.observation import Trouble
+from dgdr_planner.observe.value import Trouble
 
 UNKNOWN = "unknown"
 SHOWN_DECISIONS = 8

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from dgdr_api.graph import Role
 from dgdr_api.points import Source
 from dgdr_cli.planner.case import Case
-from dgdr_perf.sizing import Answer, Binding, Targets
-from dgdr_planner.core import budget
-from dgdr_planner.core.explain import lengths, shortfall
-from dgdr_planner.core.shared_budget import BudgetSeen
-from dgdr_planner.core.sized import corrected, size
+from dgdr_perf.sizing import Binding, Sizing, Targets
+from dgdr_planner.limit import budget
+from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.size.curves import corrected, size
+from dgdr_planner.tell.explain import lengths, shortfall
 
 HOURS_PER_DAY = 24
 
@@ -127,7 +127,7 @@ def plan(case: Case) -> Planned:
     )
 
 
-def _budgeted(case: Case, answers: dict[Role, Answer], asked: dict[Role, int]) -> budget.GpuPlan:
+def _budgeted(case: Case, answers: dict[Role, Sizing], asked: dict[Role, int]) -> budget.GpuPlan:
     demands = tuple(
         budget.RoleDemand(
             role=role,
@@ -161,7 +161,7 @@ def _shared(case: Case, demands: tuple[budget.RoleDemand, ...], seen: BudgetSeen
     return budget.plan_own(demands, told.share)
 
 
-def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> RoleCount:
+def _role(case: Case, role: Role, answer: Sizing, asked: int, replicas: int) -> RoleCount:
     return RoleCount(
         role=role,
         replicas=replicas,
@@ -184,7 +184,7 @@ def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> 
     )
 
 
-def _latencies(answer: Answer, targets: Targets, slower: float) -> tuple[Latency, ...]:
+def _latencies(answer: Sizing, targets: Targets, slower: float) -> tuple[Latency, ...]:
     """Return the latencies that the role answers for; an aggregated worker has both."""
     told = (("TTFT", targets.ttft_ms, answer.ttft), ("ITL", targets.itl_ms, answer.itl))
     return tuple(

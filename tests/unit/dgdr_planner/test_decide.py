@@ -6,11 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgdr_api.graph import Role
-from dgdr_planner.core import explain
-from dgdr_planner.core.decide import Decision, Plan, State, decide
-from dgdr_planner.core.forecast import Demand, Sample
-from dgdr_planner.core.observation import LoadSeen, Observation, Trouble, Unknown, Value
-from dgdr_planner.core.policy import Policy
+from dgdr_planner.decide import decide
+from dgdr_planner.forecast import Demand
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.observation import LoadSeen, Observation
+from dgdr_planner.observe.value import Trouble, Unknown, Value
+from dgdr_planner.plan import Decision, Plan
+from dgdr_planner.policy import Policy
+from dgdr_planner.state import State
+from dgdr_planner.tell import explain
 from support.planning import EXACTLY, POLICY, PROFILE, at, load, policy, seeing, unknown
 
 FRESH = State()

@@ -16,17 +16,18 @@ from dgdr_kube.errors import Conflict, Rejected, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDSA, SLA_PLANNER
 from dgdr_kube.ports import Key, WatchedCluster
 from dgdr_planner.adapters.budgets import ClusterBudgets
+from dgdr_planner.adapters.compute import Computing
 from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
-from dgdr_planner.computing import Computing
-from dgdr_planner.core.forecast import Demand, Sample
-from dgdr_planner.core.snapshot import NoSnapshot
+from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.forecast import Demand
 from dgdr_planner.memory import HISTORY_TRIES
-from dgdr_planner.observing import Observer
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.snapshot import NoSnapshot
+from dgdr_planner.observer import Observer
 from dgdr_planner.planner_pass import PlannerPass
-from dgdr_planner.telemetry import Telemetry
 from support.fake_cluster import FakeCluster, Killed, Write
 from support.planning import (
     DECODE,
