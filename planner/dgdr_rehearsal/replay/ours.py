@@ -1,7 +1,7 @@
 """Our planner as a controller: the very function that decides in a cluster."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -38,21 +38,23 @@ class Ours:
     """Decides as the planner of a cluster would, from the same numbers; remembers its state.
 
     ``head_room`` multiplies the load that it is told of: for the price of planning for more.
-    ``decisions`` are all so far, by the second of the rehearsal.
+    ``decisions`` are all so far, by the second of the rehearsal. Without ``shapes`` it is told the
+    means of lengths only.
     """
 
     profile: EngineProfile
     policy: Policy
     gpus: Mapping[Role, int]
     head_room: float = 1.0
+    shapes: bool = True
     state: State = field(default_factory=State)
     decisions: dict[float, Decision] = field(default_factory=dict)
 
     def __call__(self, seen: WindowSeen) -> Replicas:
         """Return what would be written; nothing where the planner would hold."""
-        observation = Observation(
-            target=_target(seen, self.gpus), load=load_seen(seen, self.head_room)
-        )
+        load = load_seen(seen, self.head_room)
+        load = load if self.shapes else replace(load, isl_quantiles=None)
+        observation = Observation(target=_target(seen, self.gpus), load=load)
         now = BEGIN + timedelta(seconds=seen.t_s)
         decision = decide(observation, self.profile, self.policy, self.state, now)
         self.state = decision.state
