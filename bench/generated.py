@@ -44,22 +44,22 @@ def drawn(
 
 
 def diurnal_chat() -> Requests:
-    """A day in two hours: a slow swell with a smaller one upon it."""
+    """A day in an hour: a slow swell with a smaller one upon it."""
 
     def rate_per_s(at_s: Array) -> Array:
-        day, lunch = at_s / 7200.0, at_s / 1800.0
-        return 12.0 - 8.0 * np.cos(2 * np.pi * day) + 2.0 * np.sin(2 * np.pi * lunch)
+        day, lunch = at_s / 3600.0, at_s / 900.0
+        return 30.0 - 20.0 * np.cos(2 * np.pi * day) + 5.0 * np.sin(2 * np.pi * lunch)
 
-    return drawn(11, rate_per_s, 24.0, 7200.0, CHAT)
+    return drawn(11, rate_per_s, 55.0, 3600.0, CHAT)
 
 
 def reasoning() -> Requests:
     """An hour of long answers whose rate doubles and halves."""
 
     def rate_per_s(at_s: Array) -> Array:
-        return 6.0 - 3.0 * np.cos(2 * np.pi * at_s / 2400.0)
+        return 15.0 - 7.0 * np.cos(2 * np.pi * at_s / 2400.0)
 
-    return drawn(12, rate_per_s, 9.0, 3600.0, REASONING)
+    return drawn(12, rate_per_s, 22.0, 3600.0, REASONING)
 
 
 def flash_crowd() -> Requests:
@@ -67,9 +67,9 @@ def flash_crowd() -> Requests:
 
     def rate_per_s(at_s: Array) -> Array:
         shape = np.interp(at_s, [0, 1200, 1320, 1620, 2520, 3600], [0, 0, 1, 1, 0, 0])
-        return 5.0 + 25.0 * shape
+        return 10.0 + 50.0 * shape
 
-    return drawn(13, rate_per_s, 30.0, 3600.0, CHAT)
+    return drawn(13, rate_per_s, 60.0, 3600.0, CHAT)
 
 
 def steps() -> Requests:

@@ -1,4 +1,4 @@
-"""Our planner alone on many loads and start-ups: to see whether a change is better over all of them.
+"""Our planner alone on many loads and start-ups: whether a change is better over all of them.
 
     python -m bench.planner_loads [--only NAME] [--start-ups 30 100 300] [--jobs 2]
 

@@ -189,12 +189,12 @@ def decode_answer(
 
 def fits(profile: EngineProfile, load: Workload, targets: Targets) -> bool:
     """Whether requests, up to the percentile of the targets, fit into an empty KV cache."""
-    prompts = load.prompts()
-    longest = prompts.isl + load.osl <= profile.max_kv_tokens
     share = targets.percentile.share
     if share is None:
         return load.isl + load.osl <= profile.max_kv_tokens
-    return float(prompts.shares @ longest) >= share - 1e-9
+    prompts, answers = load.prompts(), load.answers()
+    inside = np.add.outer(prompts.isl, answers.osl) <= profile.max_kv_tokens
+    return float(prompts.shares @ inside @ answers.shares) >= share - 1e-9
 
 
 def _over(rate_per_s: float, served_per_s: Array) -> Array:

@@ -54,7 +54,7 @@ def decide(
     state = with_look(state, seen, policy, now)
     ready = _ready(seen, profile, policy, state, forecaster)
     if isinstance(ready, Trouble):
-        correction = replace(state.correction, carrying=frozenset())
+        correction = replace(state.correction, late=frozenset())
         state = replace(state, correction=correction)
         return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
     found = correction_after(
@@ -165,14 +165,20 @@ def _draft(
 ) -> _Draft:
     role, limits = there.role, policy.limits[there.role]
     current = state.costs.replicas.get(role, there.replicas) if state.costs else there.replicas
-    ratio = state.correction.ratio(role)
-    found = size_role(role, ready.profile, ready.forecast, seen.load, policy, ratio)
+    factor = state.correction.factor(role)
+    found = size_role(role, ready.profile, ready.forecast, seen.load, policy, factor)
     if ready.classic is not None:
         advice = Advice(ready.classic[role])
     else:
-        near, windows = state.near_needs.get(role, ()), state.demand.known
         advice = replicas_needed(
-            seen.load, found, ready.forecast, current, limits.fewest, near, windows
+            seen.load,
+            found,
+            ready.forecast,
+            current,
+            limits.fewest,
+            state.near_needs.get(role, ()),
+            state.demand,
+            is_late=role in state.correction.late,
         )
     history = state.histories.get(role, History())
     return _Draft(
@@ -222,7 +228,7 @@ def _planned(draft: _Draft, gpus: budget.GpuPlan, state: State, policy: Policy) 
         needed=draft.needed,
         replicas=gpus.replicas[draft.role],
         limit=_limit(draft, gpus, edit),
-        ratio=state.correction.ratio(draft.role),
+        factor=state.correction.factor(draft.role),
         edit=edit,
     )
 

@@ -17,7 +17,8 @@ class RolePlan:
     """One role: what is there, what the load needs, what to ask for.
 
     ``answer`` and ``need``, the replicas before rounding, are None where the lengths of requests
-    were never seen, so that nothing was sized. ``current`` is where the decision starts from: in
+    were never seen, so that nothing was sized. ``factor`` is what observed latencies multiply the
+    need of the curves by. ``current`` is where the decision starts from: in
     Shadow what it would have asked for before. ``edit`` is a number of somebody else's that is
     left alone.
     """
@@ -29,7 +30,7 @@ class RolePlan:
     needed: int
     replicas: int
     limit: Limit | None
-    ratio: float = 1.0
+    factor: float = 1.0
     edit: Edit | None = None
 
     @property

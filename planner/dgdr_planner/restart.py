@@ -91,7 +91,7 @@ def _is_recent(status: api.SLAPlannerStatus, now: datetime) -> bool:
 
 def _correction(status: api.SLAPlannerStatus, policy: Policy) -> Correction:
     return Correction(
-        ratios={
+        factors={
             Role(told.role): told.correction
             for told in status.capacity
             if told.correction is not None and told.role in policy.roles

@@ -71,7 +71,7 @@ class PlannerPage:
         now = at(15.0 * self.passes)
         made = decide(SEEN, PROFILE, POLICY, State(), now)
         windows = (WindowAttainment(now, 15.0, 100.0, ttft_met, 1.0),)
-        slower = Correction(ratios={Role.PREFILL: 1.2, Role.DECODE: 1.0})
+        slower = Correction(factors={Role.PREFILL: 1.2, Role.DECODE: 1.0})
         decision = replace(made, state=replace(made.state, windows=windows, correction=slower))
         bad = key is SICK
         held = tuple(

@@ -38,15 +38,15 @@ class Case:
     gpus_each: Mapping[Role, int] = field(default_factory=dict)
     replicas: Mapping[Role, int] = field(default_factory=dict)
     shared: BudgetSeen | None = None
-    slower: Mapping[Role, float] = field(default_factory=dict)
+    corrections: Mapping[Role, float] = field(default_factory=dict)
 
     def gpus_of(self, role: Role) -> int:
         """GPUs of one replica; 1 where nobody said."""
         return self.gpus_each.get(role, 1)
 
-    def slower_by(self, role: Role) -> float:
-        """Observed latency over that of the curves, as the planner counts it; else 1."""
-        return self.slower.get(role, 1.0)
+    def correction_of(self, role: Role) -> float:
+        """What the planner multiplies the need of the curves by, after late requests; else 1."""
+        return self.corrections.get(role, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def case_of(
             Role(name): told.replicas for name, told in roles.items() if told.replicas is not None
         },
         shared=shared,
-        slower={
+        corrections={
             Role(told.role): told.correction
             for told in planner.status.capacity
             if told.correction is not None

@@ -35,7 +35,7 @@ class PlannerMetrics:
         )
         self.corrections = self._gauge(
             "dgdr_planner_correction_ratio",
-            "Observed latency over the one that the curves expect, by which a target is divided",
+            "What the need of the curves is multiplied by, because requests were late",
             "role",
         )
         self.judged = self._counter(

@@ -165,8 +165,8 @@ class Telemetry:
             }
             for state, replicas in states.items():
                 shown.set(self._metrics.replicas, replicas, seen.role, state)
-            ratio = decision.state.correction.ratios.get(seen.role)
-            shown.set(self._metrics.corrections, ratio, seen.role)
+            factor = decision.state.correction.factors.get(seen.role)
+            shown.set(self._metrics.corrections, factor, seen.role)
 
     def _count_gpu_hours(self, shown: _Shown, target: TargetSeen) -> None:
         now_s = self._clock()

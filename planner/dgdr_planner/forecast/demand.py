@@ -45,6 +45,15 @@ class Demand:
         """Windows whose load is known: nobody has seen what is a gap."""
         return int(np.isfinite(self.recent[:, RATE]).sum())
 
+    @property
+    def idle_s(self) -> float:
+        """Seconds for which, up to now, nothing is known to have been asked; a gap begins anew."""
+        asked = np.flatnonzero(self.recent[:, RATE] != 0.0)
+        first = int(asked[-1]) + 1 if asked.size else 0
+        if first >= len(self.recent):
+            return 0.0
+        return float(self.recent[-1, AT] - self.recent[first, AT] + self.recent[first, WINDOW])
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Demand) and all(
             np.array_equal(mine, theirs, equal_nan=True)

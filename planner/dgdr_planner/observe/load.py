@@ -10,6 +10,7 @@ from dataclasses import replace
 from dgdr_planner.observe import queries
 from dgdr_planner.observe.doubts import doubt_about, missing_model
 from dgdr_planner.observe.frontends import Frontend, frontends_of, is_live
+from dgdr_planner.observe.histogram import Histogram
 from dgdr_planner.observe.observation import QUANTILES, SHARES, LoadSeen
 from dgdr_planner.observe.snapshot import GraphKey, NoSnapshot, Snapshot
 from dgdr_planner.observe.value import Idle, Metric, Unknown, Value
@@ -69,7 +70,7 @@ def _with_distributions(seen: LoadSeen, snapshot: Snapshot, graph: GraphKey) -> 
         nothing: Metric = Unknown(found.reason, found.cause)
         return replace(seen, quantiles=dict.fromkeys(QUANTILES, nothing))
     own = found.get(graph, {})
-    ttft, itl, isl = own.get(queries.TTFT), own.get(queries.ITL), own.get(queries.ISL)
+    ttft, itl = own.get(queries.TTFT), own.get(queries.ITL)
     ttft_ms, itl_ms = ttft and ttft.scaled(MS_PER_S), itl and itl.scaled(MS_PER_S)
     nothing = seen.rate_per_s if isinstance(seen.rate_per_s, Idle) else NOTHING_FINISHED
     return replace(
@@ -79,12 +80,18 @@ def _with_distributions(seen: LoadSeen, snapshot: Snapshot, graph: GraphKey) -> 
             for latency, held in (("ttft", ttft_ms), ("itl", itl_ms))
             for name, share in SHARES.items()
         },
-        isl_quantiles=isl.points(seen.isl.number)
-        if isl and isinstance(seen.isl, Value) and seen.isl.number > 0
-        else None,
+        isl_quantiles=_shape(own.get(queries.ISL), seen.isl),
+        osl_quantiles=_shape(own.get(queries.OSL), seen.osl),
         ttft_histogram_ms=ttft_ms,
         itl_histogram_ms=itl_ms,
     )
+
+
+def _shape(lengths: Histogram | None, mean: Metric) -> tuple[tuple[float, float], ...] | None:
+    """Return (share, length) pairs with this mean; None where either is not known."""
+    if lengths is None or not isinstance(mean, Value) or mean.number <= 0:
+        return None
+    return lengths.points(mean.number)
 
 
 def _rate(pods: list[Frontend], live: list[Frontend]) -> Metric:

@@ -24,9 +24,9 @@ class LoadSeen:
     ``completed_per_s`` are requests that ended, ``requests`` how many of them in the window;
     ``queued`` those that wait now. ``quantiles`` are latencies in ms by the names in QUANTILES:
     ``ttft_p95`` over requests, ``itl_p95`` over gaps between tokens. ``isl_quantiles`` are
-    (share, prompt length) pairs, ascending in both, with the mean ``isl``; None where nobody
-    knows. The histograms say which share of the requests (TTFT), or of the gaps between tokens
-    (ITL), was within a target.
+    (share, prompt length) pairs, ascending in both, with the mean ``isl``, ``osl_quantiles`` the
+    same of answers; None where nobody knows. The histograms say which share of the requests (TTFT),
+    or of the gaps between tokens (ITL), was within a target.
     """
 
     rate_per_s: Metric
@@ -42,6 +42,7 @@ class LoadSeen:
     requests: float = 0.0
     quantiles: Mapping[str, Metric] = field(default_factory=dict)
     isl_quantiles: tuple[tuple[float, float], ...] | None = None
+    osl_quantiles: tuple[tuple[float, float], ...] | None = None
     ttft_histogram_ms: Histogram | None = None
     itl_histogram_ms: Histogram | None = None
 

@@ -26,7 +26,7 @@ DURATION = f"{PREFIX}request_duration_seconds"
 ISL = f"{PREFIX}input_sequence_tokens"
 OSL = f"{PREFIX}output_sequence_tokens"
 HISTOGRAMS = (TTFT, ITL, DURATION, ISL, OSL)
-BUCKETED = (TTFT, ITL, ISL)
+BUCKETED = (TTFT, ITL, ISL, OSL)
 # Written from the frontend's start, or from a model's registration, whether or not there is load:
 # they prove that a frontend was scraped. The first has no label of its own, so all of its labels
 # are the target's.

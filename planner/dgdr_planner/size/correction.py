@@ -1,13 +1,15 @@
-"""How much slower the engines are than their curves say, learned slowly.
+"""When what is observed contradicts the plan, the need of a role is multiplied for a while.
 
-The observed latency is compared with the one that the curves expect for the observed load. The
-ratio, at least 1 and at most 2, is averaged over windows; a target is divided by it, so that it
-adds replicas where, and only where, the expected latency times the ratio would miss the target. It
-never takes replicas away: engines that seem faster than measured may just have had easy prompts.
+Curves know engines, queues and lengths; nobody tells them of engines that became slower, of bursts
+inside a window, or of a router that piles requests up. A window is *late* for a role whose mean
+latency used up more of the room between a lone request and the target than the percentile leaves
+to the mean. Where that happens although all replicas were there, the need grows at once, and once
+more after each such window: never to more than twice, and never while replicas start. A
+role that is late gives nothing up. Windows with room to spare take a third of it back, others
+nothing: engines that stay slow keep what they need.
 
-A window teaches about a role whose replicas were all ready and did not change in it, when by the
-curves they could carry its load, and the load of the window before as well: what was left over
-from a burst makes a window slow that its own load does not explain.
+Means are compared, for they are observed exactly; percentiles are known to a bucket only. Where a
+lone request already takes the target, no number of replicas helps and nothing is added.
 """
 
 from collections.abc import Mapping
@@ -16,36 +18,49 @@ from datetime import datetime, timedelta
 
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
+from dgdr_perf.sizing import Percentile, Workload
 from dgdr_planner.forecast import Forecast
 from dgdr_planner.observe.observation import LoadSeen
 from dgdr_planner.observe.startup import Starts
 from dgdr_planner.observe.value import number
 from dgdr_planner.policy import Policy
-from dgdr_planner.size.curves import expected_ms, observed
+from dgdr_planner.size.curves import alone_ms, expected_ms, observed
 
-LEAST_RATIO, MOST_RATIO = 1.0, 2.0
-# About five windows to learn, and to forget.
-WEIGHT = 0.2
-# Fewer say more about chance than about engines.
+NONE, MOST = 1.0, 2.0
+# What a late window adds. A queue of prompts is gone in seconds; requests that slow each other down
+# stay for their whole answers.
+STEPS = {Role.PREFILL: 0.25, Role.DECODE: 0.5, Role.WORKER: 0.5}
+# What a window with room to spare leaves of a correction, and below what it is none.
+KEEP, FORGOTTEN = 0.65, 1.05
+# Of the room that a mean may use, what is room to spare.
+SPARE = 0.6
+# Of the room between a lone request and the target, what the mean may use while the percentile
+# still holds. Waits spread about as exponentials do; the time between tokens of a request is an
+# average already.
+TTFT_ROOM = {"mean": 1.0, "p50": 0.8, "p90": 0.55, "p95": 0.45, "p99": 0.3}
+ITL_ROOM = {"mean": 1.0, "p50": 1.0, "p90": 0.85, "p95": 0.8, "p99": 0.7}
+# Fewer requests say more about chance than about engines.
 FEWEST_REQUESTS = 30
 # Of a window: ticks are not exact, but a look at nearly the same samples is no other window.
 ANOTHER = 0.9
+# Of a target: a lone request that takes more leaves no room that replicas could give.
+HOPELESS = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """How much slower than its curves each role is; a role that is left out is not.
+    """By what the need of each role is multiplied; a role that is left out is not.
 
-    ``carrying`` are the roles that by their curves carried the load of the window until ``until``.
+    ``late`` are the roles that were late in the window which ended at ``until``.
     """
 
-    ratios: Mapping[Role, float] = field(default_factory=dict)
-    carrying: frozenset[Role] = frozenset()
+    factors: Mapping[Role, float] = field(default_factory=dict)
+    late: frozenset[Role] = frozenset()
     until: datetime | None = None
 
-    def ratio(self, role: Role) -> float:
-        """Return the observed latency over the one that the curves expect."""
-        return self.ratios.get(role, LEAST_RATIO)
+    def factor(self, role: Role) -> float:
+        """Return by what the need of a role is multiplied."""
+        return self.factors.get(role, NONE)
 
 
 def correction(
@@ -58,49 +73,69 @@ def correction(
     now: datetime,
 ) -> Correction:
     """Return what is known after this window; the same as before while it is still the last one."""
-    known = {role: before.ratio(role) for role in policy.roles}
+    known = {role: before.factor(role) for role in policy.roles}
     window = timedelta(seconds=ANOTHER * load.window_s)
     if before.until is not None and timedelta(0) <= now - before.until < window:
-        return replace(before, ratios=known)
-    expected = {
-        role: ms
-        for role in policy.roles
-        if (ms := _expected_ms(role, starts, load, profile, forecast, policy, now)) is not None
-    }
-    requests = load.requests or (number(load.rate_per_s) or 0.0) * load.window_s
-    taught = {
-        role: learned(known[role], _observed_ms(role, load), expected[role], requests)
-        for role in expected.keys() & before.carrying
-    }
-    return Correction(ratios=known | taught, carrying=frozenset(expected), until=now)
-
-
-def learned(ratio: float, observed_ms: float | None, expected_ms: float, requests: float) -> float:
-    """Return the ratio after one more window, which was settled."""
-    if observed_ms is None or requests < FEWEST_REQUESTS or not 0 < expected_ms < float("inf"):
-        return ratio
-    fresh = min(max(observed_ms / expected_ms, LEAST_RATIO), MOST_RATIO)
-    return ratio + WEIGHT * (fresh - ratio)
-
-
-def _expected_ms(
-    role: Role,
-    starts: Starts,
-    load: LoadSeen,
-    profile: EngineProfile,
-    forecast: Forecast,
-    policy: Policy,
-    now: datetime,
-) -> float | None:
-    """Return the latency of a window that the role could carry; None of all others."""
+        return replace(before, factors=known)
     seen = observed(forecast, load)
-    # An aggregated engine has two latencies and one number: which of them is off is not known.
-    if seen is None or role is Role.WORKER or not starts.is_settled(role, load.window_s, now):
+    requests = load.requests or (number(load.rate_per_s) or 0.0) * load.window_s
+    if seen is None or requests < FEWEST_REQUESTS:
+        return Correction(factors=known, until=now)
+    used = _used(starts, load, profile, seen, policy)
+    factors = {
+        role: corrected(
+            known[role], used[role], STEPS[role], starts.is_settled(role, load.window_s, now)
+        )
+        for role in used
+    }
+    late = frozenset(role for role, share in used.items() if share > 1.0)
+    return Correction(factors=known | factors, late=late, until=now)
+
+
+def corrected(factor: float, used: float, step: float, is_settled: bool) -> float:
+    """Return the factor after one more window, which used this share of what its mean may use.
+
+    While replicas start, a late window says nothing new: they were ordered for that.
+    """
+    if used > SPARE:
+        return min(factor + step, MOST) if used > 1.0 and is_settled else factor
+    less = NONE + KEEP * (factor - NONE)
+    return less if less > FORGOTTEN else NONE
+
+
+def _used(
+    starts: Starts, load: LoadSeen, profile: EngineProfile, seen: Workload, policy: Policy
+) -> dict[Role, float]:
+    """Return what each role used of the room for its mean; a role is left out that nobody knows.
+
+    Prompts also wait for a decode engine to take them: a late first token says nothing about
+    prefill while decode is late and prefill could carry the load by its curve.
+    """
+    targets, percentile = policy.targets, policy.targets.percentile
+    told = {
+        Role.PREFILL: (number(load.ttft_ms), targets.ttft_ms, TTFT_ROOM[percentile]),
+        Role.DECODE: (number(load.itl_ms), targets.itl_ms, ITL_ROOM[percentile]),
+    }
+    used: dict[Role, float] = {}
+    for role in policy.roles:
+        for which in (Role.PREFILL, Role.DECODE) if role is Role.WORKER else (role,):
+            share = _share(alone_ms(which, profile, seen), *told[which])
+            if share is not None:
+                used[role] = max(share, used.get(role, 0.0))
+    if used.get(Role.DECODE, 0.0) > 1.0 and _carries(starts, profile, seen, policy):
+        used.pop(Role.PREFILL, None)
+    return used
+
+
+def _share(lone_ms: float, latency_ms: float | None, target_ms: float, room: float) -> float | None:
+    if latency_ms is None or lone_ms > HOPELESS * target_ms:
         return None
-    ms = expected_ms(role, profile, seen, starts.roles[role].replicas, policy)
-    target_ms = policy.targets.ttft_ms if role is Role.PREFILL else policy.targets.itl_ms
-    return ms if ms <= target_ms else None
+    return max(latency_ms - lone_ms, 0.0) / (room * (target_ms - lone_ms))
 
 
-def _observed_ms(role: Role, load: LoadSeen) -> float | None:
-    return number(load.ttft_ms if role is Role.PREFILL else load.itl_ms)
+def _carries(starts: Starts, profile: EngineProfile, seen: Workload, policy: Policy) -> bool:
+    known = starts.roles.get(Role.PREFILL)
+    if known is None or known.ready <= 0:
+        return False
+    mean = replace(policy, targets=replace(policy.targets, percentile=Percentile.MEAN))
+    return expected_ms(Role.PREFILL, profile, seen, known.ready, mean) <= policy.targets.ttft_ms

@@ -26,9 +26,6 @@ from dgdr_planner.observe.observation import LoadSeen, RoleSeen, TargetSeen
 from dgdr_planner.observe.value import Value
 from dgdr_planner.policy import Policy
 
-# A target that is divided by less is the same target.
-_NO_CORRECTION = 1.001
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
@@ -46,8 +43,7 @@ class Need:
 class RoleSizing:
     """One role under the load that is planned for.
 
-    For the targets that observed latencies have corrected; the latencies of ``answer`` are
-    those of the curves.
+    ``answer`` is what the curves say, ``need`` what observed latencies have made of it.
     """
 
     answer: Sizing
@@ -60,18 +56,18 @@ def size_role(
     forecast: Forecast,
     load: LoadSeen,
     policy: Policy,
-    ratio: float,
+    factor: float,
 ) -> RoleSizing | None:
-    """Size a role; None when nobody knows how long requests are."""
+    """Size a role, ``factor`` times what the curves say; None when lengths are not known."""
     planned = workload(forecast, forecast.planned, load)
     if planned is None:
         return None
-    strict = corrected(policy.targets, role, ratio)
-    answer = hold = size(role, profile, planned, strict, policy)
+    answer = hold = size(role, profile, planned, policy.targets, policy)
     if forecast.held > forecast.planned:
         highest = replace(planned, rate_per_s=forecast.held)
-        hold = size(role, profile, highest, strict, policy)
-    need = Need(grow=answer.replicas_exact, hold=max(answer.replicas_exact, hold.replicas_exact))
+        hold = size(role, profile, highest, policy.targets, policy)
+    highest_exact = max(answer.replicas_exact, hold.replicas_exact)
+    need = Need(grow=factor * answer.replicas_exact, hold=factor * highest_exact)
     return RoleSizing(answer=answer, need=need)
 
 
@@ -84,6 +80,7 @@ def workload(forecast: Forecast, rate_per_s: float, load: LoadSeen) -> Workload 
         isl=forecast.isl,
         osl=forecast.osl,
         isl_quantiles=load.isl_quantiles,
+        osl_quantiles=load.osl_quantiles,
     )
 
 
@@ -112,13 +109,13 @@ def size(
             raise ValueError(f"a component of type {role} runs no engine")
 
 
-def corrected(targets: Targets, role: Role, ratio: float) -> Targets:
-    """Return the targets that engines have to meet on paper to meet the real ones."""
-    if ratio < _NO_CORRECTION:
-        return targets
-    ttft = 1.0 if role is Role.DECODE else ratio
-    itl = 1.0 if role is Role.PREFILL else ratio
-    return replace(targets, ttft_ms=targets.ttft_ms / ttft, itl_ms=targets.itl_ms / itl)
+def alone_ms(role: Role, profile: EngineProfile, load: Workload) -> float:
+    """Return the mean TTFT of prefill, or ITL of decode, of a request without any other."""
+    if role is Role.DECODE:
+        return profile.decode.itl_ms(1.0, load.context_tokens).value_ms
+    prompts = load.prompts()
+    served_ms = profile.prefill.ttft_of_lengths(prompts.isl)
+    return float(prompts.shares @ (served_ms + with_transfer(profile).of(prompts.isl)))
 
 
 def expected_ms(

@@ -8,6 +8,7 @@ the band around what is there, the mean of several needs decides: it is known be
 import math
 from dataclasses import dataclass
 
+from dgdr_planner.forecast.demand import Demand
 from dgdr_planner.forecast.forecaster import Forecast
 from dgdr_planner.observe.observation import LoadSeen
 from dgdr_planner.observe.value import Idle, number
@@ -26,6 +27,9 @@ SUSTAINED = 0.05
 # Needs inside the band that decide by their mean.
 FEWEST_NEEDS = 3
 MOST_NEEDS = 30
+# Silence that may be an outage in front of the deployment: its load would come back at once. With
+# the default stabilisation the first replicas go after five minutes, as those of other autoscalers.
+OUTAGE_S = 180.0
 # Who has seen fewer windows does not know what it would give away.
 FEWEST_WINDOWS = 10
 _ROUNDING = 1e-9
@@ -52,20 +56,27 @@ def replicas_needed(
     current: int,
     fewest: int,
     near: tuple[float, ...],
-    windows: int,
+    past: Demand,
+    *,
+    is_late: bool = False,
 ) -> Advice:
     """Return the replicas that the load needs.
 
-    Only confirmed idleness needs none. Long answers may be in flight while nothing arrives: they
-    hold the replicas that serve them. Nothing is given up before enough ``windows`` were seen.
+    Only confirmed idleness needs none, and then half of them go at a time. Long answers may be in
+    flight while nothing arrives: they hold the replicas that serve them. Nothing is given up before
+    enough of the ``past`` was seen, and not by a role whose target is missed.
     """
     if isinstance(seen.rate_per_s, Idle):
-        return Advice(fewest)
+        return Advice(_idle(current, fewest, past.idle_s))
     if found is None or forecast.planned <= 0:
         return Advice(current)
     advice = advise(found.need, current, noise(forecast.planned * seen.window_s), near)
-    hurried = windows < FEWEST_WINDOWS or number(seen.rate_per_s) == 0
-    return Advice(current) if hurried and advice.replicas < current else advice
+    holds = is_late or past.known < FEWEST_WINDOWS or number(seen.rate_per_s) == 0
+    return Advice(current) if holds and advice.replicas < current else advice
+
+
+def _idle(current: int, fewest: int, idle_s: float) -> int:
+    return current if idle_s < OUTAGE_S else max(current // 2, min(fewest, current))
 
 
 def advise(need: Need, current: int, share: float, near: tuple[float, ...]) -> Advice:

@@ -25,8 +25,8 @@ def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
     need = answer.replicas_exact if role.need is None else role.need
     return (
         f"{load(role.seen.role, forecast)} need {need:.2f} replicas, {answer.busy:.2f} of them"
-        f" busy, for {_target(role.seen.role, policy.targets)} ({_expected(answer, role.ratio)})"
-        f"{_slower(role)}{tail}"
+        f" busy, for {_target(role.seen.role, policy.targets)} ({_expected(answer)})"
+        f"{_corrected(role)}{tail}"
     )
 
 
@@ -40,40 +40,39 @@ def unreachable(role: RolePlan, forecast: Forecast, targets: Targets) -> str | N
     if role.answer is None:
         return None
     request = _request(role.seen.role, forecast)
-    return shortfall(role.answer, request, targets, role.ratio)
+    return shortfall(role.answer, request, targets)
 
 
 def _request(role: Role, forecast: Forecast) -> str:
     return lengths(role, forecast.isl or 0.0, forecast.osl or 0.0)
 
 
-def shortfall(answer: Sizing, request: str, targets: Targets, slower: float) -> str | None:
+def shortfall(answer: Sizing, request: str, targets: Targets) -> str | None:
     """Say why the replicas of an answer do not meet the targets; None when they do.
 
-    ``request`` names the lengths of a request; ``slower`` is the observed latency over that of the
-    curves, which the answer is told by.
+    ``request`` names the lengths of a request.
     """
     if answer.reachable:
         return None
-    late, expected = _late(answer, targets, slower)
+    late, expected = _late(answer, targets)
     target, limit_ms = _target(late, targets), _limit_ms(late, targets)
     if answer.binding is Binding.LIMIT:
         return f"{target} would need more replicas than any cluster has"
     if not answer.fits:
         return f"a request of {request} does not fit into the KV cache of one replica"
-    alone = f"a request of {request} alone takes {_ms(slower * expected.alone_ms)} ms"
-    if slower * expected.alone_ms > limit_ms:
+    alone = f"a request of {request} alone takes {_ms(expected.alone_ms)} ms"
+    if expected.alone_ms > limit_ms:
         return f"{target} cannot be met: {alone}"
     count = "1 replica" if answer.replicas == 1 else f"{answer.replicas} replicas"
-    chased = f"{count} would have {_ms(slower * expected.ms)} ms"
+    chased = f"{count} would have {_ms(expected.ms)} ms"
     return f"{target} leaves too little room for others: {alone}, and {chased}"
 
 
-def _late(answer: Sizing, targets: Targets, slower: float) -> tuple[Role, Expected]:
+def _late(answer: Sizing, targets: Targets) -> tuple[Role, Expected]:
     """Return whose target is missed, and that latency; an aggregated worker answers for both."""
     both = ((Role.PREFILL, answer.ttft), (Role.DECODE, answer.itl))
     told = [(role, expected) for role, expected in both if expected is not None]
-    late = (one for one in told if slower * one[1].ms > _limit_ms(one[0], targets) * SAME)
+    late = (one for one in told if one[1].ms > _limit_ms(one[0], targets) * SAME)
     return next(late, told[0])
 
 
@@ -153,14 +152,16 @@ def _target(role: Role, targets: Targets) -> str:
     return f"{named} <= {_limit_ms(role, targets):g} ms"
 
 
-def _expected(answer: Sizing, slower: float) -> str:
+def _expected(answer: Sizing) -> str:
     bound = "" if answer.binding is Binding.FLOOR else f", bound by {answer.binding}"
-    return f"{answer.replicas} would have {slower * answer.latency_ms:.0f} ms{bound}"
+    return f"{answer.replicas} would have {answer.latency_ms:.0f} ms{bound}"
 
 
-def _slower(role: RolePlan) -> str:
+def _corrected(role: RolePlan) -> str:
     # What rounds to 1.00 is not worth a word.
-    return f"; engines are {role.ratio:.2f} x slower than profiled" if role.ratio >= 1.005 else ""
+    if role.factor < 1.005:
+        return ""
+    return f"; that is {role.factor:.2f} x what the curves say, because requests were late"
 
 
 def _limited(role: RolePlan, policy: Policy) -> str:

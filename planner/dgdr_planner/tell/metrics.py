@@ -90,7 +90,7 @@ def _of_role(plan: RolePlan, forecast: Forecast) -> Numbers:
     if plan.need and forecast.planned > 0:
         numbers[f"engine_{role}_capacity_requests_per_second"] = forecast.planned / plan.need
     if answer is not None and answer.ttft is not None:
-        numbers["estimated_ttft_ms"] = plan.ratio * answer.ttft.ms
+        numbers["estimated_ttft_ms"] = answer.ttft.ms
     if answer is not None and answer.itl is not None:
-        numbers["estimated_itl_ms"] = plan.ratio * answer.itl.ms
+        numbers["estimated_itl_ms"] = answer.itl.ms
     return numbers

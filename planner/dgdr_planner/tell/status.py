@@ -158,10 +158,10 @@ def _capacity(plan: Plan) -> tuple[api.Capacity, ...]:
         api.Capacity(
             role=role.seen.role,
             needed=None if role.need is None else round(role.need, 2),
-            latency_ms=_finite(role.ratio * role.answer.latency_ms),
+            latency_ms=_finite(role.answer.latency_ms),
             binding=role.answer.binding,
             in_range=role.answer.in_range,
-            correction=round(role.ratio, 2),
+            correction=round(role.factor, 2),
         )
         for role in plan.roles
         if role.answer is not None

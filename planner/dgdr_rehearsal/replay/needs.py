@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from dgdr_api.graph import Role
+from dgdr_perf.simulator.arrivals import Array
 from dgdr_perf.sizing import Workload, size_aggregated, size_decode, size_prefill
 from dgdr_rehearsal.replay.controllers import Replicas
 from dgdr_rehearsal.replay.rehearsal import World
 
-# Shares at which the distribution of prompt lengths is told; the ends count too.
+# Shares at which a distribution of lengths is told; the ends count too.
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -28,16 +30,20 @@ def loads(world: World) -> list[Workload | None]:
         if not isl.size:
             found.append(None)
             continue
-        quantiles = np.quantile(isl, SHARES)
         found.append(
             Workload(
                 rate_per_s=(last - first) / interval_s,
                 isl=float(isl.mean()),
                 osl=float(osl.mean()),
-                isl_quantiles=tuple(zip(SHARES, quantiles.tolist(), strict=True)),
+                isl_quantiles=_quantiles(isl),
+                osl_quantiles=_quantiles(osl),
             )
         )
     return found
+
+
+def _quantiles(lengths: Array) -> tuple[tuple[float, float], ...]:
+    return tuple(zip(SHARES, np.quantile(lengths, SHARES).tolist(), strict=True))
 
 
 def needs(world: World, factor: float = 1.0) -> list[Replicas]:
@@ -54,12 +60,7 @@ def _need(world: World, load: Workload | None, factor: float) -> Replicas:
     roles = tuple(world.gpus)
     if load is None:
         return dict.fromkeys(roles, 1)
-    scaled = Workload(
-        rate_per_s=factor * load.rate_per_s,
-        isl=load.isl,
-        osl=load.osl,
-        isl_quantiles=load.isl_quantiles,
-    )
+    scaled = replace(load, rate_per_s=factor * load.rate_per_s)
     return {role: max(_size(world, role, scaled), 1) for role in roles}
 
 

@@ -53,7 +53,7 @@ class Ours:
     def __call__(self, seen: WindowSeen) -> Replicas:
         """Return what would be written; nothing where the planner would hold."""
         load = load_seen(seen, self.head_room)
-        load = load if self.shapes else replace(load, isl_quantiles=None)
+        load = load if self.shapes else replace(load, isl_quantiles=None, osl_quantiles=None)
         observation = Observation(target=_target(seen, self.gpus), load=load)
         now = BEGIN + timedelta(seconds=seen.t_s)
         decision = decide(observation, self.profile, self.policy, self.state, now)
@@ -76,6 +76,7 @@ def load_seen(seen: WindowSeen, head_room: float = 1.0) -> LoadSeen:
     ttft = _histogram(seen.ttft_ms, LATENCY_BOUNDS_MS)
     itl = _histogram(seen.itl_ms, LATENCY_BOUNDS_MS, seen.gaps)
     isl = _histogram(seen.prompts, LENGTH_BOUNDS)
+    osl = _histogram(seen.answers, LENGTH_BOUNDS)
     return LoadSeen(
         rate_per_s=rate,
         isl=value(seen.isl),
@@ -90,6 +91,7 @@ def load_seen(seen: WindowSeen, head_room: float = 1.0) -> LoadSeen:
         requests=float(seen.completed),
         quantiles=dict(zip(QUANTILES, _quantiles(ttft, itl, nothing), strict=True)),
         isl_quantiles=isl.points(seen.isl) if isl else None,
+        osl_quantiles=osl.points(seen.osl) if osl else None,
         ttft_histogram_ms=ttft,
         itl_histogram_ms=itl,
     )

@@ -17,8 +17,8 @@ class WindowSeen:
     """What a controller may know. Means are NaN where no request tells them.
 
     Requests are noted when a frontend would: ISL and TTFT at the first token, OSL, ITL and
-    duration at the last. ``prompts``, ``ttft_ms`` and ``itl_ms`` have one entry per request,
-    ``gaps`` says how many gaps between tokens each entry of ``itl_ms`` stands for.
+    duration at the last. ``prompts``, ``answers``, ``ttft_ms`` and ``itl_ms`` have one entry per
+    request, ``gaps`` says how many gaps between tokens each entry of ``itl_ms`` stands for.
     """
 
     t_s: float
@@ -30,6 +30,7 @@ class WindowSeen:
     osl: float
     duration_s: float
     prompts: Array
+    answers: Array
     ttft_ms: Array
     itl_ms: Array
     gaps: Array
@@ -61,6 +62,7 @@ def window_seen(tick: Tick) -> WindowSeen:
         osl=_mean(osl),
         duration_s=_mean(ended - _picked(records.arrival_s, tick.completed)),
         prompts=isl,
+        answers=osl,
         ttft_ms=1000.0 * (_picked(records.first_token_s, tick.first_tokens) - arrived),
         itl_ms=1000.0 * (ended - begun)[several] / gaps,
         gaps=gaps,

@@ -37,6 +37,7 @@ def load_of(window: Window, policy: Policy) -> LoadSeen:
         completed_per_s=_per_s(completed, window_s),
         requests=window.completed or 0.0,
         isl_quantiles=window.isl_quantiles or None,
+        osl_quantiles=window.osl_quantiles or None,
     )
 
 

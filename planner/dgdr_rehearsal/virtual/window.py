@@ -19,6 +19,7 @@ LONGEST_MS = 1e9
 MOST_REPLICAS = 100_000
 MOST_GPUS = 10_000
 SHOWN_CHARS = 60
+QUANTILES = ("isl_quantiles", "osl_quantiles")
 
 
 class BadWindow(ValueError):
@@ -81,6 +82,9 @@ class Window(_Told):
     isl_quantiles: tuple[tuple[float, float], ...] | None = Field(
         default=None, description="pairs of share and prompt length, as [[0.5, 2800], [0.95, 6000]]"
     )
+    osl_quantiles: tuple[tuple[float, float], ...] | None = Field(
+        default=None, description="pairs of share and answer length, as [[0.5, 200], [0.95, 900]]"
+    )
     ttft_ms: Milliseconds | None = Field(default=None, description="mean time to first token")
     itl_ms: Milliseconds | None = Field(default=None, description="mean time between tokens")
     request_duration_s: Annotated[float, _number(LONGEST_MS)] | None = Field(
@@ -94,36 +98,48 @@ class Window(_Told):
     @classmethod
     def _readable_quantiles(cls, told: Any) -> Any:
         """Accept quantiles as an object too, as {"p50": 2800, "0.95": 6000}."""
-        if isinstance(told, dict) and isinstance(told.get("isl_quantiles"), dict):
-            pairs = [(_share(name), length) for name, length in told["isl_quantiles"].items()]
-            return {**told, "isl_quantiles": sorted(pairs, key=lambda pair: pair[0])}
-        return told
+        if not isinstance(told, dict):
+            return told
+        read = {
+            field: sorted(
+                ((_share(field, name), length) for name, length in told[field].items()),
+                key=lambda pair: pair[0],
+            )
+            for field in QUANTILES
+            if isinstance(told.get(field), dict)
+        }
+        return {**told, **read}
 
     @model_validator(mode="after")
     def _ascending_quantiles(self) -> Self:
-        pairs = self.isl_quantiles or ()
-        shares, lengths = [share for share, _ in pairs], [length for _, length in pairs]
-        inside = all(0 <= share <= 1 for share in shares) and all(
-            0 <= length <= MOST_TOKENS for length in lengths
-        )
-        if inside and shares == sorted(shares) and lengths == sorted(lengths):
-            return self
-        raise PydanticCustomError(
-            "isl_quantiles",
-            "isl_quantiles is {told}: give pairs of share (0 to 1) and prompt length"
-            " in tokens, both ascending",
-            {"told": _shown(pairs)},
-        )
+        for field in QUANTILES:
+            pairs = getattr(self, field) or ()
+            if not _is_ascending(pairs):
+                raise PydanticCustomError(
+                    "quantiles",
+                    "{field} is {told}: give pairs of share (0 to 1) and length in tokens, both"
+                    " ascending",
+                    {"field": field, "told": _shown(pairs)},
+                )
+        return self
 
 
-def _share(name: str) -> float:
+def _is_ascending(pairs: tuple[tuple[float, float], ...]) -> bool:
+    shares, lengths = [share for share, _ in pairs], [length for _, length in pairs]
+    inside = all(0 <= share <= 1 for share in shares) and all(
+        0 <= length <= MOST_TOKENS for length in lengths
+    )
+    return inside and shares == sorted(shares) and lengths == sorted(lengths)
+
+
+def _share(field: str, name: str) -> float:
     try:
         return float(name[1:]) / 100 if name.startswith("p") else float(name)
     except ValueError:
         raise PydanticCustomError(
-            "isl_quantiles",
-            "isl_quantiles has {name}: name shares as p50 or 0.5",
-            {"name": _shown(name)},
+            "quantiles",
+            "{field} has {name}: name shares as p50 or 0.5",
+            {"field": field, "name": _shown(name)},
         ) from None
 
 
@@ -148,7 +164,7 @@ def _said(error: ValidationError) -> str:
     match first["type"]:
         case "json_invalid":
             return f"the line is not JSON ({first['ctx']['error']}): give one JSON object"
-        case "isl_quantiles":
+        case "quantiles":
             return str(first["msg"])
         case "missing":
             return f"{'.'.join(path)} is missing: give {_meant(path)}"

@@ -100,7 +100,7 @@ def told(decision: Decision) -> Any:
             "needed": role.needed,
             "need": None if role.need is None else float(f"{role.need:.6g}"),
             "limit": role.limit and role.limit.value,
-            "ratio": float(f"{role.ratio:.6g}"),
+            "factor": float(f"{role.factor:.6g}"),
         }
         for role in plan.roles
     }

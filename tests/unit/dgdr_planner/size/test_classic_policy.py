@@ -52,7 +52,7 @@ def test_a_profile_that_upstream_cannot_read_changes_nothing() -> None:
 
 def test_quiet_shrinks_with_classic_too() -> None:
     state, current = State(), (4, 3)
-    for tick in range(8):
+    for tick in range(24):
         seen = seeing(load(0), *current)
         decision = decide(seen, PROFILE, CLASSIC, state, at(15 * tick), forecaster=EXACTLY)
         state = decision.state

@@ -46,9 +46,28 @@ def test_windows_that_nobody_saw_do_not_count() -> None:
     assert [role.replicas for role in outcome.roles] == [8, 8]
 
 
-def test_a_new_planner_of_an_idle_target_need_not_wait() -> None:
+def test_a_silence_that_may_be_an_outage_gives_nothing_back() -> None:
     idle = replace(load(0), rate_per_s=Idle(), isl=Idle(), osl=Idle(), window_s=60.0)
-    assert after(1, idle) == 1
+    silent = [
+        Sample(at_s=at(-60.0 * back).timestamp(), window_s=60.0, rate_per_s=0.0)
+        for back in range(5, 0, -1)
+    ]
+    what = Observation(target=target(8, 8), load=idle)
+    found = []
+    for known in (1, 5):
+        state = State(demand=Demand.restored(silent[-known:]))
+        outcome = decide(what, PROFILE, HOW, state, at(0)).outcome
+        assert isinstance(outcome, Plan)
+        found.append(outcome.roles[0].replicas)
+    assert found == [8, 4]
+
+
+def test_a_gap_is_no_silence() -> None:
+    seen = [(60.0, 0.0), (120.0, 0.0), (180.0, None), (240.0, 0.0), (300.0, 0.0)]
+    samples = [Sample(at_s=at_s, window_s=60.0, rate_per_s=rate) for at_s, rate in seen]
+    assert Demand.restored(samples).idle_s == 120.0
+    assert Demand.restored(samples[:2]).idle_s == 120.0
+    assert Demand.restored(samples[:3]).idle_s == 0.0
 
 
 def test_without_a_limit_all_is_given_back_in_one_step() -> None:

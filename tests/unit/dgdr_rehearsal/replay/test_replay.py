@@ -68,6 +68,7 @@ def seen(roles: Mapping[Role, Counts] | None = None, **changes: Any) -> WindowSe
         osl=128.0,
         duration_s=2.0,
         prompts=np.full(600, 2048.0),
+        answers=np.full(590, 128.0),
         ttft_ms=np.full(600, 250.0),
         itl_ms=np.full(590, 19.0),
         gaps=np.full(590, 127.0),
@@ -76,7 +77,8 @@ def seen(roles: Mapping[Role, Counts] | None = None, **changes: Any) -> WindowSe
     if changes.get("started") == 0:
         changes = {
             "completed": 0, "isl": np.nan, "osl": np.nan, "duration_s": np.nan,
-            "prompts": nothing, "ttft_ms": nothing, "itl_ms": nothing, "gaps": nothing,
+            "prompts": nothing, "answers": nothing,
+            "ttft_ms": nothing, "itl_ms": nothing, "gaps": nothing,
         } | changes  # fmt: skip
     return replace(window, **changes)
 
