@@ -21,7 +21,8 @@ RUN python3 -m venv /opt/tools \
     && /opt/tools/bin/pip install --quiet --require-hashes -r /src/tools.txt
 COPY hack/images/content/install.sh /opt/tools/bin/install-locked
 
-# Our distribution, unpacked and compiled, so that adding it to an image is one plain copy.
+# Our distribution, unpacked and compiled, so that adding it to an image is one plain copy. Rehearsals
+# of the planner run where there is no cluster, never in one.
 FROM tools AS package
 WORKDIR /src
 COPY pyproject.toml LICENSE ./
@@ -32,6 +33,7 @@ COPY profiler_job profiler_job
 RUN touch README.md \
     && /opt/tools/bin/hatchling build --target wheel --directory /dist \
     && /opt/tools/bin/uv pip install --quiet --no-deps --no-index --target /site /dist/*.whl \
+    && rm -r /site/dgdr_rehearsal \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /site
 
 FROM tools AS model

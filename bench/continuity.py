@@ -18,9 +18,9 @@ from dgdr_perf.classic import UNLIMITED, ClassicInput, ClassicProfile, classic_r
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import (
-    Answer,
     Dispatch,
     Percentile,
+    Sizing,
     Targets,
     Workload,
     size_aggregated,
@@ -42,7 +42,7 @@ RANGES = {
     "ttft_ms": (4000.0, 20.0),
     "itl_ms": (80.0, 3.0),
 }
-Size = Callable[[EngineProfile, Workload, Targets], Answer]
+Size = Callable[[EngineProfile, Workload, Targets], Sizing]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

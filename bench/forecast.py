@@ -21,7 +21,8 @@ import numpy as np
 from bench.forecast_orders import orders
 from bench.forecast_series import NEW_SHAPES, TUNED, Floats, Series, synthetic, traces
 from bench.upstream_forecasts import predictions
-from dgdr_planner.core.forecast import Demand, Forecast, Forecaster, Sample
+from dgdr_planner.forecast import Demand, Forecast, Forecaster
+from dgdr_planner.observe.history import Sample
 
 HORIZONS = (0, 1, 3)
 WARM_UP = 5

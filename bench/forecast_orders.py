@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.forecast_series import Floats, Series
-from dgdr_planner.core.forecast import Demand, Forecast, Forecaster, Sample
+from dgdr_planner.forecast import Demand, Forecast, Forecaster
+from dgdr_planner.observe.history import Sample
 
 RULES = ("at", "highest", "both")
 START_UPS = (1, 3)

@@ -9,8 +9,8 @@
                                                  traffic (bench.traffic) too
 
 Engines are those of the public profile (Llama-3.1-8B-FP8 on one H200), decisions come every 60 s,
-a trace times x is ``dgdr_planner.replay.multiply``. Every controller begins with the replicas that
-nobody could add in time (``baselines.begun``). Prompts go to prefill replicas in turn.
+a trace times x is ``dgdr_rehearsal.replay.traces.multiplied``. Every controller begins with the
+replicas that nobody could add in time (``baselines.begun``). Prompts go to replicas in turn.
 
 TTFT and ITL targets: the sine's are those of upstream's published run. Azure's are 500 and 30 ms,
 a coding assistant's. Mooncake's prompts are long (median 12 k tokens, a tenth above 38 k, which
@@ -41,17 +41,16 @@ from dgdr_perf.simulator.arrivals import Requests, sine
 from dgdr_perf.simulator.engine import Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import Percentile, Targets
-from dgdr_planner.core.policy import Policy
-from dgdr_planner.replay.baselines import Statics, begun, oracle
-from dgdr_planner.replay.classic import Classic, Expected, Foretold
-from dgdr_planner.replay.controllers import HpaLike
-from dgdr_planner.replay.multiply import multiplied
-from dgdr_planner.replay.needs import largest, loads, needs
-from dgdr_planner.replay.ours import Ours
-from dgdr_planner.replay.plot import Panel, plot_png
-from dgdr_planner.replay.rehearsal import Rehearsed, World, rehearse
-from dgdr_planner.replay.report import rows, table
-from dgdr_planner.replay.traces import read_trace
+from dgdr_planner.policy import Policy
+from dgdr_rehearsal.replay.baselines import Statics, begun, oracle
+from dgdr_rehearsal.replay.classic import Classic, Expected, Foretold
+from dgdr_rehearsal.replay.controllers import HpaLike
+from dgdr_rehearsal.replay.needs import largest, loads, needs
+from dgdr_rehearsal.replay.ours import Ours
+from dgdr_rehearsal.replay.plot import Panel, plot_png
+from dgdr_rehearsal.replay.rehearsal import Rehearsed, World, rehearse
+from dgdr_rehearsal.replay.report import rows, table
+from dgdr_rehearsal.replay.traces import multiplied, read_trace
 
 DATA = Path(__file__).parent / "data"
 START_UPS_S = (0.0, 30.0, 60.0, 100.0, 120.0, 180.0, 300.0)

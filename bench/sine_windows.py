@@ -19,10 +19,10 @@ from bench.reference import reference_data
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner_policy import SizingPolicy
 from dgdr_perf.classic import ClassicProfile
-from dgdr_planner.replay.baselines import begun
-from dgdr_planner.replay.classic import Classic
-from dgdr_planner.replay.needs import loads
-from dgdr_planner.replay.rehearsal import Rehearsed, World, rehearse
+from dgdr_rehearsal.replay.baselines import begun
+from dgdr_rehearsal.replay.classic import Classic
+from dgdr_rehearsal.replay.needs import loads
+from dgdr_rehearsal.replay.rehearsal import Rehearsed, World, rehearse
 
 START_UPS_S = (0.0, 100.0)
 PERIOD_S = 600.0

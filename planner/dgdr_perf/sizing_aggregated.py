@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from dgdr_api.points import Source
 from dgdr_api.provenance import least_certain
-from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, Expected, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch, Wait, wait_at
 from dgdr_perf.sizing_decode import Decoding, decode_answer
 from dgdr_perf.sizing_prefill import NO_TERMS, Asked, fewest, service_time
+from dgdr_perf.sizing_result import MOST_REPLICAS, SAME, Binding, Expected, Sizing, rounded_up
 from dgdr_perf.workload import PrefillTerms, Prompts, Targets, Workload
 
 
@@ -29,7 +29,7 @@ def size_aggregated(
     targets: Targets,
     dispatch: Dispatch = Dispatch.ROUND_ROBIN,
     terms: PrefillTerms = NO_TERMS,
-) -> Answer:
+) -> Sizing:
     """Choose the fewest aggregated replicas that keep both targets."""
     engine = _Engine.of(profile, load, targets, dispatch, terms)
     decode = decode_answer(profile, load, targets, engine.decoding)
@@ -42,7 +42,7 @@ def size_aggregated(
     by_ttft = for_ttft > decode.replicas_exact
     binding = ttft if by_ttft else itl
     holds = ttft.ms <= targets.ttft_ms * SAME and itl.ms <= targets.itl_ms * SAME
-    return Answer(
+    return Sizing(
         replicas=replicas,
         replicas_exact=exact,
         busy=decode.replicas_exact,

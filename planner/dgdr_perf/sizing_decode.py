@@ -16,10 +16,10 @@ from statistics import NormalDist
 
 import numpy as np
 
-from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, Expected, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.decode_surface import DecodeSurface
 from dgdr_perf.engine_profile import EngineProfile
+from dgdr_perf.sizing_result import MOST_REPLICAS, SAME, Binding, Expected, Sizing, rounded_up
 from dgdr_perf.workload import Percentile, Targets, Workload
 
 # Requests besides the own one that a replica is always trusted to hold: more replicas than requests
@@ -153,14 +153,14 @@ def _evaluated(
     )
 
 
-def size_decode(profile: EngineProfile, load: Workload, targets: Targets) -> Answer:
+def size_decode(profile: EngineProfile, load: Workload, targets: Targets) -> Sizing:
     """Choose the fewest decode replicas that keep ITL within its target and fit the KV cache."""
     return decode_answer(profile, load, targets, Decoding.of(profile, load, targets))
 
 
 def decode_answer(
     profile: EngineProfile, load: Workload, targets: Targets, decoding: Decoding
-) -> Answer:
+) -> Sizing:
     """Answer for a replica that was evaluated."""
     exact, binding = decoding.need(profile, targets, load.rate_per_s)
     replicas = rounded_up(exact)
@@ -169,7 +169,7 @@ def decode_answer(
     seen = decoding.at(decoding.peak, each_per_s)
     alone_ms = float(decoding.itl_ms[0])
     room = fits(profile, load, targets)
-    answer = Answer(
+    answer = Sizing(
         replicas=replicas,
         replicas_exact=exact,
         busy=exact,
@@ -189,12 +189,12 @@ def decode_answer(
 
 def fits(profile: EngineProfile, load: Workload, targets: Targets) -> bool:
     """Whether requests, up to the percentile of the targets, fit into an empty KV cache."""
-    prompts = load.prompts()
-    longest = prompts.isl + load.osl <= profile.max_kv_tokens
     share = targets.percentile.share
     if share is None:
         return load.isl + load.osl <= profile.max_kv_tokens
-    return float(prompts.shares @ longest) >= share - 1e-9
+    prompts, answers = load.prompts(), load.answers()
+    inside = np.add.outer(prompts.isl, answers.osl) <= profile.max_kv_tokens
+    return float(prompts.shares @ inside @ answers.shares) >= share - 1e-9
 
 
 def _over(rate_per_s: float, served_per_s: Array) -> Array:

@@ -16,11 +16,11 @@ from scipy.optimize import brentq
 
 from dgdr_api.points import Source
 from dgdr_api.provenance import least_certain
-from dgdr_perf.answer import MOST_REPLICAS, SAME, Answer, Binding, Expected, rounded_up
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch, Wait, wait_at
 from dgdr_perf.service_time import ServiceTime
+from dgdr_perf.sizing_result import MOST_REPLICAS, SAME, Binding, Expected, Sizing, rounded_up
 from dgdr_perf.workload import Percentile, PrefillTerms, Targets, Workload
 
 # A mean wait below a twentieth of the target is not worth another replica: keeps the answer
@@ -119,7 +119,7 @@ def size_prefill(
     targets: Targets,
     dispatch: Dispatch = Dispatch.ROUND_ROBIN,
     terms: PrefillTerms = NO_TERMS,
-) -> Answer:
+) -> Sizing:
     """Choose the fewest prefill replicas that keep TTFT within its target.
 
     The KV transfer of the profile counts where its rows do not hold it: a prompt is late by it,
@@ -139,7 +139,7 @@ def size_prefill(
     replicas = rounded_up(exact)
     latency_ms = 1000.0 * asked.latency_s(wait(replicas))
     alone_ms = 1000.0 * asked.latency_s(wait(math.inf))
-    return Answer(
+    return Sizing(
         replicas=replicas,
         replicas_exact=exact,
         busy=busy,

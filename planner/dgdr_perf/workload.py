@@ -39,12 +39,23 @@ class Percentile(StrEnum):
         return _deviations(self)
 
 
+Quantiles = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Prompts:
     """Prompt lengths as classes; ``shares`` and ``isl`` have shape (classes,)."""
 
     shares: Array
     isl: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answer lengths as classes; ``shares`` and ``osl`` have shape (classes,)."""
+
+    shares: Array
+    osl: Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,42 +67,61 @@ class Workload:
     make a step. They give the shape; ``isl`` gives the mean that they are scaled to. Without them
     ``service_cv2``, the squared variation of the prefill times, stands for the distribution. Its
     default covers engines and prompts that differ a little: against 0 it costs no more than one
-    replica where the target is three times the prefill or more.
+    replica where the target is three times the prefill or more. ``osl_quantiles`` are the same for
+    answers; without them all are equally long. Prompts and answers are taken as independent:
+    histograms of each do not say how they go together.
     """
 
     rate_per_s: float
     isl: float
     osl: float
     service_cv2: float = 0.1
-    isl_quantiles: tuple[tuple[float, float], ...] | None = None
+    isl_quantiles: Quantiles | None = None
+    osl_quantiles: Quantiles | None = None
 
     def __post_init__(self) -> None:
         for name in ("rate_per_s", "isl", "osl", "service_cv2"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise WorkloadError(f"{name} is {value}; it must be finite and not negative")
-        if self.isl_quantiles is not None:
-            _check(self.isl_quantiles)
+        for name in ("isl_quantiles", "osl_quantiles"):
+            points = getattr(self, name)
+            if points is not None:
+                _check(name, points)
 
     @property
     def context_tokens(self) -> float:
-        """Mean context of a request while it is decoded."""
-        return max(self.isl + self.osl / 2.0, 1.0)
+        """Mean context of the requests that are decoded at a moment.
+
+        A request is met there in proportion to its steps O, and anywhere between the first and the
+        last of them: ``E[O (I + O / 2)] / E[O]``, of which ``O / 2`` makes more than half of the
+        mean answer as soon as answers differ (the inspection paradox).
+        """
+        return max(self.isl + self._behind()[0], 1.0)
 
     @property
     def context_cv2(self) -> float:
-        """Squared variation of the context, as far as prompts differ."""
+        """Squared variation of the context of the requests that are decoded at a moment."""
         prompts = self.prompts()
-        variance = float(prompts.shares @ (prompts.isl - self.isl) ** 2)
+        mean, square = self._behind()
+        variance = float(prompts.shares @ (prompts.isl - self.isl) ** 2) + square - mean**2
         return variance / self.context_tokens**2
 
     def prompts(self) -> Prompts:
         """Return the prompt lengths as classes with mean ``isl``."""
-        if self.isl_quantiles is None:
-            return Prompts(np.ones(1), np.array([self.isl]))
-        shares, lengths = _pieces(self.isl_quantiles)
-        mean = float(shares @ lengths)
-        return Prompts(shares, lengths * (self.isl / mean) if mean > 0 else lengths)
+        return Prompts(*_classes(self.isl_quantiles, self.isl))
+
+    def answers(self) -> Answers:
+        """Return the answer lengths as classes with mean ``osl``."""
+        return Answers(*_classes(self.osl_quantiles, self.osl))
+
+    def _behind(self) -> tuple[float, float]:
+        """Mean, and mean square, of the tokens that a request has generated when it is met."""
+        if self.osl <= 0:
+            return 0.0, 0.0
+        answers = self.answers()
+        second, third = (float(answers.shares @ answers.osl**power) for power in (2, 3))
+        return second / (2.0 * self.osl), third / (3.0 * self.osl)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,23 +167,31 @@ def _deviations(percentile: Percentile) -> float:
     return 0.0 if share is None else NormalDist().inv_cdf(share)
 
 
-def _check(points: tuple[tuple[float, float], ...]) -> None:
+def _check(name: str, points: Quantiles) -> None:
     if not points:
-        raise WorkloadError("isl_quantiles is empty; leave it out when nothing was observed")
-    for index, (share, isl) in enumerate(points):
-        if not (0 <= share <= 1 and 0 <= isl < float("inf")):
+        raise WorkloadError(f"{name} is empty; leave it out when nothing was observed")
+    for index, (share, length) in enumerate(points):
+        if not (0 <= share <= 1 and 0 <= length < float("inf")):
             raise WorkloadError(
-                f"isl_quantiles[{index}] is {(share, isl)}; it must be a share from 0 to 1 and a"
+                f"{name}[{index}] is {(share, length)}; it must be a share from 0 to 1 and a"
                 " finite length"
             )
-    if list(points) != sorted(points) or [isl for _, isl in points] != sorted(
-        isl for _, isl in points
-    ):
-        raise WorkloadError(f"isl_quantiles are {points}; they must ascend in share and length")
+    lengths = [length for _, length in points]
+    if list(points) != sorted(points) or lengths != sorted(lengths):
+        raise WorkloadError(f"{name} are {points}; they must ascend in share and length")
+
+
+def _classes(points: Quantiles | None, mean: float) -> tuple[Array, Array]:
+    """Return shares and lengths of a distribution, scaled to its mean; one class where unknown."""
+    if points is None:
+        return np.ones(1), np.array([mean])
+    shares, lengths = _pieces(points)
+    own = float(shares @ lengths)
+    return shares, lengths * (mean / own) if own > 0 else lengths
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _pieces(points: tuple[tuple[float, float], ...]) -> tuple[Array, Array]:
+def _pieces(points: Quantiles) -> tuple[Array, Array]:
     """Cut the distribution into classes; beyond the last quantile nothing is longer than it.
 
     One decision asks for the same classes a dozen times; the arrays are read-only.

@@ -24,17 +24,17 @@ from dgdr_kube.store import Store
 from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner import handlers
 from dgdr_planner.adapters.budgets import ClusterBudgets
+from dgdr_planner.adapters.compute import Computing
 from dgdr_planner.adapters.endpoints import PrometheusEndpoints
 from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
-from dgdr_planner.computing import Computing
-from dgdr_planner.observing import Observer
+from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.observer import Observer
 from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.settings import Settings, SettingsError, load
-from dgdr_planner.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 

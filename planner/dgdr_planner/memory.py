@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_kube.ports import Key
-from dgdr_planner.core.decide import State
-from dgdr_planner.core.forecast import Demand
-from dgdr_planner.core.observation import Unknown
-from dgdr_planner.core.restored import state_of
-from dgdr_planner.observing import Observer
+from dgdr_planner.forecast import Demand
+from dgdr_planner.observe.value import Unknown
+from dgdr_planner.observer import Observer
+from dgdr_planner.restart import state_of
+from dgdr_planner.state import State
 from dgdr_planner.turn import Read, Turn
 
 # A history that failed so often, with a Prometheus that answers otherwise, is never to be had.

@@ -14,20 +14,23 @@ from dgdr_kube.manifests import intent_of, is_going, ref
 from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Key, Manifest, WatchedCluster
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_planner.computing import Computing
-from dgdr_planner.core import explain, ticks
-from dgdr_planner.core.decide import Decision, Plan, State, decide
-from dgdr_planner.core.events import events_after
-from dgdr_planner.core.forecast import OPTIONAL
-from dgdr_planner.core.observation import Trouble
-from dgdr_planner.core.policy import Policy
-from dgdr_planner.core.shared_budget import BudgetSeen
-from dgdr_planner.core.status import Done, must_write, status_after
+from dgdr_planner.adapters.compute import Computing
+from dgdr_planner.adapters.status_writer import StatusWriter
+from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.decide import decide
+from dgdr_planner.forecast import OPTIONAL
 from dgdr_planner.memory import Memory
-from dgdr_planner.observing import Observer
+from dgdr_planner.observe import endpoint
+from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.observe.value import Trouble
+from dgdr_planner.observer import Observer
+from dgdr_planner.plan import Decision, Plan
+from dgdr_planner.policy import Policy
 from dgdr_planner.ports import Budgets, Profiles, Targets
-from dgdr_planner.status_writer import StatusWriter
-from dgdr_planner.telemetry import Telemetry
+from dgdr_planner.state import State
+from dgdr_planner.tell import explain
+from dgdr_planner.tell.events import events_after
+from dgdr_planner.tell.status import Done, must_write, status_after
 from dgdr_planner.turn import Read, Turn, outcome, written
 
 log = logging.getLogger(__name__)
@@ -145,7 +148,7 @@ class PlannerPass:
     def _delay_s(self, planner: SLAPlanner, policy: Policy) -> float:
         source = planner.spec.metrics.prometheus if planner.spec.metrics else None
         url = source.url if source else ""
-        return ticks.delay_s(self._clock().timestamp(), policy.interval_s, url)
+        return endpoint.delay_s(self._clock().timestamp(), policy.interval_s, url)
 
     async def _act(self, turn: Turn, decision: Decision) -> Done:
         if turn.policy.shadow:

@@ -6,14 +6,15 @@ from typing import Protocol
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner_metrics import PrometheusSource
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_planner.core.decide import RolePlan
-from dgdr_planner.core.endpoint import Endpoint
-from dgdr_planner.core.forecast import Sample
-from dgdr_planner.core.observation import TargetSeen, Trouble
-from dgdr_planner.core.planners import PlannerSeen
-from dgdr_planner.core.shared_budget import BudgetSeen, Claim
-from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, Snapshot
-from dgdr_planner.core.status import Done
+from dgdr_planner.observe.budget import BudgetSeen, Claim
+from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.observation import TargetSeen
+from dgdr_planner.observe.ownership import PlannerSeen
+from dgdr_planner.observe.snapshot import GraphKey, NoSnapshot, Snapshot
+from dgdr_planner.observe.value import Trouble
+from dgdr_planner.plan import RolePlan
+from dgdr_planner.tell.status import Done
 
 
 class Metrics(Protocol):

@@ -5,11 +5,13 @@ from datetime import datetime
 
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_kube.ports import Key, Manifest
-from dgdr_planner.core.decide import Decision, State
-from dgdr_planner.core.edits import Known
-from dgdr_planner.core.observation import Observation, Trouble
-from dgdr_planner.core.policy import Policy
-from dgdr_planner.core.status import Done
+from dgdr_planner.limit.edits import Known
+from dgdr_planner.observe.observation import Observation
+from dgdr_planner.observe.value import Trouble
+from dgdr_planner.plan import Decision
+from dgdr_planner.policy import Policy
+from dgdr_planner.state import State
+from dgdr_planner.tell.status import Done
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from dgdr_operator.passes import (
     graph_children,
     graph_pass,
 )
-from dgdr_planner import observing
+from dgdr_planner import observer
 from dgdr_planner.adapters import budgets
 
 Replaced = tuple[object, str, Any]
@@ -253,7 +253,7 @@ def _refusals_are_final() -> tuple[Replaced, ...]:
 
 
 def _shares_nothing_ending() -> tuple[Replaced, ...]:
-    return ((observing, "_needs_pods", lambda policy, status: False),)
+    return ((observer, "_needs_pods", lambda policy, status: False),)
 
 
 def _never_answers_rerun() -> tuple[Replaced, ...]:

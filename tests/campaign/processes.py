@@ -29,15 +29,15 @@ from dgdr_operator.passes.graph_pass import GraphPass
 from dgdr_operator.settings import Settings
 from dgdr_planner import handlers as planner_handlers
 from dgdr_planner.adapters.budgets import ClusterBudgets
+from dgdr_planner.adapters.compute import Computing
 from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
-from dgdr_planner.computing import Computing
-from dgdr_planner.observing import Observer
+from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.observer import Observer
 from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.ports import Metrics
-from dgdr_planner.telemetry import Telemetry
 from support.planning import FakeEndpoints
 
 from .calls import READS, Client, Line

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dgdr_planner.core import queries
+from dgdr_planner.observe import queries
 from support import fault_proxy as faults
 from support.fault_proxy import FaultProxy, Reply, fault_proxy
 from support.live_metrics import Frontend, LivePrometheus, free_port, prometheus, served

@@ -15,10 +15,13 @@ from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_kube.ports import Key
 from dgdr_perf.sizing import Percentile, Targets
-from dgdr_planner.core.attainment import Window
-from dgdr_planner.core.decide import State, decide
-from dgdr_planner.core.observation import QUANTILES, Value
-from dgdr_planner.telemetry import Telemetry
+from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.decide import decide
+from dgdr_planner.observe.attainment import WindowAttainment
+from dgdr_planner.observe.observation import QUANTILES
+from dgdr_planner.observe.value import Value
+from dgdr_planner.size.correction import Correction
+from dgdr_planner.state import State
 from support.cluster import ROOT
 from support.live_metrics import Frontend, LivePrometheus, prometheus, served, until
 from support.planning import DYNAMO_NAMESPACE, NAMESPACE, PROFILE, at, load, policy, seeing
@@ -67,9 +70,9 @@ class PlannerPage:
     def _show(self, key: Key, ttft_met: float) -> None:
         now = at(15.0 * self.passes)
         made = decide(SEEN, PROFILE, POLICY, State(), now)
-        windows = (Window(now, 15.0, 100.0, ttft_met, 1.0),)
-        ratios = {Role.PREFILL: 1.2, Role.DECODE: 1.0}
-        decision = replace(made, state=replace(made.state, windows=windows, ratios=ratios))
+        windows = (WindowAttainment(now, 15.0, 100.0, ttft_met, 1.0),)
+        slower = Correction(factors={Role.PREFILL: 1.2, Role.DECODE: 1.0})
+        decision = replace(made, state=replace(made.state, windows=windows, correction=slower))
         bad = key is SICK
         held = tuple(
             condition(name, status is bad, "Because", "", now, 1) for name, status in BAD.items()

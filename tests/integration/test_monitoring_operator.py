@@ -22,7 +22,7 @@ from dgdr_kube.ports import Key, Listing
 from dgdr_kube.store import Store
 from dgdr_kube.workqueue import WorkQueue
 from dgdr_operator.__main__ import Metrics
-from dgdr_planner.telemetry import Telemetry as PlannerTelemetry
+from dgdr_planner.adapters.telemetry import Telemetry as PlannerTelemetry
 from support.cluster import ROOT
 from support.live_metrics import LivePrometheus, prometheus, served, until
 

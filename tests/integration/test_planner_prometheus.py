@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
-from dgdr_planner.core.endpoint import Endpoint
-from dgdr_planner.core.measure import measure
-from dgdr_planner.core.observation import Idle, LoadSeen, Unknown, Value, number
-from dgdr_planner.core.snapshot import NoSnapshot, graph_key
+from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.load import measure
+from dgdr_planner.observe.observation import LoadSeen
+from dgdr_planner.observe.snapshot import NoSnapshot, graph_key
+from dgdr_planner.observe.value import Idle, Unknown, Value, number
 from support.live_metrics import Frontend, LivePrometheus, prometheus, served
 
 pytestmark = pytest.mark.integration

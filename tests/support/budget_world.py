@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dgdr_api.graph import Role
-from dgdr_planner.core.budget import GpuPlan, RoleDemand, plan_own, plan_shared, standing_claim
-from dgdr_planner.core.shared_budget import BudgetSeen, Claim, Member
+from dgdr_planner.limit.budget import GpuPlan, RoleDemand, plan_own, plan_shared, standing_claim
+from dgdr_planner.observe.budget import BudgetSeen, Claim, Member
 
 
 @dataclass

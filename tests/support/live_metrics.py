@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import yaml
 
-from dgdr_planner.core import queries
+from dgdr_planner.observe import queries
 from hack.cluster.tools import PROMETHEUS, ensure
 
 

@@ -14,16 +14,16 @@ from dgdr_kube.settings import Prometheus
 from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner.__main__ import WORKERS
 from dgdr_planner.adapters.budgets import ClusterBudgets
+from dgdr_planner.adapters.compute import Computing
 from dgdr_planner.adapters.endpoints import PrometheusEndpoints
 from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
-from dgdr_planner.computing import Computing
-from dgdr_planner.observing import Observer
+from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.observer import Observer
 from dgdr_planner.planner_pass import PlannerPass
-from dgdr_planner.telemetry import Telemetry
 from support.fake_cluster import FakeCluster
 from support.planning import (
     DGD_NAME,

@@ -10,21 +10,14 @@ from dgdr_api.models.sla_planner_metrics import PrometheusSource
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Percentile, Targets
-from dgdr_planner.core import queries
-from dgdr_planner.core.endpoint import Endpoint
-from dgdr_planner.core.forecast import Demand, Forecast, Sample
-from dgdr_planner.core.observation import (
-    Idle,
-    LoadSeen,
-    Metric,
-    Observation,
-    RoleSeen,
-    TargetSeen,
-    Unknown,
-    Value,
-)
-from dgdr_planner.core.policy import Limits, Policy
-from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, Snapshot, read
+from dgdr_planner.forecast import Demand, Forecast
+from dgdr_planner.observe import queries
+from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.observation import LoadSeen, Observation, RoleSeen, TargetSeen
+from dgdr_planner.observe.snapshot import GraphKey, NoSnapshot, Snapshot, read
+from dgdr_planner.observe.value import Idle, Metric, Unknown, Value
+from dgdr_planner.policy import Limits, Policy
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAMESPACE = "demo"

@@ -26,13 +26,14 @@ from dgdr_operator.core.observation import DgdSeen, Observation, Origin, Request
 from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen, Trouble
 from dgdr_operator.core.steps import Aspect, Step
 from dgdr_operator.core.workloads import Problem
-from dgdr_planner.core import budget_status
-from dgdr_planner.core import observation as planner_seen
-from dgdr_planner.core import status as planner_status
-from dgdr_planner.core.decide import Decision, decide
-from dgdr_planner.core.shared_budget import Claim
-from dgdr_planner.core.state import State
-from dgdr_planner.core.verdicts import STALLED
+from dgdr_planner.decide import decide
+from dgdr_planner.observe import observation as planner_seen
+from dgdr_planner.observe.budget import Claim, budget_seen
+from dgdr_planner.plan import Decision
+from dgdr_planner.state import State
+from dgdr_planner.tell import budget as budget_status
+from dgdr_planner.tell import status as planner_status
+from dgdr_planner.tell.conditions import STALLED
 from support.dgdr_world import generated_dgd
 from support.dgds import decode_worker, graph
 from support.planner_status import gpu_budget
@@ -299,7 +300,7 @@ def budgets() -> Iterator[Written]:
         manifest["metadata"]["generation"] = GENERATION
         budget = GPUBudget.parse(manifest)
         me = budget.spec.members[0].planner
-        seen = budget_status.budget_seen(budget, me, frozenset(), {})
+        seen = budget_seen(budget, me, frozenset(), {})
         assert not isinstance(seen, planner_seen.Trouble)
         claim = Claim(reserved_gpus=held)
         told = budget_status.status_with(budget, seen, claim, "q-dgd", NOW)

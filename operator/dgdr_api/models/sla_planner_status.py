@@ -93,8 +93,8 @@ class Capacity(LenientModel):
     )
     correction: float | None = Field(
         default=None,
-        description="Observed latency over that of the curves, at least 1; the target is divided "
-        "by it.",
+        description="What the need of the curves is multiplied by, at least 1, because requests "
+        "were late.",
     )
 
 

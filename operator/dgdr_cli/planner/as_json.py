@@ -80,7 +80,7 @@ def _role(role: RoleCount) -> dict[str, Any]:
             one.name.lower(): None if role.is_short else one.expected_ms for one in role.latencies
         },
         "alone_ms": role.alone_ms,
-        "slower_than_profiled": role.slower,
+        "correction": role.correction,
         "binding": str(role.binding),
         "reachable": role.reachable,
         "in_range": role.in_range,

@@ -13,8 +13,8 @@ from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.sizing import MOST_REPLICAS, Percentile, Targets, Workload
-from dgdr_planner.core.policy import Limits, Policy
-from dgdr_planner.core.shared_budget import BudgetSeen
+from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.policy import Limits, Policy
 
 NO_LIMITS = Limits(fewest=1, most=MOST_REPLICAS)
 
@@ -38,15 +38,15 @@ class Case:
     gpus_each: Mapping[Role, int] = field(default_factory=dict)
     replicas: Mapping[Role, int] = field(default_factory=dict)
     shared: BudgetSeen | None = None
-    slower: Mapping[Role, float] = field(default_factory=dict)
+    corrections: Mapping[Role, float] = field(default_factory=dict)
 
     def gpus_of(self, role: Role) -> int:
         """GPUs of one replica; 1 where nobody said."""
         return self.gpus_each.get(role, 1)
 
-    def slower_by(self, role: Role) -> float:
-        """Observed latency over that of the curves, as the planner counts it; else 1."""
-        return self.slower.get(role, 1.0)
+    def correction_of(self, role: Role) -> float:
+        """What the planner multiplies the need of the curves by, after late requests; else 1."""
+        return self.corrections.get(role, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def case_of(
             Role(name): told.replicas for name, told in roles.items() if told.replicas is not None
         },
         shared=shared,
-        slower={
+        corrections={
             Role(told.role): told.correction
             for told in planner.status.capacity
             if told.correction is not None

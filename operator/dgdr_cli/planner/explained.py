@@ -20,7 +20,7 @@ from dgdr_api.models.sla_planner_status import (
 )
 from dgdr_cli.changes import changes_of
 from dgdr_cli.planner.shares import Division, divided, seen_by
-from dgdr_planner.core.observation import Trouble
+from dgdr_planner.observe.value import Trouble
 
 UNKNOWN = "unknown"
 SHOWN_DECISIONS = 8
@@ -269,7 +269,7 @@ def _remark(role: RoleStatus, told: Capacity | None) -> str:
     if role.below_since is not None:
         remarks.append(f"fewer would do since {role.below_since:%H:%M} UTC")
     if told is not None and told.correction is not None and told.correction > 1.0:
-        remarks.append(f"engines {told.correction:.2f} x slower than profiled")
+        remarks.append(f"{told.correction:.2f} x what the curves say: requests were late")
     return "; ".join(remarks)
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from dgdr_api.graph import Role
 from dgdr_api.points import Source
 from dgdr_cli.planner.case import Case
-from dgdr_perf.sizing import Answer, Binding, Targets
-from dgdr_planner.core import budget
-from dgdr_planner.core.explain import lengths, shortfall
-from dgdr_planner.core.shared_budget import BudgetSeen
-from dgdr_planner.core.sized import corrected, size
+from dgdr_perf.sizing import Binding, Sizing, Targets
+from dgdr_perf.sizing_result import rounded_up
+from dgdr_planner.limit import budget
+from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.size.curves import size
+from dgdr_planner.tell.explain import lengths, shortfall
 
 HOURS_PER_DAY = 24
 
@@ -34,7 +35,7 @@ class RoleCount:
     """One role. ``replicas`` is what limits and budget leave of ``needed``.
 
     ``latencies`` are expected with ``needed`` replicas, ``alone_ms`` is that of a request without
-    any other, on paper; ``slower`` is the observed latency over that of the curves. ``limit`` names
+    any other, on paper; ``correction`` is what late requests multiply the need by. ``limit`` names
     what keeps the role from them, ``out_of_reach`` says why even they miss a target. ``source``
     None: nobody knows whether the curve was measured.
     """
@@ -51,7 +52,7 @@ class RoleCount:
     out_of_reach: str | None
     in_range: bool
     source: Source | None
-    slower: float = 1.0
+    correction: float = 1.0
 
     @property
     def reachable(self) -> bool:
@@ -104,12 +105,9 @@ class Planned:
 def plan(case: Case) -> Planned:
     """Answer a case."""
     answers = {
-        role: size(
-            role,
-            case.profile,
-            case.load,
-            corrected(case.policy.targets, role, case.slower_by(role)),
-            case.policy,
+        role: _corrected(
+            size(role, case.profile, case.load, case.policy.targets, case.policy),
+            case.correction_of(role),
         )
         for role in case.policy.roles
     }
@@ -127,7 +125,12 @@ def plan(case: Case) -> Planned:
     )
 
 
-def _budgeted(case: Case, answers: dict[Role, Answer], asked: dict[Role, int]) -> budget.GpuPlan:
+def _corrected(answer: Sizing, factor: float) -> Sizing:
+    exact = factor * answer.replicas_exact
+    return replace(answer, replicas=rounded_up(exact), replicas_exact=exact)
+
+
+def _budgeted(case: Case, answers: dict[Role, Sizing], asked: dict[Role, int]) -> budget.GpuPlan:
     demands = tuple(
         budget.RoleDemand(
             role=role,
@@ -161,7 +164,7 @@ def _shared(case: Case, demands: tuple[budget.RoleDemand, ...], seen: BudgetSeen
     return budget.plan_own(demands, told.share)
 
 
-def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> RoleCount:
+def _role(case: Case, role: Role, answer: Sizing, asked: int, replicas: int) -> RoleCount:
     return RoleCount(
         role=role,
         replicas=replicas,
@@ -169,26 +172,25 @@ def _role(case: Case, role: Role, answer: Answer, asked: int, replicas: int) -> 
         exact=answer.replicas_exact,
         limit=_limit(answer.replicas, asked, replicas),
         gpus_each=case.gpus_of(role),
-        latencies=_latencies(answer, case.policy.targets, case.slower_by(role)),
-        slower=case.slower_by(role),
+        latencies=_latencies(answer, case.policy.targets),
+        correction=case.correction_of(role),
         alone_ms=_finite(answer.alone_ms),
         binding=answer.binding,
         out_of_reach=shortfall(
             answer,
             lengths(role, case.load.isl, case.load.osl),
             case.policy.targets,
-            case.slower_by(role),
         ),
         in_range=answer.in_range,
         source=answer.source,
     )
 
 
-def _latencies(answer: Answer, targets: Targets, slower: float) -> tuple[Latency, ...]:
+def _latencies(answer: Sizing, targets: Targets) -> tuple[Latency, ...]:
     """Return the latencies that the role answers for; an aggregated worker has both."""
     told = (("TTFT", targets.ttft_ms, answer.ttft), ("ITL", targets.itl_ms, answer.itl))
     return tuple(
-        Latency(name=name, target_ms=target_ms, expected_ms=_finite(slower * expected.ms))
+        Latency(name=name, target_ms=target_ms, expected_ms=_finite(expected.ms))
         for name, target_ms, expected in told
         if expected is not None
     )

@@ -33,11 +33,11 @@ from dgdr_perf.simulator.engine import MAX_BATCH, Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import WorkloadError
 from dgdr_perf.sizing_prefill import with_transfer
-from dgdr_planner.core.policy import Policy
-from dgdr_planner.core.shared_budget import BudgetSeen
-from dgdr_planner.offline import OfflineError, read_planner, read_profile, read_profile_data
-from dgdr_planner.replay.rehearsal import World
-from dgdr_planner.replay.traces import TraceError
+from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.policy import Policy
+from dgdr_rehearsal.offline import OfflineError, read_planner, read_profile, read_profile_data
+from dgdr_rehearsal.replay.rehearsal import World
+from dgdr_rehearsal.replay.traces import TraceError
 
 CURABLE = (
     OfflineError,

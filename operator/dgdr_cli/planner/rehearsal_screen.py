@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dgdr_cli.planner.rehearsals import Against, Rehearsal
 from dgdr_cli.render import aligned
-from dgdr_planner.replay.rehearsal import Rehearsed
+from dgdr_rehearsal.replay.rehearsal import Rehearsed
 
 
 def rehearsal_screen(what: Rehearsal, runs: Sequence[Rehearsed]) -> RenderableType:

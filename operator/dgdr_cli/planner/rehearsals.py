@@ -11,13 +11,13 @@ import numpy as np
 
 from dgdr_api.graph import Role
 from dgdr_perf.classic import ClassicProfile
-from dgdr_planner.core.policy import Policy
-from dgdr_planner.replay.baselines import begun, oracle
-from dgdr_planner.replay.classic import Classic
-from dgdr_planner.replay.controllers import HpaLike, Static
-from dgdr_planner.replay.needs import largest, needs
-from dgdr_planner.replay.ours import Ours
-from dgdr_planner.replay.rehearsal import Rehearsed, World, rehearse
+from dgdr_planner.policy import Policy
+from dgdr_rehearsal.replay.baselines import begun, oracle
+from dgdr_rehearsal.replay.classic import Classic
+from dgdr_rehearsal.replay.controllers import HpaLike, Static
+from dgdr_rehearsal.replay.needs import largest, needs
+from dgdr_rehearsal.replay.ours import Ours
+from dgdr_rehearsal.replay.rehearsal import Rehearsed, World, rehearse
 
 # As often as a HorizontalPodAutoscaler looks.
 HPA_INTERVAL_S = 15.0

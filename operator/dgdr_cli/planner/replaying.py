@@ -12,7 +12,7 @@ from dgdr_cli.render import screen
 
 if TYPE_CHECKING:
     from dgdr_cli.planner.rehearsals import Rehearsal
-    from dgdr_planner.replay.rehearsal import Rehearsed
+    from dgdr_rehearsal.replay.rehearsal import Rehearsed
 
 # What the planner assumes until it has seen a start.
 DEFAULT_START_UP_S = [120.0]
@@ -89,7 +89,7 @@ def replay(
 
 def _draw(path: Path, what: "Rehearsal", runs: "list[Rehearsed]") -> None:
     """Draw the runs of the first start-up time."""
-    from dgdr_planner.replay.plot import Panel, plot_png
+    from dgdr_rehearsal.replay.plot import Panel, plot_png
 
     shown = [run for run in runs if run.start_up_s == runs[0].start_up_s]
     title = f"start-up {shown[0].start_up_s:g} s"

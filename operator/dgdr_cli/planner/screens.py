@@ -240,8 +240,8 @@ def _role_cautions(role: RoleCount) -> list[tuple[str, str]]:
         name = "the budget" if role.limit == "budget" else "spec.roles"
         text = f"{role.role}: {name} allows {role.replicas}, the targets need {role.needed}."
         said.append((text, "red"))
-    if role.slower > 1.0:
-        text = f"{role.role}: counted as {role.slower:.2f} x slower than profiled, as was observed."
+    if role.correction > 1.0:
+        text = f"{role.role}: {role.correction:.2f} x what the curves say, as requests were late."
         said.append((text, "yellow"))
     if not role.in_range:
         said.append((f"{role.role}: the load lies beyond what was measured.", "yellow"))

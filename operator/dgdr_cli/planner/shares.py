@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dgdr_api.models.gpu_budget import GPUBudget
-from dgdr_planner.core.budget_status import budget_seen
-from dgdr_planner.core.observation import Trouble
-from dgdr_planner.core.shared_budget import BudgetSeen, Member, shares
+from dgdr_planner.limit.budget import shares
+from dgdr_planner.observe.budget import BudgetSeen, Member, budget_seen
+from dgdr_planner.observe.value import Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

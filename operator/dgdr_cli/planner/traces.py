@@ -7,9 +7,8 @@ import numpy as np
 
 from dgdr_cli.planner.case import CaseError
 from dgdr_perf.simulator.arrivals import Requests
-from dgdr_planner.replay.multiply import multiplied
-from dgdr_planner.replay.ranges import Range, read_range, requests_of_rate
-from dgdr_planner.replay.traces import read_trace
+from dgdr_rehearsal.replay.ranges import Range, read_range, requests_of_rate
+from dgdr_rehearsal.replay.traces import multiplied, read_trace
 
 
 def read_requests(

@@ -12,11 +12,11 @@ from dgdr_kube.errors import Conflict, NotFound
 from dgdr_kube.kinds import GPU_BUDGET, POD
 from dgdr_kube.manifests import merge_patch
 from dgdr_kube.ports import Cluster
-from dgdr_planner.core.budget_status import budget_seen, is_news, left_behind, status_with
-from dgdr_planner.core.observation import Trouble
-from dgdr_planner.core.planners import members_of
-from dgdr_planner.core.shared_budget import BudgetSeen, Claim
+from dgdr_planner.observe.budget import BudgetSeen, Claim, budget_seen, left_behind
+from dgdr_planner.observe.ownership import members_of
+from dgdr_planner.observe.value import Trouble
 from dgdr_planner.ports import Planners
+from dgdr_planner.tell.budget import is_news, status_with
 
 
 class ClusterBudgets:

@@ -18,8 +18,8 @@ from dgdr_kube.errors import ClusterError, Rejected
 from dgdr_kube.kinds import CONFIG_MAP, SECRET
 from dgdr_kube.ports import Cluster
 from dgdr_kube.settings import Prometheus
-from dgdr_planner.core.endpoint import RESERVED_PARAMETERS, TIMEOUT_S, Credentials, Endpoint
-from dgdr_planner.core.snapshot import NoSnapshot
+from dgdr_planner.observe.endpoint import RESERVED_PARAMETERS, TIMEOUT_S, Credentials, Endpoint
+from dgdr_planner.observe.snapshot import NoSnapshot
 
 TOKEN, CA, CERTIFICATE, KEY = "token", "ca.crt", "tls.crt", "tls.key"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dgdr_kube.kinds import SLA_PLANNER
 from dgdr_kube.ports import Cluster, Key
-from dgdr_planner.core.planners import PlannerSeen
+from dgdr_planner.observe.ownership import PlannerSeen
 
 Group = tuple[str, str]
 """A namespace, and the name of what planners share in it."""

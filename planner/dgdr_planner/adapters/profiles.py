@@ -15,7 +15,7 @@ from dgdr_kube.ports import Cluster, Manifest
 from dgdr_perf.curve_fit import ProfileError
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.adapters.shared_looks import SharedLooks
-from dgdr_planner.core.observation import Trouble
+from dgdr_planner.observe.value import Trouble
 
 # Curves are measured for hours and hold for months.
 SHARED_FOR_S = 60.0

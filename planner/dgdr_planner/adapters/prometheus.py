@@ -18,11 +18,10 @@ from dgdr_planner.adapters.prometheus_http import (
     untold,
 )
 from dgdr_planner.adapters.prometheus_session import tls_context
-from dgdr_planner.core import queries
-from dgdr_planner.core.endpoint import Endpoint
-from dgdr_planner.core.forecast import Sample
-from dgdr_planner.core.history import MOST_WINDOWS, past_windows
-from dgdr_planner.core.snapshot import (
+from dgdr_planner.observe import queries
+from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.history import MOST_WINDOWS, Sample, past_windows
+from dgdr_planner.observe.snapshot import (
     GraphKey,
     Histograms,
     NoSnapshot,

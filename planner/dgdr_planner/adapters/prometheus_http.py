@@ -18,8 +18,8 @@ import urllib3
 from prometheus_api_client import PrometheusConnect
 
 from dgdr_planner.adapters.prometheus_session import Partial, Refused, Session, Unreadable
-from dgdr_planner.core.endpoint import Endpoint
-from dgdr_planner.core.snapshot import NoSnapshot
+from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.snapshot import NoSnapshot
 
 # 1,000 deployments with 3 frontends each and 12 scrapes in the window are about 40 MB.
 MOST_BYTES = 256 * 2**20

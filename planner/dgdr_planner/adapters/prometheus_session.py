@@ -17,7 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool
 
-from dgdr_planner.core.endpoint import Credentials, Endpoint
+from dgdr_planner.observe.endpoint import Credentials, Endpoint
 
 _CHUNK_BYTES = 2**18
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dgdr_kube.kinds import CONFIG_MAP
 from dgdr_kube.ports import Cluster
 from dgdr_planner.adapters.shared_looks import SharedLooks
-from dgdr_planner.core.observation import Trouble
+from dgdr_planner.observe.value import Trouble
 
 NAME = "dgdr-planner-switch"
 KEY = "stop"

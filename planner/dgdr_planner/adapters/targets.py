@@ -9,10 +9,11 @@ from dgdr_api.names import FieldManager, Label, component_name
 from dgdr_kube.errors import ClusterError, Conflict, NotFound
 from dgdr_kube.kinds import DGD, DGDSA, POD
 from dgdr_kube.ports import Manifest, WatchedCluster
-from dgdr_planner.core.decide import RolePlan
-from dgdr_planner.core.observation import TargetSeen, Trouble
-from dgdr_planner.core.status import Done
-from dgdr_planner.core.target import adapter_names, replicas_of, target_of, with_replicas
+from dgdr_planner.observe.observation import TargetSeen
+from dgdr_planner.observe.target import adapter_names, replicas_of, target_of, with_replicas
+from dgdr_planner.observe.value import Trouble
+from dgdr_planner.plan import RolePlan
+from dgdr_planner.tell.status import Done
 
 log = logging.getLogger(__name__)
 

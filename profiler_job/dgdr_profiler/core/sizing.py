@@ -12,7 +12,7 @@ from functools import lru_cache
 from dgdr_api.graph import Role
 from dgdr_api.planner_config import PlannerKeys, role_bounds
 from dgdr_perf import sizing
-from dgdr_perf.sizing import Answer
+from dgdr_perf.sizing import Sizing
 from dgdr_profiler.core.engine_curves import EngineCurves
 from dgdr_profiler.core.targets import Targets, Workload
 
@@ -74,7 +74,7 @@ class Need:
     ``ttft_ms`` and ``itl_ms`` are expected with these replicas.
     """
 
-    answers: Mapping[Role, Answer]
+    answers: Mapping[Role, Sizing]
     gpus_each: Mapping[Role, int]
     rate_per_s: float
     ttft_ms: float

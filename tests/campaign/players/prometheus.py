@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from dgdr_api.names import dynamo_namespace
-from dgdr_planner.core.endpoint import Endpoint
-from dgdr_planner.core.forecast import Sample
-from dgdr_planner.core.snapshot import GraphKey, NoSnapshot, Snapshot, read
+from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.snapshot import GraphKey, NoSnapshot, Snapshot, read
 from support.dgdr_world import NS
 from support.planning import frontend
 

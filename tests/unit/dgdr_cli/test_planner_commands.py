@@ -60,17 +60,17 @@ def test_a_plan_of_a_planner_needs_no_options() -> None:
     assert "(2 each)" in ran.output
 
 
-def test_a_plan_of_a_planner_counts_what_it_has_seen_of_its_engines() -> None:
+def test_a_plan_of_a_planner_counts_that_requests_were_late() -> None:
     slow = FakeSource(found())
     on_paper = FakeSource(found({**STATUS, "capacity": []}))
     told, without = (
         json.loads(run("plan", "q-dgd", "-o", "json", source=source).output)["roles"]
         for source in (slow, on_paper)
     )
-    assert told["prefill"]["slower_than_profiled"] == 1.18
+    assert told["prefill"]["correction"] == 1.18
     assert told["prefill"]["needed_exact"] > without["prefill"]["needed_exact"]
     assert told["decode"] == without["decode"]
-    assert "1.18 x slower than profiled" in run("plan", "q-dgd", source=slow).output
+    assert "1.18 x what the curves say" in run("plan", "q-dgd", source=slow).output
 
 
 def test_a_plan_of_a_planner_counts_the_spread_of_its_prompts() -> None:

@@ -32,7 +32,7 @@ def test_roles_say_what_is_there_what_is_needed_and_why() -> None:
         "ttft",
         "inside",
     )
-    assert prefill.remark == "engines 1.18 x slower than profiled"
+    assert prefill.remark == "1.18 x what the curves say: requests were late"
     assert (decode.replicas, decode.profile) == ("4/4 ready +1 stopping", "beyond")
     assert (decode.gpus, decode.remark) == ("10", "fewer would do since 11:58 UTC")
 

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_cli.app import app
 from dgdr_cli.planner.shares import divided, seen_by
-from dgdr_planner.core.observation import Trouble
-from dgdr_planner.core.shared_budget import BudgetSeen
+from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.observe.value import Trouble
 from support.planner_status import FakeSource, found, gpu_budget
 
 SHARED = {"budget": {"ref": "team"}}

@@ -11,9 +11,9 @@ from dgdr_perf.prefill_curve import PrefillCurve
 from dgdr_perf.queueing import Dispatch, wait_at
 from dgdr_perf.service_time import ServiceTime
 from dgdr_perf.sizing import (
-    Answer,
     Binding,
     Percentile,
+    Sizing,
     Targets,
     Workload,
     size_decode,
@@ -166,7 +166,7 @@ def strained(load: Workload, sla: Targets, what: str, by: float) -> tuple[Worklo
 
 def sized(
     profile: EngineProfile, load: Workload, sla: Targets, dispatch: Dispatch
-) -> tuple[Answer, Answer]:
+) -> tuple[Sizing, Sizing]:
     return size_prefill(profile, load, sla, dispatch), size_decode(profile, load, sla)
 
 

@@ -273,3 +273,35 @@ def test_prompts_of_one_rank_stop_no_tokens_of_the_others(engine: EngineProfile)
     spread = size_aggregated(over(8, engine), LOAD, SLA)
     assert spread.replicas_exact < size_aggregated(engine, LOAD, SLA).replicas_exact
     assert spread.replicas_exact > size_decode(engine, LOAD, SLA).replicas_exact
+
+
+LONG_ANSWERS = ((0.0, 50.0), (0.5, 150.0), (0.9, 600.0), (1.0, 4000.0))
+
+
+def test_the_context_is_that_of_the_requests_that_are_met_in_a_batch() -> None:
+    """Draw requests, weigh each by its steps, and stop at any of them."""
+    load = replace(LOAD, isl_quantiles=LONG_TAIL, osl_quantiles=LONG_ANSWERS)
+    prompts, answers = load.prompts(), load.answers()
+    rng = np.random.default_rng(5)
+    steps = answers.shares * answers.osl
+    osl = rng.choice(answers.osl, 200_000, p=steps / steps.sum())
+    isl = rng.choice(prompts.isl, osl.size, p=prompts.shares / prompts.shares.sum())
+    context = isl + rng.random(osl.size) * osl
+    assert load.context_tokens == pytest.approx(context.mean(), rel=0.01)
+    assert load.context_cv2 == pytest.approx(context.var() / context.mean() ** 2, rel=0.02)
+
+
+def test_unequal_answers_need_more_decode_than_their_mean_says(engine: EngineProfile) -> None:
+    equal = replace(LOAD, rate_per_s=30.0, isl=900, osl=1800)
+    unequal = replace(equal, osl_quantiles=LONG_ANSWERS)
+    sla = replace(SLA, itl_ms=12)
+    assert unequal.answers().shares @ unequal.answers().osl == pytest.approx(1800)
+    told, before = size_decode(engine, unequal, sla), size_decode(engine, equal, sla)
+    assert told.replicas_exact > 1.05 * before.replicas_exact
+
+
+def test_answers_that_do_not_fit_into_the_cache_count(engine: EngineProfile) -> None:
+    small = replace(engine, max_kv_tokens=6000)
+    load = replace(LOAD, isl=3000, osl=1800)
+    assert size_decode(small, load, SLA).fits
+    assert not size_decode(small, replace(load, osl_quantiles=LONG_ANSWERS), SLA).fits

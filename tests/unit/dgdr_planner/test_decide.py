@@ -6,11 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgdr_api.graph import Role
-from dgdr_planner.core import explain
-from dgdr_planner.core.decide import Decision, Plan, State, decide
-from dgdr_planner.core.forecast import Demand, Sample
-from dgdr_planner.core.observation import LoadSeen, Observation, Trouble, Unknown, Value
-from dgdr_planner.core.policy import Policy
+from dgdr_planner.decide import decide
+from dgdr_planner.forecast import Demand
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.observation import LoadSeen, Observation
+from dgdr_planner.observe.value import Trouble, Unknown, Value
+from dgdr_planner.plan import Decision, Plan
+from dgdr_planner.policy import Policy
+from dgdr_planner.state import State
+from dgdr_planner.tell import explain
 from support.planning import EXACTLY, POLICY, PROFILE, at, load, policy, seeing, unknown
 
 FRESH = State()
@@ -51,14 +55,14 @@ def test_replicas_follow_the_load(rate: float, expected: tuple[int, int]) -> Non
     assert replicas(decided(load(rate))) == expected
 
 
-def test_idle_shrinks_after_the_window() -> None:
+def test_idle_shrinks_by_halves_when_it_has_lasted() -> None:
     state, seen = FRESH, []
     current = (4, 3)
-    for tick in range(6):
-        decision = decided(load(0), *current, state=state, seconds=15 * tick)
+    for tick in range(16):
+        decision = decided(load(0), *current, state=state, seconds=30 * tick)
         state, current = decision.state, replicas(decision)
         seen.append(current)
-    assert seen == [(4, 3)] * 4 + [(1, 1)] * 2
+    assert seen == [(4, 3)] * 8 + [(2, 1)] * 3 + [(1, 1)] * 5
 
 
 def test_answers_in_flight_keep_their_replicas_while_nothing_arrives() -> None:
@@ -146,9 +150,10 @@ def test_a_shadow_says_what_it_would_do() -> None:
 
 
 def test_going_down_says_for_how_long() -> None:
-    state = decided(load(0), 3, 1).state
-    state = decided(load(0), 3, 1, state=state, seconds=30).state
-    later = decided(load(0), 3, 1, state=state, seconds=61)
+    state = FRESH
+    for seconds in range(0, 270, 30):
+        later = decided(load(0), 3, 1, state=state, seconds=seconds)
+        state = later.state
     assert said(later) == ["Scaled prefill from 3 to 1: no requests for 60 s"]
 
 

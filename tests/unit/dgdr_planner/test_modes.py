@@ -7,10 +7,13 @@ import pytest
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_perf.sizing import Workload, size_aggregated
-from dgdr_planner.core.decide import Plan, State, decide
-from dgdr_planner.core.observation import Observation, TargetSeen, Trouble
-from dgdr_planner.core.policy import Limits, Policy
-from dgdr_planner.core.target import counts, target_of, writer_of
+from dgdr_planner.decide import decide
+from dgdr_planner.observe.observation import Observation, TargetSeen
+from dgdr_planner.observe.target import counts, target_of, writer_of
+from dgdr_planner.observe.value import Trouble
+from dgdr_planner.plan import Plan
+from dgdr_planner.policy import Limits, Policy
+from dgdr_planner.state import State
 from support.planning import (
     EXACTLY,
     POLICY,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dgdr_planner.core.forecast import Model, Sample, forecaster_for
-from dgdr_planner.core.forecast.extras import NEEDS
+from dgdr_planner.forecast import Model, forecaster_for
+from dgdr_planner.forecast.extras import NEEDS
+from dgdr_planner.observe.history import Sample
 from support.planning import sla_planner
 
 from .test_planner_pass import World

@@ -16,17 +16,18 @@ from dgdr_kube.errors import Conflict, Rejected, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDSA, SLA_PLANNER
 from dgdr_kube.ports import Key, WatchedCluster
 from dgdr_planner.adapters.budgets import ClusterBudgets
+from dgdr_planner.adapters.compute import Computing
 from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.adapters.profiles import ConfigMapProfiles
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
-from dgdr_planner.computing import Computing
-from dgdr_planner.core.forecast import Demand, Sample
-from dgdr_planner.core.snapshot import NoSnapshot
+from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.forecast import Demand
 from dgdr_planner.memory import HISTORY_TRIES
-from dgdr_planner.observing import Observer
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.snapshot import NoSnapshot
+from dgdr_planner.observer import Observer
 from dgdr_planner.planner_pass import PlannerPass
-from dgdr_planner.telemetry import Telemetry
 from support.fake_cluster import FakeCluster, Killed, Write
 from support.planning import (
     DECODE,
@@ -175,9 +176,9 @@ async def test_idle_goes_down_to_the_minimum_after_the_window() -> None:
     world.metrics.rate_per_s = 9.4
     await world.passes()
     world.metrics.rate_per_s = 0.0
-    await world.passes(4)
+    await world.passes(15)
     assert world.replicas() == (3, 2)
-    await world.passes(1)
+    await world.passes(3)
     assert world.replicas() == (1, 1)
     assert world.status()["decisions"][0]["message"] == (
         "Scaled prefill from 3 to 1: no requests for 60 s;"
@@ -324,10 +325,14 @@ async def test_a_restart_goes_on_with_the_wait() -> None:
     world.metrics.rate_per_s = 9.4
     await world.passes()
     world.metrics.rate_per_s = 0.0
-    # 630 s of idleness, with a restart in the middle.
-    await world.passes(21)
+    # The wait, with a restart in the middle; the new process asks Prometheus for the past.
+    await world.passes(30)
+    world.metrics.past = tuple(
+        Sample(at_s=at(15 * tick).timestamp(), window_s=15, rate_per_s=0.0 if tick else 9.4)
+        for tick in range(30)
+    )
     world.restart()
-    await world.passes(21)
+    await world.passes(24)
     assert world.replicas() == (2, 1)
 
 
@@ -398,9 +403,11 @@ async def test_no_more_than_twenty_decisions_are_kept() -> None:
     world = World(
         sla_planner(behavior={"scaleDown": {"stabilizationWindowSeconds": 0, "maxStep": 8}})
     )
-    for tick in range(50):
-        world.metrics.rate_per_s = 9.4 if tick % 2 else 0.0
-        await world.passes()
+    for _ in range(11):
+        world.metrics.rate_per_s = 9.4
+        await world.passes(1)
+        world.metrics.rate_per_s = 0.0
+        await world.passes(14)
     decisions = world.status()["decisions"]
     assert len(decisions) == 20
     assert decisions[0]["time"] > decisions[-1]["time"]

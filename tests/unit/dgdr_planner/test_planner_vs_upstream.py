@@ -9,8 +9,8 @@ import pytest
 from bench.reference import reference_data, reference_engine
 from dgdr_api.graph import Role
 from dgdr_perf.classic import UNLIMITED, ClassicInput, ClassicProfile, classic_replicas
-from dgdr_perf.sizing import Answer, Percentile, Targets, Workload, size_decode, size_prefill
-from dgdr_planner.core.budget import RoleDemand, plan_own
+from dgdr_perf.sizing import Percentile, Sizing, Targets, Workload, size_decode, size_prefill
+from dgdr_planner.limit.budget import RoleDemand, plan_own
 
 PAGE = Path(__file__).parents[3] / "docs" / "planner-vs-upstream.md"
 ROWS = 26
@@ -60,7 +60,7 @@ def rows() -> Iterator[Row]:
 TABLE = list(rows())
 
 
-def sized(window: ClassicInput, percentile: Percentile) -> tuple[Answer, Answer]:
+def sized(window: ClassicInput, percentile: Percentile) -> tuple[Sizing, Sizing]:
     load = Workload(rate_per_s=window.n / window.interval_s, isl=window.isl, osl=window.osl)
     targets = Targets(ttft_ms=window.ttft_ms, itl_ms=window.itl_ms, percentile=percentile)
     engine = reference_engine()

@@ -1,7 +1,7 @@
 import pytest
 
 from dgdr_api.models.sla_planner import SLAPlannerSpec
-from dgdr_planner.core.policy import Policy
+from dgdr_planner.policy import Policy
 
 SPEC = {
     "targetRef": {"name": "d"},

@@ -139,3 +139,10 @@ def test_every_image_takes_the_numeric_packages_from_the_shared_layer(name: str)
     """Another version would be installed beside it: it works, but 200 MB more are imported."""
     in_image, shared = locked(name), locked("numeric")
     assert {p: v for p, v in in_image.items() if p in shared and v != shared[p]} == {}
+
+
+def test_rehearsals_of_the_planner_are_in_no_image() -> None:
+    recipe = (ROOT / "Dockerfile").read_text()
+    install, _, rest = recipe.partition("--target /site /dist/*.whl")
+    assert install
+    assert rest.index("rm -r /site/dgdr_rehearsal") < rest.index("compileall")

@@ -68,10 +68,34 @@ def test_the_contracts_hold(copy: Path) -> None:
             id="the contract reaches upwards",
         ),
         pytest.param(
-            "planner/dgdr_planner/core/planted.py",
+            "planner/dgdr_planner/observe/planted.py",
             "import dgdr_planner.adapters",
-            "Inside a package",
-            id="a core reaches for its adapters",
+            "The planner's rooms",
+            id="a pure room of the planner reaches for the adapters",
+        ),
+        pytest.param(
+            "planner/dgdr_planner/forecast/planted.py",
+            "import dgdr_planner.size.curves",
+            "The planner's rooms",
+            id="a step of a decision reaches for a later one",
+        ),
+        pytest.param(
+            "planner/dgdr_planner/limit/planted.py",
+            "import dgdr_planner.size.curves",
+            "The planner's rooms",
+            id="limits know how needs are sized",
+        ),
+        pytest.param(
+            "planner/dgdr_planner/planted.py",
+            "import dgdr_rehearsal",
+            "Packages import downwards only",
+            id="the controller takes its rehearsals along",
+        ),
+        pytest.param(
+            "planner/dgdr_planner/tell/planted.py",
+            "import prometheus_client",
+            "Pure rooms",
+            id="what is told opens a registry of metrics",
         ),
         pytest.param(
             "operator/dgdr_operator/passes/planted.py",

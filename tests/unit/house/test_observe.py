@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from dgdr_kube.store import Store
 from dgdr_operator.__main__ import Metrics
-from dgdr_planner.core import queries
-from dgdr_planner.telemetry import Telemetry
+from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.observe import queries
 
 ROOT = Path(__file__).resolve().parents[3]
 MONITORING = ROOT / "helm/dgdr-operator/monitoring"

@@ -9,7 +9,17 @@ PURE = (
     "operator/dgdr_api",
     "planner/dgdr_perf",
     "operator/dgdr_operator/core",
-    "planner/dgdr_planner/core",
+    "planner/dgdr_planner/observe",
+    "planner/dgdr_planner/forecast",
+    "planner/dgdr_planner/size",
+    "planner/dgdr_planner/limit",
+    "planner/dgdr_planner/tell",
+    "planner/dgdr_planner/policy.py",
+    "planner/dgdr_planner/state.py",
+    "planner/dgdr_planner/plan.py",
+    "planner/dgdr_planner/decide.py",
+    "planner/dgdr_planner/restart.py",
+    "planner/dgdr_planner/turn.py",
     "profiler_job/dgdr_profiler/core",
 )
 CLOCKS = {"now", "today", "utcnow"}
@@ -32,7 +42,7 @@ def calls(path: Path) -> list[tuple[int, str]]:
 def test_a_pure_room_calls_no_clock_and_opens_no_file(root: Path, room: str) -> None:
     offences = [
         f"{path.relative_to(root)}:{line}: {name}()"
-        for path in sorted((root / room).rglob("*.py"))
+        for path in (sorted((root / room).rglob("*.py")) or [root / room])
         if str(path.relative_to(root)) not in WRITES_FILES
         for line, name in calls(path)
     ]

@@ -17,6 +17,7 @@ PACKAGES = {
     "dgdr_perf",
     "dgdr_planner",
     "dgdr_profiler",
+    "dgdr_rehearsal",
 }
 
 

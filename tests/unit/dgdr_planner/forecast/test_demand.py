@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgdr_planner.core.forecast import Demand, Sample
-from dgdr_planner.core.forecast.demand import AT, ISL, KEPT_S, RATE, RECENT, WINDOW
-from dgdr_planner.core.forecast.grid import on_grid
-from dgdr_planner.core.observation import Idle, LoadSeen, Unknown, Value
+from dgdr_planner.forecast import Demand
+from dgdr_planner.forecast.demand import AT, ISL, KEPT_S, RATE, RECENT, WINDOW
+from dgdr_planner.forecast.grid import on_grid
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.observation import LoadSeen
+from dgdr_planner.observe.value import Idle, Unknown, Value
 
 
 def sample(at_s: float, rate_per_s: float | None = 1.0, **lengths: float | None) -> Sample:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from dgdr_planner.core.forecast import (
+from dgdr_planner.forecast import (
     Demand,
     Forecast,
     Forecaster,
@@ -14,8 +14,8 @@ from dgdr_planner.core.forecast import (
     forecaster_for,
     load_forecaster,
 )
-from dgdr_planner.core.forecast.extras import NEEDS
-from dgdr_planner.core.observation import Unknown
+from dgdr_planner.forecast.extras import NEEDS
+from dgdr_planner.observe.value import Unknown
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgdr_planner.core.forecast import Demand, Forecast, Forecaster, Model, Sample
-from dgdr_planner.core.observation import Unknown
+from dgdr_planner.forecast import Demand, Forecast, Forecaster, Model
+from dgdr_planner.observe.history import Sample
+from dgdr_planner.observe.value import Unknown
 
 FORECASTER = Forecaster()
 BUILT_IN = [model for model in Model if model not in (Model.ARIMA, Model.PROPHET)]

@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 
-from dgdr_planner.core.forecast.demand import BIN_S
-from dgdr_planner.core.forecast.discounted import discounted, filled
-from dgdr_planner.core.forecast.kalman import kalman, learned_noise
-from dgdr_planner.core.forecast.remembered import remembered_season
-from dgdr_planner.core.forecast.seasonal import autocorrelation, holt_winters, periods
-from dgdr_planner.core.forecast.trend import damped_trend, last_values, means, medians
+from dgdr_planner.forecast.demand import BIN_S
+from dgdr_planner.forecast.kalman import kalman, learned_noise
+from dgdr_planner.forecast.season import autocorrelation, holt_winters, periods, remembered_season
+from dgdr_planner.forecast.smoothing import (
+    damped_trend,
+    discounted,
+    filled,
+    last_values,
+    means,
+    medians,
+)
 
 NAN = float("nan")
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dgdr_planner.core.forecast import Demand, Forecast, Forecaster
-from dgdr_planner.core.forecast.planned import as_seen, planned, weighted_quantiles
-from dgdr_planner.core.forecast.selection import Candidate
-from dgdr_planner.core.forecast.trend import last_values, rises
+from dgdr_planner.forecast import Demand, Forecast, Forecaster
+from dgdr_planner.forecast.newsvendor import as_seen, planned, weighted_quantiles
+from dgdr_planner.forecast.selection import Candidate
+from dgdr_planner.forecast.smoothing import last_values, rises
 
 STEP_S = 60.0
 

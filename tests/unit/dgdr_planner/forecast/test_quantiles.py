@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgdr_planner.core.forecast.conformal import upper
+from dgdr_planner.forecast.conformal import upper
 
 
 def covered(noise: np.ndarray, base: np.ndarray, quantile: float, lead: int = 1) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dgdr_planner.core.forecast.selection import ENOUGH, Candidate, select, speaker
+from dgdr_planner.forecast.selection import ENOUGH, Candidate, select, speaker
 
 
 def model_of(seen: np.ndarray, said: np.ndarray) -> str:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from dgdr_planner.core.forecast import Demand, Forecast, Forecaster, warmed_up
-from dgdr_planner.core.forecast.demand import AT, ISL, RATE
+from dgdr_planner.forecast import Demand, Forecast, Forecaster, warmed_up
+from dgdr_planner.forecast.demand import AT, ISL, RATE
 
 
 def test_windows_are_counted_and_the_last_incomplete_one_left_out() -> None:

@@ -1,1 +1,0 @@
-"""Decisions of the planner: pure, without cluster, network, file or clock."""

@@ -1,0 +1,253 @@
+"""The decision: how many replicas each role should have now, or why nothing may change.
+
+The same function runs in the controller and wherever decisions are rehearsed: it sees values,
+knows no clock, and returns what happened together with what it must remember.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner_policy import SizingPolicy
+from dgdr_perf.engine_profile import EngineProfile
+from dgdr_planner.forecast import Demand, Forecast, forecaster_for
+from dgdr_planner.limit import budget
+from dgdr_planner.limit.edits import Edit
+from dgdr_planner.limit.guards import Guarded, History, Limit, guard
+from dgdr_planner.observe.budget import Claim
+from dgdr_planner.observe.observation import Observation, RoleSeen, TargetSeen
+from dgdr_planner.observe.value import Idle, Trouble, Unknown, number
+from dgdr_planner.plan import Decision, Plan, RolePlan
+from dgdr_planner.policy import Policy
+from dgdr_planner.size.classic import classic_needs
+from dgdr_planner.size.correction import correction as correction_after
+from dgdr_planner.size.curves import RoleSizing, size_role, unlike
+from dgdr_planner.size.need import Advice, replicas_needed
+from dgdr_planner.state import State, with_look, with_plan
+
+
+class Forecasts(Protocol):
+    """What looks ahead; see ``forecast.forecaster.Forecaster``."""
+
+    def forecast(
+        self, demand: Demand, horizon_s: float, quantile: float, model: str
+    ) -> Forecast | Unknown:
+        """Return the load that starts to be served in ``horizon_s`` seconds."""
+        ...
+
+
+def decide(
+    seen: Observation,
+    profile: EngineProfile | Trouble,
+    policy: Policy,
+    state: State,
+    now: datetime,
+    *,
+    forecaster: Forecasts | None = None,
+) -> Decision:
+    """Choose the replicas of all roles; what is not known changes nothing.
+
+    Without a ``forecaster`` the one looks ahead that the policy names.
+    """
+    state = with_look(state, seen, policy, now)
+    ready = _ready(seen, profile, policy, state, forecaster)
+    if isinstance(ready, Trouble):
+        correction = replace(state.correction, late=frozenset())
+        state = replace(state, correction=correction)
+        return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
+    found = correction_after(
+        state.correction, state.starts, seen.load, ready.profile, ready.forecast, policy, now
+    )
+    state = replace(state, forecast=ready.forecast, correction=found)
+    drafts = tuple(
+        _draft(ready.target.role(role), seen, ready, policy, state, now) for role in policy.roles
+    )
+    state = replace(
+        state,
+        histories={draft.role: draft.guarded.history for draft in drafts},
+        near_needs={draft.role: draft.near_needs for draft in drafts},
+    )
+    gpus = _budgeted(drafts, seen, policy, state)
+    if gpus.infeasible is not None:
+        outcome: Plan | Trouble = Trouble("BudgetInfeasible", gpus.infeasible)
+        return Decision(outcome=outcome, state=state, claim=gpus.claim)
+    roles = tuple(_planned(draft, gpus, state, policy) for draft in drafts)
+    state = with_plan(state, {role.seen.role: role.replicas for role in roles})
+    outcome = Plan(
+        forecast=ready.forecast,
+        roles=roles,
+        share_gpus=gpus.share,
+        unlike=unlike(ready.profile, ready.target),
+    )
+    return Decision(outcome=outcome, state=state, claim=gpus.claim)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    target: TargetSeen
+    profile: EngineProfile
+    forecast: Forecast
+    classic: Mapping[Role, int] | None = None
+
+
+def _ready(
+    seen: Observation,
+    profile: EngineProfile | Trouble,
+    policy: Policy,
+    state: State,
+    forecaster: Forecasts | None,
+) -> _Ready | Trouble:
+    if seen.hold is not None:
+        return seen.hold
+    if policy.suspended:
+        return Trouble("Suspended", "spec.suspend is true: replicas stay as they are")
+    if isinstance(seen.target, Trouble):
+        return seen.target
+    if isinstance(profile, Trouble):
+        return profile
+    if isinstance(seen.budget, Trouble):
+        return seen.budget
+    if isinstance(seen.load.rate_per_s, Unknown):
+        return Trouble(seen.load.rate_per_s.reason, seen.load.rate_per_s.cause)
+    forecast = _forecast(seen, policy, state, forecaster)
+    if isinstance(forecast, Unknown):
+        return Trouble(forecast.reason, forecast.cause)
+    if policy.sizing is not SizingPolicy.CLASSIC or forecast.planned <= 0:
+        return _Ready(seen.target, profile, forecast)
+    classic = classic_needs(profile, forecast, seen.target, seen.load, policy)
+    if isinstance(classic, Trouble):
+        return classic
+    return _Ready(seen.target, profile, forecast, classic)
+
+
+def _forecast(
+    seen: Observation, policy: Policy, state: State, forecaster: Forecasts | None
+) -> Forecast | Unknown:
+    """Look ahead by the time to start a replica: what is ordered now serves from then on.
+
+    While the target is idle nothing is planned for, whatever may come: quiet shrinks. And nobody
+    has to know how long requests are of which there is none.
+    """
+    able = forecaster or forecaster_for(policy.forecast_model)
+    if isinstance(able, Unknown):
+        return able
+    horizon_s = state.starts.seconds
+    found = able.forecast(state.demand, horizon_s, policy.quantile, policy.forecast_model)
+    rate = seen.load.rate_per_s
+    if isinstance(found, Unknown):
+        return found if number(rate) else Forecast(rate_per_s=0.0, horizon_s=horizon_s)
+    if isinstance(rate, Idle):
+        return replace(found, planned_rate_per_s=0.0, hold_rate_per_s=0.0)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """One role before GPUs are counted."""
+
+    seen: RoleSeen
+    current: int
+    sized: RoleSizing | None
+    needed: int
+    guarded: Guarded
+    near_needs: tuple[float, ...]
+    fewest: int
+
+    @property
+    def role(self) -> Role:
+        return self.seen.role
+
+
+def _draft(
+    there: RoleSeen, seen: Observation, ready: _Ready, policy: Policy, state: State, now: datetime
+) -> _Draft:
+    role, limits = there.role, policy.limits[there.role]
+    current = state.costs.replicas.get(role, there.replicas) if state.costs else there.replicas
+    factor = state.correction.factor(role)
+    found = size_role(role, ready.profile, ready.forecast, seen.load, policy, factor)
+    if ready.classic is not None:
+        advice = Advice(ready.classic[role])
+    else:
+        advice = replicas_needed(
+            seen.load,
+            found,
+            ready.forecast,
+            current,
+            limits.fewest,
+            state.near_needs.get(role, ()),
+            state.demand,
+            is_late=role in state.correction.late,
+        )
+    history = state.histories.get(role, History())
+    return _Draft(
+        seen=there,
+        current=current,
+        sized=found,
+        needed=advice.replicas,
+        guarded=guard(advice.replicas, current, limits, policy, history, now),
+        near_needs=advice.near,
+        fewest=limits.fewest,
+    )
+
+
+def _budgeted(
+    drafts: tuple[_Draft, ...], seen: Observation, policy: Policy, state: State
+) -> budget.GpuPlan:
+    demands = tuple(_demand(draft, state, policy) for draft in drafts)
+    if policy.budget_gpus is not None:
+        return budget.plan_own(demands, policy.budget_gpus)
+    if seen.budget is not None and not isinstance(seen.budget, Trouble):
+        return budget.plan_shared(demands, seen.budget)
+    return budget.unlimited(demands)
+
+
+def _demand(draft: _Draft, state: State, policy: Policy) -> budget.RoleDemand:
+    asked = draft.guarded.replicas
+    return budget.RoleDemand(
+        role=draft.role,
+        gpus_each=draft.seen.gpus_per_replica,
+        replicas=draft.current,
+        held=draft.seen.held + draft.current - draft.seen.replicas,
+        fewest=draft.fewest,
+        asked=asked,
+        need=draft.sized.need.grow if draft.sized else float(asked),
+        rate_per_s=state.forecast.planned if state.forecast else 0.0,
+        fixed=not policy.shadow and draft.role in state.edits,
+    )
+
+
+def _planned(draft: _Draft, gpus: budget.GpuPlan, state: State, policy: Policy) -> RolePlan:
+    edit = None if policy.shadow else state.edits.get(draft.role)
+    return RolePlan(
+        seen=draft.seen,
+        current=draft.current,
+        answer=draft.sized.answer if draft.sized else None,
+        need=draft.sized.need.grow if draft.sized else None,
+        needed=draft.needed,
+        replicas=gpus.replicas[draft.role],
+        limit=_limit(draft, gpus, edit),
+        factor=state.correction.factor(draft.role),
+        edit=edit,
+    )
+
+
+def _limit(draft: _Draft, gpus: budget.GpuPlan, edit: Edit | None) -> Limit | None:
+    """Return what counts most: what a person did, then GPUs, then what the policy says."""
+    if edit is not None:
+        return Limit.EDITED
+    if draft.role in gpus.short:
+        return Limit.BUDGET
+    return Limit.RELEASE if draft.role in gpus.waiting else draft.guarded.limit
+
+
+def _standing(seen: Observation, policy: Policy) -> Claim | None:
+    """Return what others must know of a planner that cannot change anything now."""
+    if not isinstance(seen.target, TargetSeen) or policy.budget_ref is None:
+        return None
+    held = sum(role.held * role.gpus_per_replica for role in seen.target.roles)
+    fewest = sum(
+        policy.limits[role.role].fewest * role.gpus_per_replica for role in seen.target.roles
+    )
+    return budget.standing_claim(held, fewest)

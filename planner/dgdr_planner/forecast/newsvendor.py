@@ -1,0 +1,183 @@
+"""Which rate to plan for: what was seen, until a forecaster has proved that it needs less.
+
+A static number of replicas for the quantile of what was seen is the plan that nobody has to trust
+(the newsvendor's: K. J. Arrow, T. Harris, J. Marschak, Econometrica 19, 1951). It knows no load
+above those that it saw, so that the newest one, and a rise that is more than counting noise, are
+planned for as well. A forecaster speaks only when planning its quantile would have lost clearly
+less, by pinball loss, on the same past: bursts that nobody can foresee end in a static plan, and a
+season that was learned is followed up and down.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgdr_planner.forecast.conformal import COMPARED_AT, LOOKED_AT, upper
+from dgdr_planner.forecast.demand import Floats
+from dgdr_planner.forecast.selection import Candidate
+from dgdr_planner.forecast.smoothing import RISE, fading
+
+#: What was seen, and what was lost, forget with a half-life of 35 and 23 windows.
+SEEN_KEEP, LOSS_KEEP = 0.98, 0.97
+#: What is clearly above this quantile of the windows before is news.
+NEWS_ABOVE = 0.9
+#: Fewest outcomes of a forecaster; standard errors, and share of the loss, that it must save.
+ENOUGH, CLEARLY, WORTH = 5, 0.5, 0.05
+#: Powers of the forecast that errors may grow with: none, in proportion.
+POWERS = (0.0, 1.0)
+#: No plan is above what was seen by more, unless a forecaster expects it.
+BEYOND = 1.15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """Rates per second to grow to, and not to shrink below; ``model`` is None for what was seen."""
+
+    grow: float
+    hold: float
+    model: str | None = None
+
+
+def planned(
+    rate_per_s: Floats,
+    candidates: Sequence[Candidate],
+    rise: Floats,
+    quantile: float,
+    step_s: float,
+) -> Planned:
+    """Return what to plan for at the farthest lead of the candidates.
+
+    ``rate_per_s`` has shape (n,), NaN where unknown but for the newest; ``rise`` is what the newest
+    two windows alone would say, shape (n, leads).
+    """
+    paths = np.array([*(candidate.paths for candidate in candidates), rise])
+    names = [*(candidate.model for candidate in candidates), "DampedTrend"]
+    choice = _proven(rate_per_s, paths[:, :, -1], paths.shape[2])
+    if choice is None:
+        seen = as_seen(rate_per_s, float(rise[-1, -1]), quantile, step_s)
+        return Planned(grow=seen, hold=seen)
+    return followed(
+        rate_per_s, Candidate(model=names[choice], paths=paths[choice]), quantile, step_s
+    )
+
+
+def followed(rate_per_s: Floats, who: Candidate, quantile: float, step_s: float) -> Planned:
+    """Return what to plan for when this forecaster is believed, whatever it lost."""
+    path = who.paths
+    leads = path.shape[1]
+    grow = _bounded(rate_per_s, path, quantile, leads, step_s)
+    # The last of the highest: what is said of a later step is known less well.
+    highest = leads - int(np.argmax(path[-1][::-1]))
+    hold = grow if highest == leads else _bounded(rate_per_s, path, quantile, highest, step_s)
+    return Planned(grow=grow, hold=max(grow, hold), model=who.model)
+
+
+def as_seen(rate_per_s: Floats, risen: float, quantile: float, step_s: float) -> float:
+    """Return the quantile of what was seen; the newest rate, or its rise, where clearly above it.
+
+    Of a rate that was counted once its own quantile is planned for.
+    """
+    newest, before = float(rate_per_s[-1]), rate_per_s[-LOOKED_AT:-1]
+    count_error = math.sqrt(newest / step_s)
+    usual = _usual(rate_per_s, quantile)
+    if np.isfinite(before).any():
+        if newest - RISE * count_error <= _usual(before, NEWS_ABOVE):
+            return usual
+        highest = float(np.fmax.reduce(before))
+        risen = risen if newest > highest else min(risen, BEYOND * highest)
+    return max(usual, newest + NormalDist().inv_cdf(quantile) * count_error, risen)
+
+
+def _usual(rate_per_s: Floats, quantile: float) -> float:
+    """Return the quantile of what was seen; of n windows as of n + 1, the last of them unseen."""
+    seen = rate_per_s[-LOOKED_AT:]
+    known = np.isfinite(seen)
+    weights = fading(seen.size, SEEN_KEEP)[known]
+    level = min(quantile * (1.0 + 1.0 / float(weights.sum())), 1.0)
+    return float(weighted_quantiles(seen[known][None], weights[None], level)[0])
+
+
+def _bounded(rate_per_s: Floats, path: Floats, quantile: float, lead: int, step_s: float) -> float:
+    """Return the upper quantile of a forecast, not far above all that was ever seen or is said."""
+    seen, said = rate_per_s[lead:], path[:-lead, lead - 1]
+    whole = np.isfinite(seen) & np.isfinite(said)
+    now = float(path[-1, lead - 1])
+    highest = float(np.fmax.reduce(rate_per_s[-LOOKED_AT:]))
+    return min(
+        upper(seen[whole], said[whole], now, quantile, lead, step_s), max(BEYOND * highest, now)
+    )
+
+
+def _proven(rate_per_s: Floats, forecasts: Floats, lead: int) -> int | None:
+    """Return who lost clearly less than what was seen, and least; None where nobody did.
+
+    ``forecasts`` has shape (candidates, n). Each is planned with the one width that would have been
+    best for it, as is what was seen, in each of the scales that errors may have.
+    """
+    seen = rate_per_s[lead:][-LOOKED_AT:]
+    if seen.size < ENOUGH:
+        return None
+    said = forecasts[:, :-lead][:, -LOOKED_AT:]
+    known = np.isfinite(said - seen)
+    count = known.sum(axis=1)
+    weights = np.where(known, fading(seen.size, LOSS_KEEP), 0.0)
+    told, seen = np.where(known, said, 0.0), np.where(np.isfinite(seen), seen, 0.0)
+    usual = _losses(seen[None], np.ones((1, seen.size)), weights)
+    own = _losses(seen - told, _scales(told, count), weights)
+    share = _shares(usual, own, weights, lead).min(axis=0)
+    share = np.where((count >= ENOUGH) & np.isfinite(forecasts[:, -1]), share, np.inf)
+    choice = int(np.argmin(share))
+    return choice if math.isfinite(share[choice]) else None
+
+
+def _scales(told: Floats, count: NDArray[np.intp]) -> Floats:
+    """Return what errors may grow with, shape (powers, candidates, n)."""
+    mean = told.sum(axis=1) / np.maximum(count, 1)
+    base = np.maximum(told, np.maximum(0.5 * mean, 1e-9)[:, None])
+    return np.array([base**power for power in POWERS])
+
+
+def _losses(errors: Floats, scale: Floats, weights: Floats) -> Floats:
+    """Return pinball losses, shape (..., candidates, n), of forecasts with their best width.
+
+    What has no weight may be any number.
+    """
+    width = weighted_quantiles(errors / scale, weights, COMPARED_AT)
+    rest = errors - width[..., None] * scale
+    return np.maximum(COMPARED_AT * rest, (COMPARED_AT - 1.0) * rest)
+
+
+def _shares(usual: Floats, own: Floats, weights: Floats, lead: int) -> Floats:
+    """Return the losses over the usual ones, shape (..., candidates); inf where not clearly less.
+
+    Errors at a lead of several steps overlap, so that not each of them is news.
+    """
+    total = np.maximum(weights.sum(axis=1), 1e-12)
+    gain, floor = usual - own, (usual * weights).sum(axis=1) / total
+    mean = (gain * weights).sum(axis=-1) / total
+    variance = np.maximum((gain**2 * weights).sum(axis=-1) / total - mean**2, 0.0)
+    count = total**2 / np.maximum((weights**2).sum(axis=1), 1e-12) * 2.0 / (lead + 1.0)
+    sure = (mean > CLEARLY * np.sqrt(variance / np.maximum(count, 1e-9))) & (mean > WORTH * floor)
+    return np.where(sure, 1.0 - mean / np.maximum(floor, 1e-12), np.inf)
+
+
+def weighted_quantiles(values: Floats, weights: Floats, level: float) -> Floats:
+    """Return the least of ``values`` that ``level`` of the weight along the last axis is not above.
+
+    ``weights`` has shape (rows, n), ``values`` (..., rows, n) or, the same for all, (1, n).
+    """
+    order = np.argsort(values, axis=-1)
+    reached = weights.take(order + _starts(weights)[:, None]).cumsum(axis=-1)
+    place = (reached < level * reached[..., -1:] - 1e-12).sum(axis=-1)
+    place = np.minimum(place, values.shape[-1] - 1)
+    nearest = order.take(_starts(values) + place)
+    return np.asarray(values.take(_starts(values) + nearest))
+
+
+def _starts(rows: Floats) -> NDArray[np.intp]:
+    """Return where each row of n begins among all numbers, shape (...) of (..., n)."""
+    return np.arange(0, rows.size, rows.shape[-1]).reshape(rows.shape[:-1])

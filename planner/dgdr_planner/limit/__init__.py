@@ -1,0 +1,1 @@
+"""Between what is needed and what is asked for: limits, hand edits, GPUs."""

@@ -1,0 +1,1 @@
+"""Reading the world: from samples, manifests and pods to values."""

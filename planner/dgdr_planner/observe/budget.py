@@ -1,0 +1,156 @@
+"""A number of GPUs that several planners share: who may hold how many.
+
+Each planner publishes what it holds, and the further replicas that it would like, each with its
+gain: the SLA loss that it saves per GPU. Everybody computes the same shares from that, and moves
+towards its own one in an order that never lets the sum exceed the budget:
+
+1. *Reserve*: a planner writes the most GPUs that its pods can hold after its next writes, stopping
+   pods included, into the budget's status; the write fails when anybody wrote since it read.
+2. *Scale*: only then it writes replicas.
+3. *Release*: it lowers its reservation when its pods are seen to be gone.
+
+So at every moment, also after a kill between any two writes, what a planner holds is at most what
+it has reserved, and the reservations are at most the budget.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dgdr_api.models import gpu_budget as api
+from dgdr_planner.observe.value import Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One more replica: what it takes, and the SLA loss that it saves per GPU."""
+
+    gpus: int
+    gain: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What one planner holds and would like to hold.
+
+    ``reserved_gpus`` is the most that it may hold after its next writes; ``floor_gpus`` what its
+    fewest replicas hold. A ``fixed`` planner cannot change now, so others must not count on its
+    GPUs. ``steps`` go from the fewest replicas upwards, in falling order of gain.
+    """
+
+    reserved_gpus: int = 0
+    floor_gpus: int = 0
+    fixed: bool = False
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A planner as the budget knows it; ``claim`` is None when it never said anything."""
+
+    name: str
+    priority: int = 0
+    min_gpus: int = 0
+    claim: Claim | None = None
+
+    @property
+    def reserved_gpus(self) -> int:
+        """GPUs that it holds, or is about to."""
+        return self.claim.reserved_gpus if self.claim else 0
+
+    @property
+    def guaranteed_gpus(self) -> int:
+        """GPUs that nobody else may take; without its fewest replicas a planner is an outage."""
+        return max(self.min_gpus, self.claim.floor_gpus if self.claim else 0)
+
+    @property
+    def untouchable_gpus(self) -> int:
+        """GPUs that nobody else can get now."""
+        return max(self.guaranteed_gpus, self.reserved_gpus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSeen:
+    """A GPUBudget as one of its members sees it.
+
+    ``others`` are all other members, and planners that are none any more but still hold GPUs.
+    ``unheard`` are members that run, but have not said what they hold. ``version`` is the
+    resourceVersion that a reservation depends on.
+    """
+
+    name: str
+    gpus: int
+    me: Member
+    others: tuple[Member, ...] = ()
+    unheard: tuple[str, ...] = ()
+    version: str = ""
+
+    @property
+    def guaranteed_gpus(self) -> int:
+        """The sum of all guarantees."""
+        return sum(member.guaranteed_gpus for member in (self.me, *self.others))
+
+    def room(self) -> int:
+        """GPUs that this planner may hold at most right now."""
+        if self.unheard:
+            return 0
+        return self.gpus - sum(member.untouchable_gpus for member in self.others)
+
+    def with_claim(self, claim: Claim) -> "BudgetSeen":
+        """Return the budget as it is when this planner says something else."""
+        return replace(self, me=replace(self.me, claim=claim))
+
+
+def budget_seen(
+    budget: api.GPUBudget, planner: str, running: frozenset[str], left: Mapping[str, int]
+) -> BudgetSeen | Trouble:
+    """Return a budget as ``planner`` sees it.
+
+    ``running`` are the planners that take from it; ``left`` are the GPUs that the pods of planners
+    which do so no longer still hold, by planner.
+    """
+    name, spec, status = budget.metadata.name, budget.spec, budget.status
+    if spec.member(planner) is None:
+        text = f"GPUBudget {name} has no member {planner}; add it to spec.members"
+        return Trouble("NotAMember", text)
+    members = {
+        one.planner: Member(
+            name=one.planner,
+            priority=one.rank,
+            min_gpus=one.guaranteed,
+            claim=claim_of(status.holding(one.planner)),
+        )
+        for one in spec.members
+    }
+    strangers = {
+        gone: Member(name=gone, claim=Claim(reserved_gpus=gpus, fixed=True))
+        for gone, gpus in left.items()
+    }
+    for gone, stranger in strangers.items():
+        known = members.get(gone)
+        members[gone] = stranger if known is None else replace(known, claim=stranger.claim)
+    others = tuple(one for one in members.values() if one.name != planner)
+    return BudgetSeen(
+        name=name,
+        gpus=spec.gpus,
+        me=members[planner],
+        others=others,
+        unheard=tuple(one.name for one in others if one.claim is None and one.name in running),
+        version=budget.metadata.resource_version or "",
+    )
+
+
+def left_behind(budget: api.GPUBudget, running: frozenset[str]) -> tuple[api.Holding, ...]:
+    """Return the holdings of planners that take from the budget no longer."""
+    return tuple(one for one in budget.status.holdings if one.planner not in running)
+
+
+def claim_of(told: api.Holding | None) -> Claim | None:
+    """Return what a holding of the status says; None where nothing was said."""
+    if told is None:
+        return None
+    return Claim(
+        reserved_gpus=told.reserved_gpus,
+        floor_gpus=told.floor_gpus,
+        fixed=bool(told.fixed),
+        steps=tuple(Step(step.gpus, step.gain) for step in told.steps),
+    )

@@ -1,0 +1,157 @@
+"""What one pass looks at, read at once: the target, its load, and what others have to say."""
+
+import asyncio
+import math
+from dataclasses import replace
+
+from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_status import SLAPlannerStatus
+from dgdr_api.names import dynamo_namespace
+from dgdr_kube.ports import Key
+from dgdr_planner.adapters.compute import Computing
+from dgdr_planner.observe import queries
+from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.history import MOST_WINDOWS, Sample
+from dgdr_planner.observe.load import measure
+from dgdr_planner.observe.observation import LoadSeen, Observation, TargetSeen
+from dgdr_planner.observe.ownership import conflict_with, owner_of
+from dgdr_planner.observe.snapshot import NoSnapshot, Snapshot, graph_key
+from dgdr_planner.observe.value import Trouble
+from dgdr_planner.policy import Policy
+from dgdr_planner.ports import Budgets, Endpoints, Metrics, Planners, Switch, Targets
+
+# A day shows the course of a day; what came before is learned again.
+HISTORY_S = 86_400.0
+
+
+class Observer:
+    """Reads everything that a decision needs, but for the profile."""
+
+    def __init__(
+        self,
+        *,
+        metrics: Metrics,
+        targets: Targets,
+        planners: Planners,
+        budgets: Budgets,
+        switch: Switch,
+        endpoints: Endpoints,
+        computing: Computing,
+        scrape_interval_s: float,
+    ) -> None:
+        self._metrics = metrics
+        self._targets = targets
+        self._planners = planners
+        self._budgets = budgets
+        self._switch = switch
+        self._endpoints = endpoints
+        self._computing = computing
+        self._scrape_interval_s = scrape_interval_s
+
+    async def observe(self, key: Key, planner: SLAPlanner, policy: Policy) -> Observation:
+        """Return what is there, as the watches tell; under a shared budget as it is now."""
+        name = planner.spec.target_ref.name
+        window_s = queries.window_s(policy.interval_s, self._scrape_interval_s)
+        # The budget before the target: what was let go in between is then counted twice, not
+        # missed, and a claim made in between fails ours.
+        budget = await self._budget(key, policy)
+        target, snapshot, hold = await asyncio.gather(
+            self._target(key, planner, policy, certain=policy.budget_ref is not None),
+            self._snapshot(key.namespace, planner, window_s),
+            self._hold(key, name, policy),
+        )
+        load = await self._load(key.namespace, name, target, snapshot, window_s)
+        return Observation(target=target, load=load, budget=budget, hold=hold)
+
+    async def again(
+        self, seen: Observation, key: Key, planner: SLAPlanner, policy: Policy
+    ) -> Observation:
+        """Return what may be written by: the same load, all else as it is now."""
+        budget = await self._budget(key, policy)
+        target, hold = await asyncio.gather(
+            self._target(key, planner, policy, certain=True),
+            self._hold(key, planner.spec.target_ref.name, policy),
+        )
+        return replace(seen, target=target, budget=budget, hold=hold)
+
+    async def _target(
+        self, key: Key, planner: SLAPlanner, policy: Policy, *, certain: bool
+    ) -> TargetSeen | Trouble:
+        return await self._targets.observe(
+            key.namespace,
+            planner.spec.target_ref.name,
+            policy.roles,
+            with_pods=_needs_pods(policy, planner.status),
+            certain=certain,
+        )
+
+    async def _load(
+        self,
+        namespace: str,
+        name: str,
+        target: TargetSeen | Trouble,
+        snapshot: Snapshot | NoSnapshot,
+        window_s: float,
+    ) -> LoadSeen:
+        if isinstance(target, Trouble):
+            return LoadSeen.unknown(target.reason, target.message, window_s)
+        graph = graph_key(namespace, dynamo_namespace(namespace, name))
+        computed = self._computing.computed
+        return await computed(measure, snapshot, graph, window_s, target.model, target.frontends)
+
+    async def history(
+        self, key: Key, planner: SLAPlanner, policy: Policy
+    ) -> tuple[Sample, ...] | None:
+        """Return the load of the past, for a process that has just started.
+
+        None where it cannot be had now; empty where there is none.
+        """
+        endpoint = await self._endpoint(key.namespace, planner)
+        if isinstance(endpoint, NoSnapshot):
+            return None
+        name = planner.spec.target_ref.name
+        found = await self._metrics.history(
+            endpoint,
+            graph_key(key.namespace, dynamo_namespace(key.namespace, name)),
+            policy.interval_s,
+            min(math.ceil(HISTORY_S / policy.interval_s), MOST_WINDOWS),
+            self._scrape_interval_s,
+        )
+        return None if isinstance(found, NoSnapshot) else found
+
+    async def _snapshot(
+        self, namespace: str, planner: SLAPlanner, window_s: float
+    ) -> Snapshot | NoSnapshot:
+        endpoint = await self._endpoint(namespace, planner)
+        if isinstance(endpoint, NoSnapshot):
+            return endpoint
+        return await self._metrics.snapshot(endpoint, window_s)
+
+    async def _endpoint(self, namespace: str, planner: SLAPlanner) -> Endpoint | NoSnapshot:
+        source = planner.spec.metrics.prometheus if planner.spec.metrics else None
+        return await self._endpoints.endpoint(namespace, source)
+
+    async def _budget(self, key: Key, policy: Policy) -> BudgetSeen | Trouble | None:
+        if policy.budget_ref is None:
+            return None
+        return await self._budgets.observe(key.namespace, policy.budget_ref, key.name)
+
+    async def _hold(self, key: Key, target: str, policy: Policy) -> Trouble | None:
+        thrown = await self._switch.thrown()
+        if thrown is not None or policy.shadow:
+            return thrown
+        owner = owner_of(target, await self._planners.scaling(key.namespace, target))
+        if owner is None or owner.name == key.name:
+            return None
+        return Trouble("OwnershipConflict", conflict_with(owner, target))
+
+
+def _needs_pods(policy: Policy, status: SLAPlannerStatus) -> bool:
+    """Whether pods have to be counted: under a budget, and as long as some may be stopping."""
+    if policy.is_budgeted:
+        return True
+    return any(
+        role.terminating_replicas or (role.replicas or 0) < (role.ready_replicas or 0)
+        for role in status.roles
+    )

@@ -1,0 +1,1 @@
+"""From a forecast load to the replicas that each role needs."""

@@ -1,0 +1,105 @@
+"""From a need such as 2.97 replicas to a number of replicas that does not flicker.
+
+A load that is counted over a window is known to about the square root of its requests, so a need
+is only then *above* or *below* a number of replicas when it is so by more than that noise. Within
+the band around what is there, the mean of several needs decides: it is known better than each.
+"""
+
+import math
+from dataclasses import dataclass
+
+from dgdr_planner.forecast.demand import Demand
+from dgdr_planner.forecast.forecaster import Forecast
+from dgdr_planner.observe.observation import LoadSeen
+from dgdr_planner.observe.value import Idle, number
+from dgdr_planner.size.curves import Need, RoleSizing
+
+# No load is steadier than this, whatever the number of requests: lengths vary too.
+LEAST_NOISE = 0.02
+# Beyond it the band would hide real load.
+MOST_NOISE = 0.08
+# Standard deviations by which a single need is above what is there, or below what would be left.
+# Going down has the stabilisation window besides, over which the highest need counts.
+UP, DOWN = 3.0, 2.0
+# Share by which the mean of many needs has to be above: a forecast's width moves by about as much
+# under a constant load, and less than the quantile that is planned for leaves to spare.
+SUSTAINED = 0.05
+# Needs inside the band that decide by their mean.
+FEWEST_NEEDS = 3
+MOST_NEEDS = 30
+# Silence that may be an outage in front of the deployment: its load would come back at once. With
+# the default stabilisation the first replicas go after five minutes, as those of other autoscalers.
+OUTAGE_S = 180.0
+# Who has seen fewer windows does not know what it would give away.
+FEWEST_WINDOWS = 10
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Replicas to have, and the needs around that number which still count."""
+
+    replicas: int
+    near: tuple[float, ...] = ()
+
+
+def noise(requests: float) -> float:
+    """Return the share by which a need varies that was counted from so many requests."""
+    counted = 1.0 / math.sqrt(requests) if requests > 0 else MOST_NOISE
+    return min(max(counted, LEAST_NOISE), MOST_NOISE)
+
+
+def replicas_needed(
+    seen: LoadSeen,
+    found: RoleSizing | None,
+    forecast: Forecast,
+    current: int,
+    fewest: int,
+    near: tuple[float, ...],
+    past: Demand,
+    *,
+    is_late: bool = False,
+) -> Advice:
+    """Return the replicas that the load needs.
+
+    Only confirmed idleness needs none, and then half of them go at a time. Long answers may be in
+    flight while nothing arrives: they hold the replicas that serve them. Nothing is given up before
+    enough of the ``past`` was seen, and not by a role whose target is missed.
+    """
+    if isinstance(seen.rate_per_s, Idle):
+        return Advice(_idle(current, fewest, past.idle_s))
+    if found is None or forecast.planned <= 0:
+        return Advice(current)
+    advice = advise(found.need, current, noise(forecast.planned * seen.window_s), near)
+    holds = is_late or past.known < FEWEST_WINDOWS or number(seen.rate_per_s) == 0
+    return Advice(current) if holds and advice.replicas < current else advice
+
+
+def _idle(current: int, fewest: int, idle_s: float) -> int:
+    return current if idle_s < OUTAGE_S else max(current // 2, min(fewest, current))
+
+
+def advise(need: Need, current: int, share: float, near: tuple[float, ...]) -> Advice:
+    """Return how many replicas to have when ``current`` are there and needs vary by ``share``.
+
+    Up when the need is clearly above ``current``, or the mean of the needs near it is:
+    that of ``k`` needs varies by ``share / sqrt(k)``. Down to where the rest can carry the whole
+    load, each ``N / (N - 1)`` of what it carries now, and still has the noise to spare: otherwise
+    noise would bring it back.
+    """
+    if need.grow > current * (1.0 + UP * share) + _ROUNDING:
+        return Advice(_whole(need.grow))
+    fewer = _whole(need.hold / (1.0 - DOWN * share))
+    if fewer < current:
+        return Advice(fewer)
+    if need.grow < current * (1.0 - UP * share):
+        return Advice(current)
+    known = (*near, need.grow)[-MOST_NEEDS:]
+    clear = 1.0 + max(UP * share / math.sqrt(len(known)), SUSTAINED)
+    if len(known) >= FEWEST_NEEDS and sum(known) / len(known) > current * clear:
+        return Advice(current + 1)
+    return Advice(current, known)
+
+
+def _whole(need: float) -> int:
+    return max(math.ceil(need - _ROUNDING), 0)

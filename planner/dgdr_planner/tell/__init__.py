@@ -1,0 +1,1 @@
+"""A decision told: conditions, status, events, metrics, sentences."""

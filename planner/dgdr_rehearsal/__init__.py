@@ -1,0 +1,1 @@
+"""The decisions of the planner without a cluster: replays of traces, and windows that are told."""
