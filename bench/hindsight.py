@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dgdr_api.graph import Role
-from dgdr_planner.replay.controllers import Oracle, Replicas
-from dgdr_planner.replay.needs import needs
-from dgdr_planner.replay.rehearsal import Rehearsed, World, rehearse
-from dgdr_planner.replay.window import WindowSeen
+from dgdr_rehearsal.replay.controllers import Oracle, Replicas
+from dgdr_rehearsal.replay.needs import needs
+from dgdr_rehearsal.replay.rehearsal import Rehearsed, World, rehearse
+from dgdr_rehearsal.replay.window import WindowSeen
 
 FACTORS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
 # Over days: the needs of ten thousand intervals take half a minute at each.

@@ -12,8 +12,8 @@ from typing import Any
 
 from bench.hindsight import Courses, Hindsight, plenty
 from dgdr_perf.sizing import Percentile
-from dgdr_planner.replay.baselines import begun
-from dgdr_planner.replay.rehearsal import Rehearsed, World
+from dgdr_rehearsal.replay.baselines import begun
+from dgdr_rehearsal.replay.rehearsal import Rehearsed, World
 
 WARM, COLD = "warm", "1+1"
 BEGINS = (WARM, COLD)

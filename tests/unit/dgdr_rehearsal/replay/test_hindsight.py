@@ -11,10 +11,10 @@ from bench.sizing_grid import Cell, Lab, row_of
 from dgdr_api.graph import Role
 from dgdr_perf.simulator.arrivals import Requests, sine
 from dgdr_perf.sizing import Dispatch, Percentile
-from dgdr_planner.replay.baselines import begun
-from dgdr_planner.replay.controllers import Static
-from dgdr_planner.replay.needs import largest, needs
-from dgdr_planner.replay.rehearsal import Rehearsed, World, rehearse
+from dgdr_rehearsal.replay.baselines import begun
+from dgdr_rehearsal.replay.controllers import Static
+from dgdr_rehearsal.replay.needs import largest, needs
+from dgdr_rehearsal.replay.rehearsal import Rehearsed, World, rehearse
 
 DURATION_S = 900.0
 
