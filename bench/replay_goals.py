@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.hindsight import Courses, Hindsight, plenty
+from bench.hindsight import BOOSTS, Courses, Hindsight, plenty
 from dgdr_perf.sizing import Percentile
 from dgdr_rehearsal.replay.baselines import begun
 from dgdr_rehearsal.replay.rehearsal import Rehearsed, World
@@ -38,7 +38,8 @@ def goal_rows(
         for begin in begins:
             here = world.starting_in(start_up_s)
             here = begun(here) if begin == WARM else replace(here, initial=dict(world.gpus))
-            hindsight = Hindsight(world=here, courses=courses)
+            boosts = BOOSTS if begin == COLD else (0,)
+            hindsight = Hindsight(world=here, courses=courses, boosts=boosts)
             yield {
                 "workload": workload,
                 "start_up_s": start_up_s,
