@@ -55,6 +55,7 @@ def size_aggregated(
         source=_either(profile.prefill.source, profile.decode.source),
         ttft=ttft,
         itl=itl,
+        late_alone=1.0 - engine.possible(replicas),
     )
 
 
@@ -100,6 +101,10 @@ class _Engine:
     def ttft_ms(self, replicas: float) -> float:
         """Time to first token at the percentile of the targets."""
         return 1000.0 * self._asked(replicas).latency_s(self._wait(replicas))
+
+    def possible(self, replicas: float) -> float:
+        """Share of the prompts that can be in time."""
+        return self._asked(replicas).possible
 
     def _wait(self, replicas: float) -> Wait:
         seconds = self.prefill_s + self._step_s(replicas)

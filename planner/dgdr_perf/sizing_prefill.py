@@ -26,11 +26,10 @@ from dgdr_perf.workload import Percentile, PrefillTerms, Targets, Workload
 # A mean wait below a twentieth of the target is not worth another replica: keeps the answer
 # finite where the target is at or below the service time itself.
 LEAST_SLACK = 0.05
-# Prompts whose own prefill takes this share of the target begin to count as late whatever is
-# done, so that the answer does not jump when a target passes the length of many prompts.
+# Prompts whose own prefill takes this share of the target begin to count as late by themselves, so
+# that the answer does not jump when a target passes the length of many prompts.
 ALMOST_LATE = 0.95
-# Of the late requests that a percentile allows, the most that such prompts may use up; a quarter
-# is kept for waiting. Otherwise the others would be promised ever more for a target that is lost.
+# Of all prompts, the most that are taken out of the promise as late by themselves.
 MOST_LOST = 0.75
 # Late requests are this much more than the approximation says, at most: simulated mixtures of
 # prompts at one to twenty engines.
@@ -49,8 +48,10 @@ class Asked:
     """A TTFT target over the classes of prompts.
 
     ``alone_s`` has shape (classes,): time to first token without any wait. ``lost`` is the share
-    of each class that counts as late however many replicas there are. ``room_s`` is how long each
-    class may wait, and ``waiting`` the share of it, with caution, that a wait can make late.
+    of each class that is late however many replicas there are: the percentile speaks about the
+    others, ``possible`` of all, or no number would do. ``room_s`` is how long each class may wait,
+    ``waiting`` the share of it, with caution, that a wait can make late, and ``promised`` are the
+    shares of what the percentile speaks about: all prompts where too many are late by themselves.
     """
 
     shares: Array
@@ -60,11 +61,18 @@ class Asked:
     lost: Array
     room_s: Array = field(init=False)
     waiting: Array = field(init=False)
+    possible: float = field(init=False)
+    promised: Array = field(init=False)
 
     def __post_init__(self) -> None:
         # Read at every step of every search.
         object.__setattr__(self, "room_s", np.maximum(self.target_s - self.alone_s, 0.0))
         object.__setattr__(self, "waiting", (1.0 - self.lost) * CAUTION)
+        object.__setattr__(self, "possible", float(self.shares @ (1.0 - self.lost)))
+        share, promised = self.percentile.share, self.shares
+        if share is not None and self.possible >= share:
+            promised = self.shares * (1.0 - self.lost) / self.possible
+        object.__setattr__(self, "promised", promised)
 
     @classmethod
     def of(cls, shares: Array, alone_s: Array, targets: Targets) -> "Asked":
@@ -77,7 +85,7 @@ class Asked:
             ramp = (alone_s / target_s - ALMOST_LATE) / (1.0 - ALMOST_LATE)
             lost = np.clip(ramp, 0.0, 1.0)
             total = float(shares @ lost)
-            lost = lost * min(1.0, MOST_LOST * (1.0 - share) / total) if total > 0 else lost
+            lost = lost * min(1.0, MOST_LOST / total) if total > 0 else lost
         return cls(shares, alone_s, target_s, targets.percentile, lost)
 
     def excess(self, wait: Wait) -> float:
@@ -87,8 +95,8 @@ class Asked:
             alone_s = float(self.shares @ self.alone_s)
             slack_s = max(self.target_s - alone_s, LEAST_SLACK * self.target_s)
             return wait.mean_s / slack_s - 1.0
-        late = float(self.shares @ (self.lost + self.waiting * wait.tail_at(self.room_s)))
-        return late / (1.0 - share) - 1.0
+        late = float(self.shares @ (self.waiting * wait.tail_at(self.room_s)))
+        return late / (self.possible * (1.0 - share)) - 1.0
 
     def latency_s(self, wait: Wait) -> float:
         """Time to first token at the percentile of the target."""
@@ -101,14 +109,14 @@ class Asked:
             return self._alone_at(share)
 
         def late(times_s: Array) -> Array:
-            return wait.exceeds(times_s[:, None] - self.alone_s) @ self.shares
+            return wait.exceeds(times_s[:, None] - self.alone_s) @ self.promised
 
         return _quantile(late, 1.0 - share, float(self.alone_s.max()))
 
     def _alone_at(self, share: float) -> float:
         """Time to first token without any wait that this share of the prompts does not exceed."""
         order = np.argsort(self.alone_s)
-        reached = np.cumsum(self.shares[order])
+        reached = np.cumsum(self.promised[order])
         index = int(np.searchsorted(reached, share - 1e-9))
         return float(self.alone_s[order][min(index, len(order) - 1)])
 
@@ -150,6 +158,7 @@ def size_prefill(
         reachable=latency_ms <= targets.ttft_ms * SAME and exact <= MOST_REPLICAS,
         binding=_binding(exact, busy),
         source=_source(profile),
+        late_alone=1.0 - asked.possible,
     )
 
 

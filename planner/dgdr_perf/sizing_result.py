@@ -49,7 +49,8 @@ class Sizing:
     outside of what the profile covers. ``source`` says whether the curve was measured; None is
     unknown. ``fits``: enough of the requests fit into an empty KV cache. ``ttft`` and ``itl`` are
     those that the role answers for; of an aggregated engine, which has both, ``latency_ms`` and
-    ``alone_ms`` repeat the binding one.
+    ``alone_ms`` repeat the binding one. ``late_alone`` is the share of the prompts that miss the
+    TTFT target without any other: no percentile is promised of them.
     """
 
     replicas: int
@@ -64,6 +65,7 @@ class Sizing:
     fits: bool = True
     ttft: Expected | None = None
     itl: Expected | None = None
+    late_alone: float = 0.0
 
 
 def rounded_up(exact: float) -> int:

@@ -179,6 +179,7 @@ def _draft(
             state.near_needs.get(role, ()),
             state.demand,
             is_late=role in state.correction.late,
+            patience_s=policy.stabilization_s,
         )
     history = state.histories.get(role, History())
     return _Draft(

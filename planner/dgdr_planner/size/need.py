@@ -27,9 +27,10 @@ SUSTAINED = 0.05
 # Needs inside the band that decide by their mean.
 FEWEST_NEEDS = 3
 MOST_NEEDS = 30
-# Silence that may be an outage in front of the deployment: its load would come back at once. With
-# the default stabilisation the first replicas go after five minutes, as those of other autoscalers.
-OUTAGE_S = 180.0
+# Of the stabilisation window: silence for so long may be an outage in front of the deployment, and
+# its load comes back at once. By default that is three minutes, and the first replicas go after
+# five, as those of other autoscalers.
+OUTAGE = 1.5
 # Who has seen fewer windows does not know what it would give away.
 FEWEST_WINDOWS = 10
 _ROUNDING = 1e-9
@@ -59,24 +60,24 @@ def replicas_needed(
     past: Demand,
     *,
     is_late: bool = False,
+    patience_s: float = 0.0,
 ) -> Advice:
     """Return the replicas that the load needs.
 
-    Only confirmed idleness needs none, and then half of them go at a time. Long answers may be in
+    Only confirmed idleness needs none: when it has lasted for longer than ``patience_s`` by half,
+    half of them go at a time. Long answers may be in
     flight while nothing arrives: they hold the replicas that serve them. Nothing is given up before
     enough of the ``past`` was seen, and not by a role whose target is missed.
     """
     if isinstance(seen.rate_per_s, Idle):
-        return Advice(_idle(current, fewest, past.idle_s))
+        if past.idle_s < OUTAGE * patience_s:
+            return Advice(current)
+        return Advice(max(current // 2, min(fewest, current)))
     if found is None or forecast.planned <= 0:
         return Advice(current)
     advice = advise(found.need, current, noise(forecast.planned * seen.window_s), near)
     holds = is_late or past.known < FEWEST_WINDOWS or number(seen.rate_per_s) == 0
     return Advice(current) if holds and advice.replicas < current else advice
-
-
-def _idle(current: int, fewest: int, idle_s: float) -> int:
-    return current if idle_s < OUTAGE_S else max(current // 2, min(fewest, current))
 
 
 def advise(need: Need, current: int, share: float, near: tuple[float, ...]) -> Advice:

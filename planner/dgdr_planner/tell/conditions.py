@@ -160,7 +160,9 @@ def _reachable(plan: Plan, policy: Policy) -> Statement:
     troubles = [text for text in told if text]
     if troubles:
         return Statement(kind, False, Reason.UNREACHABLE, "; ".join(troubles))
-    return Statement(kind, True, Reason.REACHABLE, "enough replicas meet the targets")
+    beyond = explain.late_alone(plan)
+    text = f"enough replicas meet the targets{f'; {beyond}' if beyond else ''}"
+    return Statement(kind, True, Reason.REACHABLE, text)
 
 
 def _limited(plan: Plan) -> Statement:

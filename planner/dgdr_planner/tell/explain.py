@@ -8,6 +8,9 @@ from dgdr_planner.limit.guards import Limit
 from dgdr_planner.plan import Plan, RolePlan
 from dgdr_planner.policy import Policy
 
+# What rounds to nothing is not worth a word.
+LEAST_TOLD = 0.001
+
 
 def change(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
     """Say what happens to one role, and why."""
@@ -98,6 +101,14 @@ def extrapolated(plan: Plan) -> str | None:
     if not beyond:
         return None
     return f"{' and '.join(beyond)}: the load lies outside of what was measured; extrapolated"
+
+
+def late_alone(plan: Plan) -> str | None:
+    """Say which prompts no replica is asked for; None where a promille or less is late alone."""
+    share = max((role.answer.late_alone for role in plan.roles if role.answer), default=0.0)
+    if share < LEAST_TOLD:
+        return None
+    return f"{100 * share:.1f} % of the prompts are late even alone: no replica is asked for them"
 
 
 def edited(plan: Plan) -> str | None:

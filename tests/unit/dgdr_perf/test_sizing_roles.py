@@ -305,3 +305,16 @@ def test_answers_that_do_not_fit_into_the_cache_count(engine: EngineProfile) -> 
     load = replace(LOAD, isl=3000, osl=1800)
     assert size_decode(small, load, SLA).fits
     assert not size_decode(small, replace(load, osl_quantiles=LONG_ANSWERS), SLA).fits
+
+
+HOPELESS_TAIL = ((0.0, 500.0), (0.965, 3000.0), (0.965, 40_000.0), (1.0, 40_000.0))
+
+
+def test_prompts_that_are_late_alone_are_taken_out_of_the_promise(engine: EngineProfile) -> None:
+    """Three of a hundred miss the target whatever is done: the others need no more for that."""
+    load = replace(LOAD, rate_per_s=10, isl=3000, isl_quantiles=HOPELESS_TAIL)
+    told = size_prefill(engine, load, replace(SLA, ttft_ms=600))
+    easy = size_prefill(engine, load, replace(SLA, ttft_ms=600, percentile=Percentile.P90))
+    assert told.late_alone == pytest.approx(0.035, abs=0.002)
+    assert told.reachable
+    assert told.replicas_exact < 1.5 * easy.replicas_exact

@@ -62,7 +62,7 @@ def test_idle_shrinks_by_halves_when_it_has_lasted() -> None:
         decision = decided(load(0), *current, state=state, seconds=30 * tick)
         state, current = decision.state, replicas(decision)
         seen.append(current)
-    assert seen == [(4, 3)] * 8 + [(2, 1)] * 3 + [(1, 1)] * 5
+    assert seen == [(4, 3)] * 5 + [(2, 1)] * 3 + [(1, 1)] * 8
 
 
 def test_answers_in_flight_keep_their_replicas_while_nothing_arrives() -> None:

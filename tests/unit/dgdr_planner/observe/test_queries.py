@@ -58,8 +58,8 @@ def test_what_is_no_name_is_none(text: str) -> None:
 def test_one_query_asks_for_all_buckets() -> None:
     query = buckets([], 60)
     assert query.count("_bucket{") == 4
-    assert query.count('namespace=~".*",dynamo_namespace!=""}[60000ms]') == 3
-    assert query.count("sum by (namespace,dynamo_namespace,le)") == 3
+    assert query.count('namespace=~".*",dynamo_namespace!=""}[60000ms]') == 4
+    assert query.count("sum by (namespace,dynamo_namespace,le)") == 4
 
 
 def test_a_history_is_of_one_deployment_only() -> None:

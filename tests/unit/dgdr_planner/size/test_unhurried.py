@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 
+import pytest
+
 from dgdr_api.graph import Role
 from dgdr_planner.decide import decide
-from dgdr_planner.forecast import Demand
+from dgdr_planner.forecast import Demand, Forecast
 from dgdr_planner.limit.guards import History, guard
 from dgdr_planner.observe.history import Sample
 from dgdr_planner.observe.observation import LoadSeen, Observation
 from dgdr_planner.observe.value import Idle
 from dgdr_planner.plan import Plan
 from dgdr_planner.policy import Limits
+from dgdr_planner.size.need import replicas_needed
 from dgdr_planner.state import State
 from support.planning import PROFILE, at, load, policy, target
 
@@ -46,20 +49,20 @@ def test_windows_that_nobody_saw_do_not_count() -> None:
     assert [role.replicas for role in outcome.roles] == [8, 8]
 
 
-def test_a_silence_that_may_be_an_outage_gives_nothing_back() -> None:
+def idle_for(windows: int, current: int) -> int:
+    silent = [Sample(at_s=60.0 * tick, window_s=60.0, rate_per_s=0.0) for tick in range(windows)]
     idle = replace(load(0), rate_per_s=Idle(), isl=Idle(), osl=Idle(), window_s=60.0)
-    silent = [
-        Sample(at_s=at(-60.0 * back).timestamp(), window_s=60.0, rate_per_s=0.0)
-        for back in range(5, 0, -1)
-    ]
-    what = Observation(target=target(8, 8), load=idle)
-    found = []
-    for known in (1, 5):
-        state = State(demand=Demand.restored(silent[-known:]))
-        outcome = decide(what, PROFILE, HOW, state, at(0)).outcome
-        assert isinstance(outcome, Plan)
-        found.append(outcome.roles[0].replicas)
-    assert found == [8, 4]
+    past, forecast = Demand.restored(silent), Forecast(rate_per_s=0.0)
+    return replicas_needed(idle, None, forecast, current, 1, (), past, patience_s=120.0).replicas
+
+
+def test_a_silence_that_may_be_an_outage_gives_nothing_back() -> None:
+    assert [idle_for(windows, 8) for windows in (0, 1, 2)] == [8, 8, 8]
+
+
+@pytest.mark.parametrize(("current", "after_"), [(8, 4), (5, 2), (2, 1), (1, 1), (0, 0)])
+def test_a_longer_silence_gives_back_half_at_a_time(current: int, after_: int) -> None:
+    assert idle_for(3, current) == after_
 
 
 def test_a_gap_is_no_silence() -> None:
