@@ -22,7 +22,7 @@ from itertools import groupby, product
 from typing import Any
 
 import numpy as np
-from dgdr_planner.replay.needs import SHARES
+from dgdr_rehearsal.replay.needs import SHARES
 
 from bench.planner_replay import stored
 from bench.reference import reference_engine
