@@ -61,7 +61,7 @@ DGDR = Kind(
 DGD = Kind(NVIDIA_GROUP, "v1beta1", "dynamographdeployments", "DynamoGraphDeployment")
 DGDSA = Kind(
     NVIDIA_GROUP,
-    "v1alpha1",
+    "v1beta1",
     "dynamographdeploymentscalingadapters",
     "DynamoGraphDeploymentScalingAdapter",
 )

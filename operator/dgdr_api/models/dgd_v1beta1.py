@@ -14,7 +14,7 @@ from dgdr_api.models.base import (
     Conditions,
     Int32,
     Int64,
-    LenientModel,
+    OpenModel,
     Quantity,
     RawObject,
     Resource,
@@ -194,7 +194,7 @@ class DGDSpec(ApiModel):
     experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
 
 
-class ComponentStatus(LenientModel):
+class ComponentStatus(OpenModel):
     """State of one component."""
 
     component_kind: str | None = Field(
@@ -224,7 +224,7 @@ class ComponentStatus(LenientModel):
     )
 
 
-class DGDStatus(LenientModel):
+class DGDStatus(OpenModel):
     """State of the deployment."""
 
     state: DgdState | None = Field(default=None, description="State as a whole.")
