@@ -56,7 +56,7 @@ def verdict(new: Json, old: Json | None) -> Verdict:
     if before is not None and new.get("kind") == REQUEST:
         new_ones = (*filter(None, [locked_change(before, hub)]), *new_ones)
     is_alpha = new.get("apiVersion") == ALPHA
-    warned = (*found.warnings, *(_kept(hub) if is_alpha else ()))
+    warned = (*found.warnings, *(_kept(new) if is_alpha else ()))
     if is_alpha:
         new_ones = tuple(replace(p, field=path_in_v1alpha1(p.field, hub)) for p in new_ones)
     return Verdict(new_ones, warned)
@@ -106,5 +106,5 @@ def _named(field: str, own: Json) -> str:
     return field.replace("spec.components[", "spec.services[", 1)
 
 
-def _kept(hub: Json) -> Iterable[str]:
-    return (f"{path}: kept, without effect" for path in unsaid(hub))
+def _kept(own: Json) -> Iterable[str]:
+    return (f"{path}: kept, without effect" for path in unsaid(own))

@@ -170,8 +170,8 @@ def test_two_faults_are_said_at_once() -> None:
             id="no image",
         ),
         pytest.param(
-            old_request({"sweep": {"useAiConfigurator": True}}),
-            "spec.profilingConfig.config.sweep: kept, without effect",
+            old_request({"sweep": {"dryRun": True, "use_ai_configurator": True}}),
+            "spec.profilingConfig.config.sweep.dryRun: kept, without effect",
             id="a section that has no words in v1beta1",
         ),
         pytest.param(
