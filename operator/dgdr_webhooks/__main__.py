@@ -5,6 +5,7 @@ import logging
 import os
 import ssl
 import sys
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
@@ -67,34 +68,50 @@ async def serve(settings: Settings) -> int:
     certificate = CertificateWatch(served)
     health.follow("certificate", None, certificate)
     cluster = await KubeCluster.connect(user_agent="dgdr-webhooks", told=kube.called)
-    told = await start_health(health_application(health, registry), settings.health.port)
-    asked = await start(application(own.default_image, telemetry), own.port, served.context)
-    try:
-        return await run_together(
-            keep(Authority(cluster, own), served, own.certificate.check_seconds),
-            {"heartbeat": heartbeat(health, "event loop")},
-        )
-    except asyncio.CancelledError:
-        # Endpoints are told first; requests that are on their way find somebody.
-        certificate.leaving = True
-        await asyncio.sleep(own.drain_seconds)
-        raise
-    finally:
-        await asked.cleanup()
-        await told.cleanup()
-        await cluster.close()
+    authority, check_s = Authority(cluster, own), own.certificate.check_seconds
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(cluster.close)
+        told = await start_health(health_application(health, registry), settings.health.port)
+        stack.push_async_callback(told.cleanup)
+        await begin(authority, served, check_s)
+        asked = await start(application(own.default_image, telemetry), own.port, served.context)
+        stack.push_async_callback(asked.cleanup)
+        try:
+            return await run_together(
+                keep(authority, served, check_s),
+                {"heartbeat": heartbeat(health, "event loop")},
+            )
+        except asyncio.CancelledError:
+            # Endpoints are told first; requests that are on their way find somebody.
+            certificate.leaving = True
+            await asyncio.sleep(own.drain_seconds)
+            raise
+
+
+async def begin(authority: Authority, served: Served, check_s: float) -> None:
+    """Wait for the first certificate: before it whoever connects would be turned away."""
+    while True:
+        if await tend(authority, served):
+            return
+        await asyncio.sleep(min(HURRY_S, check_s))
 
 
 async def keep(authority: Authority, served: Served, check_s: float) -> None:
     """Have a certificate that is accepted, for ever; what fails is tried again."""
     while True:
-        try:
-            if served.show(await authority.tend(datetime.now(UTC))):
-                log.info("Serving with a certificate that ends at %s", served.ends())
-        except (ClusterError, NoCertificate, ssl.SSLError) as exc:
-            log.warning("No certificate could be looked after: %s", exc)
         is_well = served.is_valid(datetime.now(UTC))
         await asyncio.sleep(check_s if is_well else min(HURRY_S, check_s))
+        await tend(authority, served)
+
+
+async def tend(authority: Authority, served: Served) -> bool:
+    """Look after the certificate once; returns whether there is one to serve with."""
+    try:
+        if served.show(await authority.tend(datetime.now(UTC))):
+            log.info("Serving with a certificate that ends at %s", served.ends())
+    except (ClusterError, NoCertificate, ssl.SSLError) as exc:
+        log.warning("No certificate could be looked after: %s", exc)
+    return served.ends() is not None
 
 
 if __name__ == "__main__":

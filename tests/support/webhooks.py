@@ -128,9 +128,11 @@ class Balancer:
             except OSError:
                 continue
             other.settimeout(None)
-            back = threading.Thread(target=_pump, args=(other, one), daemon=True)
-            back.start()
-            _pump(one, other)
+            with one, other:
+                back = threading.Thread(target=_pump, args=(other, one), daemon=True)
+                back.start()
+                _pump(one, other)
+                back.join()
             return
         one.close()
 

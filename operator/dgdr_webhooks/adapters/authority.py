@@ -54,7 +54,7 @@ class Authority:
             raise NoCertificate(f"Secret {self._settings.namespace}/{name} is not there")
         found = _read(secret)
         if not own.managed:
-            if found is None:
+            if found is None or not (found.chain and found.key):
                 raise NoCertificate(f"Secret {self._settings.namespace}/{name} has no tls.crt")
             return found
         wanted = renewed(found, self._settings.terms(), now)
@@ -96,7 +96,8 @@ def _read(secret: Manifest) -> Certificates | None:
         texts = {field: base64.b64decode(data.get(k, "")).decode() for k, field in _KEYS.items()}
     except ValueError:
         return None
-    return Certificates(**texts) if texts["chain"] and texts["key"] else None
+    # An authority without a certificate still issues one that everybody trusts.
+    return Certificates(**texts) if any(texts.values()) else None
 
 
 def _written(made: Certificates) -> dict[str, str]:

@@ -68,6 +68,16 @@ async def test_the_second_pod_serves_with_the_same_and_writes_nothing() -> None:
     assert cluster.writes == []
 
 
+async def test_a_certificate_that_somebody_took_away_comes_from_the_same_authority() -> None:
+    cluster = installed()
+    authority = Authority(cluster, Webhooks())
+    made = await authority.tend(NOW)
+    await cluster.patch(SECRET, "dgdr-system", NAME, {"data": {"tls.crt": None}}, "somebody")
+    new = await authority.tend(NOW + timedelta(days=1))
+    assert new.authorities == made.authorities
+    assert new.chain != made.chain
+
+
 async def test_of_two_that_write_at_once_one_wins() -> None:
     cluster = installed()
     secret = await cluster.get(SECRET, "dgdr-system", NAME)
