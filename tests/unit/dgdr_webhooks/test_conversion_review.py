@@ -98,6 +98,32 @@ def test_a_list_of_a_thousand_is_answered() -> None:
     assert (made.objects, made.failed) == (1000, False)
 
 
+def test_the_old_blob_keeps_its_meaning() -> None:
+    blob = {
+        "sweep": {"use_ai_configurator": True},
+        "hardware": {"num_gpus_per_node": 8},
+        "deployment": {"model_cache": {"pvc_name": "c", "pvc_path": "m", "mount_path": "/models"}},
+        "planner": {"planner_min_endpoint": 2},
+        "sla": {"isl": 3000, "osl": 150, "ttft": 200, "itl": 20},
+    }
+    spec = {"model": "m", "backend": "vllm", "profilingConfig": {"config": blob}}
+    given = {**graph("old"), "kind": "DynamoGraphDeploymentRequest", "spec": spec}
+    (there,) = response(given)["convertedObjects"]
+    assert there["spec"] == {
+        "model": "m",
+        "backend": "vllm",
+        "autoApply": False,
+        "searchStrategy": "rapid",
+        "hardware": {"numGpusPerNode": 8},
+        "modelCache": {"pvcName": "c", "pvcModelPath": "m", "pvcMountPath": "/models"},
+        "features": {"planner": {"planner_min_endpoint": 2}},
+        "workload": {"isl": 3000, "osl": 150},
+        "sla": {"ttft": 200, "itl": 20},
+    }
+    (back,) = response(there, to=ALPHA)["convertedObjects"]
+    assert back == given
+
+
 def test_an_empty_list_is_a_success() -> None:
     assert response()["convertedObjects"] == []
 
