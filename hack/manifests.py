@@ -2,7 +2,7 @@
 
 Boots a light cluster with the chart's kinds and webhooks, and for each request, deployment and
 adapter below the folders: applies it strictly, as kubectl does; reads it back in its own version
-and in the other one; writes that other one anew, under another name; and compares. Prints a table
+and in the other one; writes that other one anew in its place; and compares. Prints a table
 by outcome, then what was refused or lost. Exit code 1: something was lost.
 """
 
@@ -102,8 +102,7 @@ class Trial:
         try:
             return self._judged(where, own, made, kind, version)
         finally:
-            for one in (name, f"{name}-2"):
-                self._rest.call("DELETE", self._path(kind, "v1beta1", one))
+            self._rest.call("DELETE", self._path(kind, "v1beta1", name))
 
     def _name(self, given: dict[str, Any]) -> str:
         """Return its own name where it has a possible one: rules look at its length."""
@@ -124,11 +123,12 @@ class Trial:
                 return Outcome(where, kind, version, "not readable", answer.message, made.warnings)
         if lost := _differences(own.get("spec"), read.body.get("spec"), "spec"):
             return Outcome(where, kind, version, "LOST", "; ".join(lost), made.warnings)
-        again = self._again(there.body, f"{name}-2")
+        self._rest.call("DELETE", self._path(kind, "v1beta1", name))
+        again = self._again(there.body, name)
         if not again.ok:
             what = f"other version: {_refusal(again)}"
             return Outcome(where, kind, version, what, again.message, made.warnings)
-        back = self._rest.call("GET", self._path(kind, version, f"{name}-2"))
+        back = self._rest.call("GET", self._path(kind, version, name))
         if lost := _differences(own.get("spec"), back.body.get("spec"), "spec"):
             what = "LOST in the other version"
             return Outcome(where, kind, version, what, "; ".join(lost), made.warnings)

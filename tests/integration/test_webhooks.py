@@ -149,6 +149,15 @@ def test_an_adapter_names_its_component_in_the_words_of_each_version(free: Objec
     assert free.get(ADAPTER, "v1alpha1", "g-decode")["spec"] == spec
 
 
+def test_an_adapter_scales_through_either_version(free: Objects, where: TestCluster) -> None:
+    spec = {"replicas": 2, "dgdRef": {"name": "g", "componentName": "prefill"}}
+    assert free.create(made(ADAPTER, BETA, "g-prefill", spec)).ok
+    for replicas, version in ((3, "v1alpha1"), (4, "v1beta1")):
+        resource = f"dynamographdeploymentscalingadapters.{version}.nvidia.com/g-prefill"
+        where.kubectl("scale", "-n", FREE, resource, f"--replicas={replicas}")
+        assert free.get(ADAPTER, "v1beta1", "g-prefill")["spec"]["replicas"] == replicas
+
+
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
 MANY = settings(max_examples=45, deadline=None, suppress_health_check=SLOW, database=None)
 COUNT = iter(range(1_000_000))

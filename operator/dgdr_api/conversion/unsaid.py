@@ -71,7 +71,8 @@ def _without(value: Any, path: Path) -> Any:
 
 def _text(spec: Mapping[str, Any], path: Path) -> str:
     """Return a path as users write it: an entry of a list stands in brackets."""
-    text, value = _FIELD, spec
+    value: Any = spec
+    text = _FIELD
     for key in path:
         if isinstance(value, Mapping):
             text, value = f"{text}.{key}", value.get(key)
