@@ -1,9 +1,11 @@
 """The kinds that we ship: versions, columns, short names, scale."""
 
 from dgdr_api.crd import AGE_COLUMN, Column, Crd, Scale, Version
+from dgdr_api.models import dgd_v1alpha1, dgdr_v1alpha1
 from dgdr_api.models.dgd_v1beta1 import ROOT_RULES, DynamoGraphDeployment
 from dgdr_api.models.dgdr_rules import root_rules
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DynamoGraphDeploymentRequest
+from dgdr_api.models.dgdsa import WARNING as DGDSA_WARNING
 from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter
 from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.profiling_policy import ProfilingPolicy
@@ -43,7 +45,26 @@ DGDR = Crd(
             ),
             root_rules=root_rules(_SPEC_FIELDS),
         ),
+        Version(
+            name="v1alpha1",
+            model=dgdr_v1alpha1.DynamoGraphDeploymentRequest,
+            storage=False,
+            warning=dgdr_v1alpha1.WARNING,
+            columns=(
+                Column(name="Model", path=".spec.model"),
+                Column(name="Backend", path=".status.backend"),
+                Column(name="State", path=".status.state"),
+                Column(name="DGD-State", path=".status.deployment.state"),
+                AGE_COLUMN,
+            ),
+        ),
     ),
+)
+
+_DGD_COLUMNS = (
+    Column(name="Ready", path=_condition("Ready", "status")),
+    Column(name="Backend", path=".spec.backendFramework"),
+    AGE_COLUMN,
 )
 
 DGD = Crd(
@@ -55,12 +76,15 @@ DGD = Crd(
         Version(
             name="v1beta1",
             model=DynamoGraphDeployment,
-            columns=(
-                Column(name="Ready", path=_condition("Ready", "status")),
-                Column(name="Backend", path=".spec.backendFramework"),
-                AGE_COLUMN,
-            ),
+            columns=_DGD_COLUMNS,
             root_rules=ROOT_RULES,
+        ),
+        Version(
+            name="v1alpha1",
+            model=dgd_v1alpha1.DynamoGraphDeployment,
+            storage=False,
+            warning=dgd_v1alpha1.WARNING,
+            columns=_DGD_COLUMNS,
         ),
     ),
 )
@@ -83,6 +107,7 @@ DGDSA = Crd(
             name="v1alpha1",
             model=DynamoGraphDeploymentScalingAdapter,
             storage=False,
+            warning=DGDSA_WARNING,
             columns=_DGDSA_COLUMNS,
         ),
         Version(name="v1beta1", model=DynamoGraphDeploymentScalingAdapter, columns=_DGDSA_COLUMNS),

@@ -14,6 +14,10 @@ from dgdr_api.structural import structural_schema
 
 PART_OF = "dgdr-operator"
 
+CONVERT_PATH = "/convert"
+# Where the webhooks are unless the chart says otherwise: it puts its own names in their place.
+WEBHOOK_SERVICE, WEBHOOK_NAMESPACE = "dgdr-operator-webhooks", "dgdr-system"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -112,8 +116,26 @@ def render(crd: Crd) -> dict[str, Any]:
             "group": crd.group,
             "names": names,
             "scope": "Namespaced",
-            "conversion": {"strategy": "None"},
+            "conversion": _conversion(crd),
             "versions": [_render_version(crd, version) for version in crd.versions],
+        },
+    }
+
+
+def _conversion(crd: Crd) -> dict[str, Any]:
+    """Return who converts; versions that differ must not be taken for each other.
+
+    A request for a version that is not stored fails while nobody converts; the stored one needs
+    nobody.
+    """
+    if len(crd.versions) == 1:
+        return {"strategy": "None"}
+    service = {"name": WEBHOOK_SERVICE, "namespace": WEBHOOK_NAMESPACE, "path": CONVERT_PATH}
+    return {
+        "strategy": "Webhook",
+        "webhook": {
+            "clientConfig": {"service": service},
+            "conversionReviewVersions": ["v1"],
         },
     }
 

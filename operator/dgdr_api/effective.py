@@ -20,6 +20,7 @@ from dgdr_api.models.dgdr_v1beta1 import (
     Switch,
     Workload,
 )
+from dgdr_api.planner_config import wants_planner
 
 DEFAULT_ISL = 4000
 DEFAULT_OSL = 1000
@@ -119,7 +120,7 @@ def effective(spec: DGDRSpec) -> EffectiveSpec:
         gpus_per_node=hardware.num_gpus_per_node,
         total_gpus=hardware.total_gpus,
         model_cache=_model_cache(spec),
-        planner=features.planner,
+        planner=features.planner if wants_planner(features.planner) else None,
         mocker=_on(features.mocker),
         kv_router=_on(features.kv_router),
         trust_remote_code=bool(overrides.trust_remote_code),

@@ -10,8 +10,10 @@ from enum import StrEnum
 NVIDIA_GROUP = "nvidia.com"
 OUR_GROUP = "dgdr.dev"
 
-# Upstream allows 45 characters for the name of a DGD and of one of its components together.
+# What we generate stays within what upstream allows a DGD and one of its components together with
+# Grove; what a user writes may be as long as a Service's name.
 MAX_DGD_AND_COMPONENT_CHARS = 45
+MAX_WORKLOAD_NAME_CHARS = 63
 
 
 class FieldManager(StrEnum):

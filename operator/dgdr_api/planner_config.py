@@ -71,6 +71,7 @@ ANSWERED_ELSEWHERE = frozenset(
         "profile_results_dir",
         "prefill_engine_num_gpu",
         "decode_engine_num_gpu",
+        "enabled",
         "log_dir",
         "metric_reporting_prometheus_port",
     }
@@ -155,7 +156,7 @@ class BudgetTooSmall(ValueError):
 
 def parse_planner_config(config: Json) -> PlannerConfig:
     """Read a planner configuration; whatever it holds, nothing is raised."""
-    named = {key.lstrip("-").replace("-", "_"): value for key, value in config.items()}
+    named = {_plain(key): value for key, value in config.items()}
     try:
         keys = PlannerKeys.model_validate(named)
     except ValidationError as exc:
@@ -182,6 +183,17 @@ def parse_planner_config(config: Json) -> PlannerConfig:
             *(key for key, value in extra.items() if _is_ignored(key, value)),
         ),
     )
+
+
+def _plain(key: str) -> str:
+    """Return a key as releases from 1.0 write it; before, there were prefixes and capitals."""
+    snake = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key.lstrip("-").replace("-", "_")).lower()
+    return snake.removeprefix("planner_")
+
+
+def wants_planner(config: Json | None) -> bool:
+    """Whether there is to be a planner: where one is configured, and not switched off."""
+    return config is not None and config.get("enabled") is not False
 
 
 def _is_ignored(key: str, value: object) -> bool:

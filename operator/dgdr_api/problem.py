@@ -9,14 +9,20 @@ from pydantic import ValidationError
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where, what it holds (``None``: nothing), and what cures it."""
+    """One thing that is wrong: where, what it holds (``None``: nothing), and what cures it.
+
+    ``reason`` is the API server's word for it where it is neither a missing nor a wrong value.
+    """
 
     field: str
     value: object
     message: str
+    reason: str = ""
 
     def __str__(self) -> str:
         """Say it as the API server says it."""
+        if self.reason:
+            return f"{self.field}: {self.reason}: {self.message}"
         if self.value is None:
             return f"{self.field}: Required value: {self.message}"
         return f"{self.field}: Invalid value: {json.dumps(self.value, default=str)}: {self.message}"

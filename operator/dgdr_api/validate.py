@@ -49,17 +49,55 @@ def problems(
             that depend on it.
         name: the request's name; without it the generated names are not checked.
     """
+    return (*refusals(spec, name), *troubles(spec, policy))
+
+
+def refusals(spec: DGDRSpec, name: str = "") -> tuple[Problem, ...]:
+    """Return what a request is refused for: what the CRD says too, so that no update escapes it."""
     wanted = effective(spec)
     return (
         *_targets(spec.sla or Sla()),
         *_load(spec.workload or Workload()),
         *_strategy(wanted),
+        *_names(wanted, name),
+    )
+
+
+def troubles(spec: DGDRSpec, policy: ProfilingPolicySpec | None = None) -> tuple[Problem, ...]:
+    """Return for what a request fails once it is looked at, and upstream accepts at first.
+
+    Args:
+        spec: the spec as the user gave it.
+        policy: the policy that applies; ``None`` when it is not known.
+    """
+    wanted = effective(spec)
+    return (
         *_image(wanted, policy),
         *_model_cache(spec),
         *_override(spec),
         *_planner(wanted, policy or ProfilingPolicySpec()),
-        *_names(wanted, name),
     )
+
+
+def locked_change(old: Json, new: Json) -> Problem | None:
+    """Say why a request's spec may not change; None when it may.
+
+    Args:
+        old: the request of v1beta1 as it is stored.
+        new: as it is to be stored.
+    """
+    phase = str(_object(old.get("status")).get("phase"))
+    before, after = _object(old.get("spec")), _object(new.get("spec"))
+    if phase not in rules.LOCKED_PHASES or before == after:
+        return None
+    starts = before.get("autoApply") is False and after.get("autoApply") is True
+    if phase == "Ready" and starts and {**before, "autoApply": True} == after:
+        return None
+    return Problem("spec", None, rules.locked(phase), "Forbidden")
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, Mapping) else {}
 
 
 def name_in_override(override: Json | None) -> str | None:

@@ -55,13 +55,28 @@ CRD = Kind(
     namespaced=False,
 )
 
+VALIDATING_WEBHOOKS = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration",
+    namespaced=False,
+)
+MUTATING_WEBHOOKS = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "mutatingwebhookconfigurations",
+    "MutatingWebhookConfiguration",
+    namespaced=False,
+)
+
 DGDR = Kind(
     NVIDIA_GROUP, "v1beta1", "dynamographdeploymentrequests", "DynamoGraphDeploymentRequest"
 )
 DGD = Kind(NVIDIA_GROUP, "v1beta1", "dynamographdeployments", "DynamoGraphDeployment")
 DGDSA = Kind(
     NVIDIA_GROUP,
-    "v1alpha1",
+    "v1beta1",
     "dynamographdeploymentscalingadapters",
     "DynamoGraphDeploymentScalingAdapter",
 )
@@ -91,6 +106,8 @@ _KNOWN = {
         NETWORK_POLICY,
         ENDPOINT_SLICE,
         CRD,
+        VALIDATING_WEBHOOKS,
+        MUTATING_WEBHOOKS,
         DGDR,
         DGD,
         DGDSA,

@@ -1,6 +1,7 @@
 """The operator's configuration: one YAML file, validated once, at the start."""
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
@@ -77,6 +78,8 @@ class Settings(Section):
     health: HealthServer = HealthServer()
     leader_election: LeaderElection | None = None
     switch: Switch = Switch()
+    webhooks: dict[str, Any] = Field(default_factory=dict)
+    """Read by another program (``dgdr_webhooks.settings``)."""
 
 
 def parse(text: str) -> Settings:

@@ -248,7 +248,7 @@ def pods(documents: list[Manifest]) -> list[Manifest]:
 
 def test_a_second_pod_of_each_program_stands_by(helm: Path) -> None:
     documents = rendered(helm)
-    for name in ("dgdr-operator", "dgdr-operator-planner"):
+    for name in ("dgdr-operator", "dgdr-operator-planner", "dgdr-operator-webhooks"):
         spec = named(documents, "Deployment", name)["spec"]
         assert spec["replicas"] == 2
         assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
@@ -260,7 +260,9 @@ def test_a_second_pod_of_each_program_stands_by(helm: Path) -> None:
 
 
 def test_a_budget_for_one_pod_would_hold_up_every_drain(helm: Path) -> None:
-    documents = rendered(helm, "--set", "operator.replicas=1,planner.replicas=1")
+    documents = rendered(
+        helm, "--set", "operator.replicas=1,planner.replicas=1,webhooks.replicas=1"
+    )
     assert not [d for d in documents if d["kind"] == "PodDisruptionBudget"]
 
 
@@ -589,3 +591,82 @@ def test_jobs_that_an_earlier_version_started_keep_what_they_need(helm: Path) ->
     }
     # The operator may not bind it anew.
     assert '"dgdr-operator-profiling"' not in json.dumps(rules(documents, "dgdr-operator"))
+
+
+CONVERTED = [
+    path for path in CRDS if yaml.safe_load(path.read_text())["spec"]["conversion"].get("webhook")
+]
+
+
+def test_the_api_server_asks_the_releases_own_webhooks(helm: Path) -> None:
+    from dgdr_webhooks.adapters.authority import CONVERTED as NAMES
+    from dgdr_webhooks.core.trust import Place
+    from dgdr_webhooks.settings import parse
+
+    documents = rendered(
+        helm, "--set", "fullnameOverride=own,admission.defaultImage=r/vllm-runtime:1"
+    )
+    (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
+    own = parse(config["data"]["config.yaml"]).webhooks
+    place = Place(namespace=own.namespace, service=own.service)
+    crds = [named(documents, "CustomResourceDefinition", name) for name in NAMES]
+    assert len(crds) == len(CONVERTED) == 3
+    for crd in crds:
+        assert place.is_meant_by(crd["spec"]["conversion"]["webhook"]["clientConfig"])
+    for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+        for webhook in named(documents, kind, own.configuration)["webhooks"]:
+            assert place.is_meant_by(webhook["clientConfig"])
+    assert named(documents, "Secret", own.certificate.secret).get("data") is None
+    service = named(documents, "Service", own.service)["spec"]
+    pod = named(documents, "Deployment", "own-webhooks")["spec"]["template"]
+    assert service["selector"].items() <= pod["metadata"]["labels"].items()
+    ports = {one["name"]: one["containerPort"] for one in pod["spec"]["containers"][0]["ports"]}
+    assert ports["webhooks"] == own.port
+
+
+def test_webhooks_may_write_certificates_and_whom_to_trust_and_nothing_else(helm: Path) -> None:
+    documents = rendered(helm)
+    role = named(documents, "Role", "dgdr-operator-webhooks")
+    assert role["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["secrets"],
+            "resourceNames": ["dgdr-operator-webhooks"],
+            "verbs": ["get", "patch"],
+        }
+    ]
+    for rule in rules(documents, "dgdr-operator-webhooks"):
+        assert rule["verbs"] == ["get", "patch"]
+        assert rule["resourceNames"]
+    managed = rendered(helm, "--set", "admission.certificate.certManager.enabled=true")
+    assert not [
+        d
+        for d in managed
+        if d["kind"] == "ClusterRole"
+        and "webhooks" in str(d["metadata"]["name"])
+        and "farewell" not in d["metadata"]["name"]
+    ]
+    (read,) = named(managed, "Role", "dgdr-operator-webhooks")["rules"]
+    assert read["verbs"] == ["get"]
+
+
+def test_without_webhooks_there_is_one_version_and_nobody_to_ask(helm: Path) -> None:
+    documents = rendered(helm, "--set", "admission.enabled=false")
+    kinds = {d["kind"] for d in documents if "webhooks" in json.dumps(d["metadata"])}
+    assert kinds == set()
+    for crd in (d for d in documents if d["kind"] == "CustomResourceDefinition"):
+        assert crd["spec"]["conversion"] == {"strategy": "None"}
+        is_one_schema = "adapters" in crd["metadata"]["name"]
+        for version in crd["spec"]["versions"]:
+            assert version["served"] is (version["storage"] or is_one_schema)
+
+
+def test_an_image_of_the_installation_is_filled_in_by_a_webhook_of_its_own(helm: Path) -> None:
+    assert not [d for d in rendered(helm) if d["kind"] == "MutatingWebhookConfiguration"]
+
+
+def test_crds_that_are_kept_are_taken_leave_of(helm: Path) -> None:
+    job = named(rendered(helm), "Job", "dgdr-operator-webhooks-farewell")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    for setting in ("crds.keep=false", "crds.install=false", "admission.enabled=false"):
+        assert not [d for d in rendered(helm, "--set", setting) if d["kind"] == "Job"]

@@ -82,6 +82,7 @@ def test_operator_planner_and_crds_are_there(installed: TestCluster) -> None:
     assert names(installed, "deployments", "--namespace", SYSTEM) == {
         "dgdr-operator",
         "dgdr-operator-planner",
+        "dgdr-operator-webhooks",
     }
     assert names(installed, "crds", "--selector", OURS) == CRD_NAMES
 
@@ -101,6 +102,7 @@ def test_the_api_server_accepts_every_example(installed: TestCluster, path: Path
 
 OPERATOR = f"system:serviceaccount:{SYSTEM}:dgdr-operator"
 PLANNER = f"system:serviceaccount:{SYSTEM}:dgdr-operator-planner"
+WEBHOOKS = f"system:serviceaccount:{SYSTEM}:dgdr-operator-webhooks"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,9 @@ PLANNER = f"system:serviceaccount:{SYSTEM}:dgdr-operator-planner"
         (OPERATOR, "delete", "slaplanners.dgdr.dev", "yes"),
         (OPERATOR, "get", "secrets", "no"),
         (OPERATOR, "get", "pods/log", "no"),
+        (WEBHOOKS, "patch", "customresourcedefinitions.apiextensions.k8s.io", "no"),
+        (WEBHOOKS, "get", "secrets", "no"),
+        (WEBHOOKS, "get", "dynamographdeployments.nvidia.com", "no"),
         (PLANNER, "patch", "dynamographdeploymentscalingadapters.nvidia.com/scale", "yes"),
         (PLANNER, "patch", "slaplanners.dgdr.dev/status", "yes"),
         (PLANNER, "delete", "dynamographdeployments.nvidia.com", "no"),

@@ -68,7 +68,7 @@ def deployment(name: str) -> Manifest:
 def adapter(name: str) -> Manifest:
     return named(
         {
-            "apiVersion": "nvidia.com/v1alpha1",
+            "apiVersion": "nvidia.com/v1beta1",
             "kind": "DynamoGraphDeploymentScalingAdapter",
             "metadata": {},
             "spec": {"replicas": 1, "dgdRef": {"name": "g", "serviceName": "decode"}},

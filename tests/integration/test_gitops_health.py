@@ -105,7 +105,7 @@ def _is_scaling(manifest: dict[str, Any]) -> bool:
 NEW = [
     ("nvidia.com/v1beta1", "DynamoGraphDeploymentRequest"),
     ("nvidia.com/v1beta1", "DynamoGraphDeployment"),
-    ("nvidia.com/v1alpha1", "DynamoGraphDeploymentScalingAdapter"),
+    ("nvidia.com/v1beta1", "DynamoGraphDeploymentScalingAdapter"),
     ("dgdr.dev/v1alpha1", "SLAPlanner"),
 ]
 

@@ -44,7 +44,7 @@ def admitted(kind: Kind, new: Manifest, old: Manifest | None) -> Manifest:
     schema = schemas().get(kind)
     if schema is not None:
         parts = _changed(schema, new, old or {})
-        new = {**new, **{key: _pruned(schema["properties"][key], new[key]) for key in parts}}
+        new = {**new, **{key: pruned(schema["properties"][key], new[key]) for key in parts}}
         problems += _new_breaches(schema, parts, new, old or {})
     if problems:
         name = new["metadata"]["name"]
@@ -65,8 +65,8 @@ def _new_breaches(
         yield f".{missing}: Required value"
     for key in parts:
         inner = schema["properties"][key]
-        known = {*_breaches(inner, old[key], f".{key}")} if key in old else set()
-        yield from (one for one in _breaches(inner, new[key], f".{key}") if one not in known)
+        known = {*breaches(inner, old[key], f".{key}")} if key in old else set()
+        yield from (one for one in breaches(inner, new[key], f".{key}") if one not in known)
 
 
 @cache
@@ -148,7 +148,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _pruned(schema: Manifest, value: Any) -> Any:
+def pruned(schema: Manifest, value: Any) -> Any:
     """Return a value without the fields that the schema does not know."""
     if isinstance(value, dict):
         known, others = schema.get("properties") or {}, schema.get("additionalProperties")
@@ -156,18 +156,18 @@ def _pruned(schema: Manifest, value: Any) -> Any:
         out = {}
         for key, child in value.items():
             if key in known:
-                out[key] = _pruned(known[key], child)
+                out[key] = pruned(known[key], child)
             elif isinstance(others, dict):
-                out[key] = _pruned(others, child)
+                out[key] = pruned(others, child)
             elif kept or schema.get("x-kubernetes-embedded-resource"):
                 out[key] = child
         return out
     if isinstance(value, list) and isinstance(schema.get("items"), dict):
-        return [_pruned(schema["items"], child) for child in value]
+        return [pruned(schema["items"], child) for child in value]
     return value
 
 
-def _breaches(schema: Manifest, value: Any, path: str) -> Iterator[str]:
+def breaches(schema: Manifest, value: Any, path: str) -> Iterator[str]:
     if value is None:
         if not schema.get("nullable"):
             yield f"{path}: Invalid value: null"
@@ -183,10 +183,10 @@ def _breaches(schema: Manifest, value: Any, path: str) -> Iterator[str]:
         for key, child in value.items():
             inner = known.get(key) or (others if isinstance(others, dict) else None)
             if inner is not None:
-                yield from _breaches(inner, child, f"{path}.{key}")
+                yield from breaches(inner, child, f"{path}.{key}")
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for number, child in enumerate(value):
-            yield from _breaches(schema["items"], child, f"{path}[{number}]")
+            yield from breaches(schema["items"], child, f"{path}[{number}]")
 
 
 def _is_of_type(schema: Manifest, value: Any) -> bool:

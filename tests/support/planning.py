@@ -282,7 +282,7 @@ def graph_deployment(prefill: int = 1, decode: int = 1) -> dict[str, Any]:
 
 def adapter(component: str, replicas: int) -> dict[str, Any]:
     return {
-        "apiVersion": "nvidia.com/v1alpha1",
+        "apiVersion": "nvidia.com/v1beta1",
         "kind": "DynamoGraphDeploymentScalingAdapter",
         "metadata": {"name": f"{DGD_NAME}-{component}", "namespace": NAMESPACE},
         "spec": {

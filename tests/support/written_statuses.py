@@ -225,7 +225,7 @@ def adapters() -> Iterator[Written]:
                 expected = Read.IN_PROGRESS if reason in _ADAPTER_WAITS else Read.FAILED
             manifest = _object(
                 "DynamoGraphDeploymentScalingAdapter",
-                "nvidia.com/v1alpha1",
+                "nvidia.com/v1beta1",
                 _adapted(old, reason),
                 replicas=1,
             )

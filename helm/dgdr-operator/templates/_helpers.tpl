@@ -20,7 +20,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end -}}
 
-{{/* Labels that select the pods of one of the two programs; never change them in an upgrade. */}}
+{{/* Labels that select the pods of one of the programs; never change them in an upgrade. */}}
 {{- define "dgdr-operator.selector" -}}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/name: {{ include "dgdr-operator.fullname" .root }}
@@ -130,7 +130,7 @@ spec:
           imagePullPolicy: {{ .root.Values.images.pullPolicy }}
           command: [python3, -m, {{ printf "dgdr_%s" .component }}]
           env:
-            # The name under which it holds the Lease, and reports Events.
+            # The name under which it is known: in its Lease, in Events.
             - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
             - {name: DGDR_LOG_LEVEL, value: {{ .root.Values.logLevel | default "INFO" }}}
             {{- with $values.extraEnv }}
@@ -142,6 +142,9 @@ spec:
           {{- end }}
           ports:
             - {name: health, containerPort: {{ .root.Values.health.port }}}
+            {{- if eq .component "webhooks" }}
+            - {name: webhooks, containerPort: {{ .root.Values.admission.port }}}
+            {{- end }}
           # A slow node may need a minute for the imports; a pass that hangs shows in /healthz.
           startupProbe:
             httpGet: {path: /healthz, port: health}
@@ -239,6 +242,12 @@ metadata:
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}-lease}
 subjects:
   - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace }}}
+{{- include "dgdr-operator.budget" . }}
+{{- end -}}
+
+{{/* A drain of nodes leaves one pod of a program. */}}
+{{- define "dgdr-operator.budget" -}}
+{{- $name := include "dgdr-operator.program" . -}}
 {{- if gt (int (index .root.Values .component "replicas")) 1 }}
 ---
 apiVersion: policy/v1
@@ -300,6 +309,19 @@ leaderElection:
   plannerLease: {{ include "dgdr-operator.program" (dict "root" . "component" "planner") }}
 switch:
   namespace: {{ .Release.Namespace }}
+{{- if .Values.admission.enabled }}
+{{- $webhooks := include "dgdr-operator.program" (dict "root" . "component" "webhooks") }}
+webhooks:
+  namespace: {{ .Release.Namespace }}
+  service: {{ $webhooks }}
+  configuration: {{ $webhooks }}
+  port: {{ .Values.admission.port }}
+  defaultImage: {{ .Values.admission.defaultImage | quote }}
+  certificate:
+    secret: {{ $webhooks }}
+    managed: {{ not .Values.admission.certificate.certManager.enabled }}
+    validDays: {{ .Values.admission.certificate.validDays }}
+{{- end }}
 {{- end -}}
 
 {{/*

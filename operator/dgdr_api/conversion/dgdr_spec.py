@@ -24,9 +24,30 @@ _TEXTS: tuple[tuple[Path, Path], ...] = (
 )
 # What manifests of the first releases write, which upstream moves nowhere: it means the same.
 _OLD_TEXTS: tuple[tuple[Path, Path], ...] = (
+    *(
+        ((*_CONFIG, "deployment", *alpha), ("modelCache", beta))
+        for beta, names in (
+            ("pvcName", ("model_cache_pvc_name", "pvc_name")),
+            ("pvcModelPath", ("model_cache_pvc_path", "pvc_path")),
+            ("pvcMountPath", ("model_cache_pvc_mount_path", "mount_path")),
+        )
+        for alpha in ((names[0],), ("model_cache", names[1]))
+    ),
     ((*_CONFIG, "deployment", "modelCache", "pvcPath"), ("modelCache", "pvcModelPath")),
     ((*_CONFIG, "deployment", "modelCache", "mountPath"), ("modelCache", "pvcMountPath")),
 )
+_GPUS_PER_NODE: tuple[Path, Path] = (
+    (*_CONFIG, "hardware", "numGpusPerNode"),
+    ("hardware", "numGpusPerNode"),
+)
+_OLD_GPUS_PER_NODE: Path = (*_CONFIG, "hardware", "num_gpus_per_node")
+# Whether estimates stand for measurements.
+_ESTIMATED: tuple[Path, Path] = (
+    (*_CONFIG, "sweep", "useAiConfigurator"),
+    (*_CONFIG, "sweep", "use_ai_configurator"),
+)
+_STRATEGY: Path = ("searchStrategy",)
+_STRATEGIES = {True: "rapid", False: "thorough"}
 _MILLISECONDS: tuple[tuple[Path, Path], ...] = (
     ((*_CONFIG, "sla", "ttft"), ("sla", "ttft")),
     ((*_CONFIG, "sla", "itl"), ("sla", "itl")),
@@ -59,8 +80,10 @@ def to_v1beta1(spec: Json) -> dict[str, Any]:
     _put(found, ("image",), next(filter(None, (_text(_at(spec, p)) for p in _IMAGES)), None))
     for alpha, beta in _OLD_TEXTS:
         _put(found, beta, _text(_at(spec, alpha)))
+    _put(found, _GPUS_PER_NODE[1], _count(_at(spec, _OLD_GPUS_PER_NODE)))
     for alpha, beta, fits in _moves():
         _put(found, beta, fits(_at(spec, alpha)))
+    _put(found, _STRATEGY, _strategy(spec))
     if _at(spec, _MOCKER[0]) is True:
         _put(found, _MOCKER[1], True)
     resources = _object(_at(spec, _RESOURCES))
@@ -81,6 +104,8 @@ def to_v1alpha1(spec: Json) -> dict[str, Any]:
     _put(found, _IMAGES[0], _text(_at(spec, ("image",))))
     for alpha, beta, fits in _moves():
         _put(found, alpha, fits(_at(spec, beta)))
+    modes = [mode for mode, name in _STRATEGIES.items() if name == _at(spec, _STRATEGY)]
+    _put(found, _ESTIMATED[0], modes[0] if modes else None)
     if _at(spec, _MOCKER[1]) is True:
         _put(found, _MOCKER[0], True)
     _put(found, _RESOURCES, _object(_profiler(_at(spec, _CONTAINERS)).get("resources")))
@@ -94,8 +119,16 @@ def _moves() -> list[tuple[Path, Path, Any]]:
         *((alpha, beta, _whole) for alpha, beta in _TOKENS),
         (*_OPTIMIZATION, lambda value: value if value in _OPTIMIZATIONS else None),
         (*_PLANNER, _object),
+        (*_GPUS_PER_NODE, _count),
         *((alpha, beta, _any) for alpha, beta in _SCHEDULING),
     ]
+
+
+def _strategy(spec: Json) -> str | None:
+    """Return how much is measured where it is said; measuring needs a definite backend."""
+    said = [mode for path in _ESTIMATED if isinstance(mode := _at(spec, path), bool)]
+    is_definite = _at(spec, ("backend",)) not in (None, "", "auto")
+    return _STRATEGIES[said[0]] if said and (said[0] or is_definite) else None
 
 
 def _profiler(containers: Any) -> Json:
@@ -135,6 +168,11 @@ def _object(value: Any) -> Json | None:
 
 def _number(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _count(value: Any) -> int | None:
+    """Return a number of at least one."""
+    return _whole(value) or None
 
 
 def _whole(value: Any) -> int | None:

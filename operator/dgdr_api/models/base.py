@@ -59,6 +59,12 @@ class LenientModel(ApiModel):
     model_config = ConfigDict(extra="ignore")
 
 
+class OpenModel(LenientModel):
+    """A value of which the API server stores unknown fields too: another version's, say."""
+
+    model_config = ConfigDict(json_schema_extra={PRESERVE_UNKNOWN: True})
+
+
 def _whole_seconds(value: object) -> object:
     """Read a time as Kubernetes stores it, so that it equals itself after a round trip."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -14,13 +14,13 @@ from dgdr_api.models.base import (
     Conditions,
     Int32,
     Int64,
-    LenientModel,
+    OpenModel,
     Quantity,
     RawObject,
     Resource,
 )
 from dgdr_api.models.cel import FORBIDDEN, CelRule, extension
-from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS
+from dgdr_api.names import MAX_WORKLOAD_NAME_CHARS
 
 MAX_COMPONENTS = 25
 _NO_EFFECT = (
@@ -83,7 +83,7 @@ class DgdComponent(ApiModel):
 
     name: str = Field(
         min_length=1,
-        max_length=MAX_DGD_AND_COMPONENT_CHARS,
+        max_length=MAX_WORKLOAD_NAME_CHARS - 2,
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?$",
         description="Name, unique in the deployment ignoring case.",
     )
@@ -194,7 +194,7 @@ class DGDSpec(ApiModel):
     experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
 
 
-class ComponentStatus(LenientModel):
+class ComponentStatus(OpenModel):
     """State of one component."""
 
     component_kind: str | None = Field(
@@ -224,7 +224,7 @@ class ComponentStatus(LenientModel):
     )
 
 
-class DGDStatus(LenientModel):
+class DGDStatus(OpenModel):
     """State of the deployment."""
 
     state: DgdState | None = Field(default=None, description="State as a whole.")
@@ -256,10 +256,10 @@ class DynamoGraphDeployment(Resource):
 
 ROOT_RULES = (
     CelRule(
-        expression="self.spec.components.all(c, size(self.metadata.name) + size(c.name)"
-        f" <= {MAX_DGD_AND_COMPONENT_CHARS})",
-        message="the name and the longest component name may have "
-        f"{MAX_DGD_AND_COMPONENT_CHARS} characters together; use a shorter one",
+        expression="self.spec.components.all(c, size(self.metadata.name) + 1 + size(c.name)"
+        f" <= {MAX_WORKLOAD_NAME_CHARS})",
+        message="the name, a dash and the longest component name may have "
+        f"{MAX_WORKLOAD_NAME_CHARS} characters together, as a Service's name; use a shorter one",
         at=".metadata.name",
     ),
 )

@@ -64,6 +64,14 @@ DGDR_SPEC: tuple[CelRule, ...] = (
 )
 
 
+def locked(phase: str) -> str:
+    """Return upstream's words for a spec that is in use."""
+    return (
+        f'updates are forbidden while the resource is in phase "{phase}"; delete and recreate the '
+        "resource to change its spec"
+    )
+
+
 def root_rules(spec_fields: Iterable[str]) -> tuple[CelRule, ...]:
     """Return the rules that need the object's name, or its phase.
 

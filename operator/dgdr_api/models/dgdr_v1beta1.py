@@ -17,6 +17,7 @@ from dgdr_api.models.base import (
     Int32,
     Int64,
     LenientModel,
+    OpenModel,
     RawObject,
     Resource,
 )
@@ -339,7 +340,7 @@ class DiscoveredHardware(LenientModel):
     source: str | None = Field(default=None, description="Where the figures come from.")
 
 
-class DGDRStatus(LenientModel):
+class DGDRStatus(OpenModel):
     """How far the request has come."""
 
     phase: Phase | None = Field(default=None, description="Where the request stands.")

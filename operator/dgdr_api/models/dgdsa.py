@@ -1,7 +1,8 @@
 """DynamoGraphDeploymentScalingAdapter: the scale subresource of one component.
 
-v1alpha1 and v1beta1 have one schema. The adapter is the source of truth for the component's
-replicas; whoever scales (the planner, an autoscaler, ``kubectl scale``) writes here.
+v1alpha1 and v1beta1 have one schema; each has its own name for the component. The adapter is the
+source of truth for the component's replicas; whoever scales (the planner, an autoscaler, ``kubectl
+scale``) writes here.
 """
 
 from typing import ClassVar, Literal
@@ -19,6 +20,10 @@ from dgdr_api.models.base import (
 )
 from dgdr_api.models.cel import CelRule
 
+WARNING = (
+    "nvidia.com/v1alpha1 DynamoGraphDeploymentScalingAdapter is deprecated; use nvidia.com/v1beta1 "
+    "DynamoGraphDeploymentScalingAdapter"
+)
 _REFERENCES = ("serviceName", "componentGroupName", "componentName")
 
 

@@ -116,7 +116,7 @@ def adapted_components(graph: Graph) -> tuple[Component, ...]:
 def render_adapter(graph: Graph, component: Component, owner: Manifest) -> Manifest:
     """Return a new adapter, which starts with the replicas that the component has."""
     return {
-        "apiVersion": "nvidia.com/v1alpha1",
+        "apiVersion": "nvidia.com/v1beta1",
         "kind": "DynamoGraphDeploymentScalingAdapter",
         "metadata": {
             "name": component_name(graph.name, component.name),
@@ -126,7 +126,7 @@ def render_adapter(graph: Graph, component: Component, owner: Manifest) -> Manif
         },
         "spec": {
             "replicas": 1 if component.replicas is None else component.replicas,
-            "dgdRef": {"name": graph.name, "serviceName": component.name},
+            "dgdRef": {"name": graph.name, "componentName": component.name},
         },
     }
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from dgdr_api.conditions import Progress, with_progress
+from dgdr_api.fields_without_effect import fields_without_effect, with_fields
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus
 from dgdr_api.names import component_name, dynamo_namespace
-from dgdr_operator.core.fields_without_effect import fields_without_effect, with_fields
 from dgdr_operator.core.lacks import Lack, with_lacks
 from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen
 from dgdr_operator.core.served_model import served_model_name

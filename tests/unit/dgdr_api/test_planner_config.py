@@ -10,6 +10,7 @@ from dgdr_api.planner_config import (
     parse_planner_config,
     role_bounds,
     sla_planner,
+    wants_planner,
 )
 
 
@@ -163,3 +164,22 @@ def test_an_aggregated_deployment_has_one_role_to_scale() -> None:
 def test_a_mode_that_our_planner_has_not_is_reported() -> None:
     assert parse_planner_config({"mode": "prefill"}).without_effect == ("mode",)
     assert parse_planner_config({"mode": "agg"}).without_effect == ()
+
+
+@pytest.mark.parametrize(
+    "key", ["planner_min_endpoint", "--min-endpoint", "minEndpoint", "plannerMinEndpoint"]
+)
+def test_keys_of_the_first_releases_are_understood(key: str) -> None:
+    config = parse_planner_config({key: 2})
+    assert (config.keys.min_endpoint, config.unknown) == (2, ())
+
+
+@pytest.mark.parametrize(
+    ("config", "wanted"),
+    [(None, False), ({}, True), ({"enabled": True}, True), ({"enabled": False}, False)],
+)
+def test_a_planner_that_is_switched_off_is_none(
+    config: dict[str, bool] | None, wanted: bool
+) -> None:
+    assert wants_planner(config) is wanted
+    assert parse_planner_config(config or {}).unknown == ()

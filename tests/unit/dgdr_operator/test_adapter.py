@@ -20,7 +20,7 @@ from support.dgds import OWNER, decode_worker, dgd, entry, frontend, graph
 def adapter(component: str, replicas: int) -> DynamoGraphDeploymentScalingAdapter:
     return DynamoGraphDeploymentScalingAdapter.parse(
         {
-            "apiVersion": "nvidia.com/v1alpha1",
+            "apiVersion": "nvidia.com/v1beta1",
             "kind": "DynamoGraphDeploymentScalingAdapter",
             "metadata": {"name": f"g-{component.lower()}"},
             "spec": {"replicas": replicas, "dgdRef": {"name": "g", "serviceName": component}},

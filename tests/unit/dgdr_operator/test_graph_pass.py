@@ -136,7 +136,7 @@ async def test_the_number_of_an_adapter_is_never_written_again(cluster: FakeClus
 
 async def test_a_users_own_adapter_is_left_alone(cluster: FakeCluster) -> None:
     own = {
-        "apiVersion": "nvidia.com/v1alpha1",
+        "apiVersion": "nvidia.com/v1beta1",
         "kind": "DynamoGraphDeploymentScalingAdapter",
         "metadata": {"name": "g-decode", "namespace": "ns"},
         "spec": {"replicas": 7, "dgdRef": {"name": "g", "serviceName": "decode"}},

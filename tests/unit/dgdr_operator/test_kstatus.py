@@ -116,7 +116,7 @@ async def test_an_adapter_is_read_as_it_stands(name: str, component: str, expect
     await cluster.create(dgd(decode_worker(replicas=1)), FieldManager.INIT)
     adapter = cluster.seed(
         {
-            "apiVersion": "nvidia.com/v1alpha1",
+            "apiVersion": "nvidia.com/v1beta1",
             "kind": "DynamoGraphDeploymentScalingAdapter",
             "metadata": {"name": "a", "namespace": "ns"},
             "spec": {"replicas": 1, "dgdRef": {"name": name, "serviceName": component}},

@@ -14,6 +14,7 @@ from dgdr_kube.store import Store
 from dgdr_operator.__main__ import Metrics
 from dgdr_planner.adapters.telemetry import Telemetry
 from dgdr_planner.observe import queries
+from dgdr_webhooks.telemetry import Telemetry as Webhooks
 
 ROOT = Path(__file__).resolve().parents[3]
 MONITORING = ROOT / "helm/dgdr-operator/monitoring"
@@ -24,12 +25,14 @@ OF_A_PLANNER = ("dynamo_namespace", "target_namespace", "planner")
 NAME = re.compile(r"\b(?:dgdr|dynamo|planner|process|workqueue)[a-z]*[_:][\w:]*")
 
 
-def registries() -> tuple[CollectorRegistry, CollectorRegistry]:
-    """What the two programs show when they lead."""
+def registries() -> tuple[CollectorRegistry, ...]:
+    """What the programs show when they lead."""
+    webhooks = CollectorRegistry()
+    Webhooks(webhooks)
     operator, planner = Metrics.new(), Telemetry()
     operator.operator.show()
     planner.show_budgets(Store())
-    return operator.registry, planner.registry
+    return operator.registry, planner.registry, webhooks
 
 
 def shown() -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -9,6 +9,7 @@ PURE = (
     "operator/dgdr_api",
     "planner/dgdr_perf",
     "operator/dgdr_operator/core",
+    "operator/dgdr_webhooks/core",
     "planner/dgdr_planner/observe",
     "planner/dgdr_planner/forecast",
     "planner/dgdr_planner/size",

@@ -14,6 +14,7 @@ PACKAGES = {
     "dgdr_kube",
     "dgdr_load",
     "dgdr_operator",
+    "dgdr_webhooks",
     "dgdr_perf",
     "dgdr_planner",
     "dgdr_profiler",

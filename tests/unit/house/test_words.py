@@ -37,7 +37,7 @@ def test_no_committed_file_holds(what: str, root: Path, committed_files: list[Pa
     assert hits == []
 
 
-PROGRAMS = ("__main__.py", "generate.py", "installed.py")
+PROGRAMS = ("__main__.py", "farewell.py", "generate.py", "installed.py")
 
 
 def test_only_the_command_line_prints(root: Path, source_files: list[Path]) -> None:

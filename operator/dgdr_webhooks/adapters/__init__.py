@@ -1,0 +1,1 @@
+"""What touches the world: the Secret with the certificates, and who has to trust them."""

@@ -1,0 +1,1 @@
+"""Answers to the API server's reviews: values in, values out."""

@@ -1,0 +1,110 @@
+"""What is to say about an object before it is stored: refusals, and warnings.
+
+The same functions as the operator's passes use decide: ``validate``, ``validate_graph``,
+``fields_without_effect`` and ``planner_notes`` of ``dgdr_api``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from dgdr_api import codec_v1beta1
+from dgdr_api.conversion import ALPHA, BETA, converted
+from dgdr_api.conversion.unsaid import unsaid
+from dgdr_api.effective import effective
+from dgdr_api.fields_without_effect import fields_without_effect
+from dgdr_api.models.dgdr_rules import TTFT_WITHOUT_ITL
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
+from dgdr_api.planner_notes import planner_notes
+from dgdr_api.problem import Problem, from_validation
+from dgdr_api.reading import CodecError
+from dgdr_api.validate import locked_change, refusals, troubles
+from dgdr_api.validate_graph import graph_problems
+from dgdr_webhooks.core.words import path_in_v1alpha1
+
+Json = Mapping[str, Any]
+
+REQUEST, GRAPH = "DynamoGraphDeploymentRequest", "DynamoGraphDeployment"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why an object may not be stored, and what its author should know if it is."""
+
+    refusals: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def verdict(new: Json, old: Json | None) -> Verdict:
+    """Return what is to say about an object of either version.
+
+    What was stored as it is already blocks no other edit.
+
+    Args:
+        new: the object as it is to be stored.
+        old: as it is stored; None where it is created.
+    """
+    if old is not None and old.get("spec") == new.get("spec"):
+        return Verdict()
+    hub = converted(new, BETA)
+    found = _of_request(new, hub) if new.get("kind") == REQUEST else _of_graph(new, hub)
+    before = converted(old, BETA) if old is not None else None
+    known = set() if old is None or before is None else _known(old, before)
+    new_ones = tuple(one for one in found.refusals if str(one) not in known)
+    if before is not None and new.get("kind") == REQUEST:
+        new_ones = (*filter(None, [locked_change(before, hub)]), *new_ones)
+    is_alpha = new.get("apiVersion") == ALPHA
+    warned = (*found.warnings, *(_kept(new) if is_alpha else ()))
+    if is_alpha:
+        new_ones = tuple(replace(p, field=path_in_v1alpha1(p.field, hub)) for p in new_ones)
+    return Verdict(new_ones, warned)
+
+
+def _known(old: Json, hub: Json) -> set[str]:
+    found = _of_request(old, hub) if old.get("kind") == REQUEST else _of_graph(old, hub)
+    return {str(one) for one in found.refusals}
+
+
+def _of_request(own: Json, hub: Json) -> Verdict:
+    metadata = hub.get("metadata") or {}
+    try:
+        spec = DGDRSpec.model_validate(hub.get("spec"))
+    except ValidationError as exc:
+        return Verdict(from_validation(exc, "spec"))
+    found = refusals(spec, str(metadata.get("name") or ""))
+    if own.get("apiVersion") == ALPHA:
+        # That version has a default for each of the two.
+        found = tuple(one for one in found if one.message != TTFT_WITHOUT_ITL)
+    planner = effective(spec).planner or {}
+    later = [f"{one} (until then the request fails)" for one in troubles(spec)]
+    return Verdict(found, _in_words((*later, *planner_notes(planner)), own, hub))
+
+
+def _of_graph(own: Json, hub: Json) -> Verdict:
+    found = graph_problems(own)
+    try:
+        fields = fields_without_effect(codec_v1beta1.decode(hub))
+    except CodecError:
+        fields = ()
+    return Verdict(
+        found, tuple(f"{_named(field, own)}: accepted, without effect" for field in fields)
+    )
+
+
+def _in_words(sentences: Iterable[str], own: Json, hub: Json) -> tuple[str, ...]:
+    """Return sentences that begin with a path in the words of the object's own version."""
+    if own.get("apiVersion") != ALPHA:
+        return tuple(sentences)
+    return tuple(path_in_v1alpha1(one, hub) for one in sentences)
+
+
+def _named(field: str, own: Json) -> str:
+    if own.get("apiVersion") != ALPHA:
+        return field
+    return field.replace("spec.components[", "spec.services[", 1)
+
+
+def _kept(own: Json) -> Iterable[str]:
+    return (f"{path}: kept, without effect" for path in unsaid(own))
