@@ -43,10 +43,10 @@ def graph_hash(dgd: Manifest) -> str:
     It is of the manifest as it is stored: every later operator has to come to the same, however it
     reads and renders, or its first start would replace all pods.
     """
-    spec = dgd["spec"]
+    spec = dgd.get("spec") or {}
     components = [
         {key: value for key, value in component.items() if key not in _NOT_IN_TEMPLATES}
-        for component in spec["components"]
+        for component in spec.get("components") or ()
     ]
     annotations = dgd["metadata"].get("annotations") or {}
     metrics = annotations.get(Annotation.ENABLE_METRICS)

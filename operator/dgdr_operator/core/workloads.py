@@ -9,6 +9,7 @@ from typing import Any
 
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.names import Annotation, component_name
+from dgdr_operator.core.amounts import bad_amount
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.discovery_rbac import discovery_rbac
 from dgdr_operator.core.pod_template import pod_template, service_account
@@ -78,7 +79,7 @@ def problem_of(graph: Graph, component: Component, plane: DataPlane) -> Problem 
         text = f"its workload would be named like that of {namesake}; choose another name"
     elif component.extra.get("compilationCache") and cache_path(graph, component) is None:
         text = "compilationCache.mountPath is missing; only vLLM has a default for it"
-    elif refusal := plane.pods.refusal(component.pod):
+    elif refusal := plane.pods.refusal(component.pod) or bad_amount(component):
         text = refusal
     else:
         return None

@@ -261,6 +261,23 @@ def test_an_account_of_the_users_gets_the_rights_of_discovery() -> None:
             decode_worker(compilationCache={"pvcName": "c"}), "decode: compilationCache", id="cache"
         ),
         pytest.param(entry("FRONTEND.", "worker"), "its workload", id="same name"),
+        pytest.param(
+            decode_worker(main={"resources": {"limits": {"cpu": "lots"}}}),
+            "decode: resources.limits.cpu of container main is 'lots'",
+            id="quantity",
+        ),
+        pytest.param(
+            decode_worker(
+                pod={
+                    "containers": [
+                        {"name": "main", "image": "i"},
+                        {"name": "beside", "resources": {"requests": {"memory": "8 GB"}}},
+                    ]
+                }
+            ),
+            "decode: resources.requests.memory of container beside is '8 GB'",
+            id="quantity beside",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_named_and_holds_up_nothing_else(
