@@ -46,6 +46,10 @@ ROLE = Kind("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+RESOURCE_CLAIM = Kind("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim")
+RESOURCE_CLAIM_TEMPLATE = Kind(
+    "resource.k8s.io", "v1", "resourceclaimtemplates", "ResourceClaimTemplate"
+)
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CRD = Kind(
     "apiextensions.k8s.io",
@@ -90,6 +94,8 @@ _KNOWN = {
         LEASE,
         NETWORK_POLICY,
         ENDPOINT_SLICE,
+        RESOURCE_CLAIM,
+        RESOURCE_CLAIM_TEMPLATE,
         CRD,
         DGDR,
         DGD,

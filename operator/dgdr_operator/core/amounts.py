@@ -5,6 +5,7 @@ from typing import Any
 
 from dgdr_api.graph import Component
 from dgdr_api.pods import MAIN
+from dgdr_api.reading import objects_of
 from dgdr_kube.quantities import amount
 
 
@@ -31,6 +32,6 @@ def _bad_amounts(component: Component) -> Iterator[str]:
 def _containers(component: Component) -> Iterator[tuple[Any, Mapping[str, Any]]]:
     yield MAIN, component.container
     for key in ("containers", "initContainers"):
-        for entry in component.pod.get(key) or ():
-            if isinstance(entry, Mapping) and entry.get("name") != MAIN:
+        for entry in objects_of(component.pod.get(key)):
+            if entry.get("name") != MAIN:
                 yield entry.get("name"), entry

@@ -1,11 +1,12 @@
 """Status of a DynamoGraphDeployment, in upstream's words."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from dgdr_api.conditions import Progress, with_progress
+from dgdr_api.gpus import Claims, Uncountable, replica_gpus
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus
@@ -53,6 +54,7 @@ class GraphSeen:
     problems: tuple[Problem, ...] = ()
     lacks: tuple[Lack, ...] = ()
     upgrade: Upgrade = NOTHING_BEHIND
+    claims: Claims = field(default_factory=dict)
 
     def deployment(self, component: Component) -> DeploymentSeen | None:
         """Return the component's Deployment, when it exists."""
@@ -223,9 +225,11 @@ def _state(seen: GraphSeen, worst: Reason) -> DgdState:
 
 def _component_status(seen: GraphSeen, component: Component) -> ComponentStatus:
     namespace = dynamo_namespace(seen.graph.namespace or "default", seen.graph.name)
+    counted = replica_gpus(component, seen.claims)
+    gpus = None if isinstance(counted, Uncountable) else counted
     shape = ComponentStatus(
-        gpus_per_engine=component.gpus * component.nodes,
-        gpus_per_replica=component.gpus * component.nodes,
+        gpus_per_engine=gpus,
+        gpus_per_replica=gpus,
         served_model_name=served_model_name(seen.graph, component),
         runtime_namespace=namespace,
     )

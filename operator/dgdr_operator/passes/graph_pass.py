@@ -44,6 +44,7 @@ from dgdr_operator.core.upgrades import (
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import OF_GRAPH
 from dgdr_operator.passes.candidate_queue import CandidateQueue
+from dgdr_operator.passes.claims import claims_of
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.graph_children import Children, ChildWriter
@@ -204,6 +205,7 @@ class GraphPass:
             pods=pods,
             problems=problems,
             lacks=lacks_of_graph(graph, decision.plane, facts),
+            claims=await claims_of(self._cluster, graph),
             upgrade=decision.outcome(status_of(dgd), is_written=is_written, is_up=is_up),
         )
 
