@@ -26,6 +26,13 @@ def pod_template(graph: Graph, component: Component, plane: DataPlane) -> dict[s
     return {"metadata": metadata, "spec": _pod_spec(graph, component, plane)}
 
 
+def without_probes(template: dict[str, Any]) -> None:
+    """Take the probes of the main container away: a pod that follows a leader serves no port."""
+    main = template["spec"]["containers"][0]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        main.pop(probe, None)
+
+
 def service_account(graph: Graph, component: Component, plane: DataPlane) -> str | None:
     """Return the account that the pods run as: the user's, else the one that may discover."""
     own = component.pod.get("serviceAccountName")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from dgdr_api.codec_v1beta1 import decode
@@ -11,7 +12,7 @@ from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.names import FieldManager
 from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
-from dgdr_kube.kinds import DEPLOYMENT, DGD, POD, WORKER_METADATA
+from dgdr_kube.kinds import DEPLOYMENT, DGD, LEADER_WORKER_SET, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
@@ -26,10 +27,10 @@ from dgdr_operator.core.graph_status import (
 )
 from dgdr_operator.core.lacks import ClusterFacts, lacks_of_graph
 from dgdr_operator.core.observed_workloads import (
-    DeploymentSeen,
     PodSeen,
-    deployment_seen,
+    WorkloadSeen,
     pods_seen,
+    workload_seen,
 )
 from dgdr_operator.core.pinned import graph_hash, pins_of
 from dgdr_operator.core.pod_rules import PodRules
@@ -41,6 +42,7 @@ from dgdr_operator.core.upgrades import (
     taking_turn,
     text_of,
 )
+from dgdr_operator.core.workload import is_group
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import OF_GRAPH
 from dgdr_operator.passes.candidate_queue import CandidateQueue
@@ -52,9 +54,13 @@ from dgdr_operator.passes.graph_upgrades import Decision, GraphUpgrades
 from dgdr_operator.passes.status_of import status_of
 from dgdr_operator.settings import Settings
 
+WORKLOADS = (DEPLOYMENT, LEADER_WORKER_SET)
+
 # Events start a pass; these only bound how long a lost one goes unnoticed.
 LOOK_AGAIN_S = 15.0
 LOOK_AGAIN_WHEN_READY_S = 600.0
+# LeaderWorkerSets are not watched: their pods are, which tells of most that happens to them.
+LOOK_AGAIN_AT_GROUPS_S = 60.0
 # Garbage collection of an earlier graph of the same name takes about this long.
 LEAVING_S = 1.0
 # Nobody calls the next one when a turn is given back; engines load for longer than this.
@@ -122,10 +128,12 @@ class GraphPass:
             await self._report(dgd, waiting_status(why, _generation(dgd), old, now))
             return LOOK_AGAIN_S
         owner = owner_reference(dgd)
-        writer = ChildWriter(self._cluster, graph, owner)
+        groups = _has_groups(graph, old) and await self._data_plane.serves(LEADER_WORKER_SET)
+        plane = replace(self._plane, groups=groups)
+        writer = ChildWriter(self._cluster, graph, owner, groups=groups)
         there = await writer.observe()
-        both = self._renderings(dgd, graph, there)
-        is_up = all(map(is_ready, _deployments_of(there)))
+        both = self._renderings(dgd, graph, there, plane)
+        is_up = all(map(is_ready, _workloads_of(there)))
         async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
             decided(decision.verdict)
@@ -140,7 +148,8 @@ class GraphPass:
         await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
             return _patience_s(status, now)
-        return _look_again_s(status, decision.verdict)
+        after_s = _look_again_s(status, decision.verdict)
+        return min(after_s, LOOK_AGAIN_AT_GROUPS_S) if groups else after_s
 
     async def _is_leaving(self, dgd: Manifest) -> bool:
         """Whether a graph is being deleted, or gone, although no watch has told of it yet.
@@ -151,11 +160,13 @@ class GraphPass:
         now = await self._cluster.get(DGD, meta["namespace"], meta["name"])
         return now is None or is_going(now) or now["metadata"]["uid"] != meta["uid"]
 
-    def _renderings(self, dgd: Manifest, graph: Graph, there: Children) -> Renderings:
+    @staticmethod
+    def _renderings(dgd: Manifest, graph: Graph, there: Children, plane: DataPlane) -> Renderings:
         owner = owner_reference(dgd)
         was_seen = status_of(dgd).observed_generation == _generation(dgd)
-        pins = pins_of(dgd, graph, there.ours(DEPLOYMENT, owner), was_seen)
-        return renderings(graph, owner, self._plane, graph_hash(dgd), pins)
+        live = [m for kind in WORKLOADS for m in there.ours(kind, owner)]
+        pins = pins_of(dgd, graph, live, was_seen)
+        return renderings(graph, owner, plane, graph_hash(dgd), pins)
 
     async def _announce(
         self, dgd: Manifest, old: DGDStatus, decision: Decision, now: datetime
@@ -192,8 +203,8 @@ class GraphPass:
         problems: tuple[Problem, ...],
         decision: Decision,
     ) -> GraphSeen:
-        deployments = _deployments_of(children)
-        is_up = all(is_ready(deployment) for deployment in deployments)
+        workloads = _workloads_of(children)
+        is_up = all(map(is_ready, workloads))
         pods = () if is_up else await self._pods(graph)
         facts = ClusterFacts() if is_up else await self._facts(pods)
         # What standalone mode cannot run is no part of an upgrade.
@@ -201,7 +212,7 @@ class GraphPass:
         return GraphSeen(
             graph=graph,
             generation=_generation(dgd),
-            deployments=deployments,
+            workloads=workloads,
             pods=pods,
             problems=problems,
             lacks=lacks_of_graph(graph, decision.plane, facts),
@@ -266,8 +277,14 @@ def _patience_s(status: DGDStatus, now: datetime) -> float:
     return min(max(lasted_s, LEAVING_S), LOOK_AGAIN_S)
 
 
-def _deployments_of(children: Children) -> tuple[DeploymentSeen, ...]:
-    return tuple(deployment_seen(manifest) for manifest in children.of(DEPLOYMENT))
+def _workloads_of(children: Children) -> tuple[WorkloadSeen, ...]:
+    return tuple(workload_seen(manifest) for kind in WORKLOADS for manifest in children.of(kind))
+
+
+def _has_groups(graph: Graph, old: DGDStatus) -> bool:
+    """Whether a component takes several nodes, or did: then its group may have to go."""
+    kinds = {state.component_kind for state in (old.components or {}).values()}
+    return LEADER_WORKER_SET.kind in kinds or any(map(is_group, graph.components))
 
 
 def _look_again_s(status: DGDStatus, verdict: Verdict) -> float:

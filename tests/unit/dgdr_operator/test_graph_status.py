@@ -9,12 +9,12 @@ import pytest
 from dgdr_api.conditions import find
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_operator.core.graph_status import GraphSeen, failed_status, status_after
-from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen, Trouble
+from dgdr_operator.core.observed_workloads import PodSeen, Trouble, WorkloadSeen
 from dgdr_operator.core.workloads import Problem
 from support.dgds import decode_worker, entry, frontend, graph
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
-DONE = DeploymentSeen(
+DONE = WorkloadSeen(
     name="g-decode",
     generation=2,
     observed_generation=2,
@@ -26,7 +26,7 @@ DONE = DeploymentSeen(
 )
 
 
-def seeing(deployment: DeploymentSeen | None, *pods: PodSeen, **kwargs: Any) -> GraphSeen:
+def seeing(deployment: WorkloadSeen | None, *pods: PodSeen, **kwargs: Any) -> GraphSeen:
     found = () if deployment is None else (deployment,)
     worker = decode_worker(main={"resources": {"limits": {"nvidia.com/gpu": "4"}}})
     fields: dict[str, Any] = {"graph": graph(worker), "generation": 7, "deployments": found}
@@ -125,7 +125,7 @@ def test_the_worst_reason_wins_and_every_component_is_told() -> None:
         None,
         crash,
         graph=graph(frontend(), decode_worker()),
-        deployments=(replace(starting, name="g-frontend"), starting),
+        workloads=(replace(starting, name="g-frontend"), starting),
     )
     assert outcome(seen) == ("pending", "pods_not_ready")
     assert "Frontend: 0 of 2" in message(seen)
@@ -135,7 +135,7 @@ def test_the_worst_reason_wins_and_every_component_is_told() -> None:
 def test_what_cannot_be_made_is_a_failure_though_the_rest_is_ready() -> None:
     problem = Problem(component="pick", message="type epp is not run")
     seen = seeing(None, graph=graph(decode_worker(), entry("pick", "epp")), problems=(problem,))
-    seen = replace(seen, deployments=(DONE,))
+    seen = replace(seen, workloads=(DONE,))
     assert outcome(seen) == ("failed", "failed_to_reconcile_the_resources")
     assert message(seen) == "pick: type epp is not run"
 
