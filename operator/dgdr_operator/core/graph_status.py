@@ -9,7 +9,7 @@ from dgdr_api.conditions import Progress, with_progress
 from dgdr_api.gpus import Claims, Uncountable, replica_gpus
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.base import Conditions
-from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus
+from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus, RestartStatus
 from dgdr_api.names import dynamo_namespace
 from dgdr_operator.core.fields_without_effect import fields_without_effect, with_fields
 from dgdr_operator.core.lacks import Lack, with_lacks
@@ -56,6 +56,7 @@ class GraphSeen:
     lacks: tuple[Lack, ...] = ()
     upgrade: Upgrade = NOTHING_BEHIND
     claims: Claims = field(default_factory=dict)
+    restart: RestartStatus | None = None
 
     def workload(self, component: Component) -> WorkloadSeen | None:
         """Return the component's Deployment or LeaderWorkerSet, when it exists."""
@@ -80,6 +81,7 @@ def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
         components={c.name: _component_status(seen, c) for c in seen.graph.components},
         observed_generation=seen.generation,
         last_handled_upgrade_at=seen.upgrade.handled_at,
+        restart=seen.restart,
     )
 
 
@@ -91,6 +93,7 @@ def failed_status(message: str, generation: int, old: DGDStatus, now: datetime) 
         components=old.components,
         observed_generation=generation,
         last_handled_upgrade_at=old.last_handled_upgrade_at,
+        restart=old.restart,
     )
 
 
@@ -115,6 +118,7 @@ def unreconciled_status(message: str, generation: int, old: DGDStatus, now: date
         components=old.components,
         observed_generation=old.observed_generation or generation,
         last_handled_upgrade_at=old.last_handled_upgrade_at,
+        restart=old.restart,
     )
 
 
@@ -240,6 +244,7 @@ def _component_status(seen: GraphSeen, component: Component) -> ComponentStatus:
         gpus_per_replica=gpus,
         served_model_name=served_model_name(seen.graph, component),
         runtime_namespace=namespace,
+        runtime_component_name=_runtime_name(seen.graph, component),
     )
     deployment = seen.workload(component)
     if deployment is None:
@@ -253,5 +258,22 @@ def _component_status(seen: GraphSeen, component: Component) -> ComponentStatus:
             "updated_replicas": deployment.updated,
             "ready_replicas": deployment.ready,
             "available_replicas": None if is_group(component) else deployment.available,
+            "scheduled_replicas": _scheduled(seen, component, deployment),
         }
     )
+
+
+def _runtime_name(graph: Graph, component: Component) -> str | None:
+    """Return what Dynamo calls the component: DYN_COMPONENT, where its value is known."""
+    given = [e for e in (*graph.env, *component.env) if e["name"] == "DYN_COMPONENT"]
+    if given:
+        return given[-1].get("value") or None
+    return component.role.value or None
+
+
+def _scheduled(seen: GraphSeen, component: Component, workload: WorkloadSeen) -> int:
+    """Count replicas that have nodes; nobody has looked at the pods where all are ready."""
+    if is_ready(workload):
+        return workload.replicas
+    pods = sum(pod.scheduled for pod in seen.pods if pod.component == component.name)
+    return pods // component.nodes

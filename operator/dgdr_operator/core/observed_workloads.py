@@ -64,11 +64,15 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSeen:
-    """A pod that is not being deleted; ``unschedulable`` is the scheduler's sentence."""
+    """A pod that is not being deleted; ``unschedulable`` is the scheduler's sentence.
+
+    ``scheduled`` tells whether it has a node.
+    """
 
     name: str
     component: str
     unschedulable: str | None = None
+    scheduled: bool = False
     troubles: tuple[Trouble, ...] = ()
 
 
@@ -123,10 +127,9 @@ def pods_seen(manifests: Iterable[dict[str, Any]]) -> tuple[PodSeen, ...]:
 
 def _pod_seen(manifest: dict[str, Any]) -> PodSeen:
     meta, status = manifest["metadata"], manifest.get("status") or {}
+    placed = [c for c in status.get("conditions") or () if c.get("type") == "PodScheduled"]
     unschedulable = (
-        c.get("message") or c.get("reason", "")
-        for c in status.get("conditions") or ()
-        if c.get("type") == "PodScheduled" and c.get("status") == "False"
+        c.get("message") or c.get("reason", "") for c in placed if c.get("status") == "False"
     )
     containers = [
         *(status.get("initContainerStatuses") or ()),
@@ -136,6 +139,7 @@ def _pod_seen(manifest: dict[str, Any]) -> PodSeen:
         name=meta["name"],
         component=(meta.get("labels") or {}).get(Label.COMPONENT, ""),
         unschedulable=next(unschedulable, None),
+        scheduled=any(c.get("status") == "True" for c in placed),
         troubles=tuple(_troubles(containers)),
     )
 

@@ -9,7 +9,7 @@ from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import READY, find
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
-from dgdr_api.names import FieldManager
+from dgdr_api.names import FieldManager, Label
 from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, LEADER_WORKER_SET, POD, WORKER_METADATA
@@ -34,6 +34,7 @@ from dgdr_operator.core.observed_workloads import (
 )
 from dgdr_operator.core.pinned import graph_hash, pins_of
 from dgdr_operator.core.pod_rules import PodRules
+from dgdr_operator.core.restart import Standing, id_of, planned, restart_of, with_ids
 from dgdr_operator.core.upgrades import (
     Renderings,
     Verdict,
@@ -42,7 +43,7 @@ from dgdr_operator.core.upgrades import (
     taking_turn,
     text_of,
 )
-from dgdr_operator.core.workload import is_group
+from dgdr_operator.core.workload import is_group, workload_name
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import OF_GRAPH
 from dgdr_operator.passes.candidate_queue import CandidateQueue
@@ -134,16 +135,18 @@ class GraphPass:
         there = await writer.observe()
         both = self._renderings(dgd, graph, there, plane)
         is_up = all(map(is_ready, _workloads_of(there)))
+        restart = planned(restart_of(graph), _standings(graph, there), old.restart)
         async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
             decided(decision.verdict)
             if writer.lacks(decision.workloads.manifests, there) and await self._is_leaving(dgd):
                 return None  # the watch is about to say so
             told = await self._announce(dgd, old, decision, now)
-        children = await writer.write(decision.workloads.manifests, there)
+        wanted = with_ids(decision.workloads.manifests, restart.ids, Label.COMPONENT)
+        children = await writer.write(wanted, there)
         problems = (*decision.workloads.problems, *children.problems)
         seen = await self._seen(dgd, graph, children, problems, decision)
-        status = status_after(seen, old, now)
+        status = status_after(replace(seen, restart=restart.status), old, now)
         await self._report(told, status)
         await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
@@ -279,6 +282,17 @@ def _patience_s(status: DGDStatus, now: datetime) -> float:
 
 def _workloads_of(children: Children) -> tuple[WorkloadSeen, ...]:
     return tuple(workload_seen(manifest) for kind in WORKLOADS for manifest in children.of(kind))
+
+
+def _standings(graph: Graph, there: Children) -> dict[str, Standing]:
+    """Return how the workload of each component stands, of those that have one."""
+    live = {m["metadata"]["name"]: m for kind in WORKLOADS for m in there.of(kind)}
+    found = ((c.name, live.get(workload_name(graph, c))) for c in graph.components)
+    return {
+        name: Standing(id=id_of(workload), ready=is_ready(workload_seen(workload)))
+        for name, workload in found
+        if workload is not None
+    }
 
 
 def _has_groups(graph: Graph, old: DGDStatus) -> bool:

@@ -190,7 +190,7 @@ async def test_multinode_fails_clearly_and_the_rest_proceeds(cluster: FakeCluste
     edit(cluster, frontend(), decode_worker(multinode={"nodeCount": 2}))
     await run(cluster)
     assert names(cluster, "Deployment") == ["g-frontend"]
-    assert "decode: multinode.nodeCount 2 needs Grove" in condition(cluster)["message"]
+    assert "decode: multinode.nodeCount 2 needs LeaderWorkerSet" in condition(cluster)["message"]
 
 
 async def test_an_unreadable_graph_is_reported_and_touches_nothing(cluster: FakeCluster) -> None:

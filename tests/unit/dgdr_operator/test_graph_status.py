@@ -29,7 +29,7 @@ DONE = WorkloadSeen(
 def seeing(deployment: WorkloadSeen | None, *pods: PodSeen, **kwargs: Any) -> GraphSeen:
     found = () if deployment is None else (deployment,)
     worker = decode_worker(main={"resources": {"limits": {"nvidia.com/gpu": "4"}}})
-    fields: dict[str, Any] = {"graph": graph(worker), "generation": 7, "deployments": found}
+    fields: dict[str, Any] = {"graph": graph(worker), "generation": 7, "workloads": found}
     return GraphSeen(**(fields | {"pods": pods} | kwargs))
 
 
@@ -157,11 +157,27 @@ def test_components_carry_what_a_planner_asks_for() -> None:
         "updatedReplicas": 2,
         "readyReplicas": 2,
         "availableReplicas": 2,
+        "scheduledReplicas": 2,
         "gpusPerEngine": 4,
         "gpusPerReplica": 4,
         "servedModelName": "Qwen/Qwen3-0.6B",
         "runtimeNamespace": "ns-g",
+        "runtimeComponentName": "decode",
     }
+
+
+def test_replicas_that_have_a_node_are_counted() -> None:
+    placed = PodSeen(name="p1", component="decode", scheduled=True)
+    homeless = PodSeen(name="p2", component="decode", unschedulable="no GPU")
+    seen = seeing(replace(DONE, ready=0, available=0), placed, homeless)
+    component = (status_after(seen, DGDStatus(), NOW).components or {})["decode"]
+    assert component.scheduled_replicas == 1
+
+
+def test_a_name_of_ones_own_is_what_dynamo_calls_a_component() -> None:
+    named = decode_worker(main={"env": [{"name": "DYN_COMPONENT", "value": "backend"}]})
+    status = status_after(seeing(DONE, graph=graph(named)), DGDStatus(), NOW)
+    assert (status.components or {})["decode"].runtime_component_name == "backend"
 
 
 def test_the_same_observation_later_gives_the_same_status() -> None:
