@@ -49,7 +49,7 @@ MAIN: tuple[tuple[str, Any, str], ...] = (
     ("resources", {"claims": ["x"]}, "claims"),
     ("securityContext", ["x"], "securityContext"),
     ("volumeMounts", [{"name": "v"}], "mountPath"),
-    ("volumeMounts", [{"name": "nowhere", "mountPath": "/x"}], "nowhere"),
+    ("volumeMounts", [{"name": "No_Claim", "mountPath": "/x"}], "No_Claim"),
     ("lifecycle", {"preStop": 5}, "preStop"),
     ("tty", "yes", "tty"),
     ("stdin", 1, "stdin"),

@@ -239,6 +239,19 @@ def test_a_command_of_a_frontend_gets_no_arguments_of_ours() -> None:
     assert "args" not in program
 
 
+def test_a_mount_without_a_volume_means_the_claim_of_that_name() -> None:
+    mounts = [{"name": "weights", "mountPath": "/w"}, {"name": "own", "mountPath": "/o"}]
+    worker = decode_worker(
+        main={"volumeMounts": mounts}, pod={"volumes": [{"name": "own", "emptyDir": {}}]}
+    )
+    volumes = {v["name"]: v for v in pod(worker)["volumes"]}
+    assert volumes["weights"] == {
+        "name": "weights",
+        "persistentVolumeClaim": {"claimName": "weights"},
+    }
+    assert volumes["own"] == {"name": "own", "emptyDir": {}}
+
+
 def test_a_secret_stays_as_it_was_written() -> None:
     secret = [{"secretRef": {"name": "hf-token-secret"}}]
     assert main(decode_worker(main={"envFrom": secret}))["envFrom"] == secret
