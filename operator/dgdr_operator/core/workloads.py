@@ -12,7 +12,7 @@ from dgdr_api.names import Annotation, component_name
 from dgdr_kube.kinds import LEADER_WORKER_SET
 from dgdr_operator.core.amounts import bad_amount
 from dgdr_operator.core.data_plane import DataPlane
-from dgdr_operator.core.discovery_rbac import discovery_rbac
+from dgdr_operator.core.discovery_rbac import discovery_rbac, planner_rbac
 from dgdr_operator.core.multinode import Program, Programs, programs_of
 from dgdr_operator.core.pod_template import pod_template, service_account, without_probes
 from dgdr_operator.core.ports_and_probes import service_ports
@@ -61,8 +61,14 @@ def render_workloads(graph: Graph, owner: Manifest, plane: DataPlane) -> Workloa
     refused = {problem.component for problem in problems}
     runnable = [c for c in graph.components if c.name not in refused]
     accounts = {a for c in runnable if (a := service_account(graph, c, plane)) is not None}
+    planners = {
+        account
+        for c in runnable
+        if c.role is Role.PLANNER and (account := service_account(graph, c, plane)) is not None
+    }
     manifests = [
         *(discovery_rbac(graph, accounts) if plane.needs_rights else ()),
+        *(planner_rbac(graph, planners) if planners else ()),
         *(render_service(graph, component, plane) for component in runnable if _ports(component)),
         *(render_workload(graph, component, plane) for component in runnable),
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from dgdr_kube.kinds import DGD, DGDR, NETWORK_POLICY, ROLE_BINDING, Kind
 from dgdr_kube.ports import Key
-from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES
+from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES, PLANNER_READS, PLANNER_WRITES
 from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_pass import DgdrPass
@@ -25,7 +25,9 @@ from support.rights import granted, needed, of_rules, watching
 Calls = set[tuple[str, Kind]]
 
 # Nobody may grant what he does not hold, or bind what he may not bind: these are no calls.
-PASSED_ON = of_rules(DISCOVERY_RULES) | {("rbac.authorization.k8s.io", "clusterroles", "bind")}
+PASSED_ON = of_rules((*DISCOVERY_RULES, *PLANNER_READS, *PLANNER_WRITES)) | {
+    ("rbac.authorization.k8s.io", "clusterroles", "bind")
+}
 
 
 async def a_request_that_is_made_again() -> Calls:

@@ -252,6 +252,34 @@ def test_a_mount_without_a_volume_means_the_claim_of_that_name() -> None:
     assert volumes["own"] == {"name": "own", "emptyDir": {}}
 
 
+def test_a_planner_may_scale_its_own_graph_and_no_other_pod_may() -> None:
+    made = rendered(decode_worker(), entry("Planner", "planner"))
+    rules = made["Role/g-planner"]["rules"]
+    scale = next(
+        r for r in rules if r["resources"] == ["dynamographdeploymentscalingadapters/scale"]
+    )
+    assert (scale["verbs"], scale["resourceNames"]) == (["get", "patch"], ["g-decode", "g-planner"])
+    patch = next(r for r in rules if "patch" in r["verbs"])
+    assert (patch["resources"], patch["resourceNames"]) == (["dynamographdeployments"], ["g"])
+    accounts = {
+        name: made[f"Deployment/g-{name}"]["spec"]["template"]["spec"]["serviceAccountName"]
+        for name in ("planner", "decode")
+    }
+    assert accounts == {"planner": "g-planner", "decode": "g-k8s-service-discovery"}
+    subjects = made["RoleBinding/g-k8s-service-discovery"]["subjects"]
+    assert "g-planner" in {subject["name"] for subject in subjects}
+
+
+def test_an_account_of_the_users_gets_the_rights_of_a_planner() -> None:
+    own = entry("Planner", "planner", pod={"serviceAccountName": "planner-serviceaccount"})
+    subjects = rendered(own)["RoleBinding/g-planner"]["subjects"]
+    assert [s["name"] for s in subjects] == ["g-planner", "planner-serviceaccount"]
+
+
+def test_without_a_planner_there_are_no_rights_to_scale() -> None:
+    assert "Role/g-planner" not in rendered(decode_worker())
+
+
 def test_a_secret_stays_as_it_was_written() -> None:
     secret = [{"secretRef": {"name": "hf-token-secret"}}]
     assert main(decode_worker(main={"envFrom": secret}))["envFrom"] == secret
