@@ -574,3 +574,26 @@ async def test_gpus_that_nobody_can_count_are_scaled_where_nothing_limits_them()
     world.metrics.rate_per_s = 9.4
     await world.passes()
     assert world.replicas() == (3, 2)
+
+
+def in_sidecars() -> dict[str, Any]:
+    """The deployment, with engines that are native sidecars of four GPUs each."""
+    dgd = graph_deployment()
+    for component in dgd["spec"]["components"][1:]:
+        spec = component["podTemplate"]["spec"]
+        spec["containers"][0].pop("resources")
+        resources = {"limits": {"nvidia.com/gpu": "4"}}
+        spec["initContainers"] = [
+            {"name": "engine", "restartPolicy": "Always", "resources": resources}
+        ]
+    return dgd
+
+
+async def test_a_budget_holds_for_engines_in_native_sidecars() -> None:
+    roles = {"prefill": {"max": 100}, "decode": {"max": 100}}
+    world = World(sla_planner(budget={"gpus": 16}, roles=roles))
+    world.cluster.seed(in_sidecars())
+    world.metrics.rate_per_s = 200.0
+    await world.passes(6)
+    assert sum(world.replicas()) == 4
+    assert [role["gpusPerReplica"] for role in world.status()["roles"]] == [4, 4]
