@@ -45,6 +45,7 @@ check: lint unit verify ## What must pass before every commit (no cluster)
 .PHONY: generate
 generate: venv ## Regenerate CRDs and everything else that is derived
 	$(PY) -m dgdr_api.generate crds helm/dgdr-operator/crd-files
+	$(PY) -m hack.fields
 
 .PHONY: verify
 verify: venv ## Fail when a generated file is not what its source says

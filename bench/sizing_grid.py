@@ -22,7 +22,6 @@ from itertools import groupby, product
 from typing import Any
 
 import numpy as np
-from dgdr_rehearsal.replay.needs import SHARES
 
 from bench.planner_replay import stored
 from bench.reference import reference_engine
@@ -35,6 +34,7 @@ from dgdr_perf.simulator.engine import Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.simulator.run import simulate
 from dgdr_perf.sizing import Dispatch, Percentile, Targets, Workload, size_decode, size_prefill
+from dgdr_rehearsal.replay.needs import SHARES
 
 SEED = 1
 REQUESTS = 30_000

@@ -13,7 +13,6 @@ FIELDS_WITHOUT_EFFECT = "FieldsWithoutEffect"
 _OF_SPEC = {
     "experimental": "features of NVIDIA's operator",
     "providerOverride": "another orchestrator",
-    "restart": "a restart by id; change an annotation of the podTemplate instead",
     "topologyConstraint": "placement by Grove; use affinity in the podTemplate",
 }
 _OF_COMPONENT = {

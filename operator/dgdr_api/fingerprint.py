@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
+from dgdr_api.gpus import least, replica_gpus
 from dgdr_api.graph import Component
 from dgdr_api.models.base import LenientModel
 
@@ -44,7 +45,7 @@ def fingerprint_of(component: Component) -> Fingerprint:
     return Fingerprint(
         image=component.image,
         args=(*component.command, *component.args),
-        gpus=component.gpus * component.nodes,
+        gpus=least(replica_gpus(component)),
         gpu_product=selector.get(GPU_PRODUCT_LABEL),
     )
 

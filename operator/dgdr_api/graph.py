@@ -36,7 +36,8 @@ class Role(StrEnum):
 class Component:
     """One component of a graph.
 
-    ``gpus`` is per pod. ``env`` and ``env_from`` are the container's entries as Kubernetes writes
+    ``gpus`` are the ``nvidia.com/gpu`` of the main container; ``dgdr_api.gpus`` counts all that a
+    pod holds. ``env`` and ``env_from`` are the container's entries as Kubernetes writes
     them; ``labels`` and ``annotations`` are the pods'. ``container``, ``pod`` (spec), ``pod_meta``
     and ``extra`` (the component) hold what no other field names, so that a decoded manifest
     encodes to itself. ``container["resources"]`` is kept whole: where it disagrees with ``gpus``,
@@ -112,11 +113,4 @@ class Graph:
             components=tuple(
                 changed if c.name.lower() == changed.name.lower() else c for c in self.components
             ),
-        )
-
-    @property
-    def gpus(self) -> int:
-        """GPUs that all replicas hold together; a component without replicas counts once."""
-        return sum(
-            c.gpus * c.nodes * (1 if c.replicas is None else c.replicas) for c in self.components
         )

@@ -83,16 +83,6 @@ def _gpus(resources: object, path: str) -> int:
     return 0
 
 
-def held_gpus(pod: Mapping[str, Any]) -> int:
-    """Return the GPUs that a pod holds: until it is gone, or its containers have ended."""
-    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    resources = (one.get("resources") or {} for one in pod["spec"].get("containers") or ())
-    return sum(
-        int((one.get("limits") or one.get("requests") or {}).get(GPU, 0)) for one in resources
-    )
-
-
 def whole_gpus(value: object, path: str) -> int:
     """Return a number of GPUs, which Kubernetes writes as a string.
 

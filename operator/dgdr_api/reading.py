@@ -122,6 +122,12 @@ def set_(into: dict[str, Any], /, **values: Any) -> None:
     into.update({key: value for key, value in values.items() if value not in (None, {}, [], ())})
 
 
+def objects_of(value: object) -> list[Json]:
+    """Return the objects of a list that nobody has checked; none where it is none."""
+    entries = value if isinstance(value, list | tuple) else ()
+    return [entry for entry in entries if isinstance(entry, Mapping)]
+
+
 def name_of(entry: Json) -> str | None:
     """Return the name of an entry of a list; None when it has none that could be one."""
     name = entry.get("name")

@@ -8,6 +8,10 @@ from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Manifest, Manifests
 
 _REFUSALS = (400, 403, 405, 413, 422)
+# What server-side apply says, with status 500, of fields that have another type than the kind's:
+# the body is refused as one that is invalid, for another try will not change it.
+_MALFORMED = ("failed to create typed patch object", "failed to convert new object")
+_INVALID = 422
 
 
 def read_json(data: bytes) -> Manifest:
@@ -76,6 +80,8 @@ def error_of(
         return errors.AlreadyExists(message) if existing else errors.Conflict(message)
     if status in _REFUSALS:
         return errors.Rejected(status, message)
+    if status == 500 and message.startswith(_MALFORMED):
+        return errors.Rejected(_INVALID, message)
     # 401 too: a token that is just being rotated is accepted again at the next try. And a 404 that
     # is a page: a proxy has lost its way, or a kind is not served yet; an object is not gone by it.
     return errors.Unreachable(f"{call}: {status}: {message}", retry_after_s(retry_after))

@@ -41,11 +41,16 @@ PVC = Kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 EVENT = Kind("events.k8s.io", "v1", "events", "Event")
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 REPLICA_SET = Kind("apps", "v1", "replicasets", "ReplicaSet")
+LEADER_WORKER_SET = Kind("leaderworkerset.x-k8s.io", "v1", "leaderworkersets", "LeaderWorkerSet")
 JOB = Kind("batch", "v1", "jobs", "Job")
 ROLE = Kind("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+RESOURCE_CLAIM = Kind("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim")
+RESOURCE_CLAIM_TEMPLATE = Kind(
+    "resource.k8s.io", "v1", "resourceclaimtemplates", "ResourceClaimTemplate"
+)
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CRD = Kind(
     "apiextensions.k8s.io",
@@ -99,12 +104,15 @@ _KNOWN = {
         EVENT,
         DEPLOYMENT,
         REPLICA_SET,
+        LEADER_WORKER_SET,
         JOB,
         ROLE,
         ROLE_BINDING,
         LEASE,
         NETWORK_POLICY,
         ENDPOINT_SLICE,
+        RESOURCE_CLAIM,
+        RESOURCE_CLAIM_TEMPLATE,
         CRD,
         VALIDATING_WEBHOOKS,
         MUTATING_WEBHOOKS,

@@ -78,13 +78,16 @@ class Observer:
     async def _target(
         self, key: Key, planner: SLAPlanner, policy: Policy, *, certain: bool
     ) -> TargetSeen | Trouble:
-        return await self._targets.observe(
+        target = await self._targets.observe(
             key.namespace,
             planner.spec.target_ref.name,
             policy.roles,
             with_pods=_needs_pods(policy, planner.status),
             certain=certain,
         )
+        if policy.is_budgeted and isinstance(target, TargetSeen) and target.uncountable:
+            return Trouble("GpusUncountable", f"component {target.uncountable}")
+        return target
 
     async def _load(
         self,

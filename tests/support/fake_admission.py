@@ -24,6 +24,7 @@ MOST_BYTES = 3 * 2**20
 MOST_DATA_BYTES = 2**20
 """Of a ConfigMap."""
 
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
@@ -40,6 +41,8 @@ def admitted(kind: Kind, new: Manifest, old: Manifest | None) -> Manifest:
 
     ``old`` is what is there; None: the object is created.
     """
+    if (path := next(_misshapen(new), None)) is not None:
+        raise Rejected(422, f"failed to create typed patch object ({kind.kind}): {path}")
     problems = [*_names(kind, new), *_owners(new), *_sizes(kind, new), *_changes(kind, new, old)]
     schema = schemas().get(kind)
     if schema is not None:
@@ -50,6 +53,38 @@ def admitted(kind: Kind, new: Manifest, old: Manifest | None) -> Manifest:
         name = new["metadata"]["name"]
         raise Rejected(422, f'{kind.kind} "{name}" is invalid: {"; ".join(problems)}')
     return defaulted(kind, new)
+
+
+_NAMED = ("containers", "initContainers", "volumes", "env", "imagePullSecrets", "resourceClaims")
+_OBJECTS = ("resources", "securityContext", "lifecycle", "affinity", "dnsConfig", "valueFrom")
+_LISTS = ("ports", "tolerations", "volumeMounts", "envFrom", "topologySpreadConstraints")
+
+
+def _misshapen(manifest: Manifest) -> Iterator[str]:
+    """Return where a pod template has other types than Kubernetes gives it, the commonest ones."""
+    template = (manifest.get("spec") or {}).get("template")
+    if template is not None:
+        yield from _misshapen_below(template, ".spec.template")
+
+
+def _misshapen_below(value: Any, path: str) -> Iterator[str]:
+    for key, child in value.items():
+        where = f"{path}.{key}"
+        if key in (*_NAMED, *_LISTS):
+            if not isinstance(child, list | None):
+                yield f"{where}: expected list, got {child!r}"
+                continue
+            for index, one in enumerate(child or ()):
+                if not isinstance(one, dict):
+                    yield f"{where}: element {index}: may not have non-map elements"
+                elif key in _NAMED and not isinstance(one.get("name", ""), str):
+                    yield f"{where}: element {index}: key field 'name' is no string"
+                else:
+                    yield from _misshapen_below(one, f"{where}[{index}]")
+        elif key in (*_OBJECTS, *_PROBES) and not isinstance(child, dict | None):
+            yield f"{where}: expected map, got {child!r}"
+        elif isinstance(child, dict):
+            yield from _misshapen_below(child, where)
 
 
 def _changed(schema: Manifest, new: Manifest, old: Manifest) -> list[str]:
@@ -223,7 +258,6 @@ def _length(schema: Manifest, size: int, bounds: tuple[str, str], path: str) -> 
 
 # -- what is filled in
 
-_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _PROBE = {
     "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3,
 }  # fmt: skip

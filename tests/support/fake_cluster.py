@@ -31,6 +31,7 @@ from dgdr_kube.kinds import (
     EVENT,
     GPU_BUDGET,
     JOB,
+    LEADER_WORKER_SET,
     NODE,
     POD,
     PVC,
@@ -47,7 +48,20 @@ Address = tuple[Kind, str | None, str]
 Listener = Callable[[ChangeType, Kind, Manifest, str], None]
 """Hears what happened to an object, the object after it (before it, if it is gone), and by whom."""
 WITH_STATUS = frozenset(
-    {DGDR, DGD, DGDSA, SLA_PLANNER, GPU_BUDGET, DEPLOYMENT, JOB, POD, PVC, NODE, CRD}
+    {
+        DGDR,
+        DGD,
+        DGDSA,
+        SLA_PLANNER,
+        GPU_BUDGET,
+        DEPLOYMENT,
+        LEADER_WORKER_SET,
+        JOB,
+        POD,
+        PVC,
+        NODE,
+        CRD,
+    }
 )
 # Set by the server or naming the object: nobody owns them.
 _UNOWNED = {

@@ -26,7 +26,7 @@ def item_key(field: Any, item: Any) -> tuple[str, Any] | None:
     if not isinstance(item, dict):
         return None
     for key in MERGE_KEYS.get(field, ()) if isinstance(field, str) else ():
-        if key in item:
+        if isinstance(item.get(key), str | int):
             return key, item[key]
     return None
 

@@ -23,7 +23,7 @@ from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
 from dgdr_operator.core.lacks import Lack, LackReason
 from dgdr_operator.core.observation import DgdSeen, Observation, Origin, Request
-from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen, Trouble
+from dgdr_operator.core.observed_workloads import PodSeen, Trouble, WorkloadSeen
 from dgdr_operator.core.steps import Aspect, Step
 from dgdr_operator.core.workloads import Problem
 from dgdr_planner.decide import decide
@@ -149,7 +149,7 @@ def requests() -> Iterator[Written]:
 
 # -- deployments
 
-_DONE = DeploymentSeen(
+_DONE = WorkloadSeen(
     name="g-decode",
     generation=2,
     observed_generation=2,
@@ -167,10 +167,10 @@ def _pod(**troubles: Any) -> PodSeen:
 
 
 def _graphs() -> Iterator[tuple[str, graph_status.GraphSeen, Read]]:
-    def seen(deployment: DeploymentSeen | None, **more: Any) -> graph_status.GraphSeen:
+    def seen(deployment: WorkloadSeen | None, **more: Any) -> graph_status.GraphSeen:
         found = () if deployment is None else (deployment,)
         return graph_status.GraphSeen(
-            graph=graph(decode_worker()), generation=GENERATION, deployments=found, **more
+            graph=graph(decode_worker()), generation=GENERATION, workloads=found, **more
         )
 
     lacks = (Lack(reason=LackReason.CRDS_MISSING, message="why"),)

@@ -167,6 +167,61 @@ Components = Annotated[
 ]
 
 
+class RestartType(StrEnum):
+    """Whether components are restarted in turn."""
+
+    SEQUENTIAL = "Sequential"
+    PARALLEL = "Parallel"
+
+
+class RestartStrategy(ApiModel):
+    """In what order components are restarted."""
+
+    type: RestartType | None = Field(
+        default=None,
+        description="Sequential: the next one when all pods of the one before are ready. Parallel: "
+        "all at once. Default: Sequential.",
+    )
+    order: tuple[str, ...] | None = Field(
+        default=None,
+        max_length=MAX_COMPONENTS,
+        description="Components that go first, in this order. Default: by name.",
+    )
+
+
+class Restart(ApiModel):
+    """Asks for new pods."""
+
+    id: str = Field(
+        min_length=1,
+        max_length=253,
+        description="Any text; another one restarts the components once.",
+    )
+    strategy: RestartStrategy | None = Field(default=None, description="In what order.")
+
+
+class RestartPhase(StrEnum):
+    """How far a restart is."""
+
+    RESTARTING = "Restarting"
+    COMPLETED = "Completed"
+
+
+class RestartStatus(OpenModel):
+    """How far the restart is."""
+
+    observed_id: str | None = Field(
+        default=None,
+        validation_alias="observedID",
+        serialization_alias="observedID",
+        description="Id of the restart that this speaks about.",
+    )
+    phase: RestartPhase | None = Field(default=None, description="Restarting, or Completed.")
+    in_progress: tuple[str, ...] | None = Field(
+        default=None, description="Components whose pods are being replaced."
+    )
+
+
 class DGDSpec(ApiModel):
     """The components that serve one model together."""
 
@@ -188,7 +243,9 @@ class DGDSpec(ApiModel):
     priority_class_name: str | None = Field(
         default=None, max_length=253, description="PriorityClass of every pod; a pod's own wins."
     )
-    restart: RawObject | None = Field(default=None, description=_NO_EFFECT)
+    restart: Restart | None = Field(
+        default=None, description="Asks for new pods. Default: none are asked for."
+    )
     topology_constraint: RawObject | None = Field(default=None, description=_NO_EFFECT)
     provider_override: RawObject | None = Field(default=None, description=_NO_EFFECT)
     experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
@@ -198,7 +255,7 @@ class ComponentStatus(OpenModel):
     """State of one component."""
 
     component_kind: str | None = Field(
-        default=None, description="Kind of the workload: Deployment."
+        default=None, description="Kind of the workload: Deployment or LeaderWorkerSet."
     )
     component_name: str | None = Field(default=None, description="Name of the workload.")
     component_names: tuple[str, ...] | None = Field(
@@ -238,6 +295,9 @@ class DGDStatus(OpenModel):
     )
     observed_generation: Int64 | None = Field(
         default=None, description="Generation of the spec that this status speaks about."
+    )
+    restart: RestartStatus | None = Field(
+        default=None, description="How far the restart is that spec.restart asks for."
     )
     last_handled_upgrade_at: str | None = Field(
         default=None,

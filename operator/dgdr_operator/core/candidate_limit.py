@@ -5,26 +5,22 @@ a promise. Here it is a rule: a candidate beyond it gets no pods.
 """
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from dgdr_api.graph import Graph
+from dgdr_api.gpus import Count, Uncountable, least
 from dgdr_api.request import ProfilingRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Candidate:
-    """A deployment of a run; they queue up in this order."""
+    """A deployment of a run; they queue up in this order.
+
+    One whose GPUs nobody can count gets no pods, so that it holds none.
+    """
 
     created: str
     name: str
-    gpus: int
-
-
-def gpus_of(graph: Graph) -> int:
-    """Return the GPUs that all replicas of a graph hold."""
-    return sum(
-        c.gpus * c.nodes * (1 if c.replicas is None else c.replicas) for c in graph.components
-    )
+    gpus: Count = field(compare=False)
 
 
 def gpus_at_once(told: ProfilingRequest) -> int | None:
@@ -53,13 +49,16 @@ def held_back(name: str, candidates: Iterable[Candidate], most: int, ending: int
     mine = next((i for i, c in enumerate(queue) if c.name == name), None)
     if mine is None:
         return None
-    before = sum(c.gpus for c in queue[:mine])
-    if before + ending + queue[mine].gpus <= most:
+    before = sum(least(c.gpus) for c in queue[:mine])
+    own = queue[mine].gpus
+    if isinstance(own, Uncountable):
+        return f"not started: {most} GPUs are allowed at once, and {own.why}"
+    if before + ending + own <= most:
         return None
     others = ", ".join(c.name for c in queue[:mine]) or "no other candidate"
     left = f"pods of the run that are ending hold {ending}, " if ending else ""
     return (
-        f"not started: it needs {queue[mine].gpus} GPUs, {others} of the same run hold {before}, "
+        f"not started: it needs {own} GPUs, {others} of the same run hold {before}, "
         f"{left}"
         f"and the ProfilingPolicy's gpusAtOnce, or hardware.totalGpus, allows {most} at once"
     )

@@ -19,6 +19,7 @@ class DataPlane:
 
     ``pre_stop_s`` is how long a pod that must go keeps serving: frontends learn from the
     EndpointSlice, 0.5 s late, that it is going, and what they send until then would be lost.
+    ``groups`` tells whether the cluster serves LeaderWorkerSets.
     """
 
     discovery: Discovery = Discovery.KUBERNETES
@@ -31,6 +32,7 @@ class DataPlane:
     pre_stop_s: int = 5
     pull_secrets: tuple[str, ...] = ()
     pods: PodRules = field(default_factory=PodRules)
+    groups: bool = False
 
     @property
     def needs_rights(self) -> bool:

@@ -1,10 +1,10 @@
-"""The account of a graph's pods and the rights that Dynamo's Kubernetes discovery needs."""
+"""The accounts of a graph's pods, with the rights of Dynamo's discovery and of its planner."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from dgdr_api.graph import Graph
-from dgdr_api.names import NVIDIA_GROUP
+from dgdr_api.names import NVIDIA_GROUP, component_name
 from dgdr_operator.core.workload_labels import graph_labels
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
@@ -24,7 +24,29 @@ DISCOVERY_RULES = (
     },
 )
 
+# What a planner of upstream's, 0.8 to 1.6, was seen to ask for. It writes this graph alone.
+PLANNER_READS = (
+    {
+        "apiGroups": [NVIDIA_GROUP],
+        "resources": ["dynamographdeployments", "dynamographdeploymentscalingadapters"],
+        "verbs": ["get", "list"],
+    },
+)
+PLANNER_WRITES = (
+    {"apiGroups": [NVIDIA_GROUP], "resources": ["dynamographdeployments"], "verbs": ["patch"]},
+    {
+        "apiGroups": [NVIDIA_GROUP],
+        "resources": ["dynamographdeploymentscalingadapters/scale"],
+        "verbs": ["get", "patch"],
+    },
+)
+
 Manifest = dict[str, Any]
+
+
+def planner_account_name(graph: str) -> str:
+    """Name of the ServiceAccount, Role and RoleBinding of a graph's own planner."""
+    return f"{graph}-planner"
 
 
 def service_account_name(graph: str) -> str:
@@ -38,7 +60,26 @@ def discovery_rbac(graph: Graph, accounts: Iterable[str]) -> list[Manifest]:
     ``accounts`` are all accounts that the graph's pods run as: one that the user chose needs the
     same rights, or its pods would end, with exit code 0, at registration.
     """
-    name = service_account_name(graph.name)
+    return _account(graph, service_account_name(graph.name), DISCOVERY_RULES, accounts)
+
+
+def planner_rbac(graph: Graph, accounts: Iterable[str]) -> list[Manifest]:
+    """Return ServiceAccount, Role and RoleBinding of the graph's planner, which scales it.
+
+    ``accounts`` are those that planner pods run as.
+    """
+    adapters = [component_name(graph.name, c.name) for c in graph.components]
+    names = ([graph.name], adapters)
+    writes = [
+        {**rule, "resourceNames": allowed}
+        for rule, allowed in zip(PLANNER_WRITES, names, strict=True)
+    ]
+    return _account(graph, planner_account_name(graph.name), (*PLANNER_READS, *writes), accounts)
+
+
+def _account(
+    graph: Graph, name: str, rules: Iterable[Manifest], accounts: Iterable[str]
+) -> list[Manifest]:
     metadata = {"name": name, "namespace": graph.namespace, "labels": graph_labels(graph)}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
@@ -46,7 +87,7 @@ def discovery_rbac(graph: Graph, accounts: Iterable[str]) -> list[Manifest]:
             "apiVersion": f"{RBAC_GROUP}/v1",
             "kind": "Role",
             "metadata": metadata,
-            "rules": [dict(rule) for rule in DISCOVERY_RULES],
+            "rules": [dict(rule) for rule in rules],
         },
         {
             "apiVersion": f"{RBAC_GROUP}/v1",

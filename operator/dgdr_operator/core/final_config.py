@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from dgdr_api import codec_v1beta1, names
 from dgdr_api.envelope import KIND
+from dgdr_api.gpus import Count, graph_gpus
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.problem import from_validation, summary
 from dgdr_api.reading import CodecError, Reader
@@ -44,7 +45,7 @@ class Deployment:
     data_name: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     binary_data: Mapping[str, str] = field(default_factory=dict)
-    gpus: int = 0
+    gpus: Count = 0
 
     @property
     def name(self) -> str:
@@ -88,7 +89,7 @@ def read_deployment(output: Output, dgdr: str, namespace: str, uid: str) -> Depl
             }
         ),
         binary_data=_given({names.MOCKER_NPZ_KEY: output.mocker_npz}),
-        gpus=graph.gpus,
+        gpus=graph_gpus(graph),
     )
 
 

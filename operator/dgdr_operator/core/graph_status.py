@@ -1,20 +1,22 @@
 """Status of a DynamoGraphDeployment, in upstream's words."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from dgdr_api.conditions import Progress, with_progress
 from dgdr_api.fields_without_effect import fields_without_effect, with_fields
+from dgdr_api.gpus import Claims, Uncountable, replica_gpus
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.base import Conditions
-from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus
-from dgdr_api.names import component_name, dynamo_namespace
+from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus, RestartStatus
+from dgdr_api.names import dynamo_namespace
 from dgdr_operator.core.lacks import Lack, with_lacks
-from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen
+from dgdr_operator.core.observed_workloads import PodSeen, WorkloadSeen
 from dgdr_operator.core.served_model import served_model_name
 from dgdr_operator.core.upgrades import NOTHING_BEHIND, Upgrade, with_upgrade
+from dgdr_operator.core.workload import is_group, workload_name
 from dgdr_operator.core.workloads import Problem
 
 
@@ -48,16 +50,18 @@ class GraphSeen:
 
     graph: Graph
     generation: int
-    deployments: tuple[DeploymentSeen, ...] = ()
+    workloads: tuple[WorkloadSeen, ...] = ()
     pods: tuple[PodSeen, ...] = ()
     problems: tuple[Problem, ...] = ()
     lacks: tuple[Lack, ...] = ()
     upgrade: Upgrade = NOTHING_BEHIND
+    claims: Claims = field(default_factory=dict)
+    restart: RestartStatus | None = None
 
-    def deployment(self, component: Component) -> DeploymentSeen | None:
-        """Return the component's Deployment, when it exists."""
-        name = component_name(self.graph.name, component.name)
-        return next((d for d in self.deployments if d.name == name), None)
+    def workload(self, component: Component) -> WorkloadSeen | None:
+        """Return the component's Deployment or LeaderWorkerSet, when it exists."""
+        name = workload_name(self.graph, component)
+        return next((d for d in self.workloads if d.name == name), None)
 
 
 def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
@@ -77,6 +81,7 @@ def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
         components={c.name: _component_status(seen, c) for c in seen.graph.components},
         observed_generation=seen.generation,
         last_handled_upgrade_at=seen.upgrade.handled_at,
+        restart=seen.restart,
     )
 
 
@@ -88,6 +93,7 @@ def failed_status(message: str, generation: int, old: DGDStatus, now: datetime) 
         components=old.components,
         observed_generation=generation,
         last_handled_upgrade_at=old.last_handled_upgrade_at,
+        restart=old.restart,
     )
 
 
@@ -112,6 +118,7 @@ def unreconciled_status(message: str, generation: int, old: DGDStatus, now: date
         components=old.components,
         observed_generation=old.observed_generation or generation,
         last_handled_upgrade_at=old.last_handled_upgrade_at,
+        restart=old.restart,
     )
 
 
@@ -146,7 +153,7 @@ def findings_of(seen: GraphSeen) -> Iterable[Finding]:
             yield finding
 
 
-def is_ready(deployment: DeploymentSeen) -> bool:
+def is_ready(deployment: WorkloadSeen) -> bool:
     """Whether exactly the wanted pods, all of the newest template, are ready.
 
     ``replicas`` leaves out pods that are being deleted, so a scale-down is ready at once; pods of
@@ -163,18 +170,25 @@ def is_ready(deployment: DeploymentSeen) -> bool:
 
 
 def _finding(seen: GraphSeen, component: Component) -> Finding | None:
-    deployment = seen.deployment(component)
+    deployment = seen.workload(component)
     if deployment is None:
-        return Finding(reason=Reason.NOT_READY, message=f"{component.name}: no Deployment yet")
+        kind = "LeaderWorkerSet" if is_group(component) else "Deployment"
+        return Finding(reason=Reason.NOT_READY, message=f"{component.name}: no {kind} yet")
     if is_ready(deployment):
         return None
     pods = [pod for pod in seen.pods if pod.component == component.name]
     why = _pods_finding(pods) or _failure_finding(deployment)
     ready = min(deployment.ready, deployment.wanted)
-    count = f"{component.name}: {ready} of {deployment.wanted} pods are ready"
+    count = f"{component.name}: {ready} of {deployment.wanted} {_replicas(component)} are ready"
     if why is None:
         return Finding(reason=_waiting_reason(deployment), message=count)
     return Finding(reason=why.reason, message=f"{count}; {why.message}")
+
+
+def _replicas(component: Component) -> str:
+    if not is_group(component):
+        return "pods"
+    return f"groups of {component.nodes} pods, each of which starts again as a whole,"
 
 
 def _pods_finding(pods: list[PodSeen]) -> Finding | None:
@@ -194,18 +208,18 @@ def _others(pods: list[PodSeen]) -> str:
     return f" (and {len(pods) - 1} more)" if len(pods) > 1 else ""
 
 
-def _failure_finding(deployment: DeploymentSeen) -> Finding | None:
+def _failure_finding(deployment: WorkloadSeen) -> Finding | None:
     if deployment.failure is None:
         return None
     return Finding(reason=_failure_reason(deployment), message=deployment.failure)
 
 
-def _failure_reason(deployment: DeploymentSeen) -> Reason:
+def _failure_reason(deployment: WorkloadSeen) -> Reason:
     over_quota = "exceeded quota" in (deployment.failure or "")
     return Reason.NO_CAPACITY if over_quota else Reason.PODS_NOT_READY
 
 
-def _waiting_reason(deployment: DeploymentSeen) -> Reason:
+def _waiting_reason(deployment: WorkloadSeen) -> Reason:
     behind = deployment.observed_generation not in (None, deployment.generation)
     return (
         Reason.UPDATING if behind or deployment.replicas > deployment.updated else Reason.NOT_READY
@@ -217,29 +231,49 @@ def _state(seen: GraphSeen, worst: Reason) -> DgdState:
         return DgdState.FAILED
     if worst is Reason.ALL_READY:
         return DgdState.SUCCESSFUL
-    untouched = all(d.observed_generation is None for d in seen.deployments)
+    untouched = all(d.observed_generation is None for d in seen.workloads)
     return DgdState.INITIALIZING if untouched else DgdState.PENDING
 
 
 def _component_status(seen: GraphSeen, component: Component) -> ComponentStatus:
     namespace = dynamo_namespace(seen.graph.namespace or "default", seen.graph.name)
+    counted = replica_gpus(component, seen.claims)
+    gpus = None if isinstance(counted, Uncountable) else counted
     shape = ComponentStatus(
-        gpus_per_engine=component.gpus * component.nodes,
-        gpus_per_replica=component.gpus * component.nodes,
+        gpus_per_engine=gpus,
+        gpus_per_replica=gpus,
         served_model_name=served_model_name(seen.graph, component),
         runtime_namespace=namespace,
+        runtime_component_name=_runtime_name(seen.graph, component),
     )
-    deployment = seen.deployment(component)
+    deployment = seen.workload(component)
     if deployment is None:
         return shape
     return shape.model_copy(
         update={
-            "component_kind": "Deployment",
+            "component_kind": deployment.kind,
             "component_name": deployment.name,
             "component_names": (deployment.name,),
             "replicas": deployment.replicas,
             "updated_replicas": deployment.updated,
             "ready_replicas": deployment.ready,
-            "available_replicas": deployment.available,
+            "available_replicas": None if is_group(component) else deployment.available,
+            "scheduled_replicas": _scheduled(seen, component, deployment),
         }
     )
+
+
+def _runtime_name(graph: Graph, component: Component) -> str | None:
+    """Return what Dynamo calls the component: DYN_COMPONENT, where its value is known."""
+    given = [e for e in (*graph.env, *component.env) if e["name"] == "DYN_COMPONENT"]
+    if given:
+        return given[-1].get("value") or None
+    return component.role.value or None
+
+
+def _scheduled(seen: GraphSeen, component: Component, workload: WorkloadSeen) -> int:
+    """Count replicas that have nodes; nobody has looked at the pods where all are ready."""
+    if is_ready(workload):
+        return workload.replicas
+    pods = sum(pod.scheduled for pod in seen.pods if pod.component == component.name)
+    return pods // component.nodes

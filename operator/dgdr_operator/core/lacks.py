@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from dgdr_api.conditions import condition, find, with_condition
 from dgdr_api.effective import EffectiveSpec
+from dgdr_api.gpus import plugged_gpus
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.models.base import Conditions
 from dgdr_api.planner_config import FIELD as PLANNER_FIELD
@@ -134,15 +135,15 @@ def _is_mocker_with_nats(component: Component) -> bool:
 
 def _too_few_gpus(graph: Graph, gpus_by_node: Iterable[int] | None) -> Iterator[Lack]:
     """Compare the largest pod with the largest node: what is free is for the scheduler to say."""
-    largest = max(graph.components, key=lambda c: c.gpus, default=None)
+    largest = max(graph.components, key=plugged_gpus, default=None)
     if gpus_by_node is None or largest is None:
         return
     most = max(gpus_by_node, default=0)
-    if largest.gpus > most:
+    if (needs := plugged_gpus(largest)) > most:
         has = f"the largest node has {most}" if most else "no node has any"
         yield Lack(
             reason=LackReason.GPUS,
-            message=f"a pod of component {largest.name} needs {largest.gpus} {GPU} and {has} "
+            message=f"a pod of component {largest.name} needs {needs} {GPU} and {has} "
             "allocatable; add such a node, or look at its device plug-in",
         )
 

@@ -8,6 +8,7 @@ killed before its status was written decides the same again.
 from dgdr_api import names
 from dgdr_api.conditions import find
 from dgdr_api.effective import effective
+from dgdr_api.gpus import Count, Uncountable
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus, Phase
 from dgdr_operator.core.final_config import BadResult, Deployment, read_deployment
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
@@ -233,12 +234,24 @@ def _result(seen: Observation) -> Step:
     if isinstance(deployment, Fail):
         return deployment
     budget = seen.accepted.hardware.total_gpus if seen.accepted else None
-    if budget is not None and deployment.gpus > budget:
-        return _unusable(
-            f"the generated deployment needs {deployment.gpus} GPUs, more than the {budget} that "
-            "hardware.totalGpus allows"
-        )
+    if budget is not None and (why := _over(deployment.gpus, budget)):
+        return _unusable(why)
     return RecordResult(deployment, deploys=wants_deployment(seen))
+
+
+def _over(gpus: Count, budget: int) -> str | None:
+    """Say why a deployment does not keep to the GPUs that are allowed; None when it does."""
+    if isinstance(gpus, Uncountable):
+        return (
+            f"nobody can tell whether the generated deployment keeps to the {budget} GPUs that "
+            f"hardware.totalGpus allows: {gpus.why}"
+        )
+    if gpus <= budget:
+        return None
+    return (
+        f"the generated deployment needs {gpus} GPUs, more than the {budget} that "
+        "hardware.totalGpus allows"
+    )
 
 
 def _deployment(seen: Observation) -> Deployment | Fail:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dgdr_api.names import Label
-from dgdr_operator.core.observed_workloads import deployment_seen, pods_seen
+from dgdr_operator.core.observed_workloads import pods_seen, workload_seen
 
 Json = Mapping[str, Any]
 
@@ -23,9 +23,18 @@ def of_child(body: Json) -> object:
 
 
 def of_graph_for_adapters(body: Json) -> object:
-    """Read what says which components a graph has, and how many replicas."""
-    meta = body["metadata"]
-    return meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp")
+    """Read what says which components a graph has, and how many replicas.
+
+    Of groups nobody hears but by this report: LeaderWorkerSets are not watched.
+    """
+    meta, status = body["metadata"], body.get("status") or {}
+    states = status.get("components")
+    groups = [
+        (name, state.get("replicas"))
+        for name, state in (states if isinstance(states, Mapping) else {}).items()
+        if isinstance(state, Mapping) and state.get("componentKind") == "LeaderWorkerSet"
+    ]
+    return meta.get("uid"), meta.get("generation"), meta.get("deletionTimestamp"), groups
 
 
 def of_graph_for_request(body: Json) -> object:
@@ -44,7 +53,7 @@ def of_deployment_for_adapters(body: Json) -> object:
 
 def of_deployment_for_graph(body: Json) -> object:
     """Read what is applied, and how far its pods are."""
-    return of_itself(body), deployment_seen({"spec": {}, **body})
+    return of_itself(body), workload_seen({"spec": {}, **body})
 
 
 def of_pod_for_graph(body: Json) -> object:

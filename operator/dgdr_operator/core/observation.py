@@ -195,7 +195,7 @@ class Observation:
     counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only.
     ``lacks`` is None where nobody looked at what the data plane lacks. ``referred`` are the kinds
     and names of what the request needs of its namespace. ``ignored_keys`` are sentences about keys
-    of the planner that come to nothing.
+    of the planner, and fields, that come to nothing.
     ``in_the_way`` names an object that has one of our names and belongs to somebody else.
     """
 

@@ -1,4 +1,4 @@
-"""Deployments and pods as the cluster reports them, read into values once."""
+"""Workloads and pods as the cluster reports them, read into values once."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,14 +26,16 @@ MAX_WORDS_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentSeen:
-    """A Deployment: what is wanted of it and how far it is.
+class WorkloadSeen:
+    """A Deployment or a LeaderWorkerSet: what is wanted of it and how far it is.
 
-    ``observed_generation`` is None as long as no controller has looked at it. ``failure`` is why
-    pods cannot be created, such as a quota.
+    Numbers are of replicas: pods of the former, groups of pods of the latter, which does not say
+    how many are available. ``observed_generation`` is None as long as no controller has looked at
+    it. ``failure`` is why pods cannot be created, such as a quota.
     """
 
     name: str
+    kind: str = "Deployment"
     generation: int = 0
     observed_generation: int | None = None
     wanted: int = 0
@@ -62,33 +64,55 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSeen:
-    """A pod that is not being deleted; ``unschedulable`` is the scheduler's sentence."""
+    """A pod that is not being deleted; ``unschedulable`` is the scheduler's sentence.
+
+    ``scheduled`` tells whether it has a node.
+    """
 
     name: str
     component: str
     unschedulable: str | None = None
+    scheduled: bool = False
     troubles: tuple[Trouble, ...] = ()
 
 
-def deployment_seen(manifest: dict[str, Any]) -> DeploymentSeen:
-    """Read a Deployment."""
+def workload_seen(manifest: dict[str, Any]) -> WorkloadSeen:
+    """Read a Deployment or a LeaderWorkerSet."""
     meta, status = manifest["metadata"], manifest.get("status") or {}
     failures = (
         c.get("message", "")
         for c in status.get("conditions") or ()
         if c.get("type") == "ReplicaFailure" and c.get("status") == "True"
     )
-    return DeploymentSeen(
+    is_group = manifest.get("kind") == "LeaderWorkerSet"
+    return WorkloadSeen(
         name=meta["name"],
+        kind="LeaderWorkerSet" if is_group else "Deployment",
         generation=meta.get("generation", 0),
-        observed_generation=status.get("observedGeneration"),
+        observed_generation=_group_generation(manifest)
+        if is_group
+        else status.get("observedGeneration"),
         wanted=manifest["spec"].get("replicas", 1),
         replicas=status.get("replicas", 0),
         updated=status.get("updatedReplicas", 0),
         ready=status.get("readyReplicas", 0),
-        available=status.get("availableReplicas", 0),
+        available=status.get("readyReplicas" if is_group else "availableReplicas", 0),
         failure=next(failures, None),
     )
+
+
+def _group_generation(manifest: dict[str, Any]) -> int | None:
+    """Return the generation that a LeaderWorkerSet's report is about.
+
+    Its releases differ in whether they tell; one that does not is taken at its word once it has
+    conditions.
+    """
+    status = manifest.get("status") or {}
+    told = status.get("observedGeneration")
+    if told is not None or not status.get("conditions"):
+        return told
+    generation: int = manifest["metadata"].get("generation", 0)
+    return generation
 
 
 def pods_seen(manifests: Iterable[dict[str, Any]]) -> tuple[PodSeen, ...]:
@@ -103,10 +127,9 @@ def pods_seen(manifests: Iterable[dict[str, Any]]) -> tuple[PodSeen, ...]:
 
 def _pod_seen(manifest: dict[str, Any]) -> PodSeen:
     meta, status = manifest["metadata"], manifest.get("status") or {}
+    placed = [c for c in status.get("conditions") or () if c.get("type") == "PodScheduled"]
     unschedulable = (
-        c.get("message") or c.get("reason", "")
-        for c in status.get("conditions") or ()
-        if c.get("type") == "PodScheduled" and c.get("status") == "False"
+        c.get("message") or c.get("reason", "") for c in placed if c.get("status") == "False"
     )
     containers = [
         *(status.get("initContainerStatuses") or ()),
@@ -116,6 +139,7 @@ def _pod_seen(manifest: dict[str, Any]) -> PodSeen:
         name=meta["name"],
         component=(meta.get("labels") or {}).get(Label.COMPONENT, ""),
         unschedulable=next(unschedulable, None),
+        scheduled=any(c.get("status") == "True" for c in placed),
         troubles=tuple(_troubles(containers)),
     )
 

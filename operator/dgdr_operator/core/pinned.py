@@ -10,16 +10,23 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from dgdr_api.graph import Component, Graph
-from dgdr_api.names import Annotation, component_name
+from dgdr_api.names import Annotation
 from dgdr_api.pods import MAIN
 from dgdr_kube.manifests import covers
 from dgdr_operator.core.data_plane import DataPlane, Discovery
+from dgdr_operator.core.workload import (
+    KINDS,
+    leading,
+    template_of,
+    with_template,
+    workload_name,
+)
 from dgdr_operator.core.workloads import Workloads, fingerprint
 
 Manifest = dict[str, Any]
 
-# Rules are those of today, whatever they were when the pods were made.
-_NOT_ON_RECORD = "pods"
+# Rules, and what the cluster serves, are those of today, whatever they were when pods were made.
+_NOT_ON_RECORD = frozenset({"pods", "groups"})
 # They change how many pods there are and who decides it, never the pods.
 _NOT_IN_TEMPLATES = frozenset({"replicas", "scalingAdapter"})
 
@@ -43,10 +50,10 @@ def graph_hash(dgd: Manifest) -> str:
     It is of the manifest as it is stored: every later operator has to come to the same, however it
     reads and renders, or its first start would replace all pods.
     """
-    spec = dgd["spec"]
+    spec = dgd.get("spec") or {}
     components = [
         {key: value for key, value in component.items() if key not in _NOT_IN_TEMPLATES}
-        for component in spec["components"]
+        for component in spec.get("components") or ()
     ]
     annotations = dgd["metadata"].get("annotations") or {}
     metrics = annotations.get(Annotation.ENABLE_METRICS)
@@ -54,19 +61,19 @@ def graph_hash(dgd: Manifest) -> str:
 
 
 def pins_of(
-    dgd: Manifest, graph: Graph, deployments: Iterable[Manifest], was_seen: bool
+    dgd: Manifest, graph: Graph, workloads: Iterable[Manifest], was_seen: bool
 ) -> dict[str, Pin]:
-    """Return the pins by Deployment; ``was_seen``: somebody has reconciled this very generation.
+    """Return the pins by workload; ``was_seen``: somebody has reconciled this very generation.
 
-    A Deployment without a record is taken as it is, unless the graph was edited before anybody who
+    One without a record is taken as it is, unless the graph was edited before anybody who
     keeps records saw it and the edit is not in there yet.
     """
     now = graph_hash(dgd)
-    by_name = {component_name(graph.name, c.name): c for c in graph.components}
+    by_name = {workload_name(graph, c): c for c in graph.components}
     pins = {}
-    for live in deployments:
+    for live in workloads:
         name = live["metadata"]["name"]
-        template = live["spec"]["template"]
+        template = template_of(live)
         component = by_name.get(name)
         if component is None:
             continue
@@ -91,7 +98,7 @@ def plane_of(pins: Mapping[str, Pin], now: DataPlane) -> DataPlane:
     known = (pin.plane for pin in pins.values() if pin.plane is not None)
     discoveries = (found for pin in pins.values() if (found := _discovery(pin.template)))
     told = next(known, None) or replace(now, discovery=next(discoveries, now.discovery))
-    return replace(told, pods=now.pods)
+    return replace(told, pods=now.pods, groups=now.groups)
 
 
 def pinned(
@@ -105,16 +112,12 @@ def pinned(
 def _pinned(
     manifest: Manifest, graph_hash: str, plane: DataPlane, pins: Mapping[str, Pin]
 ) -> Manifest:
-    if manifest["kind"] != "Deployment":
+    if manifest["kind"] not in KINDS:
         return manifest
     metadata = {k: v for k, v in manifest["metadata"].items() if k != "annotations"}
-    template = manifest["spec"]["template"]
+    template = template_of(manifest)
     pin = pins.get(metadata["name"]) or Pin(graph_hash=graph_hash, template=template, plane=plane)
-    bare = {
-        **manifest,
-        "metadata": metadata,
-        "spec": {**manifest["spec"], "template": pin.template},
-    }
+    bare = with_template({**manifest, "metadata": metadata}, pin.template)
     record = {Annotation.LAST_APPLIED_HASH.value: fingerprint(bare), **_record(pin)}
     return {**bare, "metadata": metadata | {"annotations": record}}
 
@@ -125,7 +128,7 @@ def _record(pin: Pin) -> dict[str, str]:
         Annotation.POD_TEMPLATE.value: _compact(pin.template),
     }
     if pin.plane is not None:
-        told = {key: value for key, value in asdict(pin.plane).items() if key != _NOT_ON_RECORD}
+        told = {key: value for key, value in asdict(pin.plane).items() if key not in _NOT_ON_RECORD}
         record[Annotation.DATA_PLANE.value] = _compact(told)
     return record
 
@@ -149,7 +152,7 @@ def _plane(told: object) -> DataPlane:
     """Read what was told; an operator that knew more, or less, may have written it."""
     if not isinstance(told, dict):
         raise ValueError("a data plane is an object")
-    known = {field.name for field in fields(DataPlane)} - {_NOT_ON_RECORD}
+    known = {field.name for field in fields(DataPlane)} - _NOT_ON_RECORD
     values = {key: value for key, value in told.items() if key in known}
     values["discovery"] = Discovery(values.get("discovery", Discovery.KUBERNETES))
     values["pull_secrets"] = tuple(values.get("pull_secrets", ()))
@@ -178,7 +181,7 @@ def _has_what_is_asked(template: Manifest, graph: Graph, component: Component) -
 
 
 def _main(template: Manifest) -> Manifest:
-    containers: Iterator[Manifest] = iter(template.get("spec", {}).get("containers") or ())
+    containers: Iterator[Manifest] = iter(leading(template).get("spec", {}).get("containers") or ())
     return next((c for c in containers if c.get("name") == MAIN), {})
 
 

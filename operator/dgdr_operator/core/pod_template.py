@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dgdr_api.graph import Component, Graph
+from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.pods import MAIN
 from dgdr_operator.core.container import main_container
 from dgdr_operator.core.data_plane import DataPlane
-from dgdr_operator.core.discovery_rbac import service_account_name
+from dgdr_operator.core.discovery_rbac import planner_account_name, service_account_name
 from dgdr_operator.core.overlay import overlay, overlay_list
 from dgdr_operator.core.storage import storage
 from dgdr_operator.core.workload_labels import pod_labels
@@ -26,11 +26,20 @@ def pod_template(graph: Graph, component: Component, plane: DataPlane) -> dict[s
     return {"metadata": metadata, "spec": _pod_spec(graph, component, plane)}
 
 
+def without_probes(template: dict[str, Any]) -> None:
+    """Take the probes of the main container away: a pod that follows a leader serves no port."""
+    main = template["spec"]["containers"][0]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        main.pop(probe, None)
+
+
 def service_account(graph: Graph, component: Component, plane: DataPlane) -> str | None:
-    """Return the account that the pods run as: the user's, else the one that may discover."""
+    """Return the account that the pods run as: the user's, else one with the rights they need."""
     own = component.pod.get("serviceAccountName")
     if own:
         return str(own)
+    if component.role is Role.PLANNER:
+        return planner_account_name(graph.name)
     return service_account_name(graph.name) if plane.needs_rights else None
 
 

@@ -1,9 +1,12 @@
-"""Volumes that we add to a component's pods: shared memory and the compilation cache."""
+"""Volumes that we add to a component's pods: shared memory, compilation cache, mounted claims."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dgdr_api.claims_v1alpha1 import claim_volume
 from dgdr_api.graph import Component, Graph, Json
+from dgdr_api.reading import name_of
 
 SHARED_MEMORY_PATH = "/dev/shm"
 SHARED_MEMORY_VOLUME = "shared-memory"
@@ -27,7 +30,19 @@ class Storage:
 
 def storage(graph: Graph, component: Component) -> Storage:
     """Return what we add; a mount of the user's at the same path makes ours superfluous."""
-    return _shared_memory(component) + _compilation_cache(graph, component)
+    added = _shared_memory(component) + _compilation_cache(graph, component)
+    return added + Storage(volumes=tuple(_claims(component, added)))
+
+
+def _claims(component: Component, added: Storage) -> Iterator[Json]:
+    """Return volumes for mounts that name none: it is the claim of that name that they mean.
+
+    NVIDIA's operator reads them so, and stores what was v1alpha1 without such volumes.
+    """
+    known = {name_of(volume) for volume in (*component.volumes, *added.volumes)}
+    for name in dict.fromkeys(map(name_of, component.volume_mounts)):
+        if name is not None and name not in known:
+            yield claim_volume(name)
 
 
 def cache_path(graph: Graph, component: Component) -> str | None:

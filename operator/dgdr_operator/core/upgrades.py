@@ -10,11 +10,12 @@ from dgdr_api.conditions import READY, condition, find, with_condition
 from dgdr_api.graph import Graph
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
-from dgdr_api.names import Annotation, component_name
+from dgdr_api.names import Annotation
 from dgdr_kube.manifests import covers
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.observed_run import is_candidate
 from dgdr_operator.core.pinned import Pin, are_current, pinned, plane_of
+from dgdr_operator.core.workload import KINDS, template_of, workload_name
 from dgdr_operator.core.workloads import Workloads, render_workloads
 
 Manifest = dict[str, Any]
@@ -204,13 +205,11 @@ def text_of(verdict: Verdict, behind: tuple[str, ...], holder: str = "") -> str:
 def _behind(graph: Graph, fresh: Workloads, pins: Mapping[str, Pin]) -> Iterator[str]:
     """Say what differs, components with the same differences together."""
     templates = {
-        m["metadata"]["name"]: m["spec"]["template"]
-        for m in fresh.manifests
-        if m["kind"] == "Deployment"
+        m["metadata"]["name"]: template_of(m) for m in fresh.manifests if m["kind"] in KINDS
     }
     components: dict[tuple[str, ...], list[str]] = {}
     for component in graph.components:
-        name = component_name(graph.name, component.name)
+        name = workload_name(graph, component)
         if name in templates and name in pins:
             paths = tuple(differences(pins[name], templates[name]))
             components.setdefault(paths, []).append(component.name)

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdsa import DgdsaStatus
 from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter as Adapter
-from dgdr_api.names import FieldManager, component_name
+from dgdr_api.names import FieldManager
 from dgdr_kube.errors import ClusterError, NotFound, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA
 from dgdr_kube.manifests import is_going, over, ref
@@ -28,9 +28,11 @@ from dgdr_operator.core.adapter import (
     with_pods,
     with_verdict,
 )
-from dgdr_operator.core.observed_workloads import deployment_seen
+from dgdr_operator.core.observed_workloads import workload_seen
+from dgdr_operator.core.workload import is_group, workload_name
 from dgdr_operator.followed import ADAPTERS_OF_GRAPH
 from dgdr_operator.passes.failures import lasting
+from dgdr_operator.passes.status_of import status_of
 from dgdr_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -118,12 +120,20 @@ class AdapterPass:
     async def _report(
         self, manifest: Manifest, status: DgdsaStatus, target: Target, now: datetime
     ) -> None:
-        name = component_name(target.graph.name, target.component.name)
-        deployment = await self._cluster.look(DEPLOYMENT, manifest["metadata"]["namespace"], name)
-        replicas = deployment_seen(deployment).replicas if deployment is not None else None
+        replicas = await self._replicas(target)
         status = with_pods(status, target, replicas)
         generation = _generation(manifest)
         await self._write_status(manifest, with_verdict(status, Verdict(), generation, now))
+
+    async def _replicas(self, target: Target) -> int | None:
+        """Return the replicas that there are; None where nobody can tell."""
+        if is_group(target.component):
+            # Not watched, and not served everywhere: the graph's own pass has looked.
+            state = (status_of(target.manifest).components or {}).get(target.component.name)
+            return state.replicas if state else None
+        name = workload_name(target.graph, target.component)
+        found = await self._cluster.look(DEPLOYMENT, target.graph.namespace, name)
+        return workload_seen(found).replicas if found is not None else None
 
     async def _write_status(self, adapter: Manifest, status: DgdsaStatus) -> None:
         """Write what the status says; what it leaves out stays as it is."""

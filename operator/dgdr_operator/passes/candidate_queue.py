@@ -2,8 +2,8 @@
 
 from dgdr_api import names
 from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.gpus import graph_gpus, held_gpus
 from dgdr_api.names import Label
-from dgdr_api.pods import held_gpus
 from dgdr_api.reading import CodecError
 from dgdr_api.request import ProfilingRequest
 from dgdr_kube.kinds import CONFIG_MAP, DEPLOYMENT, DGD, POD
@@ -12,7 +12,6 @@ from dgdr_kube.ports import Manifest, Manifests, WatchedCluster
 from dgdr_operator.core.candidate_limit import (
     Candidate,
     gpus_at_once,
-    gpus_of,
     held_back,
     is_left,
 )
@@ -92,7 +91,7 @@ def _graph_of(pod: Manifest) -> str:
 def _read(dgd: Manifest) -> Candidate:
     meta = dgd["metadata"]
     try:
-        gpus = gpus_of(decode(dgd))
+        gpus = graph_gpus(decode(dgd))
     except CodecError:
         gpus = 0  # it gets no pods either
     return Candidate(created=str(meta.get("creationTimestamp", "")), name=meta["name"], gpus=gpus)

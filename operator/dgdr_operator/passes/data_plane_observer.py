@@ -34,6 +34,19 @@ class DataPlaneObserver:
         except Rejected:
             return None
 
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the cluster has a kind of somebody else's; False without the right to know."""
+        if self._clock() < self._good_until_s.get(kind, 0.0):
+            return True
+        try:
+            crd = await self._cluster.get(CRD, None, crd_name(kind))
+        except Rejected:
+            return False
+        if crd is None or not is_served(crd, kind):
+            return False
+        self._good_until_s[kind] = self._clock() + GOOD_FOR_S
+        return True
+
     async def facts(self, kinds: Iterable[Kind], nodes: Sequence[Node] | None) -> ClusterFacts:
         """Return which kinds are not served, or somebody else's, and the GPUs of the nodes."""
         missing: list[str] = []

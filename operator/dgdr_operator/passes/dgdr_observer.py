@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from dgdr_api import names, problem, validate
 from dgdr_api.conditions import find
 from dgdr_api.effective import effective
+from dgdr_api.field_notes import field_notes
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
 from dgdr_api.models.profiling_policy import ProfilingPolicy, ProfilingPolicySpec
 from dgdr_api.names import Annotation
@@ -125,7 +126,7 @@ class DgdrObserver:
             missing=tuple(str(entry) for entry in missing if entry is not None),
             referred=_referred(spec, _policy_name(dgdr)),
             ignored_overrides=override.ignored,
-            ignored_keys=planner_notes(effective(spec).planner or {}),
+            ignored_keys=(*planner_notes(effective(spec).planner or {}), *field_notes(spec)),
             # Without the right to read nodes the user has to say it all.
             hardware=decide_hardware(spec.hardware, nodes),
         )

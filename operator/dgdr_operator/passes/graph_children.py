@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dgdr_api.graph import Graph
 from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
-from dgdr_kube.kinds import DGDSA, Kind, kind_of
+from dgdr_kube.kinds import DGDSA, LEADER_WORKER_SET, Kind, kind_of
 from dgdr_kube.manifests import is_going, is_owned_by, over, version_of
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.adapter import adapted_components, render_adapter
@@ -42,10 +42,14 @@ class Children:
 class ChildWriter:
     """Makes the children of one graph what they should be."""
 
-    def __init__(self, cluster: WatchedCluster, graph: Graph, owner: Manifest) -> None:
+    def __init__(
+        self, cluster: WatchedCluster, graph: Graph, owner: Manifest, *, groups: bool = False
+    ) -> None:
         self._cluster = cluster
         self._graph = graph
         self._owner = owner
+        # To ask for a kind that is not served is an error.
+        self._kinds = (*CHILDREN, LEADER_WORKER_SET) if groups else CHILDREN
 
     async def write(self, wanted: Iterable[Manifest], children: Children) -> Children:
         """Apply what differs, remove what is not wanted any more, settle the adapters."""
@@ -64,7 +68,7 @@ class ChildWriter:
     async def observe(self) -> Children:
         """Return what is there."""
         found: dict[Place, Manifest] = {}
-        for kind in (*CHILDREN, DGDSA):
+        for kind in (*self._kinds, DGDSA):
             there = await self._cluster.find(
                 kind, self._graph.namespace, OF_GRAPH, self._graph.name
             )
@@ -120,7 +124,7 @@ class ChildWriter:
     async def _prune(self, wanted: Iterable[Place], children: Children) -> None:
         keep = set(wanted)
         for place, live in list(children.live.items()):
-            if place in keep or place[0] not in CHILDREN:
+            if place in keep or place[0] not in self._kinds:
                 continue
             if standing(live, self._owner) is Standing.OURS:
                 await self._delete(place, live)

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import READY, find
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
-from dgdr_api.names import FieldManager
+from dgdr_api.names import FieldManager, Label
 from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
-from dgdr_kube.kinds import DEPLOYMENT, DGD, POD, WORKER_METADATA
+from dgdr_kube.kinds import DEPLOYMENT, DGD, LEADER_WORKER_SET, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
@@ -26,13 +27,14 @@ from dgdr_operator.core.graph_status import (
 )
 from dgdr_operator.core.lacks import ClusterFacts, lacks_of_graph
 from dgdr_operator.core.observed_workloads import (
-    DeploymentSeen,
     PodSeen,
-    deployment_seen,
+    WorkloadSeen,
     pods_seen,
+    workload_seen,
 )
 from dgdr_operator.core.pinned import graph_hash, pins_of
 from dgdr_operator.core.pod_rules import PodRules
+from dgdr_operator.core.restart import Standing, id_of, planned, restart_of, with_ids
 from dgdr_operator.core.upgrades import (
     Renderings,
     Verdict,
@@ -41,9 +43,11 @@ from dgdr_operator.core.upgrades import (
     taking_turn,
     text_of,
 )
+from dgdr_operator.core.workload import is_group, workload_name
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import OF_GRAPH
 from dgdr_operator.passes.candidate_queue import CandidateQueue
+from dgdr_operator.passes.claims import claims_of
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.graph_children import Children, ChildWriter
@@ -51,9 +55,13 @@ from dgdr_operator.passes.graph_upgrades import Decision, GraphUpgrades
 from dgdr_operator.passes.status_of import status_of
 from dgdr_operator.settings import Settings
 
+WORKLOADS = (DEPLOYMENT, LEADER_WORKER_SET)
+
 # Events start a pass; these only bound how long a lost one goes unnoticed.
 LOOK_AGAIN_S = 15.0
 LOOK_AGAIN_WHEN_READY_S = 600.0
+# LeaderWorkerSets are not watched: their pods are, which tells of most that happens to them.
+LOOK_AGAIN_AT_GROUPS_S = 60.0
 # Garbage collection of an earlier graph of the same name takes about this long.
 LEAVING_S = 1.0
 # What the API server refuses, or somebody else has, is tried again ever more rarely.
@@ -123,27 +131,32 @@ class GraphPass:
             await self._report(dgd, waiting_status(why, _generation(dgd), old, now))
             return LOOK_AGAIN_S
         owner = owner_reference(dgd)
-        writer = ChildWriter(self._cluster, graph, owner)
+        groups = _has_groups(graph, old) and await self._data_plane.serves(LEADER_WORKER_SET)
+        plane = replace(self._plane, groups=groups)
+        writer = ChildWriter(self._cluster, graph, owner, groups=groups)
         there = await writer.observe()
-        both = self._renderings(dgd, graph, there)
-        is_up = all(map(is_ready, _deployments_of(there)))
+        both = self._renderings(dgd, graph, there, plane)
+        is_up = all(map(is_ready, _workloads_of(there)))
+        restart = planned(restart_of(graph), _standings(graph, there), old.restart)
         async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
             decided(decision.verdict)
             if writer.lacks(decision.workloads.manifests, there) and await self._is_leaving(dgd):
                 return None  # the watch is about to say so
             told = await self._announce(dgd, old, decision, now)
-        children = await writer.write(decision.workloads.manifests, there)
+        wanted = with_ids(decision.workloads.manifests, restart.ids, Label.COMPONENT)
+        children = await writer.write(wanted, there)
         problems = (*decision.workloads.problems, *children.problems)
         seen = await self._seen(dgd, graph, children, problems, decision)
-        status = status_after(seen, old, now)
+        status = status_after(replace(seen, restart=restart.status), old, now)
         await self._report(told, status)
         await self._emit(dgd, problems, children.removed_adapters)
         if children.must_wait:
             return _patience_s(status, now, LEAVING_S, LOOK_AGAIN_S)
         if children.problems:
             return _patience_s(status, now, LOOK_AGAIN_S, LONGEST_REFUSED_S)
-        return _look_again_s(status, decision.verdict)
+        after_s = _look_again_s(status, decision.verdict)
+        return min(after_s, LOOK_AGAIN_AT_GROUPS_S) if groups else after_s
 
     async def _is_leaving(self, dgd: Manifest) -> bool:
         """Whether a graph is being deleted, or gone, although no watch has told of it yet.
@@ -154,11 +167,13 @@ class GraphPass:
         now = await self._cluster.get(DGD, meta["namespace"], meta["name"])
         return now is None or is_going(now) or now["metadata"]["uid"] != meta["uid"]
 
-    def _renderings(self, dgd: Manifest, graph: Graph, there: Children) -> Renderings:
+    @staticmethod
+    def _renderings(dgd: Manifest, graph: Graph, there: Children, plane: DataPlane) -> Renderings:
         owner = owner_reference(dgd)
         was_seen = status_of(dgd).observed_generation == _generation(dgd)
-        pins = pins_of(dgd, graph, there.ours(DEPLOYMENT, owner), was_seen)
-        return renderings(graph, owner, self._plane, graph_hash(dgd), pins)
+        live = [m for kind in WORKLOADS for m in there.ours(kind, owner)]
+        pins = pins_of(dgd, graph, live, was_seen)
+        return renderings(graph, owner, plane, graph_hash(dgd), pins)
 
     async def _announce(
         self, dgd: Manifest, old: DGDStatus, decision: Decision, now: datetime
@@ -195,8 +210,8 @@ class GraphPass:
         problems: tuple[Problem, ...],
         decision: Decision,
     ) -> GraphSeen:
-        deployments = _deployments_of(children)
-        is_up = all(is_ready(deployment) for deployment in deployments)
+        workloads = _workloads_of(children)
+        is_up = all(map(is_ready, workloads))
         pods = () if is_up else await self._pods(graph)
         facts = ClusterFacts() if is_up else await self._facts(pods)
         # What standalone mode cannot run is no part of an upgrade.
@@ -204,10 +219,11 @@ class GraphPass:
         return GraphSeen(
             graph=graph,
             generation=_generation(dgd),
-            deployments=deployments,
+            workloads=workloads,
             pods=pods,
             problems=problems,
             lacks=lacks_of_graph(graph, decision.plane, facts),
+            claims=await claims_of(self._cluster, graph),
             upgrade=decision.outcome(status_of(dgd), is_written=is_written, is_up=is_up),
         )
 
@@ -268,8 +284,25 @@ def _patience_s(status: DGDStatus, now: datetime, least_s: float, most_s: float)
     return min(max(lasted_s, least_s), most_s)
 
 
-def _deployments_of(children: Children) -> tuple[DeploymentSeen, ...]:
-    return tuple(deployment_seen(manifest) for manifest in children.of(DEPLOYMENT))
+def _workloads_of(children: Children) -> tuple[WorkloadSeen, ...]:
+    return tuple(workload_seen(manifest) for kind in WORKLOADS for manifest in children.of(kind))
+
+
+def _standings(graph: Graph, there: Children) -> dict[str, Standing]:
+    """Return how the workload of each component stands, of those that have one."""
+    live = {m["metadata"]["name"]: m for kind in WORKLOADS for m in there.of(kind)}
+    found = ((c.name, live.get(workload_name(graph, c))) for c in graph.components)
+    return {
+        name: Standing(id=id_of(workload), ready=is_ready(workload_seen(workload)))
+        for name, workload in found
+        if workload is not None
+    }
+
+
+def _has_groups(graph: Graph, old: DGDStatus) -> bool:
+    """Whether a component takes several nodes, or did: then its group may have to go."""
+    kinds = {state.component_kind for state in (old.components or {}).values()}
+    return LEADER_WORKER_SET.kind in kinds or any(map(is_group, graph.components))
 
 
 def _look_again_s(status: DGDStatus, verdict: Verdict) -> float:

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from dgdr_api.gpus import held_gpus
 from dgdr_api.models.gpu_budget import GPUBudget, Holding
 from dgdr_api.names import FieldManager, Label
-from dgdr_api.pods import held_gpus
 from dgdr_kube.errors import Conflict, NotFound
 from dgdr_kube.kinds import GPU_BUDGET, POD
 from dgdr_kube.manifests import merge_patch

@@ -96,13 +96,17 @@ class RoleSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetSeen:
-    """The deployment that is scaled. ``frontends`` is None where nobody reports how many run."""
+    """The deployment that is scaled. ``frontends`` is None where nobody reports how many run.
+
+    ``uncountable`` says of which component nobody knows the GPUs, and why; they are 0 then.
+    """
 
     namespace: str
     name: str
     model: str | None
     roles: tuple[RoleSeen, ...]
     frontends: int | None = None
+    uncountable: str | None = None
 
     def role(self, role: Role) -> RoleSeen:
         """Return the component of a role; there is one of each."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.fingerprint import fingerprint_of
+from dgdr_api.gpus import Count, Uncountable, least, replica_gpus
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DGDStatus
 from dgdr_api.names import Label, component_name
@@ -54,15 +55,24 @@ def target_of(
     states = _states(dgd.get("status") or {})
     components = [found[role][0] for role in roles]
     counted = None if pods is None else counts(pods)
+    gpus = {c.name: _gpus(c, states, is_current=_is_current(dgd)) for c in components}
+    unknown = (f"{c}: {n.why}" for c, n in gpus.items() if isinstance(n, Uncountable))
     return TargetSeen(
         namespace=dgd["metadata"].get("namespace") or "",
         name=name,
         model=_model(components, states),
         roles=tuple(
-            _role(component, states, counted, *_number(dgd, name, component, adapters))
+            _role(
+                component,
+                states,
+                counted,
+                least(gpus[component.name]),
+                *_number(dgd, name, component, adapters),
+            )
             for component in components
         ),
         frontends=_ready_frontends(graph, states),
+        uncountable=next(unknown, None),
     )
 
 
@@ -168,6 +178,7 @@ def _role(
     component: Component,
     states: Mapping[str, ComponentStatus],
     counted: Mapping[str, _Pods] | None,
+    gpus: int,
     wanted: int,
     writer: str | None,
     version: str | None,
@@ -180,7 +191,7 @@ def _role(
         component=component.name,
         replicas=wanted,
         ready=ready,
-        gpus_per_replica=component.gpus * component.nodes,
+        gpus_per_replica=gpus,
         adapter_version=version,
         pending=max(wanted - ready, 0),
         # A replica of several nodes holds its GPUs until the last of its pods is gone.
@@ -189,6 +200,23 @@ def _role(
         writer=writer,
         engine=fingerprint_of(component),
     )
+
+
+def _gpus(
+    component: Component, states: Mapping[str, ComponentStatus], *, is_current: bool
+) -> Count:
+    """Count from the manifest; of claims the operator knows more, if it has seen this one."""
+    counted = replica_gpus(component)
+    if not isinstance(counted, Uncountable):
+        return counted
+    state = states.get(component.name.lower())
+    reported = state.gpus_per_replica if state else None
+    return reported if reported is not None and is_current else counted
+
+
+def _is_current(dgd: Json) -> bool:
+    seen = (dgd.get("status") or {}).get("observedGeneration")
+    return seen is not None and seen == dgd["metadata"].get("generation")
 
 
 def _ready_frontends(graph: Graph, states: Mapping[str, ComponentStatus]) -> int | None:

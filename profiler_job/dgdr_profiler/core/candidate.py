@@ -5,6 +5,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from dgdr_api.gpus import graph_gpus, least, replica_gpus
 from dgdr_api.graph import Graph, Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.points import PointKind
@@ -47,7 +48,7 @@ class Candidate:
             self,
             prefill_gpus=prefill if self.prefill_gpus else 0,
             decode_gpus=decode if self.decode_gpus else 0,
-            gpus=graph.gpus,
+            gpus=least(graph_gpus(graph)),
         )
 
     @property
@@ -134,4 +135,4 @@ def least_gpus(
 
 
 def _gpus(graph: Graph, role: Role) -> int:
-    return sum(c.gpus * c.nodes for c in graph.with_role(role))
+    return sum(least(replica_gpus(c)) for c in graph.with_role(role))

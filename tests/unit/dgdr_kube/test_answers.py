@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dgdr_kube.answers import error_of, page_of, read_json
-from dgdr_kube.errors import NotFound, Unreachable
+from dgdr_kube.errors import NotFound, Rejected, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP
 
 ITEM = {"metadata": {"namespace": "ns", "name": "a", "resourceVersion": "3"}}
@@ -69,3 +69,11 @@ def test_a_page_of_a_proxy_deletes_nothing(page: str) -> None:
     error = error_of(404, "GET /x", read_json(page.encode()))
     assert isinstance(error, Unreachable)
     assert page in str(error)
+
+
+def test_a_body_of_other_types_is_refused_and_no_outage() -> None:
+    said = "failed to create typed patch object (ns/g; apps/v1, Kind=Deployment): .spec.x: expected"
+    error = error_of(500, "PATCH /x", {"message": said})
+    assert isinstance(error, Rejected)
+    assert error.status == 422
+    assert isinstance(error_of(500, "PATCH /x", {"message": "etcdserver: timeout"}), Unreachable)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dgdr_api.gpus import Uncountable
 from dgdr_kube.kinds import DGD, POD
 from dgdr_kube.ports import Key
 from dgdr_operator.core.candidate_limit import Candidate, held_back
@@ -196,3 +197,11 @@ def test_no_order_of_coming_and_going_passes_the_limit(
 def test_candidates_of_the_same_second_queue_by_name(name: str) -> None:
     both = [Candidate(created="1", name=n, gpus=4) for n in "ba"]
     assert (held_back(name, both, 4) is None) is (name == "a")
+
+
+def test_a_candidate_that_nobody_can_count_waits_and_holds_up_nobody() -> None:
+    unknown = Candidate(created="1", name="a", gpus=Uncountable("resourceClaims[gpu] says nothing"))
+    other = Candidate(created="2", name="b", gpus=2)
+    why = held_back("a", (unknown, other), 4)
+    assert why == "not started: 4 GPUs are allowed at once, and resourceClaims[gpu] says nothing"
+    assert held_back("b", (unknown, other), 4) is None

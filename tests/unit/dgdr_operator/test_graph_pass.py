@@ -198,7 +198,7 @@ async def test_multinode_fails_clearly_and_the_rest_proceeds(cluster: FakeCluste
     edit(cluster, frontend(), decode_worker(multinode={"nodeCount": 2}))
     await run(cluster)
     assert names(cluster, "Deployment") == ["g-frontend"]
-    assert "decode: multinode.nodeCount 2 needs Grove" in condition(cluster)["message"]
+    assert "decode: multinode.nodeCount 2 needs LeaderWorkerSet" in condition(cluster)["message"]
 
 
 async def test_an_unreadable_graph_is_reported_and_touches_nothing(cluster: FakeCluster) -> None:
@@ -315,3 +315,25 @@ async def test_orphans_of_a_removed_component_go_all_the_same(cluster: FakeClust
     edit(cluster, frontend())
     await run(cluster)
     assert names(cluster, "Service") == ["g-frontend"]
+
+
+def claiming(template: str) -> dict[str, Any]:
+    claim = {"name": "gpu", "resourceClaimTemplateName": template}
+    return decode_worker(pod={"resourceClaims": [claim]})
+
+
+async def test_gpus_of_a_claim_are_counted_from_its_template(cluster: FakeCluster) -> None:
+    asked = {"exactly": {"deviceClassName": "gpu.nvidia.com", "count": 2}}
+    template = {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaimTemplate",
+        "metadata": {"name": "two", "namespace": "ns"},
+        "spec": {"spec": {"devices": {"requests": [asked]}}},
+    }
+    cluster.seed(template)
+    edit(cluster, frontend(), claiming("two"))
+    await run(cluster)
+    assert status(cluster)["components"]["decode"]["gpusPerReplica"] == 2
+    edit(cluster, frontend(), claiming("unknown"))
+    await run(cluster)
+    assert "gpusPerReplica" not in status(cluster)["components"]["decode"]

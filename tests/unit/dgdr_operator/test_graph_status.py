@@ -9,12 +9,12 @@ import pytest
 from dgdr_api.conditions import find
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_operator.core.graph_status import GraphSeen, failed_status, status_after
-from dgdr_operator.core.observed_workloads import DeploymentSeen, PodSeen, Trouble
+from dgdr_operator.core.observed_workloads import PodSeen, Trouble, WorkloadSeen
 from dgdr_operator.core.workloads import Problem
 from support.dgds import decode_worker, entry, frontend, graph
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
-DONE = DeploymentSeen(
+DONE = WorkloadSeen(
     name="g-decode",
     generation=2,
     observed_generation=2,
@@ -26,10 +26,10 @@ DONE = DeploymentSeen(
 )
 
 
-def seeing(deployment: DeploymentSeen | None, *pods: PodSeen, **kwargs: Any) -> GraphSeen:
+def seeing(deployment: WorkloadSeen | None, *pods: PodSeen, **kwargs: Any) -> GraphSeen:
     found = () if deployment is None else (deployment,)
     worker = decode_worker(main={"resources": {"limits": {"nvidia.com/gpu": "4"}}})
-    fields: dict[str, Any] = {"graph": graph(worker), "generation": 7, "deployments": found}
+    fields: dict[str, Any] = {"graph": graph(worker), "generation": 7, "workloads": found}
     return GraphSeen(**(fields | {"pods": pods} | kwargs))
 
 
@@ -125,7 +125,7 @@ def test_the_worst_reason_wins_and_every_component_is_told() -> None:
         None,
         crash,
         graph=graph(frontend(), decode_worker()),
-        deployments=(replace(starting, name="g-frontend"), starting),
+        workloads=(replace(starting, name="g-frontend"), starting),
     )
     assert outcome(seen) == ("pending", "pods_not_ready")
     assert "Frontend: 0 of 2" in message(seen)
@@ -135,7 +135,7 @@ def test_the_worst_reason_wins_and_every_component_is_told() -> None:
 def test_what_cannot_be_made_is_a_failure_though_the_rest_is_ready() -> None:
     problem = Problem(component="pick", message="type epp is not run")
     seen = seeing(None, graph=graph(decode_worker(), entry("pick", "epp")), problems=(problem,))
-    seen = replace(seen, deployments=(DONE,))
+    seen = replace(seen, workloads=(DONE,))
     assert outcome(seen) == ("failed", "failed_to_reconcile_the_resources")
     assert message(seen) == "pick: type epp is not run"
 
@@ -157,11 +157,27 @@ def test_components_carry_what_a_planner_asks_for() -> None:
         "updatedReplicas": 2,
         "readyReplicas": 2,
         "availableReplicas": 2,
+        "scheduledReplicas": 2,
         "gpusPerEngine": 4,
         "gpusPerReplica": 4,
         "servedModelName": "Qwen/Qwen3-0.6B",
         "runtimeNamespace": "ns-g",
+        "runtimeComponentName": "decode",
     }
+
+
+def test_replicas_that_have_a_node_are_counted() -> None:
+    placed = PodSeen(name="p1", component="decode", scheduled=True)
+    homeless = PodSeen(name="p2", component="decode", unschedulable="no GPU")
+    seen = seeing(replace(DONE, ready=0, available=0), placed, homeless)
+    component = (status_after(seen, DGDStatus(), NOW).components or {})["decode"]
+    assert component.scheduled_replicas == 1
+
+
+def test_a_name_of_ones_own_is_what_dynamo_calls_a_component() -> None:
+    named = decode_worker(main={"env": [{"name": "DYN_COMPONENT", "value": "backend"}]})
+    status = status_after(seeing(DONE, graph=graph(named)), DGDStatus(), NOW)
+    assert (status.components or {})["decode"].runtime_component_name == "backend"
 
 
 def test_the_same_observation_later_gives_the_same_status() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from dgdr_operator.core.observed_workloads import (
     MAX_WORDS_CHARS,
-    deployment_seen,
     last_words,
     pods_seen,
+    workload_seen,
 )
 
 CRASHED = {"reason": "Error", "exitCode": 1, "message": "Traceback\nValueError: no such flag\n"}
@@ -105,7 +105,7 @@ def test_the_schedulers_sentence_is_kept() -> None:
 
 
 def test_a_deployment_that_nobody_has_looked_at() -> None:
-    seen = deployment_seen({"metadata": {"name": "d", "generation": 1}, "spec": {}})
+    seen = workload_seen({"metadata": {"name": "d", "generation": 1}, "spec": {}})
     assert (seen.observed_generation, seen.wanted, seen.ready) == (None, 1, 0)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dgdr_kube.kinds import DGD, DGDR, NETWORK_POLICY, ROLE_BINDING, Kind
 from dgdr_kube.ports import Key
-from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES
+from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES, PLANNER_READS, PLANNER_WRITES
 from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_pass import DgdrPass
@@ -19,12 +19,15 @@ from dgdr_operator.settings import parse
 from support.dgdr_world import NAME, NS, SETTINGS, World, dgdr, generated_dgd, sla_planner
 from support.dgds import decode_worker, dgd, frontend
 from support.fake_cluster import FakeCluster
+from support.leader_worker_set import stand_in
 from support.rights import granted, needed, of_rules, watching
 
 Calls = set[tuple[str, Kind]]
 
 # Nobody may grant what he does not hold, or bind what he may not bind: these are no calls.
-PASSED_ON = of_rules(DISCOVERY_RULES) | {("rbac.authorization.k8s.io", "clusterroles", "bind")}
+PASSED_ON = of_rules((*DISCOVERY_RULES, *PLANNER_READS, *PLANNER_WRITES)) | {
+    ("rbac.authorization.k8s.io", "clusterroles", "bind")
+}
 
 
 async def a_request_that_is_made_again() -> Calls:
@@ -101,6 +104,24 @@ async def a_deployment_that_is_edited_scaled_and_moved_to_etcd() -> Calls:
     return cluster.calls
 
 
+async def an_engine_over_nodes_that_shrinks_to_one() -> Calls:
+    cluster, key = FakeCluster(), Key("ns", "g")
+    claims = [
+        {"name": "a", "resourceClaimTemplateName": "t"},
+        {"name": "b", "resourceClaimName": "c"},
+    ]
+    main = {"command": ["own"], "args": ["x"]}
+    wide = decode_worker(main=main, pod={"resourceClaims": claims}, multinode={"nodeCount": 2})
+    cluster.seed(dgd(frontend(), wide), stand_in())
+    settings = parse("images: {profiler: p}")
+    await GraphPass(cluster, settings)(key, cluster.now)
+    edited = copy.deepcopy(cluster.peek(DGD, "ns", "g") or {})
+    edited["spec"]["components"] = [frontend()]
+    cluster.seed(edited)
+    await GraphPass(cluster, settings)(key, cluster.now)
+    return cluster.calls
+
+
 @pytest.fixture
 async def called() -> set[tuple[str, str, str]]:
     calls: Calls = set()
@@ -110,6 +131,7 @@ async def called() -> set[tuple[str, str, str]]:
         a_failed_request_that_is_run_again,
         a_binding_of_an_earlier_installation,
         a_deployment_that_is_edited_scaled_and_moved_to_etcd,
+        an_engine_over_nodes_that_shrinks_to_one,
     ):
         calls |= await life()
     # The Job's side of these lives writes through the same cluster, as does the user's.

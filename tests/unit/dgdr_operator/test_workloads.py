@@ -239,6 +239,47 @@ def test_a_command_of_a_frontend_gets_no_arguments_of_ours() -> None:
     assert "args" not in program
 
 
+def test_a_mount_without_a_volume_means_the_claim_of_that_name() -> None:
+    mounts = [{"name": "weights", "mountPath": "/w"}, {"name": "own", "mountPath": "/o"}]
+    worker = decode_worker(
+        main={"volumeMounts": mounts}, pod={"volumes": [{"name": "own", "emptyDir": {}}]}
+    )
+    volumes = {v["name"]: v for v in pod(worker)["volumes"]}
+    assert volumes["weights"] == {
+        "name": "weights",
+        "persistentVolumeClaim": {"claimName": "weights"},
+    }
+    assert volumes["own"] == {"name": "own", "emptyDir": {}}
+
+
+def test_a_planner_may_scale_its_own_graph_and_no_other_pod_may() -> None:
+    made = rendered(decode_worker(), entry("Planner", "planner"))
+    rules = made["Role/g-planner"]["rules"]
+    scale = next(
+        r for r in rules if r["resources"] == ["dynamographdeploymentscalingadapters/scale"]
+    )
+    assert (scale["verbs"], scale["resourceNames"]) == (["get", "patch"], ["g-decode", "g-planner"])
+    patch = next(r for r in rules if "patch" in r["verbs"])
+    assert (patch["resources"], patch["resourceNames"]) == (["dynamographdeployments"], ["g"])
+    accounts = {
+        name: made[f"Deployment/g-{name}"]["spec"]["template"]["spec"]["serviceAccountName"]
+        for name in ("planner", "decode")
+    }
+    assert accounts == {"planner": "g-planner", "decode": "g-k8s-service-discovery"}
+    subjects = made["RoleBinding/g-k8s-service-discovery"]["subjects"]
+    assert "g-planner" in {subject["name"] for subject in subjects}
+
+
+def test_an_account_of_the_users_gets_the_rights_of_a_planner() -> None:
+    own = entry("Planner", "planner", pod={"serviceAccountName": "planner-serviceaccount"})
+    subjects = rendered(own)["RoleBinding/g-planner"]["subjects"]
+    assert [s["name"] for s in subjects] == ["g-planner", "planner-serviceaccount"]
+
+
+def test_without_a_planner_there_are_no_rights_to_scale() -> None:
+    assert "Role/g-planner" not in rendered(decode_worker())
+
+
 def test_a_secret_stays_as_it_was_written() -> None:
     secret = [{"secretRef": {"name": "hf-token-secret"}}]
     assert main(decode_worker(main={"envFrom": secret}))["envFrom"] == secret
@@ -261,6 +302,23 @@ def test_an_account_of_the_users_gets_the_rights_of_discovery() -> None:
             decode_worker(compilationCache={"pvcName": "c"}), "decode: compilationCache", id="cache"
         ),
         pytest.param(entry("FRONTEND.", "worker"), "its workload", id="same name"),
+        pytest.param(
+            decode_worker(main={"resources": {"limits": {"cpu": "lots"}}}),
+            "decode: resources.limits.cpu of container main is 'lots'",
+            id="quantity",
+        ),
+        pytest.param(
+            decode_worker(
+                pod={
+                    "containers": [
+                        {"name": "main", "image": "i"},
+                        {"name": "beside", "resources": {"requests": {"memory": "8 GB"}}},
+                    ]
+                }
+            ),
+            "decode: resources.requests.memory of container beside is '8 GB'",
+            id="quantity beside",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_named_and_holds_up_nothing_else(

@@ -556,3 +556,55 @@ async def test_numbers_are_metrics_and_unknown_ones_are_absent() -> None:
     assert sample("dynamo_planner_predicted_num_prefill_replicas") is None
     assert sample("dgdr_planner_condition", type="MetricsAvailable", status="True") == 0
     assert sample("dgdr_planner_passes_total", outcome="held") == 1
+
+
+def claiming() -> dict[str, Any]:
+    """The deployment, with workers whose GPUs a claim hands out."""
+    dgd = graph_deployment()
+    for component in dgd["spec"]["components"][1:]:
+        spec = component["podTemplate"]["spec"]
+        spec["containers"][0].pop("resources")
+        spec["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "any"}]
+    return dgd
+
+
+async def test_gpus_that_nobody_can_count_do_not_grow_under_a_budget() -> None:
+    world = World(sla_planner(budget={"gpus": 64}))
+    world.cluster.seed(claiming())
+    world.metrics.rate_per_s = 9.4
+    await world.passes()
+    assert world.replicas() == (1, 1)
+    status, reason, message = world.condition("Ready")
+    assert (status, reason) == ("False", "GpusUncountable")
+    assert "component prefill: resourceClaims[gpu] of template any" in message
+
+
+async def test_gpus_that_nobody_can_count_are_scaled_where_nothing_limits_them() -> None:
+    world = World(sla_planner())
+    world.cluster.seed(claiming())
+    world.metrics.rate_per_s = 9.4
+    await world.passes()
+    assert world.replicas() == (3, 2)
+
+
+def in_sidecars() -> dict[str, Any]:
+    """The deployment, with engines that are native sidecars of four GPUs each."""
+    dgd = graph_deployment()
+    for component in dgd["spec"]["components"][1:]:
+        spec = component["podTemplate"]["spec"]
+        spec["containers"][0].pop("resources")
+        resources = {"limits": {"nvidia.com/gpu": "4"}}
+        spec["initContainers"] = [
+            {"name": "engine", "restartPolicy": "Always", "resources": resources}
+        ]
+    return dgd
+
+
+async def test_a_budget_holds_for_engines_in_native_sidecars() -> None:
+    roles = {"prefill": {"max": 100}, "decode": {"max": 100}}
+    world = World(sla_planner(budget={"gpus": 16}, roles=roles))
+    world.cluster.seed(in_sidecars())
+    world.metrics.rate_per_s = 200.0
+    await world.passes(6)
+    assert sum(world.replicas()) == 4
+    assert [role["gpusPerReplica"] for role in world.status()["roles"]] == [4, 4]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from dgdr_api.effective import EffectiveModelCache
+from dgdr_api.gpus import graph_gpus
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.models.profiling_policy import MockerCandidates, ProfilingPolicySpec
@@ -187,4 +188,4 @@ def test_a_model_name_that_the_frontend_would_not_find_is_refused(path: str, nam
 
 def test_a_mocker_without_gpus_asks_for_none() -> None:
     engine = Mocker(image="i", data="d", with_gpus=False)
-    assert engine.template("q", Shape.pair(Mapping.tensor(4))).gpus == 0
+    assert graph_gpus(engine.template("q", Shape.pair(Mapping.tensor(4)))) == 0

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from dgdr_api.effective import effective
+from dgdr_api.gpus import graph_gpus
 from dgdr_api.graph import Role
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.names import profile_data_config_map
@@ -191,8 +192,8 @@ def test_an_override_cannot_take_the_parallelism_away() -> None:
 def test_ranks_of_an_override_are_counted_in_every_candidate() -> None:
     partial = override_of(["--data-parallel-size", "8"])
     of = setting(overrides={"dgd": partial})
-    assert candidate_graph(ENGINE, of, TP1).gpus == 1 + 8
-    assert candidate_graph(ENGINE, of, TP2).gpus == 2 + 16
+    assert graph_gpus(candidate_graph(ENGINE, of, TP1)) == 1 + 8
+    assert graph_gpus(candidate_graph(ENGINE, of, TP2)) == 2 + 16
 
 
 def test_an_engine_that_is_measured_alone_is_one_replica() -> None:

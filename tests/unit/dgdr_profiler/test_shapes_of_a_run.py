@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from dgdr_api.codec_v1beta1 import decode
+from dgdr_api.gpus import graph_gpus
 from dgdr_api.graph import Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.points import PointKind, Source
@@ -281,7 +282,7 @@ def test_a_mixture_is_tried_with_its_experts_spread_one_role_at_a_time_where_gpu
 
 def test_each_candidate_holds_what_its_graph_asks_for() -> None:
     prepared = mixture()
-    assert all(prepared.graphs[c.id].gpus == c.gpus for c in prepared.plan.candidates)
+    assert all(graph_gpus(prepared.graphs[c.id]) == c.gpus for c in prepared.plan.candidates)
 
 
 @pytest.mark.parametrize(("mode", "aggregated"), [("agg", True), ("disagg", False)])

@@ -111,3 +111,44 @@ def test_other_replicas_leave_everything_else_as_it_is() -> None:
     assert changed[1] == dgd["spec"]["components"][1] | {"replicas": 4}
     assert changed[0] == dgd["spec"]["components"][0]
     assert changed[2] == dgd["spec"]["components"][2]
+
+
+def test_gpus_of_native_sidecars_count() -> None:
+    dgd = graph_with({"initContainers": [ENGINE]})
+    found = target_of(dgd, {}, (Role.DECODE,))
+    assert isinstance(found, TargetSeen)
+    assert (found.role(Role.DECODE).gpus_per_replica, found.uncountable) == (4, None)
+
+
+@pytest.mark.parametrize(
+    ("reported", "generation", "gpus"), [(2, 1, 2), (2, 7, 0), (None, 1, 0)], ids=str
+)
+def test_gpus_of_a_claim_are_the_operators_word(
+    reported: int | None, generation: int, gpus: int
+) -> None:
+    dgd = graph_with({"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "two"}]})
+    dgd["metadata"]["generation"] = generation
+    dgd["status"] = {"observedGeneration": 1, "components": {"d": {"gpusPerReplica": reported}}}
+    found = target_of(dgd, {}, (Role.DECODE,))
+    assert isinstance(found, TargetSeen)
+    assert found.role(Role.DECODE).gpus_per_replica == gpus
+    assert (found.uncountable is None) is (gpus > 0)
+
+
+ENGINE = {
+    "name": "engine",
+    "restartPolicy": "Always",
+    "resources": {"limits": {"nvidia.com/gpu": "4"}},
+}
+
+
+def graph_with(pod: dict[str, Any]) -> dict[str, Any]:
+    """One decode worker whose main container has no GPU."""
+    spec = {"containers": [{"name": "main", "image": "i"}], **pod}
+    entry = {"name": "d", "type": "decode", "podTemplate": {"spec": spec}}
+    return {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "metadata": {"name": "g", "namespace": "ns"},
+        "spec": {"components": [entry]},
+    }

@@ -1,0 +1,53 @@
+"""The workload of a component: a Deployment, or a LeaderWorkerSet where it takes several nodes.
+
+Each function reads or writes what both have; a template is the pods' own part, which is pinned.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dgdr_api.graph import Component, Graph
+from dgdr_api.names import component_name
+
+Manifest = dict[str, Any]
+
+KINDS = ("Deployment", "LeaderWorkerSet")
+_GROUP = "leaderWorkerTemplate"
+_OF_GROUP = ("leaderTemplate", "workerTemplate")
+
+
+def is_group(component: Component) -> bool:
+    """Whether a replica is a group of pods on several nodes."""
+    return component.nodes > 1
+
+
+def workload_name(graph: Graph, component: Component) -> str:
+    """Return the workload's name.
+
+    LeaderWorkerSet makes a Service of its own name, which must not be the component's.
+    """
+    name = component_name(graph.name, component.name)
+    return f"{name}-0" if is_group(component) else name
+
+
+def template_of(workload: Mapping[str, Any]) -> Manifest:
+    """Return what pods are made from: a pod template, or both of a group's."""
+    spec = workload["spec"]
+    if workload.get("kind") != "LeaderWorkerSet":
+        template: Manifest = spec["template"]
+        return template
+    return {key: spec[_GROUP][key] for key in _OF_GROUP if key in spec[_GROUP]}
+
+
+def with_template(workload: Manifest, template: Manifest) -> Manifest:
+    """Return the workload with other pods."""
+    spec = workload["spec"]
+    if workload["kind"] != "LeaderWorkerSet":
+        return {**workload, "spec": {**spec, "template": template}}
+    return {**workload, "spec": {**spec, _GROUP: {**spec[_GROUP], **template}}}
+
+
+def leading(template: Manifest) -> Manifest:
+    """Return the pod template by which a component is known: the leader's, of a group."""
+    inner: Manifest = template.get("leaderTemplate", template)
+    return inner

@@ -1,0 +1,232 @@
+"""One engine over several nodes: programs, workload, status, and what a pass does with it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, LEADER_WORKER_SET
+from dgdr_kube.ports import Key
+from dgdr_operator.core.data_plane import DataPlane
+from dgdr_operator.core.multinode import Program, Programs, programs_of
+from dgdr_operator.core.workloads import render_workloads
+from dgdr_operator.passes.adapter_pass import AdapterPass
+from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.settings import parse
+from support.crds import installed
+from support.dgds import OWNER, decode_worker, dgd, frontend, graph
+from support.fake_cluster import FakeCluster
+from support.leader_worker_set import stand_in
+
+NOW = datetime(2025, 1, 1, tzinfo=UTC)
+SETTINGS = parse("images: {profiler: p}")
+GROUPS = DataPlane(groups=True)
+LEADER, INDEX = "$(LWS_LEADER_ADDRESS)", "$(LWS_WORKER_INDEX)"
+VLLM = ("python3", "-m", "dynamo.vllm")
+
+
+def engine(*args: str, command: Any = VLLM, gpus: int = 8, nodes: int = 2, **more: Any) -> Any:
+    main = {
+        "command": [*command],
+        "args": [*args],
+        "resources": {"limits": {"nvidia.com/gpu": str(gpus)}},
+    }
+    return decode_worker(main=main, multinode={"nodeCount": nodes}, **more)
+
+
+def programs(*args: str, **kwargs: Any) -> Programs:
+    of = graph(engine(*args, **kwargs))
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, Programs), found
+    return found
+
+
+def test_ranks_of_vllm_over_nodes_meet_at_the_leader() -> None:
+    found = programs("--model", "m", "--tensor-parallel-size", "16")
+    meet = (
+        *("--model", "m", "--tensor-parallel-size", "16"),
+        *("--distributed-executor-backend", "mp", "--nnodes", "2"),
+        *("--master-addr", LEADER, "--master-port", "29500", "--node-rank"),
+    )
+    assert found.leader == Program(VLLM, (*meet, "0"))
+    assert found.worker == Program(VLLM, (*meet, INDEX, "--headless"))
+
+
+def test_data_parallel_ranks_of_vllm_are_numbered_by_node() -> None:
+    found = programs("--data-parallel-size", "16", "--model", "it's")
+    flags = ("--data-parallel-hybrid-lb", "--data-parallel-size-local", "8")
+    assert found.leader.args[4:] == (
+        *(*flags, "--data-parallel-start-rank", "0"),
+        *("--data-parallel-address", LEADER, "--data-parallel-rpc-port", "13445"),
+    )
+    assert found.worker.command == ("sh", "-c")
+    (script,) = found.worker.args
+    assert script == (
+        f"exec python3 -m dynamo.vllm {' '.join(flags)} --data-parallel-start-rank "
+        f"$((8 * LWS_WORKER_INDEX)) --data-parallel-address {LEADER} --data-parallel-rpc-port 13445"
+        """ --data-parallel-size 16 --model 'it'"'"'s'"""
+    )
+
+
+@pytest.mark.parametrize(("tp", "local"), [("1", "8"), ("2", "4"), ("8", "1")])
+def test_a_node_holds_as_many_ranks_as_it_has_gpus_for(tp: str, local: str) -> None:
+    args = programs(f"--tensor-parallel-size={tp}", "--data-parallel-size", "4").leader.args
+    assert args[args.index("--data-parallel-size-local") + 1] == local
+
+
+@pytest.mark.parametrize("flag", ["-c", "-lc", "-ec"])
+def test_flags_go_behind_the_engine_in_a_script(flag: str) -> None:
+    script = "ulimit -n 9; exec python3 -m dynamo.vllm --model m \\\n -tp 16 && echo done"
+    found = programs(script, command=("/bin/bash", flag))
+    assert found.leader.command == ("/bin/bash", flag)
+    assert found.leader.args[0].startswith(
+        "ulimit -n 9; exec python3 -m dynamo.vllm --distributed-executor-backend mp --nnodes 2"
+    )
+    assert found.worker.args[0].endswith("--headless --model m \\\n -tp 16 && echo done")
+
+
+def test_sglang_meets_at_one_address() -> None:
+    command = ("python3", "-m", "dynamo.sglang")
+    found = programs("--tp", "16", command=command, nodes=4)
+    meet = ("--tp", "16", "--dist-init-addr", f"{LEADER}:29500", "--nnodes", "4", "--node-rank")
+    assert (found.leader.args, found.worker.args) == ((*meet, "0"), (*meet, INDEX))
+
+
+def test_a_program_of_ones_own_runs_as_it_is_written() -> None:
+    found = programs("--x", command=("own",))
+    assert found.leader == found.worker == Program(("own",), ("--x",))
+
+
+@pytest.mark.parametrize(
+    ("component", "text"),
+    [
+        (engine("--x", command=("python3", "-m", "dynamo.trtllm")), "mpirun over SSH"),
+        (decode_worker(multinode={"nodeCount": 2}), "needs its command and args"),
+    ],
+)
+def test_what_cannot_run_over_nodes_is_named(component: Any, text: str) -> None:
+    found = render_workloads(graph(component), OWNER, GROUPS)
+    assert text in str(found.problems[0])
+
+
+def test_without_leader_worker_set_the_cure_is_named() -> None:
+    found = render_workloads(graph(engine()), OWNER, DataPlane())
+    assert "install it (https://lws.sigs.k8s.io)" in str(found.problems[0])
+
+
+def rendered(component: Any) -> dict[str, Any]:
+    made = render_workloads(graph(component), OWNER, GROUPS).manifests
+    return {manifest["kind"]: manifest for manifest in made}
+
+
+def test_a_group_is_a_leader_and_its_followers() -> None:
+    made = rendered(engine("--model", "m", replicas=3))
+    assert "Deployment" not in made
+    workload = made["LeaderWorkerSet"]
+    # LeaderWorkerSet makes a Service of its own name.
+    assert workload["metadata"]["name"] == "g-decode-0"
+    spec = workload["spec"]
+    assert (spec["replicas"], spec["startupPolicy"]) == (3, "LeaderCreated")
+    group = spec["leaderWorkerTemplate"]
+    assert (group["size"], group["restartPolicy"]) == (2, "RecreateGroupOnPodRestart")
+    leader, worker = group["leaderTemplate"], group["workerTemplate"]
+    assert leader["metadata"]["labels"]["role"] == "leader"
+    assert worker["metadata"]["labels"]["role"] == "worker"
+    assert made["Service"]["spec"]["selector"] == {
+        "nvidia.com/selector": "g-decode",
+        "role": "leader",
+    }
+    mains = [template["spec"]["containers"][0] for template in (leader, worker)]
+    assert ["startupProbe" in main for main in mains] == [True, False]
+    for main in mains:
+        host = next(e for e in main["env"] if e["name"] == "VLLM_NIXL_SIDE_CHANNEL_HOST")
+        assert host["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
+        assert main["resources"]["limits"]["nvidia.com/gpu"] == "8"
+
+
+# -- passes
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    fake = FakeCluster(NOW)
+    fake.seed(dgd(frontend(), engine("--x", replicas=2, scalingAdapter={})), *installed())
+    fake.seed(stand_in())
+    return fake
+
+
+async def run(cluster: FakeCluster) -> float | None:
+    return await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+
+
+def group(cluster: FakeCluster) -> Any:
+    return cluster.peek(LEADER_WORKER_SET, "ns", "g-decode-0")
+
+
+def status(cluster: FakeCluster) -> Any:
+    return (cluster.peek(DGD, "ns", "g") or {})["status"]
+
+
+def groups_are(cluster: FakeCluster, ready: int, of: int = 2) -> None:
+    report = {"replicas": of, "updatedReplicas": of, "readyReplicas": ready, "conditions": [{}]}
+    cluster.set_status(LEADER_WORKER_SET, "ns", "g-decode-0", report)
+    counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+    done = {**dict.fromkeys(counts, 1), "observedGeneration": 1}
+    cluster.set_status(DEPLOYMENT, "ns", "g-frontend", done)
+
+
+async def test_a_graph_is_ready_when_its_groups_are(cluster: FakeCluster) -> None:
+    await run(cluster)
+    assert "decode: no LeaderWorkerSet" not in status(cluster)["conditions"][0]["message"]
+    groups_are(cluster, 1)
+    await run(cluster)
+    ready = status(cluster)["conditions"][0]
+    assert ready["message"].startswith("decode: 1 of 2 groups of 2 pods")
+    groups_are(cluster, 2)
+    assert await run(cluster) == 60.0
+    assert status(cluster)["state"] == "successful"
+    component = status(cluster)["components"]["decode"]
+    assert component["componentKind"] == "LeaderWorkerSet"
+    assert component["componentNames"] == ["g-decode-0"]
+    assert "availableReplicas" not in component
+    assert (component["readyReplicas"], component["gpusPerReplica"]) == (2, 16)
+
+
+async def test_a_pass_over_groups_settles(cluster: FakeCluster) -> None:
+    await run(cluster)
+    groups_are(cluster, 2)
+    await run(cluster)
+    before = len(cluster.writes)
+    await run(cluster)
+    assert cluster.writes[before:] == []
+
+
+async def test_an_adapter_scales_groups(cluster: FakeCluster) -> None:
+    await run(cluster)
+    groups_are(cluster, 2)
+    await run(cluster)
+    await cluster.scale(DGDSA, "ns", "g-decode", 3, "dgdr-planner")
+    await AdapterPass(cluster, SETTINGS)(Key("ns", "g-decode"), NOW)
+    await run(cluster)
+    assert group(cluster)["spec"]["replicas"] == 3
+    adapter = cluster.peek(DGDSA, "ns", "g-decode") or {}
+    assert adapter["status"]["replicas"] == 2
+
+
+async def test_an_engine_that_needs_no_more_nodes_loses_its_group(cluster: FakeCluster) -> None:
+    await run(cluster)
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["spec"]["components"] = [frontend(), decode_worker()]
+    live["metadata"]["generation"] += 1
+    cluster.seed(live)
+    await run(cluster)
+    assert group(cluster) is None
+    assert cluster.peek(DEPLOYMENT, "ns", "g-decode") is not None
+
+
+async def test_a_cluster_without_the_kind_is_never_asked_for_it() -> None:
+    fake = FakeCluster(NOW)
+    fake.seed(dgd(frontend(), engine("--x")), *installed())
+    await run(fake)
+    assert not [call for call in fake.calls if call[1] == LEADER_WORKER_SET]
+    assert "needs LeaderWorkerSet" in status(fake)["conditions"][0]["message"]

@@ -1,0 +1,79 @@
+"""Every field of every schema has its effect on record, or says that it has none."""
+
+from typing import Any
+
+import pytest
+
+from dgdr_api.field_notes import field_notes
+from dgdr_api.fields_without_effect import fields_without_effect
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
+from hack.fields import PAGE, ROOT, covers, fields, page, table
+from support.dgds import decode_worker, graph
+
+KINDS = sorted(fields())
+ENTRIES = [
+    (name, what, path, *row)
+    for name, parts in table().items()
+    for what, rows in parts.items()
+    for path, row in rows.items()
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_has_one_entry(kind: str) -> None:
+    entries = [path for name, _, path, *_ in ENTRIES if name == kind]
+    counts = {path: sum(covers(entry, path) for entry in entries) for path in fields()[kind]}
+    assert {path: count for path, count in counts.items() if count != 1} == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_entry_is_about_a_field_that_is_gone(kind: str) -> None:
+    entries = [path for name, _, path, *_ in ENTRIES if name == kind]
+    there = fields()[kind]
+    assert [one for one in entries if not any(covers(one, path) for path in there)] == []
+
+
+def test_every_entry_names_a_file_that_there_is() -> None:
+    assert {place for *_, place in ENTRIES if not (ROOT / place).exists()} == set()
+
+
+def test_the_page_is_what_the_table_says() -> None:
+    assert PAGE.read_text() == page(), "run `make generate`"
+
+
+VALUES: dict[str, Any] = {
+    "minAvailable": 1,
+    "frontendSidecar": "x",
+    "globalDynamoNamespace": True,
+    "hardware.interconnect": "nvlink",
+    "hardware.rdma": True,
+    "sla.optimizationType": "latency",
+}
+
+
+def silent(kind: str) -> list[str]:
+    return [path for name, what, path, *_ in ENTRIES if (name, what) == (kind, "says")]
+
+
+@pytest.mark.parametrize("path", silent("DynamoGraphDeployment/v1beta1"))
+def test_a_field_of_a_deployment_without_effect_is_said(path: str) -> None:
+    field = path.removeprefix("components[].")
+    value = {field: VALUES.get(field, {"a": "b"})}
+    own = value if path != field else {}
+    said = fields_without_effect(graph(decode_worker(**own), **({} if own else value)))
+    assert len(said) == 1
+    assert field in said[0]
+
+
+@pytest.mark.parametrize("path", silent("DynamoGraphDeploymentRequest/v1beta1"))
+def test_a_field_of_a_request_without_effect_is_said(path: str) -> None:
+    section, field = path.split(".")
+    spec = DGDRSpec.model_validate({"model": "m", section: {field: VALUES[path]}})
+    (said,) = field_notes(spec)
+    assert said.startswith(f"spec.{path} has no effect")
+
+
+def test_a_strategy_that_changes_nothing_is_said() -> None:
+    (said,) = field_notes(DGDRSpec.model_validate({"model": "m", "searchStrategy": "rapid"}))
+    assert said.startswith("spec.searchStrategy rapid has no effect")
+    assert field_notes(DGDRSpec.model_validate({"model": "m"})) == ()
