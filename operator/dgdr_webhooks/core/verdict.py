@@ -107,4 +107,7 @@ def _named(field: str, own: Json) -> str:
 
 
 def _kept(own: Json) -> Iterable[str]:
-    return (f"{path}: kept, without effect" for path in unsaid(own))
+    found = unsaid(own)
+    yield from (f"{path}: kept, without effect" for path in found.paths)
+    if found.untried:
+        yield f"and {found.untried} more that may be kept without effect"

@@ -211,6 +211,13 @@ def test_what_has_no_effect_or_fails_later_is_said_at_once(new: Any, says: str) 
     assert [one for one in found if one.startswith(says)], found
 
 
+def test_of_very_many_fields_without_effect_the_rest_is_counted() -> None:
+    unknown: dict[str, Any] = {f"u{number}": 1 for number in range(50)}
+    found = warnings(old_graph(w=service(**unknown)))
+    assert found[-1] == "and 20 more that may be kept without effect"
+    assert len(found) == 31
+
+
 def test_v1alpha1_has_a_default_for_each_target() -> None:
     assert warnings(old_request({"sla": {"ttft": 200}})) == []
 
