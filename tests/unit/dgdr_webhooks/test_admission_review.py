@@ -230,6 +230,32 @@ def test_a_fault_that_was_there_blocks_no_other_edit() -> None:
     assert refusal(worse, old).startswith("spec.components[1]")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(
+            graph({"name": "a", "podTemplate": POD}, {"name": "b"}), graph({"name": "b"}), id="gone"
+        ),
+        pytest.param(
+            graph({"name": "b"}),
+            graph({"name": "a", "podTemplate": POD}, {"name": "b"}),
+            id="put before it",
+        ),
+        pytest.param(
+            old_graph(a=service(), b={"componentType": "worker"}),
+            old_graph(b={"componentType": "worker"}),
+            id="gone in v1alpha1",
+        ),
+    ],
+)
+def test_a_fault_is_known_by_its_components_name(old: dict[str, Any], new: dict[str, Any]) -> None:
+    assert said(new, old)["allowed"] is True
+
+
+def test_a_fault_of_another_component_in_its_place_is_a_new_one() -> None:
+    assert refusal(graph({"name": "c"}), graph({"name": "b"})).startswith("spec.components[0]")
+
+
 def test_labels_and_status_of_a_bad_object_may_change() -> None:
     old = graph()
     new = {**old, "metadata": {"name": "g", "labels": {"a": "b"}}, "status": {"state": "failed"}}
