@@ -20,7 +20,8 @@ from dgdr_webhooks.telemetry import Telemetry
 VALIDATE_PATH, DEFAULT_PATH = "/validate", "/default"
 # A list comes whole: thousands of deployments of some 20 KiB.
 MOST_BYTES = 256 * 2**20
-# Lists are work for a CPU; more of them at once would only take more memory.
+# Lists are work for a CPU; more of them at once would only take more memory. Conversions have
+# threads of their own: every read of v1alpha1 waits for one, and none is to wait for a check.
 THREADS = 2
 
 
@@ -55,7 +56,8 @@ def default(review: Any, image: str) -> Answer:
 
 def application(image: str, telemetry: Telemetry) -> web.Application:
     """Return the application with its three webhooks; ``image`` is what requests get by default."""
-    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="review")
+    conversions = ThreadPoolExecutor(THREADS, thread_name_prefix="conversion")
+    admissions = ThreadPoolExecutor(THREADS, thread_name_prefix="admission")
     webhooks: dict[str, Webhook] = {
         CONVERT_PATH: convert,
         VALIDATE_PATH: validate,
@@ -65,6 +67,7 @@ def application(image: str, telemetry: Telemetry) -> web.Application:
     async def handle(request: web.Request) -> web.Response:
         webhook, body = webhooks[request.path], await request.read()
         begun_s = time.perf_counter()
+        threads = conversions if request.path == CONVERT_PATH else admissions
         loop = asyncio.get_running_loop()
         try:
             sent, answer = await loop.run_in_executor(threads, _answered, webhook, body)

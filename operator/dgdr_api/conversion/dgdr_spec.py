@@ -4,6 +4,7 @@ v1alpha1 holds most of it in the object ``profilingConfig.config``, whose sectio
 Values are moved as they are; what has another shape than it should have stays where it is.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -167,7 +168,9 @@ def _object(value: Any) -> Json | None:
 
 
 def _number(value: Any) -> float | None:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _count(value: Any) -> int | None:

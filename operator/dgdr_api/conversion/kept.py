@@ -72,9 +72,21 @@ def _restored_map(said: Mapping[str, Any], read: Mapping[str, Any], live: Mappin
 
 
 def _restored_list(said: dict[str, Any], read: dict[str, Any], live: dict[str, Any]) -> list[Any]:
-    order = said if list(read) == list(live) else live
+    order = said if _is_said_order(said, read, live) else live
     merged = _restored_map(said, read, live)
     return [merged[name] for name in dict.fromkeys((*order, *live, *said)) if name in merged]
+
+
+def _is_said_order(
+    said: Mapping[str, Any], read: Mapping[str, Any], live: Mapping[str, Any]
+) -> bool:
+    """Whether the order of old holds: nobody has moved an entry that a conversion put elsewhere."""
+    if list(read) == list(live):
+        return True
+    as_read = [name for name in read if name in live and name in said]
+    as_live = [name for name in live if name in read and name in said]
+    as_said = [name for name in said if name in read and name in live]
+    return as_live == as_read != as_said
 
 
 def same(one: Any, other: Any) -> bool:

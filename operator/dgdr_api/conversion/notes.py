@@ -6,6 +6,7 @@ the status with a key ``read`` more. Without ``read`` it is upstream's own; and 
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ Convert = Callable[[Json], dict[str, Any]]
 
 GROUP = "nvidia.com"
 _READ = "read"
+# No pod template has a tenth of it, and every function of a conversion calls itself so often.
+_MOST_LEVELS = 200
 _OLD: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "spec": {
         "dgdr-config-map-ref": ("profilingConfig", "configMapRef"),
@@ -115,10 +118,33 @@ def annotation(kind: str, field: str, kept: Kept) -> dict[str, str]:
 
 
 def _parsed(text: Any) -> Any:
+    """Return what an annotation holds; None where no API server would take it for JSON."""
     try:
-        return json.loads(text)
-    except (TypeError, ValueError):
+        found = json.loads(
+            text, parse_constant=_finite, parse_float=_finite, parse_int=_whole_number
+        )
+    except (TypeError, ValueError, RecursionError):
         return None
+    return None if _is_deeper(found, _MOST_LEVELS) else found
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(value, Mapping | list):
+        return False
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number of JSON")
+    return number
+
+
+def _whole_number(text: str) -> int:
+    _finite(text)
+    return int(text)
 
 
 def _within(said: Any, read: Any) -> Any:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dgdr_api.conversion import dgd_spec, dgdr_spec, scaling_adapter, statuses
-from dgdr_api.conversion.kept import ABSENT, kept
-from dgdr_api.conversion.notes import GROUP, Convert, Json, annotation, taken
+from dgdr_api.conversion.kept import ABSENT, Kept, kept
+from dgdr_api.conversion.notes import GROUP, Convert, Json, Note, annotation, taken
 from dgdr_api.reading import CodecError
 
 ALPHA, BETA = f"{GROUP}/v1alpha1", f"{GROUP}/v1beta1"
@@ -85,21 +85,32 @@ def converted(manifest: Json, api_version: str) -> dict[str, Any]:
 
 
 def _converted(manifest: Json, kind: str, part: Part, api_version: str) -> dict[str, Any]:
+    note, annotations = taken(_annotations(manifest), kind, part.field)
+    said = manifest.get(part.field, ABSENT)
+    try:
+        value, left = _merged(said, note, part, api_version)
+    except Exception:
+        if note is None:
+            raise
+        # Anybody can write a note; one that fits nothing must not hold up every list.
+        value, left = _merged(said, None, part, api_version)
+    if left is not None and (part.field == "spec" or isinstance(said, Mapping)):
+        annotations |= annotation(kind, part.field, left)
+    result = _with(manifest, part.field, value)
+    return result if _annotations(manifest) == annotations else _annotated(result, annotations)
+
+
+def _merged(said: Any, note: Note | None, part: Part, api_version: str) -> tuple[Any, Kept | None]:
+    """Return a part in the other version, with its note, and what is to be kept of it."""
     there, back = part.to_v1beta1, part.to_v1alpha1
     if api_version == ALPHA:
         there, back = back, there
-    note, annotations = taken(_annotations(manifest), kind, part.field)
-    said = manifest.get(part.field, ABSENT)
     if note and note.is_upstreams and api_version == ALPHA and isinstance(said, Mapping):
         said = part.completed(said, note.said)
     value = there(said) if isinstance(said, Mapping) else ABSENT
     if note is not None:
         value = note.laid_under(value, lambda own: there(back(own)))
-    left = kept(said, back(value) if isinstance(value, Mapping) else ABSENT)
-    if left is not None and (part.field == "spec" or isinstance(said, Mapping)):
-        annotations |= annotation(kind, part.field, left)
-    result = _with(manifest, part.field, value)
-    return result if _annotations(manifest) == annotations else _annotated(result, annotations)
+    return value, kept(said, back(value) if isinstance(value, Mapping) else ABSENT)
 
 
 def _with(manifest: Json, field: str, value: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What v1alpha1 says and v1beta1 has no words for: paths of what is kept, without effect."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from dgdr_api.conversion.kept import by_name, kept
@@ -11,9 +12,19 @@ Path = tuple[str, ...]
 _FIELD = "spec"
 # Steps to a section: what is in one that has no words is not named one by one.
 _SECTION = 3
+# Each is tried by a conversion of the whole spec, and nobody reads more warnings.
+MOST_TRIED = 30
 
 
-def unsaid(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Unsaid:
+    """Paths without effect; ``untried`` counts those of which nobody knows."""
+
+    paths: tuple[str, ...] = ()
+    untried: int = 0
+
+
+def unsaid(manifest: Mapping[str, Any]) -> Unsaid:
     """Return the paths; a field that has other words in v1beta1 is none of them.
 
     Whether a field has an effect is tried: without it the object would be the same in v1beta1.
@@ -21,12 +32,14 @@ def unsaid(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     part = KINDS[str(manifest.get("kind"))].parts[0]
     spec = manifest.get(_FIELD)
     if not isinstance(spec, Mapping):
-        return ()
+        return Unsaid()
     there = part.to_v1beta1(spec)
     left = kept(spec, part.to_v1alpha1(there))
-    paths = () if left is None else _paths(left.said, left.read, ())
-    without = ((path, part.to_v1beta1(_without(spec, path))) for path in paths)
-    return tuple(_text(spec, path) for path, left_out in without if left_out == there)
+    paths = () if left is None else tuple(_paths(left.said, left.read, ()))
+    tried = paths[:MOST_TRIED]
+    without = ((path, part.to_v1beta1(_without(spec, path))) for path in tried)
+    found = tuple(_text(spec, path) for path, left_out in without if left_out == there)
+    return Unsaid(found, len(paths) - len(tried))
 
 
 def _paths(said: Any, read: Any, path: Path) -> Iterator[Path]:

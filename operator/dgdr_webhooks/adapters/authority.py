@@ -10,6 +10,7 @@ from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import CRD, MUTATING_WEBHOOKS, SECRET, VALIDATING_WEBHOOKS, Kind
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_webhooks.core.certificates import Certificates, renewed
+from dgdr_webhooks.core.farewell import comeback, stranger
 from dgdr_webhooks.core.trust import Place, trust_of_configuration, trust_of_crd
 from dgdr_webhooks.settings import Webhooks
 
@@ -37,6 +38,7 @@ class Authority:
     def __init__(self, cluster: Cluster, settings: Webhooks) -> None:
         self._cluster = cluster
         self._settings = settings
+        self._strangers: set[str] = set()
         self._place = Place(
             namespace=settings.namespace, service=settings.service, hosts=settings.hosts
         )
@@ -71,10 +73,21 @@ class Authority:
     async def _announce(self, authorities: str) -> None:
         """Write whom to trust; what cannot be written now is tried again at the next check."""
         for name in CONVERTED:
-            await self._trust(CRD, name, trust_of_crd, authorities)
+            await self._trust(CRD, name, self._of_crd, authorities)
         for kind in (VALIDATING_WEBHOOKS, MUTATING_WEBHOOKS):
             configuration = self._settings.configuration
             await self._trust(kind, configuration, trust_of_configuration, authorities)
+
+    def _of_crd(self, crd: Manifest, place: Place, authorities: str) -> Manifest | None:
+        name, other = crd["metadata"]["name"], stranger(crd, place)
+        if other is not None and name not in self._strangers:
+            self._strangers.add(name)
+            log.warning(
+                "CustomResourceDefinition %s is converted by %s, not by Service %s/%s of this "
+                "installation; apply the CRDs of its chart: helm template -s templates/crds.yaml",
+                *(name, other, place.namespace, place.service),
+            )
+        return comeback(crd, place, authorities) or trust_of_crd(crd, place, authorities)
 
     async def _trust(self, kind: Kind, name: str, patch: Patch, authorities: str) -> None:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
-_BUNDLE = "caBundle"
+BUNDLE = "caBundle"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +34,19 @@ def trust_of_crd(crd: Json, place: Place, authorities: str) -> dict[str, Any] | 
     """Return the patch that has a CRD's conversion trust us; None: it does, or is not ours."""
     conversion = (crd.get("spec") or {}).get("conversion") or {}
     client = (conversion.get("webhook") or {}).get("clientConfig")
-    bundle = _encoded(authorities)
-    if client is None or not place.is_meant_by(client) or client.get(_BUNDLE) == bundle:
+    bundle = encoded(authorities)
+    if client is None or not place.is_meant_by(client) or client.get(BUNDLE) == bundle:
         return None
-    return {"spec": {"conversion": {"webhook": {"clientConfig": {_BUNDLE: bundle}}}}}
+    return {"spec": {"conversion": {"webhook": {"clientConfig": {BUNDLE: bundle}}}}}
 
 
 def trust_of_configuration(
     configuration: Json, place: Place, authorities: str
 ) -> dict[str, Any] | None:
     """Return the merge patch that has webhooks trust us; None where there is nothing to change."""
-    bundle, webhooks = _encoded(authorities), configuration.get("webhooks") or []
+    bundle, webhooks = encoded(authorities), configuration.get("webhooks") or []
     wanted = [
-        {**one, "clientConfig": {**one["clientConfig"], _BUNDLE: bundle}}
+        {**one, "clientConfig": {**one["clientConfig"], BUNDLE: bundle}}
         if place.is_meant_by(one.get("clientConfig"))
         else one
         for one in webhooks
@@ -54,5 +54,6 @@ def trust_of_configuration(
     return {"webhooks": wanted} if wanted != webhooks else None
 
 
-def _encoded(authorities: str) -> str:
+def encoded(authorities: str) -> str:
+    """Return certificates as ``caBundle`` has them."""
     return base64.b64encode(authorities.encode()).decode()

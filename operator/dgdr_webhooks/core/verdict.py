@@ -22,7 +22,7 @@ from dgdr_api.problem import Problem, from_validation
 from dgdr_api.reading import CodecError
 from dgdr_api.validate import locked_change, refusals, troubles
 from dgdr_api.validate_graph import graph_problems
-from dgdr_webhooks.core.words import path_in_v1alpha1
+from dgdr_webhooks.core.words import path_in_v1alpha1, with_names
 
 Json = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ def verdict(new: Json, old: Json | None) -> Verdict:
     found = _of_request(new, hub) if new.get("kind") == REQUEST else _of_graph(new, hub)
     before = converted(old, BETA) if old is not None else None
     known = set() if old is None or before is None else _known(old, before)
-    new_ones = tuple(one for one in found.refusals if str(one) not in known)
+    new_ones = tuple(one for one in found.refusals if with_names(str(one), hub) not in known)
     if before is not None and new.get("kind") == REQUEST:
         new_ones = (*filter(None, [locked_change(before, hub)]), *new_ones)
     is_alpha = new.get("apiVersion") == ALPHA
@@ -64,7 +64,7 @@ def verdict(new: Json, old: Json | None) -> Verdict:
 
 def _known(old: Json, hub: Json) -> set[str]:
     found = _of_request(old, hub) if old.get("kind") == REQUEST else _of_graph(old, hub)
-    return {str(one) for one in found.refusals}
+    return {with_names(str(one), hub) for one in found.refusals}
 
 
 def _of_request(own: Json, hub: Json) -> Verdict:
@@ -107,4 +107,7 @@ def _named(field: str, own: Json) -> str:
 
 
 def _kept(own: Json) -> Iterable[str]:
-    return (f"{path}: kept, without effect" for path in unsaid(own))
+    found = unsaid(own)
+    yield from (f"{path}: kept, without effect" for path in found.paths)
+    if found.untried:
+        yield f"and {found.untried} more that may be kept without effect"

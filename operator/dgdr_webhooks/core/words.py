@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _COMPONENT = re.compile(r"^spec\.components\[(\d+)\]")
+_ANY_COMPONENT = re.compile(r"spec\.components\[(\d+)\]")
 _BLOB = "spec.profilingConfig.config"
 _OF_REQUEST = (
     ("spec.image", "spec.profilingConfig.profilerImage"),
@@ -41,6 +42,20 @@ def path_in_v1alpha1(path: str, hub: Mapping[str, Any]) -> str:
     name = components[int(found[1])].get("name")
     rest = _MAIN.sub(".extraPodSpec.mainContainer.image", path[found.end() :])
     return f"spec.services[{name}]{_renamed(rest, _OF_SERVICE)}"
+
+
+def with_names(text: str, hub: Mapping[str, Any]) -> str:
+    """Return a text with the names of components in place of their numbers, which edits shift."""
+    spec = hub.get("spec")
+    components = spec.get("components") if isinstance(spec, Mapping) else None
+
+    def named(found: re.Match[str]) -> str:
+        number = int(found[1])
+        one = components[number] if components and number < len(components) else None
+        name = one.get("name") if isinstance(one, Mapping) else None
+        return f"spec.components[{name!r}]" if isinstance(name, str) else found[0]
+
+    return _ANY_COMPONENT.sub(named, text)
 
 
 def _renamed(path: str, names: tuple[tuple[str, str], ...]) -> str:

@@ -211,6 +211,13 @@ def test_what_has_no_effect_or_fails_later_is_said_at_once(new: Any, says: str) 
     assert [one for one in found if one.startswith(says)], found
 
 
+def test_of_very_many_fields_without_effect_the_rest_is_counted() -> None:
+    unknown: dict[str, Any] = {f"u{number}": 1 for number in range(50)}
+    found = warnings(old_graph(w=service(**unknown)))
+    assert found[-1] == "and 20 more that may be kept without effect"
+    assert len(found) == 31
+
+
 def test_v1alpha1_has_a_default_for_each_target() -> None:
     assert warnings(old_request({"sla": {"ttft": 200}})) == []
 
@@ -221,6 +228,32 @@ def test_a_fault_that_was_there_blocks_no_other_edit() -> None:
     assert said(edited, old)["allowed"] is True
     worse = graph({"name": "w", "type": "worker"}, {"name": "x", "type": "worker"})
     assert refusal(worse, old).startswith("spec.components[1]")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(
+            graph({"name": "a", "podTemplate": POD}, {"name": "b"}), graph({"name": "b"}), id="gone"
+        ),
+        pytest.param(
+            graph({"name": "b"}),
+            graph({"name": "a", "podTemplate": POD}, {"name": "b"}),
+            id="put before it",
+        ),
+        pytest.param(
+            old_graph(a=service(), b={"componentType": "worker"}),
+            old_graph(b={"componentType": "worker"}),
+            id="gone in v1alpha1",
+        ),
+    ],
+)
+def test_a_fault_is_known_by_its_components_name(old: dict[str, Any], new: dict[str, Any]) -> None:
+    assert said(new, old)["allowed"] is True
+
+
+def test_a_fault_of_another_component_in_its_place_is_a_new_one() -> None:
+    assert refusal(graph({"name": "c"}), graph({"name": "b"})).startswith("spec.components[0]")
 
 
 def test_labels_and_status_of_a_bad_object_may_change() -> None:

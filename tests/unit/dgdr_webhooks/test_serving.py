@@ -1,11 +1,15 @@
 """The three webhooks over HTTP: what is sent back, and what is counted."""
 
+import asyncio
 import json
+import threading
 from typing import Any
 
+import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
+from dgdr_webhooks import serving
 from dgdr_webhooks.serving import application
 from dgdr_webhooks.settings import Settings, parse
 from dgdr_webhooks.telemetry import Telemetry
@@ -46,6 +50,29 @@ async def test_each_path_answers_its_review() -> None:
     status, answer, registry = await sent("/validate", {"request": bad})
     assert (status, answer["response"]["allowed"]) == (200, False)
     assert reviewed(registry, "validate", "refused") == 1
+
+
+async def test_no_conversion_waits_for_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def waiting(_: Any) -> serving.Answer:
+        over.wait()
+        return serving.Answer({}, "ok", 1)
+
+    monkeypatch.setattr(serving, "validate", waiting)
+    app = application("", Telemetry(CollectorRegistry()))
+    asked = {"request": {"uid": "1", "desiredAPIVersion": "nvidia.com/v1alpha1", "objects": []}}
+    async with TestClient(TestServer(app)) as client:
+        checks = [
+            asyncio.ensure_future(client.post("/validate", data="{}"))
+            for _ in range(2 * serving.THREADS)
+        ]
+        try:
+            converted = await asyncio.wait_for(client.post("/convert", json=asked), 10)
+        finally:
+            over.set()
+            await asyncio.gather(*checks)
+    assert converted.status == 200
 
 
 async def test_a_failed_conversion_is_counted() -> None:

@@ -136,6 +136,40 @@ def test_the_order_of_components_outlives_a_map_of_services() -> None:
     assert converted(seen, BETA) == hub
 
 
+@pytest.mark.parametrize(
+    ("names", "taken_out", "added", "wanted"),
+    [
+        ("za", "", "n", "zan"),
+        ("zma", "", "nb", "zmabn"),
+        ("zma", "m", "", "za"),
+        ("zma", "a", "n", "zmn"),
+        ("az", "", "n", "anz"),
+    ],
+)
+def test_new_services_come_after_the_components_that_were_there(
+    names: str, taken_out: str, added: str, wanted: str
+) -> None:
+    hub = {
+        "apiVersion": BETA,
+        "kind": "DynamoGraphDeployment",
+        "metadata": {"name": "g"},
+        "spec": {"components": [{"name": n, "type": "worker"} for n in names]},
+    }
+    seen = converted(hub, ALPHA)
+    services = {n: one for n, one in seen["spec"]["services"].items() if n not in taken_out}
+    services |= {n: {"componentType": "worker"} for n in added}
+    seen["spec"]["services"] = dict(sorted(services.items()))
+    components = converted(seen, BETA)["spec"]["components"]
+    assert "".join(one["name"] for one in components) == wanted
+
+
+def test_an_entry_that_is_put_between_others_stays_there() -> None:
+    alpha = edited(DEPLOYMENT, "spec.envs", [{"name": n, "value": "1"} for n in "AC"])
+    hub = converted(alpha, BETA)
+    hub["spec"]["env"] = [{"name": n, "value": "1"} for n in "ABC"]
+    assert [one["name"] for one in converted(hub, ALPHA)["spec"]["envs"]] == ["A", "B", "C"]
+
+
 def test_nothing_is_kept_of_an_object_that_both_versions_can_say() -> None:
     hub = {
         "apiVersion": BETA,

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from dgdr_api.conversion import ALPHA, BETA, converted
+from dgdr_api.conversion import ALPHA, BETA, converted, dgdr_spec
+from dgdr_api.conversion.notes import Note
 
 WORKER = {
     "name": "worker",
@@ -154,3 +155,55 @@ def test_the_annotations_of_each_field_of_the_first_releases() -> None:
 def test_what_cannot_be_read_is_no_note(text: str) -> None:
     manifest = stored("DynamoGraphDeploymentRequest", {"model": "m"}, dgdr_spec=text)
     assert converted(manifest, ALPHA)["spec"]["model"] == "m"
+
+
+BLOB = '{"spec":{"profilingConfig":{"config":{"sla":{"isl":%s}}}}}'
+REQUEST, GRAPH = "DynamoGraphDeploymentRequest", "DynamoGraphDeployment"
+
+
+def nested(levels: int) -> str:
+    return '{"spec":{"envs":' + '{"a":' * levels + "1" + "}" * levels + "}}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (REQUEST, BLOB % "1e999"),
+        (REQUEST, BLOB % "-1e999"),
+        (REQUEST, BLOB % "NaN"),
+        (REQUEST, BLOB % ("9" * 400)),
+        (REQUEST, BLOB % "Infinity"),
+        (REQUEST, "[" * 3000),
+        (GRAPH, "[" * 3000),
+        (GRAPH, "[" * 3000 + "]" * 3000),
+        (GRAPH, nested(900)),
+        (GRAPH, nested(900)[:-1] + ',"version":1,"read":{}}'),
+    ],
+)
+@pytest.mark.parametrize("version", [ALPHA, BETA])
+def test_a_note_that_no_json_can_hold_is_none(kind: str, text: str, version: str) -> None:
+    short = "dgdr_spec" if kind == REQUEST else "dgd_spec"
+    manifest = {**stored(kind, {"backendFramework": "vllm"}, **{short: text})}
+    manifest["apiVersion"] = BETA if version == ALPHA else ALPHA
+    bare = {**manifest, "metadata": {"name": "x"}}
+    read = converted(manifest, version)
+    assert json.loads(json.dumps(read, allow_nan=False)) == converted(bare, version)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), 10**400])
+def test_a_number_that_is_none_is_moved_nowhere(number: float) -> None:
+    sla = {"isl": number, "ttft": number if isinstance(number, float) else 1}
+    spec = dgdr_spec.to_v1beta1({"profilingConfig": {"config": {"sla": sla}}})
+    assert "workload" not in spec
+
+
+def test_an_object_is_converted_without_a_note_that_cannot_be_merged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: Any) -> Any:
+        raise TypeError("it fits nothing")
+
+    monkeypatch.setattr(Note, "laid_under", refused)
+    note = {"spec": {"profilingConfig": {"outputPVC": "results"}}}
+    read = converted(stored(REQUEST, {"model": "m"}, dgdr_spec=note), ALPHA)
+    assert read["spec"] == {"model": "m", "autoApply": True, "profilingConfig": {}}
