@@ -5,6 +5,7 @@ import logging
 import os
 import ssl
 import sys
+import threading
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -28,6 +29,8 @@ log = logging.getLogger("dgdr_webhooks")
 EXIT_BAD_SETTINGS = 2
 # Until there is a first certificate, or while the last one is over, nobody is served.
 HURRY_S = 2.0
+# An API server stores objects of 10,000 levels; one that could not be converted would hide all others.
+FRAMES, STACK_BYTES = 60_000, 512 * 2**20
 
 
 class CertificateWatch:
@@ -53,6 +56,8 @@ def main() -> None:
         level=os.environ.get("DGDR_LOG_LEVEL", "INFO"),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    sys.setrecursionlimit(FRAMES)
+    threading.stack_size(STACK_BYTES)
     try:
         sys.exit(asyncio.run(until_told(serve(load()))))
     except SettingsError as exc:

@@ -71,6 +71,9 @@ def application(image: str, telemetry: Telemetry) -> web.Application:
         loop = asyncio.get_running_loop()
         try:
             sent, answer = await loop.run_in_executor(threads, _answered, webhook, body)
+        except RecursionError:
+            _count(request.path, Answer(None, "unreadable", 0), begun_s)
+            return web.Response(status=400, text="the objects are nested too deeply")
         except (BadReview, ValueError) as exc:
             _count(request.path, Answer(None, "unreadable", 0), begun_s)
             return web.Response(status=400, text=str(exc))

@@ -95,3 +95,9 @@ def test_settings_have_a_place_in_the_installations_file() -> None:
     assert own.names() == ("w.s.svc", "w.s.svc.cluster.local", "10.0.0.1")
     assert own.terms().serving.days == 90
     assert Settings().webhooks.certificate.managed
+
+
+async def test_what_is_nested_beyond_all_stacks_is_told_as_such() -> None:
+    status, answer, registry = await sent("/convert", "[" * 100_000)
+    assert (status, answer) == (400, "the objects are nested too deeply")
+    assert reviewed(registry, "convert", "unreadable") == 1
