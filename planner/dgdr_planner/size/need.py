@@ -30,7 +30,7 @@ MOST_NEEDS = 30
 # Of the stabilisation window: silence for so long may be an outage in front of the deployment, and
 # its load comes back at once. By default that is three minutes, and the first replicas go after
 # five, as those of other autoscalers.
-OUTAGE = 1.5
+OUTAGE, LONGEST_S = 1.5, 180.0
 # Who has seen fewer windows does not know what it would give away.
 FEWEST_WINDOWS = 10
 _ROUNDING = 1e-9
@@ -70,7 +70,7 @@ def replicas_needed(
     enough of the ``past`` was seen, and not by a role whose target is missed.
     """
     if isinstance(seen.rate_per_s, Idle):
-        if past.idle_s < OUTAGE * patience_s:
+        if past.idle_s < min(OUTAGE * patience_s, LONGEST_S):
             return Advice(current)
         return Advice(max(current // 2, min(fewest, current)))
     if found is None or forecast.planned <= 0:
