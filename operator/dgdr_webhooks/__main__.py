@@ -29,7 +29,7 @@ log = logging.getLogger("dgdr_webhooks")
 EXIT_BAD_SETTINGS = 2
 # Until there is a first certificate, or while the last one is over, nobody is served.
 HURRY_S = 2.0
-# An API server stores objects of 10,000 levels; one that could not be converted would hide all others.
+# An API server stores objects of 10,000 levels; one that cannot be converted hides all others.
 FRAMES, STACK_BYTES = 60_000, 512 * 2**20
 
 
