@@ -135,7 +135,12 @@ class GraphPass:
         there = await writer.observe()
         both = self._renderings(dgd, graph, there, plane)
         is_up = all(map(is_ready, _workloads_of(there)))
-        restart = planned(restart_of(graph), _standings(graph, there), old.restart)
+        restart = planned(
+            restart_of(graph),
+            _standings(graph, there),
+            old.restart,
+            was_seen=old.observed_generation == _generation(dgd),
+        )
         async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
             decided(decision.verdict)

@@ -74,6 +74,20 @@ def test_a_component_without_pods_is_made_with_the_id_and_holds_up_nobody() -> N
     assert plan.ids == {"a": "2", "b": "2"}
 
 
+def test_an_id_that_an_operator_without_restarts_passed_over_is_done() -> None:
+    there = {"a": standing(None), "b": standing("1")}
+    plan = planned(Restart(id="2", order=("a", "b", "c")), there, None, was_seen=True)
+    assert plan.ids == {"a": None, "b": "1", "c": "2"}
+    done = RestartStatus(observed_id="2", phase=RestartPhase.COMPLETED)
+    assert plan.status == done
+    assert planned(IN_TURN, there, done).ids == {"a": None, "b": "1"}
+
+
+def test_a_restart_that_was_begun_goes_on_though_no_status_told_of_it() -> None:
+    plan = planned(IN_TURN, {"a": standing("2"), "b": standing(None)}, None, was_seen=True)
+    assert plan.ids == {"a": "2", "b": "2"}
+
+
 def test_the_order_is_completed_by_name() -> None:
     asked = restart_of(
         graph(frontend(), decode_worker(), restart={"id": "x", "strategy": {"order": ["decode"]}})
@@ -147,6 +161,24 @@ async def test_a_graph_restarts_one_component_after_the_other() -> None:
     before = len(cluster.writes)
     await run()
     assert cluster.writes[before:] == []
+
+
+async def test_an_upgrade_restarts_nobody_by_an_id_that_had_no_effect() -> None:
+    cluster = FakeCluster(NOW)
+    cluster.seed(dgd(frontend(), decode_worker()), *installed())
+    await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+    become_ready(cluster)
+    ask(cluster, id="r1")
+    live = cluster.peek(DGD, "ns", "g") or {}
+    cluster.set_status(DGD, "ns", "g", {"observedGeneration": live["metadata"]["generation"]})
+    for _ in range(2):
+        await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+        told = (cluster.peek(DGD, "ns", "g") or {})["status"]["restart"]
+        assert told == {"observedID": "r1", "phase": "Completed"}
+        assert restarted(cluster) == {"g-decode": "", "g-frontend": ""}
+    ask(cluster, id="r2")
+    await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+    assert restarted(cluster) == {"g-decode": "", "g-frontend": "r2"}
 
 
 async def test_a_restart_of_nobody_is_a_condition() -> None:
