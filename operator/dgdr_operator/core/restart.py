@@ -45,8 +45,10 @@ class Plan:
     status: RestartStatus | None = None
 
 
-def restart_of(graph: Graph) -> Restart | None:
+def restart_of(graph: Graph, old: RestartStatus | None = None) -> Restart | None:
     """Read what is asked; components that the order leaves out follow by name.
+
+    The order of a restart that is completed may name components that have gone since.
 
     Raises:
         CodecError: a field cannot be read, or names no component.
@@ -62,6 +64,8 @@ def restart_of(graph: Graph) -> Restart | None:
         raise CodecError(f"{FIELD}.strategy.type", how, f"one of {', '.join(RestartType)}")
     order = strategy.texts("order")
     names = sorted(component.name for component in graph.components)
+    if old is not None and _is_done(asked, old):
+        order = tuple(name for name in order if name in names)
     for index, name in enumerate(order):
         if name not in names:
             path = f"{FIELD}.strategy.order[{index}]"
@@ -107,7 +111,7 @@ def planned(
     return Plan(ids={**kept, **fresh}, status=status)
 
 
-def _is_done(id_: str, old: RestartStatus) -> bool:
+def _is_done(id_: str | None, old: RestartStatus) -> bool:
     return (old.observed_id, old.phase) == (id_, RestartPhase.COMPLETED)
 
 

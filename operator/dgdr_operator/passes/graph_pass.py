@@ -8,7 +8,7 @@ from datetime import datetime
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import READY, find
 from dgdr_api.graph import Graph
-from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
+from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus, RestartStatus
 from dgdr_api.names import FieldManager, Label
 from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
@@ -34,7 +34,7 @@ from dgdr_operator.core.observed_workloads import (
 )
 from dgdr_operator.core.pinned import graph_hash, pins_of
 from dgdr_operator.core.pod_rules import PodRules
-from dgdr_operator.core.restart import Standing, id_of, planned, restart_of, with_ids
+from dgdr_operator.core.restart import Plan, Standing, id_of, planned, restart_of, with_ids
 from dgdr_operator.core.upgrades import (
     Renderings,
     Verdict,
@@ -135,12 +135,8 @@ class GraphPass:
         there = await writer.observe()
         both = self._renderings(dgd, graph, there, plane)
         is_up = all(map(is_ready, _workloads_of(there)))
-        restart = planned(
-            restart_of(graph),
-            _standings(graph, there),
-            old.restart,
-            was_seen=old.observed_generation == _generation(dgd),
-        )
+        was_seen = old.observed_generation == _generation(dgd)
+        restart, unread = _restart(graph, _standings(graph, there), old.restart, was_seen)
         async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
             decided(decision.verdict)
@@ -149,7 +145,7 @@ class GraphPass:
             told = await self._announce(dgd, old, decision, now)
         wanted = with_ids(decision.workloads.manifests, restart.ids, Label.COMPONENT)
         children = await writer.write(wanted, there)
-        problems = (*decision.workloads.problems, *children.problems)
+        problems = (*unread, *decision.workloads.problems, *children.problems)
         seen = await self._seen(dgd, graph, children, problems, decision)
         status = status_after(replace(seen, restart=restart.status), old, now)
         await self._report(told, status)
@@ -298,6 +294,18 @@ def _standings(graph: Graph, there: Children) -> dict[str, Standing]:
         for name, workload in found
         if workload is not None
     }
+
+
+def _restart(
+    graph: Graph, there: dict[str, Standing], old: RestartStatus | None, was_seen: bool
+) -> tuple[Plan, tuple[Problem, ...]]:
+    """Plan the restart; one that cannot be read leaves ids as they are, and holds up nothing."""
+    try:
+        asked = restart_of(graph, old)
+    except CodecError as exc:
+        unread = Problem(component="", message=str(exc))
+        return replace(planned(None, there, old), status=old), (unread,)
+    return planned(asked, there, old, was_seen=was_seen), ()
 
 
 def _has_groups(graph: Graph, old: DGDStatus) -> bool:

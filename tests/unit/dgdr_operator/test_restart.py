@@ -181,9 +181,27 @@ async def test_an_upgrade_restarts_nobody_by_an_id_that_had_no_effect() -> None:
     assert restarted(cluster) == {"g-decode": "", "g-frontend": "r2"}
 
 
-async def test_a_restart_of_nobody_is_a_condition() -> None:
+async def test_a_restart_of_nobody_is_a_condition_and_holds_up_no_edit() -> None:
     cluster = FakeCluster(NOW)
-    cluster.seed(dgd(frontend(), restart={"id": "1", "strategy": {"order": ["x"]}}), *installed())
+    cluster.seed(dgd(frontend(), decode_worker()), *installed())
     await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
-    status = (cluster.peek(DGD, "ns", "g") or {})["status"]
-    assert "spec.restart.strategy.order[0]: 'x'" in status["conditions"][0]["message"]
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["spec"]["components"] = [frontend(replicas=3)]
+    cluster.seed(live)
+    ask(cluster, id="1", strategy={"order": ["decode"]})
+    for _ in range(2):
+        await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+        status = (cluster.peek(DGD, "ns", "g") or {})["status"]
+        assert "spec.restart.strategy.order[0]: 'decode'" in status["conditions"][0]["message"]
+    kept = cluster.peek(DEPLOYMENT, "ns", "g-frontend") or {}
+    assert kept["spec"]["replicas"] == 3
+    assert RESTARTED_FOR not in str(kept["spec"])
+    assert cluster.peek(DEPLOYMENT, "ns", "g-decode") is None
+
+
+def test_a_completed_restart_may_name_who_has_gone() -> None:
+    of = graph(frontend(), restart={"id": "1", "strategy": {"order": ["decode"]}})
+    done = RestartStatus(observed_id="1", phase=RestartPhase.COMPLETED)
+    assert restart_of(of, done) == Restart(id="1", order=("Frontend",))
+    with pytest.raises(CodecError):
+        restart_of(of, RestartStatus(observed_id="1", phase=RestartPhase.RESTARTING))
