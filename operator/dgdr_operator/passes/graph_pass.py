@@ -43,7 +43,7 @@ from dgdr_operator.core.upgrades import (
     taking_turn,
     text_of,
 )
-from dgdr_operator.core.workload import is_group, workload_name
+from dgdr_operator.core.workload import workload_name
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import OF_GRAPH
 from dgdr_operator.passes.candidate_queue import CandidateQueue
@@ -52,6 +52,7 @@ from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.graph_children import Children, ChildWriter
 from dgdr_operator.passes.graph_upgrades import Decision, GraphUpgrades
+from dgdr_operator.passes.group_observer import GroupObserver
 from dgdr_operator.passes.status_of import status_of
 from dgdr_operator.settings import Settings
 
@@ -99,6 +100,7 @@ class GraphPass:
         scopes = settings.namespaces or (None,)
         self._upgrades = GraphUpgrades(cluster, self._plane, settings.rollout, scopes)
         self._candidates = CandidateQueue(cluster)
+        self._groups = GroupObserver(cluster, self._data_plane, scopes)
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
@@ -129,7 +131,7 @@ class GraphPass:
             await self._report(dgd, waiting_status(why, _generation(dgd), old, now))
             return LOOK_AGAIN_S
         owner = owner_reference(dgd)
-        groups = _has_groups(graph, old) and await self._data_plane.serves(LEADER_WORKER_SET)
+        groups = await self._groups.has_groups(graph, old)
         plane = replace(self._plane, groups=groups)
         writer = ChildWriter(self._cluster, graph, owner, groups=groups)
         there = await writer.observe()
@@ -306,12 +308,6 @@ def _restart(
         unread = Problem(component="", message=str(exc))
         return replace(planned(None, there, old), status=old), (unread,)
     return planned(asked, there, old, was_seen=was_seen), ()
-
-
-def _has_groups(graph: Graph, old: DGDStatus) -> bool:
-    """Whether a component takes several nodes, or did: then its group may have to go."""
-    kinds = {state.component_kind for state in (old.components or {}).values()}
-    return LEADER_WORKER_SET.kind in kinds or any(map(is_group, graph.components))
 
 
 def _look_again_s(status: DGDStatus, verdict: Verdict) -> float:

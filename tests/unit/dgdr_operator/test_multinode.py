@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, LEADER_WORKER_SET
+from dgdr_kube.errors import Conflict, Rejected
+from dgdr_kube.kinds import CRD, DEPLOYMENT, DGD, DGDSA, LEADER_WORKER_SET, SERVICE
 from dgdr_kube.ports import Key
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.multinode import Program, Programs, programs_of
@@ -222,6 +223,46 @@ async def test_an_engine_that_needs_no_more_nodes_loses_its_group(cluster: FakeC
     await run(cluster)
     assert group(cluster) is None
     assert cluster.peek(DEPLOYMENT, "ns", "g-decode") is not None
+
+
+def take_one_node(cluster: FakeCluster) -> None:
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["spec"]["components"] = [frontend(), decode_worker()]
+    live["metadata"]["generation"] += 1
+    cluster.seed(live)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_group_that_no_status_tells_of_goes_too(
+    cluster: FakeCluster, is_killed: bool
+) -> None:
+    operator = GraphPass(cluster, SETTINGS)
+    cluster.refuse("patch_status", DGD, Conflict("modified"))
+    with pytest.raises(Conflict):
+        await operator(Key("ns", "g"), NOW)
+    cluster.refuse("patch_status", DGD, None)
+    assert group(cluster) is not None
+    take_one_node(cluster)
+    await (GraphPass(cluster, SETTINGS) if is_killed else operator)(Key("ns", "g"), NOW)
+    assert group(cluster) is None
+
+
+async def test_a_group_outlives_the_right_to_know_of_its_kind(cluster: FakeCluster) -> None:
+    await run(cluster)
+    cluster.refuse("get", CRD, Rejected(403, "no"))
+    with pytest.raises(Rejected):
+        await run(cluster)
+    assert group(cluster) is not None
+    assert cluster.peek(SERVICE, "ns", "g-decode") is not None
+
+
+async def test_graphs_without_groups_share_what_they_ask_of_the_kind() -> None:
+    fake = FakeCluster(NOW)
+    fake.seed(dgd(frontend()), *installed(), stand_in())
+    operator = GraphPass(fake, SETTINGS)
+    await operator(Key("ns", "g"), NOW)
+    fake.refuse("list", LEADER_WORKER_SET, AssertionError("asked again"))
+    await operator(Key("ns", "g"), NOW)
 
 
 async def test_a_cluster_without_the_kind_is_never_asked_for_it() -> None:
