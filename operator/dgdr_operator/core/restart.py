@@ -122,6 +122,28 @@ def id_of(workload: Mapping[str, Any]) -> str | None:
     return found
 
 
+def have_come(workload: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether all pods of a group carry its id and run.
+
+    Most releases of LeaderWorkerSet do not say which generation their report is about, so for a
+    moment after a restart was asked for it tells of the groups from before.
+    """
+    if "observedGeneration" in (workload.get("status") or {}) or id_of(workload) is None:
+        return True
+    spec = workload["spec"]
+    wanted = spec.get("replicas", 1) * spec["leaderWorkerTemplate"].get("size", 1)
+    return [_runs_for(pod) for pod in pods] == [id_of(workload)] * wanted
+
+
+def _runs_for(pod: Mapping[str, Any]) -> str | None:
+    """Return the id that a pod carries; None while it comes or goes."""
+    metadata, containers = pod["metadata"], (pod.get("status") or {}).get("containerStatuses")
+    if metadata.get("deletionTimestamp") or not containers:
+        return None
+    id_: str | None = (metadata.get("annotations") or {}).get(RESTARTED_FOR)
+    return id_ if all(container.get("ready") for container in containers) else None
+
+
 def with_ids(
     manifests: Iterable[Manifest], ids: Mapping[str, str | None], component: str
 ) -> tuple[Manifest, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import READY, find
-from dgdr_api.graph import Graph
+from dgdr_api.graph import Component, Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus, RestartStatus
 from dgdr_api.names import FieldManager, Label
 from dgdr_api.reading import CodecError
@@ -15,7 +15,7 @@ from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, LEADER_WORKER_SET, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.pass_record import decided
-from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
+from dgdr_kube.ports import Event, Key, Manifest, Manifests, Severity, WatchedCluster
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
     GraphSeen,
@@ -34,7 +34,15 @@ from dgdr_operator.core.observed_workloads import (
 )
 from dgdr_operator.core.pinned import graph_hash, pins_of
 from dgdr_operator.core.pod_rules import PodRules
-from dgdr_operator.core.restart import Plan, Standing, id_of, planned, restart_of, with_ids
+from dgdr_operator.core.restart import (
+    Plan,
+    Standing,
+    have_come,
+    id_of,
+    planned,
+    restart_of,
+    with_ids,
+)
 from dgdr_operator.core.upgrades import (
     Renderings,
     Verdict,
@@ -138,7 +146,8 @@ class GraphPass:
         both = self._renderings(dgd, graph, there, plane)
         is_up = all(map(is_ready, _workloads_of(there)))
         was_seen = old.observed_generation == _generation(dgd)
-        restart, unread = _restart(graph, _standings(graph, there), old.restart, was_seen)
+        standings = _standings(graph, there, await self._group_pods(graph, groups=groups))
+        restart, unread = _restart(graph, standings, old.restart, was_seen)
         async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
             decided(decision.verdict)
@@ -236,6 +245,12 @@ class GraphPass:
     async def _pods(self, graph: Graph) -> tuple[PodSeen, ...]:
         return pods_seen(await self._cluster.find(POD, graph.namespace, OF_GRAPH, graph.name))
 
+    async def _group_pods(self, graph: Graph, *, groups: bool) -> Manifests:
+        """Return the pods, as they are told of, of a graph that may have groups."""
+        if not groups:
+            return []
+        return await self._cluster.find(POD, graph.namespace, OF_GRAPH, graph.name)
+
     async def _report(self, dgd: Manifest, status: DGDStatus) -> Manifest:
         """Write what differs; returns the graph as it is then."""
         patch = merge_patch(dgd.get("status") or {}, status.to_json())
@@ -287,15 +302,29 @@ def _workloads_of(children: Children) -> tuple[WorkloadSeen, ...]:
     return tuple(workload_seen(manifest) for kind in WORKLOADS for manifest in children.of(kind))
 
 
-def _standings(graph: Graph, there: Children) -> dict[str, Standing]:
-    """Return how the workload of each component stands, of those that have one."""
+def _standings(graph: Graph, there: Children, pods: Manifests) -> dict[str, Standing]:
+    """Return how the workload of each component stands, of those that have one.
+
+    ``pods`` are those of groups, whose own report may be of earlier ones.
+    """
     live = {m["metadata"]["name"]: m for kind in WORKLOADS for m in there.of(kind)}
-    found = ((c.name, live.get(workload_name(graph, c))) for c in graph.components)
+    found = ((c, live.get(workload_name(graph, c))) for c in graph.components)
     return {
-        name: Standing(id=id_of(workload), ready=is_ready(workload_seen(workload)))
-        for name, workload in found
+        component.name: _standing(workload, _of_component(pods, component))
+        for component, workload in found
         if workload is not None
     }
+
+
+def _standing(workload: Manifest, pods: list[Manifest]) -> Standing:
+    is_up = is_ready(workload_seen(workload))
+    has_come = workload["kind"] != LEADER_WORKER_SET.kind or have_come(workload, pods)
+    return Standing(id=id_of(workload), ready=is_up and has_come)
+
+
+def _of_component(pods: Manifests, component: Component) -> list[Manifest]:
+    label = Label.COMPONENT
+    return [p for p in pods if (p["metadata"].get("labels") or {}).get(label) == component.name]
 
 
 def _restart(

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
+from dgdr_api.names import Label
 from dgdr_kube.errors import Conflict, Rejected
 from dgdr_kube.kinds import CRD, DEPLOYMENT, DGD, DGDSA, LEADER_WORKER_SET, SERVICE
 from dgdr_kube.ports import Key
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.multinode import Program, Programs, programs_of
+from dgdr_operator.core.restart import RESTARTED_FOR
 from dgdr_operator.core.workloads import render_workloads
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.graph_pass import GraphPass
@@ -223,6 +225,30 @@ async def test_an_engine_that_needs_no_more_nodes_loses_its_group(cluster: FakeC
     await run(cluster)
     assert group(cluster) is None
     assert cluster.peek(DEPLOYMENT, "ns", "g-decode") is not None
+
+
+async def test_the_next_waits_until_the_pods_of_a_group_are_other_ones(
+    cluster: FakeCluster,
+) -> None:
+    await run(cluster)
+    groups_are(cluster, 2)
+    await run(cluster)
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["spec"]["restart"] = {"id": "1", "strategy": {"order": ["decode"]}}
+    live["metadata"]["generation"] += 1
+    cluster.seed(live)
+    for _ in range(2):  # the report of the group is still that from before
+        await run(cluster)
+        assert status(cluster)["restart"]["inProgress"] == ["decode"]
+    labels = {Label.GRAPH.value: "g", Label.COMPONENT.value: "decode"}
+    for index in range(4):
+        meta = {"name": f"p{index}", "namespace": "ns", "labels": labels}
+        meta["annotations"] = {RESTARTED_FOR: "1"}
+        report = {"containerStatuses": [{"name": "main", "ready": True}]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {}, "status": report}
+        cluster.seed(pod)
+    await run(cluster)
+    assert status(cluster)["restart"]["inProgress"] == ["Frontend"]
 
 
 def take_one_node(cluster: FakeCluster) -> None:

@@ -9,7 +9,14 @@ from dgdr_api.models.dgd_v1beta1 import RestartPhase, RestartStatus
 from dgdr_api.reading import CodecError
 from dgdr_kube.kinds import DEPLOYMENT, DGD
 from dgdr_kube.ports import Key
-from dgdr_operator.core.restart import RESTARTED_FOR, Restart, Standing, planned, restart_of
+from dgdr_operator.core.restart import (
+    RESTARTED_FOR,
+    Restart,
+    Standing,
+    have_come,
+    planned,
+    restart_of,
+)
 from dgdr_operator.passes.graph_pass import GraphPass
 from dgdr_operator.settings import parse
 from support.crds import installed
@@ -205,3 +212,36 @@ def test_a_completed_restart_may_name_who_has_gone() -> None:
     assert restart_of(of, done) == Restart(id="1", order=("Frontend",))
     with pytest.raises(CodecError):
         restart_of(of, RestartStatus(observed_id="1", phase=RestartPhase.RESTARTING))
+
+
+def group_of(id_: str | None, **status: Any) -> dict[str, Any]:
+    annotations = {} if id_ is None else {RESTARTED_FOR: id_}
+    template = {"metadata": {"annotations": annotations}}
+    inner = {"size": 2, "leaderTemplate": template, "workerTemplate": template}
+    spec = {"replicas": 1, "leaderWorkerTemplate": inner}
+    return {"kind": "LeaderWorkerSet", "spec": spec, "status": status}
+
+
+def pod(id_: str | None = "2", *, ready: bool = True, leaves: bool = False) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"annotations": {} if id_ is None else {RESTARTED_FOR: id_}}
+    metadata |= {"deletionTimestamp": "2025-01-01T00:00:00Z"} if leaves else {}
+    return {"metadata": metadata, "status": {"containerStatuses": [{"ready": ready}]}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "come"),
+    [
+        ([pod(), pod()], True),
+        ([pod("1"), pod("1")], False),
+        ([pod(), pod(None)], False),
+        ([pod(), pod(ready=False)], False),
+        ([pod(), pod(leaves=True)], False),
+        ([pod()], False),
+        ([pod(), pod(), pod("1", leaves=True)], False),
+        ([], False),
+    ],
+)
+def test_a_group_that_tells_no_generation_is_known_by_its_pods(pods: Any, come: bool) -> None:
+    assert have_come(group_of("2"), pods) is come
+    assert have_come(group_of("2", observedGeneration=3), pods)
+    assert have_come(group_of(None), pods)
