@@ -88,6 +88,57 @@ def test_flags_go_behind_the_engine_in_a_script(flag: str) -> None:
     assert found.worker.args[0].endswith("--headless --model m \\\n -tp 16 && echo done")
 
 
+def test_a_script_may_stand_in_the_command() -> None:
+    found = programs(command=("/bin/bash", "-c", "python3 -m dynamo.vllm --model m -tp 16"))
+    flags = "--distributed-executor-backend mp --nnodes 2"
+    assert found.leader.args == found.worker.args == ()
+    assert found.leader.command[2].startswith(f"python3 -m dynamo.vllm {flags}")
+    assert found.worker.command[2].endswith("--headless --model m -tp 16")
+
+
+def test_what_stands_behind_a_script_stays_there() -> None:
+    found = programs("python3 -m dynamo.vllm $0", "-x", command=("sh", "-c"))
+    assert found.leader.args[0].endswith("--node-rank 0 $0")
+    assert found.leader.args[1] == "-x"
+
+
+def test_gpus_of_another_maker_are_counted() -> None:
+    component = engine("-dp", "16")
+    main = component["podTemplate"]["spec"]["containers"][0]
+    main["resources"] = {"limits": {"amd.com/gpu": "8"}}
+    of = graph(component)
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, Programs)
+    args = found.leader.args
+    assert args[args.index("--data-parallel-size-local") + 1] == "8"
+
+
+def test_gpus_that_nobody_can_count_are_not_guessed() -> None:
+    claim = {"resourceClaims": [{"name": "gpus", "resourceClaimName": "c"}]}
+    component = engine("-dp", "16", gpus=0)
+    component["podTemplate"]["spec"] |= claim
+    of = graph(component)
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, str)
+    assert "resourceClaims[gpus]" in found
+
+
+@pytest.mark.parametrize(
+    ("args", "command", "text"),
+    [
+        (["vllm serve m"], ["bash", "-c"], "names no dynamo.vllm"),
+        (["--model", "m", "-dp", "16"], [], "say it in command"),
+    ],
+)
+def test_a_program_that_no_flag_can_be_given_is_named(
+    args: list[str], command: list[str], text: str
+) -> None:
+    of = graph(engine(*args, command=command), backendFramework="vllm")
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, str)
+    assert text in found
+
+
 def test_sglang_meets_at_one_address() -> None:
     command = ("python3", "-m", "dynamo.sglang")
     found = programs("--tp", "16", command=command, nodes=4)
