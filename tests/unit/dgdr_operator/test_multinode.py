@@ -168,6 +168,16 @@ def test_without_leader_worker_set_the_cure_is_named() -> None:
     assert "install it (https://lws.sigs.k8s.io)" in str(found.problems[0])
 
 
+@pytest.mark.parametrize(("chars", "problems"), [(48, 0), (49, 1)])
+def test_a_name_that_no_label_holds_is_named(chars: int, problems: int) -> None:
+    component = engine("--x") | {"name": "d" * (chars - len("g-"))}
+    found = render_workloads(graph(component), OWNER, GROUPS)
+    assert len(found.problems) == problems
+    assert all("49 characters" in str(p) and "47 together" in str(p) for p in found.problems)
+    one_node = decode_worker() | {"name": "d" * (chars - len("g-"))}
+    assert not render_workloads(graph(one_node), OWNER, GROUPS).problems
+
+
 def rendered(component: Any) -> dict[str, Any]:
     made = render_workloads(graph(component), OWNER, GROUPS).manifests
     return {manifest["kind"]: manifest for manifest in made}
