@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dgdr_api.gpus import Uncountable, least, pod_gpus
 from dgdr_api.graph import Component, Graph
 
 LEADER = "$(LWS_LEADER_ADDRESS)"
@@ -49,6 +50,11 @@ def programs_of(graph: Graph, component: Component) -> Programs | str:
         return "an engine over several nodes needs its command and args in the manifest"
     found = _ENGINE.search(" ".join(words))
     engine = found[1] if found else graph.backend
+    if engine in ("vllm", "sglang") and _is_script(own) and not found:
+        return (
+            f"the script names no dynamo.{engine}, so nobody knows where the flags by which its "
+            f"nodes find each other go; start it with python3 -m dynamo.{engine}"
+        )
     match engine:
         case "vllm":
             return _vllm(component, own)
@@ -63,11 +69,20 @@ def programs_of(graph: Graph, component: Component) -> Programs | str:
             return Programs(own, own)
 
 
-def _vllm(component: Component, own: Program) -> Programs:
+def _vllm(component: Component, own: Program) -> Programs | str:
     """Spread ranks by data parallelism where one rank fits into a node, else each rank itself."""
     rank_gpus = _number(own, _TP) * _number(own, _PP)
-    if _number(own, _DP) > 1 and rank_gpus <= max(component.gpus, 1):
-        local = max(component.gpus // rank_gpus, 1)
+    is_spread = _number(own, _DP) > 1
+    node_gpus = pod_gpus(component)
+    if is_spread and isinstance(node_gpus, Uncountable):
+        return node_gpus.why
+    if is_spread and rank_gpus <= max(least(node_gpus), 1):
+        if not own.command and not _ENGINE.search(" ".join(own.args)):
+            return (
+                "ranks of data parallelism are numbered by a shell, which needs the program; say "
+                "it in command, such as [python3, -m, dynamo.vllm]"
+            )
+        local = max(least(node_gpus) // rank_gpus, 1)
 
         def flags(start: str) -> tuple[str, ...]:
             return (
@@ -105,8 +120,11 @@ def _with(program: Program, flags: Sequence[str]) -> Program:
     def added(found: re.Match[str]) -> str:
         return f"{found[0]} {said}"
 
-    *before, script = program.args
-    return Program(program.command, (*before, _ENGINE.sub(added, script, count=1)))
+    at = _script_at(program)
+    words = [*program.command, *program.args]
+    words[at] = _ENGINE.sub(added, words[at], count=1)
+    cut = len(program.command)
+    return Program(tuple(words[:cut]), tuple(words[cut:]))
 
 
 def _in_shell(program: Program) -> Program:
@@ -121,10 +139,16 @@ def _quoted(word: str) -> str:
 
 
 def _is_script(program: Program) -> bool:
+    return _script_at(program) > 0
+
+
+def _script_at(program: Program) -> int:
+    """Return where a shell's script is among command and args; 0 where none is."""
     words = (*program.command, *program.args)
-    is_shell = bool(words) and words[0].rpartition("/")[2] in _SHELLS
-    takes_script = any(_SCRIPT_FLAG.fullmatch(word) for word in words[1:-1])
-    return is_shell and takes_script and bool(program.args)
+    if not words or words[0].rpartition("/")[2] not in _SHELLS:
+        return 0
+    flags = (at for at, word in enumerate(words[1:-1], 1) if _SCRIPT_FLAG.fullmatch(word))
+    return next(flags, -1) + 1
 
 
 def _number(program: Program, flags: Sequence[str]) -> int:

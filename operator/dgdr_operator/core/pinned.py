@@ -48,9 +48,14 @@ def graph_hash(dgd: Manifest) -> str:
     """Return what changes when the deployment asks for other pods.
 
     It is of the manifest as it is stored: every later operator has to come to the same, however it
-    reads and renders, or its first start would replace all pods.
+    reads and renders, or its first start would replace all pods. A restart asks for new pods and
+    not for other ones: they are made from what is on record, one component after the other.
     """
     spec = dgd.get("spec") or {}
+    return _hash_of(dgd, {key: value for key, value in spec.items() if key != "restart"})
+
+
+def _hash_of(dgd: Manifest, spec: Manifest) -> str:
     components = [
         {key: value for key, value in component.items() if key not in _NOT_IN_TEMPLATES}
         for component in spec.get("components") or ()
@@ -68,7 +73,7 @@ def pins_of(
     One without a record is taken as it is, unless the graph was edited before anybody who
     keeps records saw it and the edit is not in there yet.
     """
-    now = graph_hash(dgd)
+    now, earlier = graph_hash(dgd), _hash_of(dgd, dgd.get("spec") or {})
     by_name = {workload_name(graph, c): c for c in graph.components}
     pins = {}
     for live in workloads:
@@ -78,7 +83,9 @@ def pins_of(
         if component is None:
             continue
         is_served = was_seen or _has_what_is_asked(template, graph, component)
-        pins[name] = _recorded(live) or Pin(graph_hash=now if is_served else "", template=template)
+        pin = _recorded(live) or Pin(graph_hash=now if is_served else "", template=template)
+        # Operators before this one took the restart into the hash.
+        pins[name] = replace(pin, graph_hash=now) if pin.graph_hash == earlier else pin
     return pins
 
 

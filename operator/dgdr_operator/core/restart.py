@@ -41,12 +41,14 @@ class Standing:
 class Plan:
     """The id that each component's pods shall carry (None: as they are made), and the report."""
 
-    ids: Mapping[str, str]
+    ids: Mapping[str, str | None]
     status: RestartStatus | None = None
 
 
-def restart_of(graph: Graph) -> Restart | None:
+def restart_of(graph: Graph, old: RestartStatus | None = None) -> Restart | None:
     """Read what is asked; components that the order leaves out follow by name.
+
+    The order of a restart that is completed may name components that have gone since.
 
     Raises:
         CodecError: a field cannot be read, or names no component.
@@ -62,6 +64,8 @@ def restart_of(graph: Graph) -> Restart | None:
         raise CodecError(f"{FIELD}.strategy.type", how, f"one of {', '.join(RestartType)}")
     order = strategy.texts("order")
     names = sorted(component.name for component in graph.components)
+    if old is not None and _is_done(asked, old):
+        order = tuple(name for name in order if name in names)
     for index, name in enumerate(order):
         if name not in names:
             path = f"{FIELD}.strategy.order[{index}]"
@@ -74,17 +78,26 @@ def restart_of(graph: Graph) -> Restart | None:
 
 
 def planned(
-    asked: Restart | None, there: Mapping[str, Standing], old: RestartStatus | None
+    asked: Restart | None,
+    there: Mapping[str, Standing],
+    old: RestartStatus | None,
+    *,
+    was_seen: bool = False,
 ) -> Plan:
     """Decide what is restarted now.
 
     ``there`` are the components that have a workload; one without gets pods of the new id at once.
+    ``was_seen``: somebody has reconciled this very generation, maybe an operator that knew of no
+    restarts; what it passed over is not asked again.
     """
     kept = {name: one.id for name, one in there.items() if one.id is not None}
     if asked is None:
         return Plan(ids=kept)
-    if old is not None and (old.observed_id, old.phase) == (asked.id, RestartPhase.COMPLETED):
-        return Plan(ids=dict.fromkeys(asked.order, asked.id), status=old)
+    done = RestartStatus(observed_id=asked.id, phase=RestartPhase.COMPLETED)
+    passed_over = was_seen and old is None and bool(there) and asked.id not in kept.values()
+    if passed_over or (old is not None and _is_done(asked.id, old)):
+        as_made = {name: one.id for name, one in there.items()}
+        return Plan(ids={**dict.fromkeys(asked.order, asked.id), **as_made}, status=done)
     known = [(name, there[name]) for name in asked.order if name in there]
     pending = [name for name, one in known if not (one.id == asked.id and one.ready)]
     turn = pending if asked.at_once else pending[:1]
@@ -98,6 +111,10 @@ def planned(
     return Plan(ids={**kept, **fresh}, status=status)
 
 
+def _is_done(id_: str | None, old: RestartStatus) -> bool:
+    return (old.observed_id, old.phase) == (id_, RestartPhase.COMPLETED)
+
+
 def id_of(workload: Mapping[str, Any]) -> str | None:
     """Return the id that a workload's pods carry."""
     metadata = leading(template_of(workload)).get("metadata") or {}
@@ -105,14 +122,36 @@ def id_of(workload: Mapping[str, Any]) -> str | None:
     return found
 
 
+def have_come(workload: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether all pods of a group carry its id and run.
+
+    Most releases of LeaderWorkerSet do not say which generation their report is about, so for a
+    moment after a restart was asked for it tells of the groups from before.
+    """
+    if "observedGeneration" in (workload.get("status") or {}) or id_of(workload) is None:
+        return True
+    spec = workload["spec"]
+    wanted = spec.get("replicas", 1) * spec["leaderWorkerTemplate"].get("size", 1)
+    return [_runs_for(pod) for pod in pods] == [id_of(workload)] * wanted
+
+
+def _runs_for(pod: Mapping[str, Any]) -> str | None:
+    """Return the id that a pod carries; None while it comes or goes."""
+    metadata, containers = pod["metadata"], (pod.get("status") or {}).get("containerStatuses")
+    if metadata.get("deletionTimestamp") or not containers:
+        return None
+    id_: str | None = (metadata.get("annotations") or {}).get(RESTARTED_FOR)
+    return id_ if all(container.get("ready") for container in containers) else None
+
+
 def with_ids(
-    manifests: Iterable[Manifest], ids: Mapping[str, str], component: str
+    manifests: Iterable[Manifest], ids: Mapping[str, str | None], component: str
 ) -> tuple[Manifest, ...]:
     """Return the workloads with the ids; ``component`` is the label that names theirs."""
     return tuple(_with_id(manifest, ids, component) for manifest in manifests)
 
 
-def _with_id(manifest: Manifest, ids: Mapping[str, str], component: str) -> Manifest:
+def _with_id(manifest: Manifest, ids: Mapping[str, str | None], component: str) -> Manifest:
     wanted = ids.get(manifest["metadata"].get("labels", {}).get(component, ""))
     if wanted is None or manifest["kind"] not in KINDS:
         return manifest

@@ -12,6 +12,13 @@ from dgdr_api.names import component_name
 Manifest = dict[str, Any]
 
 KINDS = ("Deployment", "LeaderWorkerSet")
+MAX_GROUP_CHARS = 48
+"""Of ``<dgd>-<component>``, where it takes several nodes.
+
+LeaderWorkerSet names the StatefulSet of a replica's followers ``<name>-<replica>``, and their label
+``controller-revision-hash`` is that name with a dash and up to ten characters; labels end at 63.
+Nobody counts replicas over ten: an eleventh may take one character more.
+"""
 _GROUP = "leaderWorkerTemplate"
 _OF_GROUP = ("leaderTemplate", "workerTemplate")
 

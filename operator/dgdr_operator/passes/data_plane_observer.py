@@ -15,6 +15,8 @@ from dgdr_operator.followed import GPU_NODES
 # To watch definitions costs more than to read four of them now and then: a cluster has hundreds,
 # of up to 1 MB. One that is not as it should be is read each time.
 GOOD_FOR_S = 120.0
+# Every graph asks for a kind that most clusters have not.
+ABSENT_FOR_S = 10.0
 
 
 class DataPlaneObserver:
@@ -26,6 +28,7 @@ class DataPlaneObserver:
         self._cluster = cluster
         self._clock = clock
         self._good_until_s: dict[Kind, float] = {}
+        self._absent_until_s: dict[Kind, float] = {}
 
     async def nodes(self) -> list[Node] | None:
         """Return the nodes that report GPUs; None without the right to read them."""
@@ -35,14 +38,18 @@ class DataPlaneObserver:
             return None
 
     async def serves(self, kind: Kind) -> bool:
-        """Whether the cluster has a kind of somebody else's; False without the right to know."""
+        """Whether the cluster has a kind of somebody else's.
+
+        Raises:
+            Rejected: there is no right to know.
+        """
         if self._clock() < self._good_until_s.get(kind, 0.0):
             return True
-        try:
-            crd = await self._cluster.get(CRD, None, crd_name(kind))
-        except Rejected:
+        if self._clock() < self._absent_until_s.get(kind, 0.0):
             return False
+        crd = await self._cluster.get(CRD, None, crd_name(kind))
         if crd is None or not is_served(crd, kind):
+            self._absent_until_s[kind] = self._clock() + ABSENT_FOR_S
             return False
         self._good_until_s[kind] = self._clock() + GOOD_FOR_S
         return True

@@ -7,15 +7,15 @@ from datetime import datetime
 
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import READY, find
-from dgdr_api.graph import Graph
-from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
+from dgdr_api.graph import Component, Graph
+from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus, RestartStatus
 from dgdr_api.names import FieldManager, Label
 from dgdr_api.reading import CodecError
 from dgdr_kube.errors import ClusterError, NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, LEADER_WORKER_SET, POD, WORKER_METADATA
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.pass_record import decided
-from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
+from dgdr_kube.ports import Event, Key, Manifest, Manifests, Severity, WatchedCluster
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
     GraphSeen,
@@ -34,7 +34,15 @@ from dgdr_operator.core.observed_workloads import (
 )
 from dgdr_operator.core.pinned import graph_hash, pins_of
 from dgdr_operator.core.pod_rules import PodRules
-from dgdr_operator.core.restart import Standing, id_of, planned, restart_of, with_ids
+from dgdr_operator.core.restart import (
+    Plan,
+    Standing,
+    have_come,
+    id_of,
+    planned,
+    restart_of,
+    with_ids,
+)
 from dgdr_operator.core.upgrades import (
     Renderings,
     Verdict,
@@ -43,7 +51,7 @@ from dgdr_operator.core.upgrades import (
     taking_turn,
     text_of,
 )
-from dgdr_operator.core.workload import is_group, workload_name
+from dgdr_operator.core.workload import workload_name
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import OF_GRAPH
 from dgdr_operator.passes.candidate_queue import CandidateQueue
@@ -52,6 +60,7 @@ from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.failures import lasting
 from dgdr_operator.passes.graph_children import Children, ChildWriter
 from dgdr_operator.passes.graph_upgrades import Decision, GraphUpgrades
+from dgdr_operator.passes.group_observer import GroupObserver
 from dgdr_operator.passes.status_of import status_of
 from dgdr_operator.settings import Settings
 
@@ -101,6 +110,7 @@ class GraphPass:
         scopes = settings.namespaces or (None,)
         self._upgrades = GraphUpgrades(cluster, self._plane, settings.rollout, scopes)
         self._candidates = CandidateQueue(cluster)
+        self._groups = GroupObserver(cluster, self._data_plane, scopes)
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""
@@ -131,13 +141,15 @@ class GraphPass:
             await self._report(dgd, waiting_status(why, _generation(dgd), old, now))
             return LOOK_AGAIN_S
         owner = owner_reference(dgd)
-        groups = _has_groups(graph, old) and await self._data_plane.serves(LEADER_WORKER_SET)
+        groups = await self._groups.has_groups(graph, old)
         plane = replace(self._plane, groups=groups)
         writer = ChildWriter(self._cluster, graph, owner, groups=groups)
         there = await writer.observe()
         both = self._renderings(dgd, graph, there, plane)
         is_up = all(map(is_ready, _workloads_of(there)))
-        restart = planned(restart_of(graph), _standings(graph, there), old.restart)
+        was_seen = old.observed_generation == _generation(dgd)
+        standings = _standings(graph, there, await self._group_pods(graph, groups=groups))
+        restart, unread = _restart(graph, standings, old.restart, was_seen)
         async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
             decided(decision.verdict)
@@ -146,7 +158,7 @@ class GraphPass:
             told = await self._announce(dgd, old, decision, now)
         wanted = with_ids(decision.workloads.manifests, restart.ids, Label.COMPONENT)
         children = await writer.write(wanted, there)
-        problems = (*decision.workloads.problems, *children.problems)
+        problems = (*unread, *decision.workloads.problems, *children.problems)
         seen = await self._seen(dgd, graph, children, problems, decision)
         status = status_after(replace(seen, restart=restart.status), old, now)
         await self._report(told, status)
@@ -237,6 +249,12 @@ class GraphPass:
     async def _pods(self, graph: Graph) -> tuple[PodSeen, ...]:
         return pods_seen(await self._cluster.find(POD, graph.namespace, OF_GRAPH, graph.name))
 
+    async def _group_pods(self, graph: Graph, *, groups: bool) -> Manifests:
+        """Return the pods, as they are told of, of a graph that may have groups."""
+        if not groups:
+            return []
+        return await self._cluster.find(POD, graph.namespace, OF_GRAPH, graph.name)
+
     async def _report(self, dgd: Manifest, status: DGDStatus) -> Manifest:
         """Write what differs; returns the graph as it is then."""
         patch = merge_patch(dgd.get("status") or {}, status.to_json())
@@ -288,21 +306,41 @@ def _workloads_of(children: Children) -> tuple[WorkloadSeen, ...]:
     return tuple(workload_seen(manifest) for kind in WORKLOADS for manifest in children.of(kind))
 
 
-def _standings(graph: Graph, there: Children) -> dict[str, Standing]:
-    """Return how the workload of each component stands, of those that have one."""
+def _standings(graph: Graph, there: Children, pods: Manifests) -> dict[str, Standing]:
+    """Return how the workload of each component stands, of those that have one.
+
+    ``pods`` are those of groups, whose own report may be of earlier ones.
+    """
     live = {m["metadata"]["name"]: m for kind in WORKLOADS for m in there.of(kind)}
-    found = ((c.name, live.get(workload_name(graph, c))) for c in graph.components)
+    found = ((c, live.get(workload_name(graph, c))) for c in graph.components)
     return {
-        name: Standing(id=id_of(workload), ready=is_ready(workload_seen(workload)))
-        for name, workload in found
+        component.name: _standing(workload, _of_component(pods, component))
+        for component, workload in found
         if workload is not None
     }
 
 
-def _has_groups(graph: Graph, old: DGDStatus) -> bool:
-    """Whether a component takes several nodes, or did: then its group may have to go."""
-    kinds = {state.component_kind for state in (old.components or {}).values()}
-    return LEADER_WORKER_SET.kind in kinds or any(map(is_group, graph.components))
+def _standing(workload: Manifest, pods: list[Manifest]) -> Standing:
+    is_up = is_ready(workload_seen(workload))
+    has_come = workload["kind"] != LEADER_WORKER_SET.kind or have_come(workload, pods)
+    return Standing(id=id_of(workload), ready=is_up and has_come)
+
+
+def _of_component(pods: Manifests, component: Component) -> list[Manifest]:
+    label = Label.COMPONENT
+    return [p for p in pods if (p["metadata"].get("labels") or {}).get(label) == component.name]
+
+
+def _restart(
+    graph: Graph, there: dict[str, Standing], old: RestartStatus | None, was_seen: bool
+) -> tuple[Plan, tuple[Problem, ...]]:
+    """Plan the restart; one that cannot be read leaves ids as they are, and holds up nothing."""
+    try:
+        asked = restart_of(graph, old)
+    except CodecError as exc:
+        unread = Problem(component="", message=str(exc))
+        return replace(planned(None, there, old), status=old), (unread,)
+    return planned(asked, there, old, was_seen=was_seen), ()
 
 
 def _look_again_s(status: DGDStatus, verdict: Verdict) -> float:

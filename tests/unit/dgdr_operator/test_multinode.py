@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, LEADER_WORKER_SET
+from dgdr_api.names import Label
+from dgdr_kube.errors import Conflict, Rejected
+from dgdr_kube.kinds import CRD, DEPLOYMENT, DGD, DGDSA, LEADER_WORKER_SET, SERVICE
 from dgdr_kube.ports import Key
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.multinode import Program, Programs, programs_of
+from dgdr_operator.core.restart import RESTARTED_FOR
 from dgdr_operator.core.workloads import render_workloads
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.graph_pass import GraphPass
@@ -85,6 +88,57 @@ def test_flags_go_behind_the_engine_in_a_script(flag: str) -> None:
     assert found.worker.args[0].endswith("--headless --model m \\\n -tp 16 && echo done")
 
 
+def test_a_script_may_stand_in_the_command() -> None:
+    found = programs(command=("/bin/bash", "-c", "python3 -m dynamo.vllm --model m -tp 16"))
+    flags = "--distributed-executor-backend mp --nnodes 2"
+    assert found.leader.args == found.worker.args == ()
+    assert found.leader.command[2].startswith(f"python3 -m dynamo.vllm {flags}")
+    assert found.worker.command[2].endswith("--headless --model m -tp 16")
+
+
+def test_what_stands_behind_a_script_stays_there() -> None:
+    found = programs("python3 -m dynamo.vllm $0", "-x", command=("sh", "-c"))
+    assert found.leader.args[0].endswith("--node-rank 0 $0")
+    assert found.leader.args[1] == "-x"
+
+
+def test_gpus_of_another_maker_are_counted() -> None:
+    component = engine("-dp", "16")
+    main = component["podTemplate"]["spec"]["containers"][0]
+    main["resources"] = {"limits": {"amd.com/gpu": "8"}}
+    of = graph(component)
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, Programs)
+    args = found.leader.args
+    assert args[args.index("--data-parallel-size-local") + 1] == "8"
+
+
+def test_gpus_that_nobody_can_count_are_not_guessed() -> None:
+    claim = {"resourceClaims": [{"name": "gpus", "resourceClaimName": "c"}]}
+    component = engine("-dp", "16", gpus=0)
+    component["podTemplate"]["spec"] |= claim
+    of = graph(component)
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, str)
+    assert "resourceClaims[gpus]" in found
+
+
+@pytest.mark.parametrize(
+    ("args", "command", "text"),
+    [
+        (["vllm serve m"], ["bash", "-c"], "names no dynamo.vllm"),
+        (["--model", "m", "-dp", "16"], [], "say it in command"),
+    ],
+)
+def test_a_program_that_no_flag_can_be_given_is_named(
+    args: list[str], command: list[str], text: str
+) -> None:
+    of = graph(engine(*args, command=command), backendFramework="vllm")
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, str)
+    assert text in found
+
+
 def test_sglang_meets_at_one_address() -> None:
     command = ("python3", "-m", "dynamo.sglang")
     found = programs("--tp", "16", command=command, nodes=4)
@@ -112,6 +166,16 @@ def test_what_cannot_run_over_nodes_is_named(component: Any, text: str) -> None:
 def test_without_leader_worker_set_the_cure_is_named() -> None:
     found = render_workloads(graph(engine()), OWNER, DataPlane())
     assert "install it (https://lws.sigs.k8s.io)" in str(found.problems[0])
+
+
+@pytest.mark.parametrize(("chars", "problems"), [(48, 0), (49, 1)])
+def test_a_name_that_no_label_holds_is_named(chars: int, problems: int) -> None:
+    component = engine("--x") | {"name": "d" * (chars - len("g-"))}
+    found = render_workloads(graph(component), OWNER, GROUPS)
+    assert len(found.problems) == problems
+    assert all("49 characters" in str(p) and "47 together" in str(p) for p in found.problems)
+    one_node = decode_worker() | {"name": "d" * (chars - len("g-"))}
+    assert not render_workloads(graph(one_node), OWNER, GROUPS).problems
 
 
 def rendered(component: Any) -> dict[str, Any]:
@@ -222,6 +286,70 @@ async def test_an_engine_that_needs_no_more_nodes_loses_its_group(cluster: FakeC
     await run(cluster)
     assert group(cluster) is None
     assert cluster.peek(DEPLOYMENT, "ns", "g-decode") is not None
+
+
+async def test_the_next_waits_until_the_pods_of_a_group_are_other_ones(
+    cluster: FakeCluster,
+) -> None:
+    await run(cluster)
+    groups_are(cluster, 2)
+    await run(cluster)
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["spec"]["restart"] = {"id": "1", "strategy": {"order": ["decode"]}}
+    live["metadata"]["generation"] += 1
+    cluster.seed(live)
+    for _ in range(2):  # the report of the group is still that from before
+        await run(cluster)
+        assert status(cluster)["restart"]["inProgress"] == ["decode"]
+    labels = {Label.GRAPH.value: "g", Label.COMPONENT.value: "decode"}
+    for index in range(4):
+        meta = {"name": f"p{index}", "namespace": "ns", "labels": labels}
+        meta["annotations"] = {RESTARTED_FOR: "1"}
+        report = {"containerStatuses": [{"name": "main", "ready": True}]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {}, "status": report}
+        cluster.seed(pod)
+    await run(cluster)
+    assert status(cluster)["restart"]["inProgress"] == ["Frontend"]
+
+
+def take_one_node(cluster: FakeCluster) -> None:
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["spec"]["components"] = [frontend(), decode_worker()]
+    live["metadata"]["generation"] += 1
+    cluster.seed(live)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_group_that_no_status_tells_of_goes_too(
+    cluster: FakeCluster, is_killed: bool
+) -> None:
+    operator = GraphPass(cluster, SETTINGS)
+    cluster.refuse("patch_status", DGD, Conflict("modified"))
+    with pytest.raises(Conflict):
+        await operator(Key("ns", "g"), NOW)
+    cluster.refuse("patch_status", DGD, None)
+    assert group(cluster) is not None
+    take_one_node(cluster)
+    await (GraphPass(cluster, SETTINGS) if is_killed else operator)(Key("ns", "g"), NOW)
+    assert group(cluster) is None
+
+
+async def test_a_group_outlives_the_right_to_know_of_its_kind(cluster: FakeCluster) -> None:
+    await run(cluster)
+    cluster.refuse("get", CRD, Rejected(403, "no"))
+    with pytest.raises(Rejected):
+        await run(cluster)
+    assert group(cluster) is not None
+    assert cluster.peek(SERVICE, "ns", "g-decode") is not None
+
+
+async def test_graphs_without_groups_share_what_they_ask_of_the_kind() -> None:
+    fake = FakeCluster(NOW)
+    fake.seed(dgd(frontend()), *installed(), stand_in())
+    operator = GraphPass(fake, SETTINGS)
+    await operator(Key("ns", "g"), NOW)
+    fake.refuse("list", LEADER_WORKER_SET, AssertionError("asked again"))
+    await operator(Key("ns", "g"), NOW)
 
 
 async def test_a_cluster_without_the_kind_is_never_asked_for_it() -> None:

@@ -9,7 +9,14 @@ from dgdr_api.models.dgd_v1beta1 import RestartPhase, RestartStatus
 from dgdr_api.reading import CodecError
 from dgdr_kube.kinds import DEPLOYMENT, DGD
 from dgdr_kube.ports import Key
-from dgdr_operator.core.restart import RESTARTED_FOR, Restart, Standing, planned, restart_of
+from dgdr_operator.core.restart import (
+    RESTARTED_FOR,
+    Restart,
+    Standing,
+    have_come,
+    planned,
+    restart_of,
+)
 from dgdr_operator.passes.graph_pass import GraphPass
 from dgdr_operator.settings import parse
 from support.crds import installed
@@ -71,6 +78,20 @@ def test_nothing_changes_when_nothing_is_asked_any_more() -> None:
 
 def test_a_component_without_pods_is_made_with_the_id_and_holds_up_nobody() -> None:
     plan = planned(IN_TURN, {"b": standing("1")}, None)
+    assert plan.ids == {"a": "2", "b": "2"}
+
+
+def test_an_id_that_an_operator_without_restarts_passed_over_is_done() -> None:
+    there = {"a": standing(None), "b": standing("1")}
+    plan = planned(Restart(id="2", order=("a", "b", "c")), there, None, was_seen=True)
+    assert plan.ids == {"a": None, "b": "1", "c": "2"}
+    done = RestartStatus(observed_id="2", phase=RestartPhase.COMPLETED)
+    assert plan.status == done
+    assert planned(IN_TURN, there, done).ids == {"a": None, "b": "1"}
+
+
+def test_a_restart_that_was_begun_goes_on_though_no_status_told_of_it() -> None:
+    plan = planned(IN_TURN, {"a": standing("2"), "b": standing(None)}, None, was_seen=True)
     assert plan.ids == {"a": "2", "b": "2"}
 
 
@@ -149,9 +170,78 @@ async def test_a_graph_restarts_one_component_after_the_other() -> None:
     assert cluster.writes[before:] == []
 
 
-async def test_a_restart_of_nobody_is_a_condition() -> None:
+async def test_an_upgrade_restarts_nobody_by_an_id_that_had_no_effect() -> None:
     cluster = FakeCluster(NOW)
-    cluster.seed(dgd(frontend(), restart={"id": "1", "strategy": {"order": ["x"]}}), *installed())
+    cluster.seed(dgd(frontend(), decode_worker()), *installed())
     await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
-    status = (cluster.peek(DGD, "ns", "g") or {})["status"]
-    assert "spec.restart.strategy.order[0]: 'x'" in status["conditions"][0]["message"]
+    become_ready(cluster)
+    ask(cluster, id="r1")
+    live = cluster.peek(DGD, "ns", "g") or {}
+    cluster.set_status(DGD, "ns", "g", {"observedGeneration": live["metadata"]["generation"]})
+    for _ in range(2):
+        await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+        told = (cluster.peek(DGD, "ns", "g") or {})["status"]["restart"]
+        assert told == {"observedID": "r1", "phase": "Completed"}
+        assert restarted(cluster) == {"g-decode": "", "g-frontend": ""}
+    ask(cluster, id="r2")
+    await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+    assert restarted(cluster) == {"g-decode": "", "g-frontend": "r2"}
+
+
+async def test_a_restart_of_nobody_is_a_condition_and_holds_up_no_edit() -> None:
+    cluster = FakeCluster(NOW)
+    cluster.seed(dgd(frontend(), decode_worker()), *installed())
+    await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+    live = cluster.peek(DGD, "ns", "g") or {}
+    live["spec"]["components"] = [frontend(replicas=3)]
+    cluster.seed(live)
+    ask(cluster, id="1", strategy={"order": ["decode"]})
+    for _ in range(2):
+        await GraphPass(cluster, SETTINGS)(Key("ns", "g"), NOW)
+        status = (cluster.peek(DGD, "ns", "g") or {})["status"]
+        assert "spec.restart.strategy.order[0]: 'decode'" in status["conditions"][0]["message"]
+    kept = cluster.peek(DEPLOYMENT, "ns", "g-frontend") or {}
+    assert kept["spec"]["replicas"] == 3
+    assert RESTARTED_FOR not in str(kept["spec"])
+    assert cluster.peek(DEPLOYMENT, "ns", "g-decode") is None
+
+
+def test_a_completed_restart_may_name_who_has_gone() -> None:
+    of = graph(frontend(), restart={"id": "1", "strategy": {"order": ["decode"]}})
+    done = RestartStatus(observed_id="1", phase=RestartPhase.COMPLETED)
+    assert restart_of(of, done) == Restart(id="1", order=("Frontend",))
+    with pytest.raises(CodecError):
+        restart_of(of, RestartStatus(observed_id="1", phase=RestartPhase.RESTARTING))
+
+
+def group_of(id_: str | None, **status: Any) -> dict[str, Any]:
+    annotations = {} if id_ is None else {RESTARTED_FOR: id_}
+    template = {"metadata": {"annotations": annotations}}
+    inner = {"size": 2, "leaderTemplate": template, "workerTemplate": template}
+    spec = {"replicas": 1, "leaderWorkerTemplate": inner}
+    return {"kind": "LeaderWorkerSet", "spec": spec, "status": status}
+
+
+def pod(id_: str | None = "2", *, ready: bool = True, leaves: bool = False) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"annotations": {} if id_ is None else {RESTARTED_FOR: id_}}
+    metadata |= {"deletionTimestamp": "2025-01-01T00:00:00Z"} if leaves else {}
+    return {"metadata": metadata, "status": {"containerStatuses": [{"ready": ready}]}}
+
+
+@pytest.mark.parametrize(
+    ("pods", "come"),
+    [
+        ([pod(), pod()], True),
+        ([pod("1"), pod("1")], False),
+        ([pod(), pod(None)], False),
+        ([pod(), pod(ready=False)], False),
+        ([pod(), pod(leaves=True)], False),
+        ([pod()], False),
+        ([pod(), pod(), pod("1", leaves=True)], False),
+        ([], False),
+    ],
+)
+def test_a_group_that_tells_no_generation_is_known_by_its_pods(pods: Any, come: bool) -> None:
+    assert have_come(group_of("2"), pods) is come
+    assert have_come(group_of("2", observedGeneration=3), pods)
+    assert have_come(group_of(None), pods)

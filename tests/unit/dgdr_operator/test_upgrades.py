@@ -13,6 +13,7 @@ from dgdr_kube.errors import Conflict, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, ROLE_BINDING
 from dgdr_kube.ports import Key
 from dgdr_operator.core.pinned import graph_hash
+from dgdr_operator.core.restart import RESTARTED_FOR
 from dgdr_operator.core.upgrades import READY_WITHIN
 from dgdr_operator.passes.graph_children import ChildWriter
 from dgdr_operator.passes.graph_pass import LOOK_AGAIN_FOR_TURN_S, GraphPass
@@ -29,6 +30,8 @@ AFTER = BEFORE + "\ndataPlane: {natsUrl: 'nats://n:4222', preStopSeconds: 9}"
 IN_TURN = AFTER + "\nrollout: Automatic"
 WITHOUT_RIGHTS = BEFORE + "\ndataPlane: {discovery: etcd, etcdEndpoints: 'e:1'}"
 REQUEST = "dgdr.dev/upgrade-requested-at"
+HASH_WITH_RESTART = "443e02e4ce2339c8"
+"""Of the graph below with restart 1, by an operator that took restarts into the hash."""
 COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
 
 
@@ -185,6 +188,59 @@ async def test_a_deployment_that_is_deleted_comes_back_beside_its_siblings(world
     await world.cluster.delete(DEPLOYMENT, "ns", "g-decode")
     await world.look()
     assert world.templates() == before, "half a graph with another data plane finds nobody"
+
+
+async def test_a_restart_makes_pods_again_in_turn_as_they_were(world: World) -> None:
+    before = world.templates()
+    world.upgrade(AFTER)
+    restart(world, "1")
+    await world.look()
+    assert restarted(world) == ["", "1"]
+    assert [without_id(t) for t in world.templates().values()] == [*before.values()]
+    for _ in range(2):
+        world.become_ready()
+        await world.look()
+    assert restarted(world) == ["1", "1"]
+    assert world.graph()["status"]["restart"]["phase"] == "Completed"
+    assert not world.tells_nats()
+    assert world.reason("g") == "RenderedEarlier"
+
+
+async def test_a_hash_of_an_operator_that_took_restarts_into_it_is_taken(world: World) -> None:
+    restart(world, "1")
+    for live in world.deployments().values():
+        live["metadata"]["annotations"]["dgdr.dev/graph-hash"] = HASH_WITH_RESTART
+        world.cluster.seed(live)
+    before = world.templates()
+    generation = world.graph()["metadata"]["generation"]
+    world.cluster.set_status(DGD, "ns", "g", {"observedGeneration": generation})
+    world.upgrade(AFTER)
+    await world.look()
+    assert world.templates() == before
+    restart(world, "2")
+    await world.look()
+    assert restarted(world) == ["", "2"]
+    assert not world.tells_nats()
+
+
+def restart(world: World, id_: str) -> None:
+    live = world.graph()
+    live["spec"]["restart"] = {"id": id_}
+    live["metadata"]["generation"] += 1
+    world.cluster.seed(live)
+
+
+def restarted(world: World) -> list[str]:
+    found = (t["metadata"].get("annotations") or {} for t in world.templates().values())
+    return [annotations.get(RESTARTED_FOR, "") for annotations in found]
+
+
+def without_id(template: Any) -> Any:
+    metadata = copy.deepcopy(template["metadata"])
+    metadata.get("annotations", {}).pop(RESTARTED_FOR, None)
+    if not metadata.get("annotations"):
+        metadata.pop("annotations", None)
+    return {**template, "metadata": metadata}
 
 
 # -- what does
