@@ -19,10 +19,27 @@ Claims = Mapping[str, int]
 """GPUs that one pod gets by a claim, by what ``claim_sources`` calls it."""
 NO_CLAIMS: Claims = MappingProxyType({})
 
-# Devices that run models, by their makers' device plug-ins; a slice of a GPU counts as one.
-_DEVICE = re.compile(
-    r".+/(gpu|xpu|npu|tpu)([.\-].*)?|.+/mig-.+|gpu\.[^/]+/.+|habana\.ai/gaudi|aws\.amazon\.com/neuron.*"
+# Whole devices that run models, and slices of one, each of which counts as one; by their makers'
+# device plug-ins. Not here: shares and memory of a device that schedulers hand out beside it, or
+# instead (gpu-core, gpu-memory-ratio, gpu-mem, gpumem, millicores, tiles), and gpu.intel.com's
+# monitoring of all devices. Of a scheduler only what counts devices.
+# https://github.com/NVIDIA/k8s-device-plugin (gpu, gpu.shared by renameByDefault, mig-PROFILE)
+# https://github.com/ROCm/k8s-device-plugin (gpu, COMPUTE_MEMORY partitions)
+# https://github.com/intel/intel-device-plugins-for-kubernetes (i915, xe)
+# https://awsdocs-neuron.readthedocs-hosted.com (neuron, neurondevice, neuroncore)
+# https://github.com/volcano-sh/devices (vgpu-number, gpu-number)
+# https://koordinator.sh/docs (gpu: percent)
+_DEVICES = (
+    r"nvidia\.com/(gpu|mig-[^/]+?)(\.shared)?",
+    r"amd\.com/([sdqc]px_nps[0-9]+)",
+    r"gpu\.intel\.com/(i915|xe)",
+    r"habana\.ai/gaudi[0-9]*",
+    r"aws\.amazon\.com/neuron(device|core)?",
+    r"huawei\.com/Ascend[0-9]+[A-Z]?[0-9]*",
+    r"volcano\.sh/v?gpu-number",
+    r"(?!koordinator\.sh/)[^/]+/([gxnt]pu)",
 )
+_DEVICE = re.compile("|".join(_DEVICES))
 _DEVICE_CLASS = re.compile(r"(^|[.\-/])(gpu|mig|xpu|npu|tpu|gaudi|neuron)", re.IGNORECASE)
 _TEMPLATE, _CLAIM = "resourceClaimTemplateName", "resourceClaimName"
 

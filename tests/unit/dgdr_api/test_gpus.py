@@ -131,8 +131,63 @@ def test_a_pod_holds_its_gpus_until_it_has_ended() -> None:
     assert held_gpus({"spec": spec, "status": {"phase": "Failed"}}) == 0
 
 
-def test_what_is_a_gpu() -> None:
-    yes = ("nvidia.com/gpu", "nvidia.com/gpu.shared", "gpu.intel.com/xe", "google.com/tpu")
-    no = ("cpu", "memory", "rdma/ib", "ephemeral-storage", "hugepages-2Mi", "a.com/gpumemory")
-    assert all(map(is_gpu, yes))
-    assert not any(map(is_gpu, no))
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "nvidia.com/gpu",
+        "nvidia.com/gpu.shared",
+        "nvidia.com/mig-1g.10gb",
+        "nvidia.com/mig-1g.10gb.shared",
+        "amd.com/gpu",
+        "amd.com/cpx_nps4",
+        "gpu.intel.com/i915",
+        "gpu.intel.com/xe",
+        "habana.ai/gaudi",
+        "aws.amazon.com/neuron",
+        "aws.amazon.com/neuroncore",
+        "google.com/tpu",
+        "huawei.com/Ascend910",
+        "volcano.sh/vgpu-number",
+        "a.com/gpu",
+    ],
+)
+def test_what_is_a_gpu(resource: str) -> None:
+    assert is_gpu(resource)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "cpu",
+        "memory",
+        "rdma/ib",
+        "ephemeral-storage",
+        "hugepages-2Mi",
+        "a.com/gpumemory",
+        "koordinator.sh/gpu",
+        "koordinator.sh/gpu-core",
+        "koordinator.sh/gpu-memory-ratio",
+        "volcano.sh/gpu-memory",
+        "volcano.sh/vgpu-cores",
+        "aliyun.com/gpu-mem",
+        "nvidia.com/gpumem",
+        "nvidia.com/gpucores",
+        "nvidia.com/gpumem-percentage",
+        "huawei.com/Ascend910B-memory",
+        "gpu.intel.com/millicores",
+        "gpu.intel.com/memory.max",
+        "gpu.intel.com/tiles",
+        "gpu.intel.com/i915_monitoring",
+    ],
+)
+def test_what_is_a_share_of_a_gpu_or_none(resource: str) -> None:
+    assert not is_gpu(resource)
+
+
+def test_shares_of_devices_that_are_asked_for_are_no_devices() -> None:
+    limits = {
+        "nvidia.com/gpu": 8,
+        "koordinator.sh/gpu-core": 800,
+        "koordinator.sh/gpu-memory-ratio": 800,
+    }
+    assert pod_gpus(component(limits=limits)) == 8
