@@ -7,7 +7,7 @@ many devices it hands out; who has not read it cannot count them.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -46,9 +46,13 @@ _TEMPLATE, _CLAIM = "resourceClaimTemplateName", "resourceClaimName"
 
 @dataclass(frozen=True, slots=True)
 class Uncountable:
-    """Nobody knows how many GPUs a pod gets; ``why`` says by what, and what to do."""
+    """Nobody knows how many GPUs a pod gets; ``why`` says by what, and what to do.
+
+    ``known`` are those that it gets in any case.
+    """
 
     why: str
+    known: int = 0
 
 
 Count = int | Uncountable
@@ -64,11 +68,12 @@ def pod_gpus(component: Component, claims: Claims = NO_CLAIMS) -> Count:
 
     ``claims`` are those that somebody has looked up; one that is missing makes it uncountable.
     """
-    found = _claimed(component.pod, claims)
-    if isinstance(found, Uncountable):
-        return found
     asked = _asked(component.container.get("resources"), _is_other) + component.gpus
-    return _of_containers(component.pod, asked) + found
+    counted = _of_containers(component.pod, asked)
+    claimed = _claimed(component.pod, claims)
+    if isinstance(claimed, Uncountable):
+        return replace(claimed, known=claimed.known + counted)
+    return counted + claimed
 
 
 def plugged_gpus(component: Component) -> int:
@@ -79,23 +84,25 @@ def plugged_gpus(component: Component) -> int:
 def replica_gpus(component: Component, claims: Claims = NO_CLAIMS) -> Count:
     """Return the GPUs of one replica, which may be pods of several nodes."""
     found = pod_gpus(component, claims)
-    return found if isinstance(found, Uncountable) else found * component.nodes
+    if isinstance(found, Uncountable):
+        return replace(found, known=found.known * component.nodes)
+    return found * component.nodes
 
 
 def graph_gpus(graph: Graph, claims: Claims = NO_CLAIMS) -> Count:
     """Return the GPUs of all replicas; a component without replicas counts once."""
-    total = 0
+    total, unknown = 0, list[str]()
     for component in graph.components:
         found = replica_gpus(component, claims)
         if isinstance(found, Uncountable):
-            return Uncountable(f"component {component.name}: {found.why}")
-        total += found * (1 if component.replicas is None else component.replicas)
-    return total
+            unknown.append(f"component {component.name}: {found.why}")
+        total += least(found) * (1 if component.replicas is None else component.replicas)
+    return Uncountable(unknown[0], total) if unknown else total
 
 
 def least(count: Count) -> int:
-    """Return what is known: where nothing is decided by it, such as in a report."""
-    return 0 if isinstance(count, Uncountable) else count
+    """Return what is known: where nothing is decided by the rest, such as in a report."""
+    return count.known if isinstance(count, Uncountable) else count
 
 
 def held_gpus(pod: Json) -> int:
@@ -147,16 +154,17 @@ def _requested(request: Any) -> int | None:
 
 
 def _claimed(pod: Json, claims: Claims) -> Count:
-    total = 0
+    total, unknown = 0, list[str]()
     for name, source in _sources(pod):
-        if source is None or source not in claims:
-            what = f" of {source.replace('/', ' ')}" if source else ""
-            return Uncountable(
-                f"resourceClaims[{name}]{what} does not say how many GPUs it hands out; let it ask "
-                "for an exact count, or ask for GPUs in resources.limits"
-            )
-        total += claims[source]
-    return total
+        if source is not None and source in claims:
+            total += claims[source]
+            continue
+        what = f" of {source.replace('/', ' ')}" if source else ""
+        unknown.append(
+            f"resourceClaims[{name}]{what} does not say how many GPUs it hands out; let it ask "
+            "for an exact count, or ask for GPUs in resources.limits"
+        )
+    return Uncountable(unknown[0], total) if unknown else total
 
 
 def _sources(pod: Json) -> Iterator[tuple[str, str | None]]:

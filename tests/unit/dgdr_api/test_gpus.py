@@ -12,6 +12,7 @@ from dgdr_api.gpus import (
     graph_gpus,
     held_gpus,
     is_gpu,
+    least,
     plugged_gpus,
     pod_gpus,
     replica_gpus,
@@ -90,6 +91,23 @@ def test_a_claim_counts_when_somebody_looked_it_up() -> None:
     assert isinstance(unknown, Uncountable)
     assert "resourceClaims[gpu] of template two" in unknown.why
     assert isinstance(replica_gpus(asking), Uncountable)
+
+
+def test_what_is_known_beside_a_claim_is_the_least() -> None:
+    other = {"name": "nic", "resourceClaimTemplateName": "unknown"}
+    pod = {"resourceClaims": [other, TEMPLATE]}
+    asking = component(pod, {"nvidia.com/gpu": 8}, multinode={"nodeCount": 2})
+    assert least(pod_gpus(asking)) == 8
+    assert least(pod_gpus(asking, {"template/two": 2})) == 10
+    assert least(replica_gpus(asking)) == 16
+    template = {"spec": {"containers": [init(8)], **pod}}
+    entries = [
+        {"name": name, "type": "decode", "replicas": 3, "podTemplate": template} for name in "de"
+    ]
+    counted = graph_gpus(decode(dgd(*entries)))
+    assert isinstance(counted, Uncountable)
+    assert counted.why.startswith("component d: resourceClaims[nic] of template unknown")
+    assert least(counted) == 48
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,9 @@ def test_candidates_of_the_same_second_queue_by_name(name: str) -> None:
 
 
 def test_a_candidate_that_nobody_can_count_waits_and_holds_up_nobody() -> None:
-    unknown = Candidate(created="1", name="a", gpus=Uncountable("resourceClaims[gpu] says nothing"))
+    unknown = Candidate(
+        created="1", name="a", gpus=Uncountable("resourceClaims[gpu] says nothing", 4)
+    )
     other = Candidate(created="2", name="b", gpus=2)
     why = held_back("a", (unknown, other), 4)
     assert why == "not started: 4 GPUs are allowed at once, and resourceClaims[gpu] says nothing"
