@@ -41,6 +41,16 @@ _DEVICES = (
 )
 _DEVICE = re.compile("|".join(_DEVICES))
 _DEVICE_CLASS = re.compile(r"(^|[.\-/])(gpu|mig|xpu|npu|tpu|gaudi|neuron)", re.IGNORECASE)
+# Of a device class the part before its domain. The channels and daemons of a ComputeDomain are
+# compute-domain-default-channel.nvidia.com and compute-domain-daemon.nvidia.com
+# (https://github.com/kubernetes-sigs/dra-driver-nvidia-gpu); the others are networks, processors
+# and memory, as DRA drivers and their documents call them.
+_COMPUTE_DOMAIN = re.compile(r"compute-domain-.+\.nvidia\.com")
+_NO_DEVICE_CLASS = re.compile(
+    r"(.+-)?(m?rdma|roce|infiniband|nics?|netdev|dranet|network|sriov.*|efa|qat|imex|cpus?|memory"
+    r"|hugepages)(-.+)?(\..+)?|dra\.(cpu|memory|net)",
+    re.IGNORECASE,
+)
 _TEMPLATE, _CLAIM = "resourceClaimTemplateName", "resourceClaimName"
 
 
@@ -125,8 +135,8 @@ def claim_sources(component: Component) -> tuple[str, ...]:
 def claimed_gpus(spec: Json) -> int | None:
     """Return the GPUs that a claim's spec hands out; None where it does not say.
 
-    It is that of ``resource.k8s.io``, v1 or one of its betas: ``devices.requests[]``, in v1 below
-    ``exactly`` or ``firstAvailable``.
+    It is that of ``resource.k8s.io``, v1 or one of its betas: ``devices.requests[]``, since v1beta2
+    below ``exactly`` or ``firstAvailable``. Whether a device is a GPU, its class says by its name.
     """
     devices = spec.get("devices")
     requests = devices.get("requests") if isinstance(devices, Mapping) else None
@@ -146,11 +156,20 @@ def _requested(request: Any) -> int | None:
     exact = request.get("exactly", request)
     if not isinstance(exact, Mapping):
         return None
-    if not _DEVICE_CLASS.search(str(exact.get("deviceClassName", ""))):
-        return 0
+    if (is_counted := _is_gpu_class(str(exact.get("deviceClassName", "")))) is not True:
+        return None if is_counted is None else 0
     count = exact.get("count", 1)
     counted = exact.get("allocationMode", "ExactCount") == "ExactCount"
     return count if counted and isinstance(count, int) and count > 0 else None
+
+
+def _is_gpu_class(name: str) -> bool | None:
+    """Whether devices of a class are GPUs; None where its name does not tell."""
+    if _COMPUTE_DOMAIN.fullmatch(name):
+        return False
+    if _DEVICE_CLASS.search(name):
+        return True
+    return False if _NO_DEVICE_CLASS.fullmatch(name) else None
 
 
 def _claimed(pod: Json, claims: Claims) -> Count:
@@ -162,7 +181,8 @@ def _claimed(pod: Json, claims: Claims) -> Count:
         what = f" of {source.replace('/', ' ')}" if source else ""
         unknown.append(
             f"resourceClaims[{name}]{what} does not say how many GPUs it hands out; let it ask "
-            "for an exact count, or ask for GPUs in resources.limits"
+            "for an exact count of a class with a name that tells, such as gpu.nvidia.com, or ask "
+            "for GPUs in resources.limits"
         )
     return Uncountable(unknown[0], total) if unknown else total
 

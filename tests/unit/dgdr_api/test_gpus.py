@@ -139,6 +139,37 @@ def test_a_claim_says_how_many_it_hands_out(request_: Any, gpus: int | None) -> 
     assert claimed_gpus({"devices": {"requests": [request_]}}) == gpus
 
 
+@pytest.mark.parametrize(
+    ("name", "gpus"),
+    [
+        ("gpu.nvidia.com", 1),
+        ("vfio.gpu.nvidia.com", 1),
+        ("mig.nvidia.com", 1),
+        ("gpu.example.net", 1),
+        ("compute-domain-default-channel.nvidia.com", 0),
+        ("compute-domain-daemon.nvidia.com", 0),
+        ("mrdma.google.com", 0),
+        ("netdev.google.com", 0),
+        ("efa.networking.k8s.aws", 0),
+        ("sriovnetwork.k8snetworkplumbingwg.io", 0),
+        ("dra.cpu", 0),
+        ("dranet", 0),
+        ("h100.example.com", None),
+        ("example.network.com", None),
+        ("", None),
+    ],
+)
+def test_a_device_class_says_by_its_name_whether_it_is_of_gpus(name: str, gpus: int | None) -> None:
+    request_ = {"exactly": {"deviceClassName": name}}
+    assert claimed_gpus({"devices": {"requests": [request_]}}) == gpus
+
+
+def test_all_channels_of_a_domain_are_no_gpus() -> None:
+    name = "compute-domain-default-channel.nvidia.com"
+    request_ = {"exactly": {"deviceClassName": name, "allocationMode": "All"}}
+    assert claimed_gpus({"devices": {"requests": [request_]}}) == 0
+
+
 def test_a_claim_without_requests_says_nothing() -> None:
     assert claimed_gpus({}) is None
 
