@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dgdr_api.gpus import least, replica_gpus
+from dgdr_api.gpus import Uncountable, least, replica_gpus
 from dgdr_api.graph import Component
 from dgdr_api.models.base import LenientModel
 
@@ -42,10 +42,13 @@ class Fingerprint(LenientModel):
 def fingerprint_of(component: Component) -> Fingerprint:
     """Return what a deployment says about an engine."""
     selector = component.pod.get("nodeSelector") or {}
+    counted = replica_gpus(component)
+    # An engine that gets all of its GPUs by claims has no number here, which is not zero.
+    is_unknown = isinstance(counted, Uncountable) and not counted.known
     return Fingerprint(
         image=component.image,
         args=(*component.command, *component.args),
-        gpus=least(replica_gpus(component)),
+        gpus=None if is_unknown else least(counted),
         gpu_product=selector.get(GPU_PRODUCT_LABEL),
     )
 

@@ -7,7 +7,7 @@ many devices it hands out; who has not read it cannot count them.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -19,19 +19,50 @@ Claims = Mapping[str, int]
 """GPUs that one pod gets by a claim, by what ``claim_sources`` calls it."""
 NO_CLAIMS: Claims = MappingProxyType({})
 
-# Devices that run models, by their makers' device plug-ins; a slice of a GPU counts as one.
-_DEVICE = re.compile(
-    r".+/(gpu|xpu|npu|tpu)([.\-].*)?|.+/mig-.+|gpu\.[^/]+/.+|habana\.ai/gaudi|aws\.amazon\.com/neuron.*"
+# Whole devices that run models, and slices of one, each of which counts as one; by their makers'
+# device plug-ins. Not here: shares and memory of a device that schedulers hand out beside it, or
+# instead (gpu-core, gpu-memory-ratio, gpu-mem, gpumem, millicores, tiles), and gpu.intel.com's
+# monitoring of all devices. Of a scheduler only what counts devices.
+# https://github.com/NVIDIA/k8s-device-plugin (gpu, gpu.shared by renameByDefault, mig-PROFILE)
+# https://github.com/ROCm/k8s-device-plugin (gpu, COMPUTE_MEMORY partitions)
+# https://github.com/intel/intel-device-plugins-for-kubernetes (i915, xe)
+# https://awsdocs-neuron.readthedocs-hosted.com (neuron, neurondevice, neuroncore)
+# https://github.com/volcano-sh/devices (vgpu-number, gpu-number)
+# https://koordinator.sh/docs (gpu: percent)
+_DEVICES = (
+    r"nvidia\.com/(gpu|mig-[^/]+?)(\.shared)?",
+    r"amd\.com/([sdqc]px_nps[0-9]+)",
+    r"gpu\.intel\.com/(i915|xe)",
+    r"habana\.ai/gaudi[0-9]*",
+    r"aws\.amazon\.com/neuron(device|core)?",
+    r"huawei\.com/Ascend[0-9]+[A-Z]?[0-9]*",
+    r"volcano\.sh/v?gpu-number",
+    r"(?!koordinator\.sh/)[^/]+/([gxnt]pu)",
 )
+_DEVICE = re.compile("|".join(_DEVICES))
 _DEVICE_CLASS = re.compile(r"(^|[.\-/])(gpu|mig|xpu|npu|tpu|gaudi|neuron)", re.IGNORECASE)
+# Of a device class the part before its domain. The channels and daemons of a ComputeDomain are
+# compute-domain-default-channel.nvidia.com and compute-domain-daemon.nvidia.com
+# (https://github.com/kubernetes-sigs/dra-driver-nvidia-gpu); the others are networks, processors
+# and memory, as DRA drivers and their documents call them.
+_COMPUTE_DOMAIN = re.compile(r"compute-domain-.+\.nvidia\.com")
+_NO_DEVICE_CLASS = re.compile(
+    r"(.+-)?(m?rdma|roce|infiniband|nics?|netdev|dranet|network|sriov.*|efa|qat|imex|cpus?|memory"
+    r"|hugepages)(-.+)?(\..+)?|dra\.(cpu|memory|net)",
+    re.IGNORECASE,
+)
 _TEMPLATE, _CLAIM = "resourceClaimTemplateName", "resourceClaimName"
 
 
 @dataclass(frozen=True, slots=True)
 class Uncountable:
-    """Nobody knows how many GPUs a pod gets; ``why`` says by what, and what to do."""
+    """Nobody knows how many GPUs a pod gets; ``why`` says by what, and what to do.
+
+    ``known`` are those that it gets in any case.
+    """
 
     why: str
+    known: int = 0
 
 
 Count = int | Uncountable
@@ -47,11 +78,12 @@ def pod_gpus(component: Component, claims: Claims = NO_CLAIMS) -> Count:
 
     ``claims`` are those that somebody has looked up; one that is missing makes it uncountable.
     """
-    found = _claimed(component.pod, claims)
-    if isinstance(found, Uncountable):
-        return found
     asked = _asked(component.container.get("resources"), _is_other) + component.gpus
-    return _of_containers(component.pod, asked) + found
+    counted = _of_containers(component.pod, asked)
+    claimed = _claimed(component.pod, claims)
+    if isinstance(claimed, Uncountable):
+        return replace(claimed, known=claimed.known + counted)
+    return counted + claimed
 
 
 def plugged_gpus(component: Component) -> int:
@@ -62,23 +94,25 @@ def plugged_gpus(component: Component) -> int:
 def replica_gpus(component: Component, claims: Claims = NO_CLAIMS) -> Count:
     """Return the GPUs of one replica, which may be pods of several nodes."""
     found = pod_gpus(component, claims)
-    return found if isinstance(found, Uncountable) else found * component.nodes
+    if isinstance(found, Uncountable):
+        return replace(found, known=found.known * component.nodes)
+    return found * component.nodes
 
 
 def graph_gpus(graph: Graph, claims: Claims = NO_CLAIMS) -> Count:
     """Return the GPUs of all replicas; a component without replicas counts once."""
-    total = 0
+    total, unknown = 0, list[str]()
     for component in graph.components:
         found = replica_gpus(component, claims)
         if isinstance(found, Uncountable):
-            return Uncountable(f"component {component.name}: {found.why}")
-        total += found * (1 if component.replicas is None else component.replicas)
-    return total
+            unknown.append(f"component {component.name}: {found.why}")
+        total += least(found) * (1 if component.replicas is None else component.replicas)
+    return Uncountable(unknown[0], total) if unknown else total
 
 
 def least(count: Count) -> int:
-    """Return what is known: where nothing is decided by it, such as in a report."""
-    return 0 if isinstance(count, Uncountable) else count
+    """Return what is known: where nothing is decided by the rest, such as in a report."""
+    return count.known if isinstance(count, Uncountable) else count
 
 
 def held_gpus(pod: Json) -> int:
@@ -101,8 +135,8 @@ def claim_sources(component: Component) -> tuple[str, ...]:
 def claimed_gpus(spec: Json) -> int | None:
     """Return the GPUs that a claim's spec hands out; None where it does not say.
 
-    It is that of ``resource.k8s.io``, v1 or one of its betas: ``devices.requests[]``, in v1 below
-    ``exactly`` or ``firstAvailable``.
+    It is that of ``resource.k8s.io``, v1 or one of its betas: ``devices.requests[]``, since v1beta2
+    below ``exactly`` or ``firstAvailable``. Whether a device is a GPU, its class says by its name.
     """
     devices = spec.get("devices")
     requests = devices.get("requests") if isinstance(devices, Mapping) else None
@@ -122,24 +156,35 @@ def _requested(request: Any) -> int | None:
     exact = request.get("exactly", request)
     if not isinstance(exact, Mapping):
         return None
-    if not _DEVICE_CLASS.search(str(exact.get("deviceClassName", ""))):
-        return 0
+    if (is_counted := _is_gpu_class(str(exact.get("deviceClassName", "")))) is not True:
+        return None if is_counted is None else 0
     count = exact.get("count", 1)
     counted = exact.get("allocationMode", "ExactCount") == "ExactCount"
     return count if counted and isinstance(count, int) and count > 0 else None
 
 
+def _is_gpu_class(name: str) -> bool | None:
+    """Whether devices of a class are GPUs; None where its name does not tell."""
+    if _COMPUTE_DOMAIN.fullmatch(name):
+        return False
+    if _DEVICE_CLASS.search(name):
+        return True
+    return False if _NO_DEVICE_CLASS.fullmatch(name) else None
+
+
 def _claimed(pod: Json, claims: Claims) -> Count:
-    total = 0
+    total, unknown = 0, list[str]()
     for name, source in _sources(pod):
-        if source is None or source not in claims:
-            what = f" of {source.replace('/', ' ')}" if source else ""
-            return Uncountable(
-                f"resourceClaims[{name}]{what} does not say how many GPUs it hands out; let it ask "
-                "for an exact count, or ask for GPUs in resources.limits"
-            )
-        total += claims[source]
-    return total
+        if source is not None and source in claims:
+            total += claims[source]
+            continue
+        what = f" of {source.replace('/', ' ')}" if source else ""
+        unknown.append(
+            f"resourceClaims[{name}]{what} does not say how many GPUs it hands out; let it ask "
+            "for an exact count of a class with a name that tells, such as gpu.nvidia.com, or ask "
+            "for GPUs in resources.limits"
+        )
+    return Uncountable(unknown[0], total) if unknown else total
 
 
 def _sources(pod: Json) -> Iterator[tuple[str, str | None]]:

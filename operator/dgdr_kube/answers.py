@@ -12,6 +12,8 @@ _REFUSALS = (400, 403, 405, 413, 422)
 # the body is refused as one that is invalid, for another try will not change it.
 _MALFORMED = ("failed to create typed patch object", "failed to convert new object")
 _INVALID = 422
+# What the API server says of a group or version that it does not serve, as Go's http.NotFound does.
+_NO_SUCH_PATH = "404 page not found"
 
 
 def read_json(data: bytes) -> Manifest:
@@ -82,6 +84,8 @@ def error_of(
         return errors.Rejected(status, message)
     if status == 500 and message.startswith(_MALFORMED):
         return errors.Rejected(_INVALID, message)
+    if status == 404 and message.strip() == _NO_SUCH_PATH:
+        return errors.NotServed(f"{call}: {message.strip()}")
     # 401 too: a token that is just being rotated is accepted again at the next try. And a 404 that
     # is a page: a proxy has lost its way, or a kind is not served yet; an object is not gone by it.
     return errors.Unreachable(f"{call}: {status}: {message}", retry_after_s(retry_after))

@@ -48,5 +48,9 @@ class Unreachable(ClusterError):
         self.retry_after_s = retry_after_s
 
 
+class NotServed(Unreachable):
+    """The API server knows no such path: it does not serve the kind in this version, or not yet."""
+
+
 TRANSIENT = (Unreachable, Conflict, AlreadyExists, Expired, NotLeading)
 """What the next try of a pass gets over: only the log needs to know."""

@@ -47,9 +47,15 @@ ROLE = Kind("rbac.authorization.k8s.io", "v1", "roles", "Role")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
-RESOURCE_CLAIM = Kind("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim")
-RESOURCE_CLAIM_TEMPLATE = Kind(
-    "resource.k8s.io", "v1", "resourceclaimtemplates", "ResourceClaimTemplate"
+# v1 since Kubernetes 1.34; before it, clusters serve one beta or both.
+_DRA_VERSIONS = ("v1", "v1beta2", "v1beta1")
+RESOURCE_CLAIMS = tuple(
+    Kind("resource.k8s.io", version, "resourceclaims", "ResourceClaim") for version in _DRA_VERSIONS
+)
+"""The kind in each version, the newest first."""
+RESOURCE_CLAIM_TEMPLATES = tuple(
+    Kind("resource.k8s.io", version, "resourceclaimtemplates", "ResourceClaimTemplate")
+    for version in _DRA_VERSIONS
 )
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 CRD = Kind(
@@ -111,8 +117,8 @@ _KNOWN = {
         LEASE,
         NETWORK_POLICY,
         ENDPOINT_SLICE,
-        RESOURCE_CLAIM,
-        RESOURCE_CLAIM_TEMPLATE,
+        *RESOURCE_CLAIMS,
+        *RESOURCE_CLAIM_TEMPLATES,
         CRD,
         VALIDATING_WEBHOOKS,
         MUTATING_WEBHOOKS,

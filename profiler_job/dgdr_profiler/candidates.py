@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from textwrap import shorten
 
 from dgdr_api.effective import EffectiveSpec
-from dgdr_api.gpus import Uncountable, graph_gpus
+from dgdr_api.gpus import graph_gpus, least
 from dgdr_api.graph import Graph, Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.planner_config import fewest_of_roles, parse_planner_config
@@ -188,19 +188,21 @@ def _without_data(
 
 
 def _over_budget(graphs: Mapping[Shape, Graph], most: int | None) -> tuple[Infeasible, ...]:
-    """Return the shapes that an override made too large for the GPUs that may be held."""
+    """Return the shapes that an override made too large for the GPUs that may be held.
+
+    Resource claims are not judged here, where nobody may look them up: the operator does, before
+    a candidate gets pods.
+    """
     if most is None:
         return ()
     return tuple(
         Infeasible(
             shape=shape,
             code=ReasonCode.OVER_BUDGET,
-            reason=f"with overrides.dgd it asks for {gpus} GPUs, {most} may be held at once"
-            if isinstance(gpus, int)
-            else f"{most} GPUs may be held at once, and with overrides.dgd {gpus.why}",
+            reason=f"with overrides.dgd it asks for {gpus} GPUs, {most} may be held at once",
         )
         for shape, graph in graphs.items()
-        if isinstance(gpus := graph_gpus(graph), Uncountable) or gpus > most
+        if (gpus := least(graph_gpus(graph))) > most
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import find
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus, Phase
@@ -75,7 +76,7 @@ def _object(kind: str, version: str, told: BaseModel | None, **spec: Any) -> Man
 
 # -- requests
 
-_DEPLOYMENT = Deployment(dgd=generated_dgd())
+_DEPLOYMENT = Deployment(dgd=generated_dgd(), graph=decode(generated_dgd()))
 _MAKING = HardwareFound(gpu_sku="h200_sxm", gpus_per_node=8, total_gpus=8)
 STEPS: tuple[Step, ...] = (
     steps.RejectSpec("sla.ttft is missing"),

@@ -7,7 +7,7 @@ a promise. Here it is a rule: a candidate beyond it gets no pods.
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
-from dgdr_api.gpus import Count, Uncountable, least
+from dgdr_api.gpus import Count, Uncountable
 from dgdr_api.request import ProfilingRequest
 
 
@@ -49,7 +49,7 @@ def held_back(name: str, candidates: Iterable[Candidate], most: int, ending: int
     mine = next((i for i, c in enumerate(queue) if c.name == name), None)
     if mine is None:
         return None
-    before = sum(least(c.gpus) for c in queue[:mine])
+    before = sum(c.gpus for c in queue[:mine] if not isinstance(c.gpus, Uncountable))
     own = queue[mine].gpus
     if isinstance(own, Uncountable):
         return f"not started: {most} GPUs are allowed at once, and {own.why}"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from dgdr_api import codec_v1beta1, names
 from dgdr_api.envelope import KIND
-from dgdr_api.gpus import Count, graph_gpus
+from dgdr_api.graph import Graph
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.problem import from_validation, summary
 from dgdr_api.reading import CodecError, Reader
@@ -36,16 +36,16 @@ class BadResult(Exception):
 class Deployment:
     """What one finished run deploys.
 
-    ``dgd`` carries its first replicas; ``data`` are the curves that the planner
-    mounts, ``binary_data`` what mockers that replay them mount, in base64.
+    ``dgd`` carries its first replicas, and ``graph`` is what it says; ``data`` are the curves that
+    the planner mounts, ``binary_data`` what mockers that replay them mount, in base64.
     """
 
     dgd: Manifest
+    graph: Graph
     planner: Manifest | None = None
     data_name: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     binary_data: Mapping[str, str] = field(default_factory=dict)
-    gpus: Count = 0
 
     @property
     def name(self) -> str:
@@ -89,7 +89,7 @@ def read_deployment(output: Output, dgdr: str, namespace: str, uid: str) -> Depl
             }
         ),
         binary_data=_given({names.MOCKER_NPZ_KEY: output.mocker_npz}),
-        gpus=graph_gpus(graph),
+        graph=graph,
     )
 
 

@@ -8,7 +8,7 @@ killed before its status was written decides the same again.
 from dgdr_api import names
 from dgdr_api.conditions import find
 from dgdr_api.effective import effective
-from dgdr_api.gpus import Count, Uncountable
+from dgdr_api.gpus import Claims, Uncountable, graph_gpus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus, Phase
 from dgdr_operator.core.final_config import BadResult, Deployment, read_deployment
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
@@ -234,13 +234,14 @@ def _result(seen: Observation) -> Step:
     if isinstance(deployment, Fail):
         return deployment
     budget = seen.accepted.hardware.total_gpus if seen.accepted else None
-    if budget is not None and (why := _over(deployment.gpus, budget)):
+    if budget is not None and (why := _over(deployment, seen.claims, budget)):
         return _unusable(why)
     return RecordResult(deployment, deploys=wants_deployment(seen))
 
 
-def _over(gpus: Count, budget: int) -> str | None:
+def _over(deployment: Deployment, claims: Claims, budget: int) -> str | None:
     """Say why a deployment does not keep to the GPUs that are allowed; None when it does."""
+    gpus = graph_gpus(deployment.graph, claims)
     if isinstance(gpus, Uncountable):
         return (
             f"nobody can tell whether the generated deployment keeps to the {budget} GPUs that "

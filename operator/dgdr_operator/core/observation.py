@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from dgdr_api.gpus import Claims
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.request import ProfilingRequest
@@ -196,6 +197,7 @@ class Observation:
     ``lacks`` is None where nobody looked at what the data plane lacks. ``referred`` are the kinds
     and names of what the request needs of its namespace. ``ignored_keys`` are sentences about keys
     of the planner, and fields, that come to nothing.
+    ``claims`` are those of a result that nothing has been made of yet.
     ``in_the_way`` names an object that has one of our names and belongs to somebody else.
     """
 
@@ -209,6 +211,7 @@ class Observation:
     hardware: HardwareFound | HardwareUnknown | None = None
     job: JobSeen = JobSeen()
     output: Output | None = None
+    claims: Claims = field(default_factory=dict)
     dgd: DgdSeen | None = None
     candidates: tuple[CandidateSeen, ...] = ()
     lacks: tuple[Lack, ...] | None = None

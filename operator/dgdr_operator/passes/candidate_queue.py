@@ -17,6 +17,7 @@ from dgdr_operator.core.candidate_limit import (
 )
 from dgdr_operator.core.observed_run import accepted_seen, is_candidate
 from dgdr_operator.followed import OF_GRAPH, OF_RUN
+from dgdr_operator.passes.claims import claims_of
 
 
 class CandidateQueue:
@@ -45,7 +46,7 @@ class CandidateQueue:
         # has been heard of after all that are before him.
         found = await self._cluster.find(DGD, meta["namespace"], OF_RUN, run)
         # Whoever copies the label onto a deployment of his own must not hold up the run.
-        candidates = [_read(other) for other in found if is_candidate(other)]
+        candidates = [await self._read(other) for other in found if is_candidate(other)]
         why = held_back(meta["name"], candidates, most)
         if why is not None:
             return why
@@ -79,6 +80,16 @@ class CandidateQueue:
         found = await self._cluster.look(*where) or await self._cluster.get(*where)
         return accepted_seen(found) if found is not None and is_owned_by(found, run) else None
 
+    async def _read(self, dgd: Manifest) -> Candidate:
+        meta = dgd["metadata"]
+        try:
+            graph = decode(dgd)
+            gpus = graph_gpus(graph, await claims_of(self._cluster, graph))
+        except CodecError:
+            gpus = 0  # it gets no pods either
+        created = str(meta.get("creationTimestamp", ""))
+        return Candidate(created=created, name=meta["name"], gpus=gpus)
+
 
 def _names(dgds: Manifests) -> frozenset[str]:
     return frozenset(dgd["metadata"]["name"] for dgd in dgds)
@@ -86,12 +97,3 @@ def _names(dgds: Manifests) -> frozenset[str]:
 
 def _graph_of(pod: Manifest) -> str:
     return str(pod["metadata"]["labels"].get(Label.GRAPH.value, ""))
-
-
-def _read(dgd: Manifest) -> Candidate:
-    meta = dgd["metadata"]
-    try:
-        gpus = graph_gpus(decode(dgd))
-    except CodecError:
-        gpus = 0  # it gets no pods either
-    return Candidate(created=str(meta.get("creationTimestamp", "")), name=meta["name"], gpus=gpus)

@@ -8,6 +8,7 @@ from dgdr_api import names, problem, validate
 from dgdr_api.conditions import find
 from dgdr_api.effective import effective
 from dgdr_api.field_notes import field_notes
+from dgdr_api.gpus import NO_CLAIMS, Claims
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, Phase
 from dgdr_api.models.profiling_policy import ProfilingPolicy, ProfilingPolicySpec
 from dgdr_api.names import Annotation
@@ -28,6 +29,7 @@ from dgdr_kube.kinds import (
 from dgdr_kube.manifests import is_owned_by
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core import observed_run as read
+from dgdr_operator.core.final_config import BadResult, read_deployment
 from dgdr_operator.core.hardware import Node, decide_hardware
 from dgdr_operator.core.job import read_override
 from dgdr_operator.core.lacks import DATA_PLANE_READY, lacks_of_request
@@ -42,6 +44,7 @@ from dgdr_operator.core.observation import (
 )
 from dgdr_operator.core.observed_job import job_seen
 from dgdr_operator.followed import OF_GRAPH, OF_JOB, OF_RUN
+from dgdr_operator.passes.claims import claims_of
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.settings import Settings
 
@@ -77,7 +80,7 @@ class DgdrObserver:
             seen = await self._references(seen, dgdr)
         elif _still_lacks(seen):
             seen = await self._with_lacks(seen, await self._data_plane.nodes())
-        return replace(seen, dgd=await self._dgd(seen))
+        return replace(seen, dgd=await self._dgd(seen), claims=await self._claims(seen))
 
     @staticmethod
     def _is_before_profiling(seen: Observation) -> bool:
@@ -180,6 +183,17 @@ class DgdrObserver:
             if await self._cluster.get(CONFIG_MAP, namespace, name) is None:
                 missing.append(validate.missing_config_map(name, namespace, policy.name))
         return missing
+
+    async def _claims(self, seen: Observation) -> Claims:
+        """Look up what the claims of a result hand out before it is recorded."""
+        request, output = seen.request, seen.output
+        if phase_of(seen) is not Phase.PROFILING or output is None or not output.succeeded:
+            return NO_CLAIMS
+        try:
+            found = read_deployment(output, request.name, request.namespace, request.uid)
+        except BadResult:  # the decision says so
+            return NO_CLAIMS
+        return await claims_of(self._cluster, found.graph)
 
     async def _dgd(self, seen: Observation) -> DgdSeen | None:
         """Look at the generated DGD once there can be one."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from dgdr_api.gpus import graph_gpus, least, replica_gpus
+from dgdr_api.gpus import Uncountable, graph_gpus, least, replica_gpus
 from dgdr_api.graph import Graph, Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.points import PointKind
@@ -18,7 +18,8 @@ class Candidate:
 
     ``backend`` is set where several compete. ``prefill_gpus`` and ``decode_gpus`` are those of the
     engine that gives that curve, 0 where none does; ``gpus`` those of the whole deployment. An
-    override may ask for more than the shape does, so they are the graph's.
+    override may ask for more than the shape does, so they are the graph's. Where it asks by
+    resource claims, which nobody can look up here, they are what is known, the shape's at least.
     """
 
     shape: Shape
@@ -44,11 +45,22 @@ class Candidate:
         # A role that is measured alone runs as an ordinary worker.
         alone = _gpus(graph, Role.WORKER)
         prefill, decode = _gpus(graph, Role.PREFILL) or alone, _gpus(graph, Role.DECODE) or alone
-        return replace(
+        counted = graph_gpus(graph)
+        known = replace(
             self,
             prefill_gpus=prefill if self.prefill_gpus else 0,
             decode_gpus=decode if self.decode_gpus else 0,
-            gpus=least(graph_gpus(graph)),
+            gpus=least(counted),
+        )
+        return known._at_least(self) if isinstance(counted, Uncountable) else known
+
+    def _at_least(self, other: "Candidate") -> "Candidate":
+        """Return the candidate with no fewer GPUs than another: claims give what is not counted."""
+        return replace(
+            self,
+            prefill_gpus=max(self.prefill_gpus, other.prefill_gpus),
+            decode_gpus=max(self.decode_gpus, other.decode_gpus),
+            gpus=max(self.gpus, other.gpus),
         )
 
     @property

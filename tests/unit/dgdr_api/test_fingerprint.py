@@ -95,3 +95,23 @@ def test_a_component_says_image_arguments_gpus_of_all_nodes_and_the_product_it_a
         image="vllm:1", args=("python3", "--x"), gpus=16, gpu_product="NVIDIA-H200"
     )
     assert fingerprint_of(component.with_(pod={})).gpu_product is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "gpus"),
+    [
+        pytest.param({}, None, id="all of them by a claim"),
+        pytest.param({"amd.com/gpu": 8}, 8, id="a claim beside what is known"),
+    ],
+)
+def test_gpus_that_nobody_can_count_are_no_difference(limits: object, gpus: int | None) -> None:
+    claim = {"name": "channel", "resourceClaimTemplateName": "channel"}
+    component = Component(
+        name="d",
+        role=Role.DECODE,
+        pod={"resourceClaims": [claim]},
+        container={"resources": {"limits": limits}},
+    )
+    live = fingerprint_of(component)
+    assert live.gpus == gpus
+    assert Fingerprint(gpus=8).differences(live) == ()

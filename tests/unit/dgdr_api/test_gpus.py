@@ -12,6 +12,7 @@ from dgdr_api.gpus import (
     graph_gpus,
     held_gpus,
     is_gpu,
+    least,
     plugged_gpus,
     pod_gpus,
     replica_gpus,
@@ -92,6 +93,23 @@ def test_a_claim_counts_when_somebody_looked_it_up() -> None:
     assert isinstance(replica_gpus(asking), Uncountable)
 
 
+def test_what_is_known_beside_a_claim_is_the_least() -> None:
+    other = {"name": "nic", "resourceClaimTemplateName": "unknown"}
+    pod = {"resourceClaims": [other, TEMPLATE]}
+    asking = component(pod, {"nvidia.com/gpu": 8}, multinode={"nodeCount": 2})
+    assert least(pod_gpus(asking)) == 8
+    assert least(pod_gpus(asking, {"template/two": 2})) == 10
+    assert least(replica_gpus(asking)) == 16
+    template = {"spec": {"containers": [init(8)], **pod}}
+    entries = [
+        {"name": name, "type": "decode", "replicas": 3, "podTemplate": template} for name in "de"
+    ]
+    counted = graph_gpus(decode(dgd(*entries)))
+    assert isinstance(counted, Uncountable)
+    assert counted.why.startswith("component d: resourceClaims[nic] of template unknown")
+    assert least(counted) == 48
+
+
 @pytest.mark.parametrize(
     ("request_", "gpus"),
     [
@@ -121,6 +139,37 @@ def test_a_claim_says_how_many_it_hands_out(request_: Any, gpus: int | None) -> 
     assert claimed_gpus({"devices": {"requests": [request_]}}) == gpus
 
 
+@pytest.mark.parametrize(
+    ("name", "gpus"),
+    [
+        ("gpu.nvidia.com", 1),
+        ("vfio.gpu.nvidia.com", 1),
+        ("mig.nvidia.com", 1),
+        ("gpu.example.net", 1),
+        ("compute-domain-default-channel.nvidia.com", 0),
+        ("compute-domain-daemon.nvidia.com", 0),
+        ("mrdma.google.com", 0),
+        ("netdev.google.com", 0),
+        ("efa.networking.k8s.aws", 0),
+        ("sriovnetwork.k8snetworkplumbingwg.io", 0),
+        ("dra.cpu", 0),
+        ("dranet", 0),
+        ("h100.example.com", None),
+        ("example.network.com", None),
+        ("", None),
+    ],
+)
+def test_a_device_class_says_by_its_name_whether_it_is_of_gpus(name: str, gpus: int | None) -> None:
+    request_ = {"exactly": {"deviceClassName": name}}
+    assert claimed_gpus({"devices": {"requests": [request_]}}) == gpus
+
+
+def test_all_channels_of_a_domain_are_no_gpus() -> None:
+    name = "compute-domain-default-channel.nvidia.com"
+    request_ = {"exactly": {"deviceClassName": name, "allocationMode": "All"}}
+    assert claimed_gpus({"devices": {"requests": [request_]}}) == 0
+
+
 def test_a_claim_without_requests_says_nothing() -> None:
     assert claimed_gpus({}) is None
 
@@ -131,8 +180,63 @@ def test_a_pod_holds_its_gpus_until_it_has_ended() -> None:
     assert held_gpus({"spec": spec, "status": {"phase": "Failed"}}) == 0
 
 
-def test_what_is_a_gpu() -> None:
-    yes = ("nvidia.com/gpu", "nvidia.com/gpu.shared", "gpu.intel.com/xe", "google.com/tpu")
-    no = ("cpu", "memory", "rdma/ib", "ephemeral-storage", "hugepages-2Mi", "a.com/gpumemory")
-    assert all(map(is_gpu, yes))
-    assert not any(map(is_gpu, no))
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "nvidia.com/gpu",
+        "nvidia.com/gpu.shared",
+        "nvidia.com/mig-1g.10gb",
+        "nvidia.com/mig-1g.10gb.shared",
+        "amd.com/gpu",
+        "amd.com/cpx_nps4",
+        "gpu.intel.com/i915",
+        "gpu.intel.com/xe",
+        "habana.ai/gaudi",
+        "aws.amazon.com/neuron",
+        "aws.amazon.com/neuroncore",
+        "google.com/tpu",
+        "huawei.com/Ascend910",
+        "volcano.sh/vgpu-number",
+        "a.com/gpu",
+    ],
+)
+def test_what_is_a_gpu(resource: str) -> None:
+    assert is_gpu(resource)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        "cpu",
+        "memory",
+        "rdma/ib",
+        "ephemeral-storage",
+        "hugepages-2Mi",
+        "a.com/gpumemory",
+        "koordinator.sh/gpu",
+        "koordinator.sh/gpu-core",
+        "koordinator.sh/gpu-memory-ratio",
+        "volcano.sh/gpu-memory",
+        "volcano.sh/vgpu-cores",
+        "aliyun.com/gpu-mem",
+        "nvidia.com/gpumem",
+        "nvidia.com/gpucores",
+        "nvidia.com/gpumem-percentage",
+        "huawei.com/Ascend910B-memory",
+        "gpu.intel.com/millicores",
+        "gpu.intel.com/memory.max",
+        "gpu.intel.com/tiles",
+        "gpu.intel.com/i915_monitoring",
+    ],
+)
+def test_what_is_a_share_of_a_gpu_or_none(resource: str) -> None:
+    assert not is_gpu(resource)
+
+
+def test_shares_of_devices_that_are_asked_for_are_no_devices() -> None:
+    limits = {
+        "nvidia.com/gpu": 8,
+        "koordinator.sh/gpu-core": 800,
+        "koordinator.sh/gpu-memory-ratio": 800,
+    }
+    assert pod_gpus(component(limits=limits)) == 8

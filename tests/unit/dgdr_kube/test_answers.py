@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dgdr_kube.answers import error_of, page_of, read_json
-from dgdr_kube.errors import NotFound, Rejected, Unreachable
+from dgdr_kube.errors import NotFound, NotServed, Rejected, Unreachable
 from dgdr_kube.kinds import CONFIG_MAP
 
 ITEM = {"metadata": {"namespace": "ns", "name": "a", "resourceVersion": "3"}}
@@ -69,6 +69,16 @@ def test_a_page_of_a_proxy_deletes_nothing(page: str) -> None:
     error = error_of(404, "GET /x", read_json(page.encode()))
     assert isinstance(error, Unreachable)
     assert page in str(error)
+
+
+@pytest.mark.parametrize(
+    ("page", "is_told"), [("404 page not found\n", True), ("<html>404 Not Found</html>", False)]
+)
+def test_a_path_that_the_server_does_not_know_is_told_from_an_outage(
+    page: str, is_told: bool
+) -> None:
+    error = error_of(404, "GET /apis/resource.k8s.io/v1/x", read_json(page.encode()))
+    assert isinstance(error, NotServed) is is_told
 
 
 def test_a_body_of_other_types_is_refused_and_no_outage() -> None:

@@ -15,6 +15,7 @@ from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.passes.graph_pass import LOOK_AGAIN_S, GraphPass
 from dgdr_operator.settings import parse
 from support.candidates import OWNER, told
+from support.claims import claim_template
 from support.counting_cluster import CountingCluster
 from support.dgdr_world import generated_dgd
 from support.fake_cluster import FakeCluster
@@ -64,6 +65,25 @@ async def test_a_candidate_beyond_the_limit_gets_no_pods_and_says_why() -> None:
         "not started: it needs 4 GPUs, a of the same run hold 4, and the ProfilingPolicy's "
         "gpusAtOnce, or hardware.totalGpus, allows 6 at once"
     )
+
+
+@pytest.mark.parametrize(
+    ("most", "started"),
+    [
+        pytest.param(4, set[str](), id="too many"),
+        pytest.param(6, {"a-frontend", "a-prefill", "a-decode"}, id="room enough"),
+    ],
+)
+async def test_claims_of_a_candidate_count_with_what_their_template_hands_out(
+    most: int, started: set[str]
+) -> None:
+    cluster = FakeCluster()
+    claiming = candidate("a", 2)
+    spec = claiming["spec"]["components"][2]["podTemplate"]["spec"]
+    spec["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "two"}]
+    cluster.seed(told(most), claim_template("two", "gpu.nvidia.com", 2), claiming)
+    await passes(cluster, "a")
+    assert pods_of(cluster) == started
 
 
 async def test_it_is_started_once_there_is_room() -> None:
@@ -200,7 +220,9 @@ def test_candidates_of_the_same_second_queue_by_name(name: str) -> None:
 
 
 def test_a_candidate_that_nobody_can_count_waits_and_holds_up_nobody() -> None:
-    unknown = Candidate(created="1", name="a", gpus=Uncountable("resourceClaims[gpu] says nothing"))
+    unknown = Candidate(
+        created="1", name="a", gpus=Uncountable("resourceClaims[gpu] says nothing", 4)
+    )
     other = Candidate(created="2", name="b", gpus=2)
     why = held_back("a", (unknown, other), 4)
     assert why == "not started: 4 GPUs are allowed at once, and resourceClaims[gpu] says nothing"

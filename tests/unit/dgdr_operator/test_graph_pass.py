@@ -5,11 +5,20 @@ from typing import Any
 
 import pytest
 
-from dgdr_kube.errors import Rejected, Unreachable
-from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, POD, SERVICE, SERVICE_ACCOUNT
+from dgdr_kube.errors import NotServed, Rejected, Unreachable
+from dgdr_kube.kinds import (
+    DEPLOYMENT,
+    DGD,
+    DGDSA,
+    POD,
+    RESOURCE_CLAIM_TEMPLATES,
+    SERVICE,
+    SERVICE_ACCOUNT,
+)
 from dgdr_kube.ports import Key
 from dgdr_operator.passes.graph_pass import LEAVING_S, LOOK_AGAIN_WHEN_READY_S, GraphPass
 from dgdr_operator.settings import parse
+from support.claims import claim_template
 from support.crds import installed
 from support.dgds import decode_worker, dgd, frontend
 from support.fake_cluster import FakeCluster, Killed
@@ -323,17 +332,51 @@ def claiming(template: str) -> dict[str, Any]:
 
 
 async def test_gpus_of_a_claim_are_counted_from_its_template(cluster: FakeCluster) -> None:
-    asked = {"exactly": {"deviceClassName": "gpu.nvidia.com", "count": 2}}
-    template = {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": "ResourceClaimTemplate",
-        "metadata": {"name": "two", "namespace": "ns"},
-        "spec": {"spec": {"devices": {"requests": [asked]}}},
-    }
-    cluster.seed(template)
+    cluster.seed(claim_template("two", "gpu.nvidia.com", 2))
     edit(cluster, frontend(), claiming("two"))
     await run(cluster)
     assert status(cluster)["components"]["decode"]["gpusPerReplica"] == 2
     edit(cluster, frontend(), claiming("unknown"))
     await run(cluster)
     assert "gpusPerReplica" not in status(cluster)["components"]["decode"]
+
+
+def not_served(cluster: FakeCluster, *versions: str) -> None:
+    for kind in RESOURCE_CLAIM_TEMPLATES:
+        if kind.version in versions:
+            cluster.refuse("get", kind, NotServed("404 page not found"))
+
+
+@pytest.mark.parametrize(
+    ("version", "missing"),
+    [("v1beta2", ("v1", "v1beta1")), ("v1beta1", ("v1", "v1beta2"))],
+)
+async def test_a_claim_is_read_in_the_version_that_is_served(
+    cluster: FakeCluster, version: str, missing: tuple[str, ...]
+) -> None:
+    not_served(cluster, *missing)
+    cluster.seed(claim_template("two", "gpu.nvidia.com", 2, version))
+    edit(cluster, frontend(), claiming("two"))
+    await run(cluster)
+    assert status(cluster)["components"]["decode"]["gpusPerReplica"] == 2
+
+
+@pytest.mark.parametrize("error", [NotServed("404 page not found"), Rejected(403, "forbidden")])
+async def test_a_claim_that_cannot_be_read_is_not_known(
+    cluster: FakeCluster, error: Exception
+) -> None:
+    for kind in RESOURCE_CLAIM_TEMPLATES:
+        cluster.refuse("get", kind, error)
+    edit(cluster, frontend(), claiming("two"))
+    await run(cluster)
+    assert "gpusPerReplica" not in status(cluster)["components"]["decode"]
+
+
+async def test_a_server_that_does_not_answer_takes_no_number_away(cluster: FakeCluster) -> None:
+    cluster.seed(claim_template("two", "gpu.nvidia.com", 2))
+    edit(cluster, frontend(), claiming("two"))
+    await run(cluster)
+    cluster.refuse("get", RESOURCE_CLAIM_TEMPLATES[0], Unreachable("503"))
+    with pytest.raises(Unreachable):
+        await run(cluster)
+    assert status(cluster)["components"]["decode"]["gpusPerReplica"] == 2

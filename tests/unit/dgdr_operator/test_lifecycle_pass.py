@@ -18,7 +18,8 @@ from dgdr_kube.kinds import (
     SLA_PLANNER,
     Kind,
 )
-from support.dgdr_world import DGD_NAME, NAME, NS, World, dgdr, generated_dgd, node
+from support.claims import claim_template
+from support.dgdr_world import DGD_NAME, NAME, NS, World, dgdr, generated_dgd, node, sla_planner
 
 
 async def profiling(**spec: object) -> World:
@@ -657,6 +658,27 @@ async def test_a_result_counts_though_the_job_is_gone() -> None:
     await world.live()
     assert world.phase == "Deployed"
     assert world.job is None
+
+
+@pytest.mark.parametrize(
+    ("device_class", "phase"),
+    [
+        pytest.param("compute-domain-default-channel.nvidia.com", "Deployed", id="no GPU"),
+        pytest.param("gpu.nvidia.com", "Failed", id="too many"),
+    ],
+)
+async def test_claims_of_a_result_count_with_what_their_template_hands_out(
+    device_class: str, phase: str
+) -> None:
+    world = await profiling()
+    claiming = generated_dgd(replicas=8)
+    spec = claiming["spec"]["components"][2]["podTemplate"]["spec"]
+    spec["resourceClaims"] = [{"name": "channel", "resourceClaimTemplateName": "channel"}]
+    world.cluster.seed(claim_template("channel", device_class))
+    world.documents = [sla_planner(), claiming]
+    await world.profiler_finishes()
+    await world.live()
+    assert world.phase == phase
 
 
 @pytest.mark.parametrize(

@@ -333,6 +333,20 @@ def test_a_candidate_that_an_override_makes_too_large_is_infeasible_with_the_rea
     ]
 
 
+def test_a_candidate_with_a_claim_is_left_to_the_operator_to_count() -> None:
+    claim = {"name": "channel", "resourceClaimTemplateName": "compute-domain-channel"}
+    decode = {"name": "decode", "podTemplate": {"spec": {"resourceClaims": [claim]}}}
+    override = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "spec": {"components": [decode]},
+    }
+    plain = prepare(request(), PROFILES).plan
+    claiming = prepare(request({"overrides": {"dgd": override}}), PROFILES).plan
+    assert [c.label for c in claiming.candidates] == [c.label for c in plain.candidates]
+    assert [c.gpus for c in claiming.candidates] == [c.gpus for c in plain.candidates]
+
+
 def test_a_mocker_without_an_image_is_refused() -> None:
     bare = request().model_copy(
         update={"images": request().images.model_copy(update={"dynamo_mocker": None})}
