@@ -17,8 +17,8 @@ has an entry, with the file that gives it its effect; of one that is accepted an
 says where a user is told. What a field means in full is on the page of its kind, such as
 [this one](kinds/dgdr.md).
 
-v1alpha1 of requests and deployments is written as v1beta1 by `kubectl dgdr convert`; what that
-version has no field for is kept in annotations and named by `convert`.
+Fields of v1alpha1 have the effect of what they are in v1beta1 ([webhooks](webhooks.md)); what has
+no field there is kept in annotations, and named by `kubectl apply` and `kubectl dgdr convert`.
 """
 
 
@@ -29,15 +29,19 @@ def table() -> dict[str, dict[str, dict[str, list[str]]]]:
 
 
 def fields() -> dict[str, list[str]]:
-    """Return the paths below ``spec`` (or the object, where there is none) by kind and version."""
+    """Return the paths below ``spec`` by kind and version, of the versions that are stored."""
     found = {}
     for file in sorted((ROOT / "crds").glob("*.yaml")):
         crd = yaml.safe_load(file.read_text())["spec"]
-        for version in crd["versions"]:
+        for version in filter(_is_stored, crd["versions"]):
             schema = version["schema"]["openAPIV3Schema"]["properties"]
             name = f"{crd['names']['kind']}/{version['name']}"
             found[name] = list(paths(schema["spec"], ""))
     return found
+
+
+def _is_stored(version: Mapping[str, Any]) -> bool:
+    return bool(version["storage"])
 
 
 def paths(schema: Mapping[str, Any], at: str) -> Iterator[str]:

@@ -9,7 +9,12 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema
 
 from dgdr_api.models.base import Conditions, Int32, Int64, OpenModel, RawObject, Resource
-from dgdr_api.models.dgd_v1beta1 import MAX_COMPONENTS, BackendFramework, ComponentStatus
+from dgdr_api.models.dgd_v1beta1 import (
+    MAX_COMPONENTS,
+    BackendFramework,
+    ComponentStatus,
+    Restart,
+)
 
 WARNING = (
     "nvidia.com/v1alpha1 DynamoGraphDeployment is deprecated; use nvidia.com/v1beta1 "
@@ -180,7 +185,7 @@ class DGDSpec(OpenModel):
         default=None, description="Annotations of every pod."
     )
     priority_class_name: str | None = Field(default=None, description=_SAME)
-    restart: RawObject | None = Field(default=None, description=_SAME)
+    restart: Restart | None = Field(default=None, description=_SAME)
     topology_constraint: RawObject | None = Field(default=None, description=_SAME)
     provider_override: RawObject | None = Field(default=None, description=_SAME)
     experimental: RawObject | None = Field(default=None, description=_SAME)

@@ -68,8 +68,8 @@ def world(requests: Requests, slower: float = 1.0, **options: float) -> World:
         requests=requests,
         engine=replace(
             engine,
-            prefill_ms=lambda isl: slower * profile.prefill.ttft_ms(isl).value_ms,
-            step_ms=lambda batch, kv: slower * profile.decode.itl_ms(batch, kv / batch).value_ms,
+            prefill_ms=lambda isl: slower * engine.prefill_ms(isl),
+            step_ms=lambda batch, kv: slower * engine.step_ms(batch, kv),
         ),
         profile=profile,
         targets=POLICY.targets,
