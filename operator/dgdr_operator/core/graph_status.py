@@ -107,6 +107,8 @@ def waiting_status(message: str, generation: int, old: DGDStatus, now: datetime)
         conditions=conditions,
         components=old.components,
         observed_generation=generation,
+        last_handled_upgrade_at=old.last_handled_upgrade_at,
+        restart=old.restart,
     )
 
 

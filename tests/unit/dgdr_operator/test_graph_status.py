@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from dgdr_api.conditions import find
-from dgdr_api.models.dgd_v1beta1 import DGDStatus
-from dgdr_operator.core.graph_status import GraphSeen, failed_status, status_after
+from dgdr_api.models.dgd_v1beta1 import DGDStatus, RestartPhase, RestartStatus
+from dgdr_operator.core.graph_status import (
+    GraphSeen,
+    failed_status,
+    status_after,
+    unreconciled_status,
+    waiting_status,
+)
 from dgdr_operator.core.observed_workloads import PodSeen, Trouble, WorkloadSeen
 from dgdr_operator.core.workloads import Problem
 from support.dgds import decode_worker, entry, frontend, graph
@@ -199,3 +205,11 @@ def test_an_unreadable_graph_fails_and_keeps_what_was_known_of_its_components() 
     status = failed_status("spec.components[0].type: 'x'", 8, before, NOW)
     assert (status.state, status.components) == ("failed", before.components)
     assert status.conditions[0].message == "spec.components[0].type: 'x'"
+
+
+@pytest.mark.parametrize("told", [failed_status, unreconciled_status, waiting_status])
+def test_what_was_answered_stays_answered_whatever_is_in_the_way(told: Any) -> None:
+    done = RestartStatus(observed_id="a", phase=RestartPhase.COMPLETED)
+    old = DGDStatus(observed_generation=3, last_handled_upgrade_at="then", restart=done)
+    status = told("in the way", 4, old, NOW)
+    assert (status.last_handled_upgrade_at, status.restart) == ("then", done)
