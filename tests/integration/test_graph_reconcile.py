@@ -276,12 +276,12 @@ async def test_a_graph_made_anew_at_once_gets_its_own_workloads(world: World) ->
 
 
 async def test_a_manifest_that_the_api_server_refuses_is_reported(world: World) -> None:
-    broken = decode_worker(main={"volumeMounts": [{"name": "nowhere", "mountPath": "/x"}]})
+    broken = decode_worker(main={"ports": [{"containerPort": 99999}]})
     await world.create(frontend(), broken)
     graph = await world.until("failed", lambda g: (g.get("status") or {}).get("state") == "failed")
     message = graph["status"]["conditions"][0]["message"]
     assert "decode: Deployment g-decode:" in message
-    assert 'Not found: "nowhere"' in message
+    assert "Invalid value: 99999" in message
     assert "Deployment/g-frontend" in await world.children()
 
 

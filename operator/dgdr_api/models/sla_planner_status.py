@@ -27,6 +27,13 @@ class IslQuantile(LenientModel):
     isl: float = Field(description="Their longest prompt in tokens.")
 
 
+class OslQuantile(LenientModel):
+    """A point of the distribution of answer lengths."""
+
+    share: float = Field(description="Share of the requests, from 0 to 1.")
+    osl: float = Field(description="Their longest answer in tokens.")
+
+
 class Observed(LenientModel):
     """The load and the latencies of the last interval; what is unknown is left out."""
 
@@ -41,6 +48,9 @@ class Observed(LenientModel):
     osl: float | None = Field(default=None, description="Mean answer length in tokens.")
     isl_quantiles: tuple[IslQuantile, ...] | None = Field(
         default=None, description="Distribution of the prompt lengths, ascending."
+    )
+    osl_quantiles: tuple[OslQuantile, ...] | None = Field(
+        default=None, description="Distribution of the answer lengths, ascending."
     )
     ttft_ms: float | None = Field(
         default=None, description="Mean time to first token in milliseconds."

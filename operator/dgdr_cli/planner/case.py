@@ -181,12 +181,14 @@ def _load(status: SLAPlannerStatus, given: Overrides) -> tuple[Workload, str]:
         raise CaseError(f"the load is not known: give {', '.join(missing)}")
     rate, isl, osl = (value for value in parts.values() if value is not None)
     told_from = "given" if given.loads else "forecast" if told else "observed"
-    spread = seen.isl_quantiles if seen else None
+    prompts = seen.isl_quantiles if seen else None
+    answers = seen.osl_quantiles if seen else None
     return Workload(
         rate_per_s=rate,
         isl=isl,
         osl=osl,
-        isl_quantiles=tuple((one.share, one.isl) for one in spread) if spread else None,
+        isl_quantiles=tuple((one.share, one.isl) for one in prompts) if prompts else None,
+        osl_quantiles=tuple((one.share, one.osl) for one in answers) if answers else None,
     ), told_from
 
 

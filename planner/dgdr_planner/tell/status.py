@@ -203,6 +203,7 @@ def _observed(load: LoadSeen, now: datetime) -> api.Observed:
         isl=_rounded(load.isl, 0),
         osl=_rounded(load.osl, 0),
         isl_quantiles=_isl_quantiles(load),
+        osl_quantiles=_osl_quantiles(load),
         ttft_ms=_rounded(load.ttft_ms, 1),
         itl_ms=_rounded(load.itl_ms, 2),
         frontends=load.frontends,
@@ -214,6 +215,14 @@ def _isl_quantiles(load: LoadSeen) -> tuple[api.IslQuantile, ...] | None:
         return None
     return tuple(
         api.IslQuantile(share=round(share, 4), isl=round(isl)) for share, isl in load.isl_quantiles
+    )
+
+
+def _osl_quantiles(load: LoadSeen) -> tuple[api.OslQuantile, ...] | None:
+    if load.osl_quantiles is None:
+        return None
+    return tuple(
+        api.OslQuantile(share=round(share, 4), osl=round(osl)) for share, osl in load.osl_quantiles
     )
 
 

@@ -73,14 +73,15 @@ def test_a_plan_of_a_planner_counts_that_requests_were_late() -> None:
     assert "1.18 x what the curves say" in run("plan", "q-dgd", source=slow).output
 
 
-def test_a_plan_of_a_planner_counts_the_spread_of_its_prompts() -> None:
-    spread = [{"share": 0, "isl": 0}, {"share": 0.9, "isl": 1000}, {"share": 1, "isl": 30000}]
-    seen = {**STATUS["observed"], "islQuantiles": spread}
+@pytest.mark.parametrize(("length", "role"), [("isl", "prefill"), ("osl", "decode")])
+def test_a_plan_of_a_planner_counts_the_spread_of_lengths(length: str, role: str) -> None:
+    spread = [{"share": 0, length: 0}, {"share": 0.9, length: 1000}, {"share": 1, length: 30000}]
+    seen = {**STATUS["observed"], f"{length}Quantiles": spread}
     told, without = (
         json.loads(run("plan", "q-dgd", "-o", "json", source=FakeSource(one)).output)["roles"]
         for one in (found({**STATUS, "observed": seen}), found())
     )
-    assert told["prefill"]["needed_exact"] > without["prefill"]["needed_exact"]
+    assert told[role]["needed_exact"] > without[role]["needed_exact"]
 
 
 def test_a_plan_that_cannot_meet_its_targets_ends_with_an_error(folder: Path) -> None:
