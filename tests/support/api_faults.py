@@ -174,6 +174,9 @@ class FaultyApi:
             task.cancel()
         await asyncio.gather(*answering, return_exceptions=True)
         if self._session is not None:
+            if self._session.connector is not None:
+                # A server that says goodbye late would keep them open beyond the loop's own end.
+                await self._session.connector.close(abort_ssl=True)
             await self._session.close()
             # Connections with TLS are closed in turns of the loop that nobody waits for.
             await asyncio.sleep(0.25)
