@@ -67,8 +67,12 @@ e2e: venv ## End-to-end tests on a full cluster with real pods
 .PHONY: test
 test: ## Everything: check, integration, e2e
 	$(MAKE) check
-	$(MAKE) --jobs=2 integration images
-	$(MAKE) e2e
+	$(MAKE) images
+	$(MAKE) --jobs=2 --output-sync=target e2e integration-aside
+
+.PHONY: integration-aside
+integration-aside: venv
+	python3 -m hack.aside $(MAKE) integration
 
 .PHONY: demo
 demo: venv ## From nothing to a scaled deployment: cluster, images, chart, a DGDR, load
@@ -99,8 +103,8 @@ bench: venv ## Performance figures as JSON, each a ratio within the same run
 	$(PY) -m bench
 
 .PHONY: campaign
-campaign: venv ## Fault campaign in memory: every point of every class, and the planted bugs
-	$(PY) -m tests.campaign --most 0 --jobs 2
+campaign: venv ## Fault campaign in memory: a seeded sample of every class, and the planted bugs
+	$(PY) -m tests.campaign --jobs 2
 
 .PHONY: lock
 lock: venv ## Resolve the lock files again
