@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, ApiException
@@ -39,7 +39,7 @@ async def watch(
         code = str(response.status)
     finally:
         told(Call(Verb.WATCH, kind, code, time.perf_counter() - began_s))
-    with closing(response):
+    with _cut_at_the_end(response):
         if response.status != 200:
             body = answers.read_json(await response.read())
             retry_after = response.headers.get("Retry-After")
@@ -71,6 +71,17 @@ async def _open(
         raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
     response: aiohttp.ClientResponse = answer.response
     return response
+
+
+@contextmanager
+def _cut_at_the_end(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Say no goodbye: TLS waits for the answer to it, and would outlive the client."""
+    try:
+        yield
+    finally:
+        if (connection := response.connection) and connection.transport:
+            connection.transport.abort()
+        response.close()
 
 
 async def changes(
