@@ -108,6 +108,8 @@ def _said(found: dict[str, Any]) -> dict[str, Any]:
         print(
             f"{found['class']} {found['scenario']:15} {found['run']:5} of {found['points']:5}"
             f" points, {found['violated']} violated, {found['cpu_seconds']:.0f} s",
+            *(f"VIOLATED {violation}" for violation in found["violations"]),
+            sep="\n  ",
             flush=True,
         )
     return found
