@@ -71,8 +71,10 @@ def run(point: Point, seed: int) -> Outcome:
     began = time.perf_counter()
     still = undisturbed(point.scenario, seed)
     scenario = point.scenario if point.story is None else replace(point.scenario, story=point.story)
-    found = live(scenario, point.fault(), seed, point.deed)
-    violations = judge(found.ending, still.ending, point.allowed)
+    fault = point.fault()
+    found = live(scenario, fault, seed, point.deed)
+    allowed = point.allowed(fault) if callable(point.allowed) else point.allowed
+    violations = judge(found.ending, still.ending, allowed)
     if point.expected is not None:
         violations += tuple(point.expected(found.ending))
     return Outcome(point, violations, time.perf_counter() - began)

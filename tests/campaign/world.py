@@ -38,6 +38,8 @@ from .processes import Contender, Process, Work, operating, planning
 
 GPUS_AT_ONCE = 2
 """What candidates of a run may hold; each of them holds as many."""
+CROWD = "candidates of"
+"""How a note begins about those that hold more."""
 RESTART_S = 10.0
 """From the end of a process until the kubelet has started another."""
 QUIET_S = 650.0
@@ -271,7 +273,7 @@ class World:
         del held[""]
         for run, gpus in held.items():
             if gpus > GPUS_AT_ONCE:
-                self.record.note(f"candidates of {run} hold {gpus} GPUs of {GPUS_AT_ONCE}")
+                self.record.note(f"{CROWD} {run} hold {gpus} GPUs of {GPUS_AT_ONCE}")
 
     async def _play(self) -> None:
         """Let the players act whenever something has changed, or is due."""

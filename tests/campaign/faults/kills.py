@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from campaign.calls import Call, Client
+from campaign.calls import Call, Client, Fault
 from campaign.oracle import Allowance
 from campaign.points import Point
 from campaign.scenarios import GOING, Scenario
@@ -30,19 +30,16 @@ class Way(StrEnum):
 
 @dataclass
 class AtWrite:
-    """Implements ``calls.Fault``: strikes at the write of that number, once.
-
-    ``struck`` keeps the work that outlives its process.
-    """
+    """Implements ``calls.Fault``: strikes at the write of that number, once; keeps which it was."""
 
     nth: int
     way: Way
-    done: bool = False
+    struck: Call | None = None
 
     async def around(self, call: Call, client: Client, send: Callable[[], Awaitable[T]]) -> T:
-        if self.done or not call.is_write or call.nth != self.nth:
+        if self.struck or not call.is_write or call.nth != self.nth:
             return await send()
-        self.done = True
+        self.struck = call
         assert client.process_of is not None
         match self.way:
             case Way.BEFORE:
@@ -82,7 +79,7 @@ def points(scenario: Scenario, calls: Sequence[Call]) -> list[Point]:
             scenario=scenario,
             what=f"{way} write {call.nth}, {call} of {call.process}",
             fault=partial(AtWrite, call.nth, way),
-            allowed=_allowed(call, way),
+            allowed=_allowed,
         )
         for call in writes
         for way in Way
@@ -98,10 +95,17 @@ def _may_come_again(scenario: Scenario, call: Call) -> bool:
     return scenario is GOING and call.kind == DEPLOYMENT
 
 
-def _allowed(call: Call, way: Way) -> Allowance:
-    """A write that arrives late may make what is gone by then: its owner is, so it goes again."""
-    if way is not Way.LATE:
+def _allowed(fault: Fault) -> Allowance:
+    """A write that arrives late may make what is gone by then: its owner is, so it goes again.
+
+    Until it does, its pods hold GPUs beside those of the next candidate.
+    """
+    assert isinstance(fault, AtWrite)
+    call = fault.struck
+    if call is None or fault.way is not Way.LATE:
         return Allowance()
     makes = call.verb in ("create", "apply")
     births = {(call.kind.kind, call.name): 1} if makes else {}
-    return Allowance(births=births, events=call.kind == EVENT)
+    return Allowance(
+        births=births, events=call.kind == EVENT, crowd=makes and call.kind == DEPLOYMENT
+    )
