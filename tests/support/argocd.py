@@ -209,7 +209,7 @@ def _core(kind: str, name: str, **rest: Any) -> Manifest:
 
 def _module_folder() -> Path:
     done = subprocess.run(
-        ["go", "list", "-m", "-json", "github.com/argoproj/argo-cd/v3"],
+        ["go", "mod", "download", "-json", "github.com/argoproj/argo-cd/v3"],
         cwd=TOOLS_SOURCE / "argocd",
         env=os.environ | tools.GO_ENVIRONMENT,
         check=True,
