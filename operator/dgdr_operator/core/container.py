@@ -3,7 +3,7 @@
 from typing import Any
 
 from dgdr_api.graph import Component, Graph, Json, Role
-from dgdr_api.pods import GPU, MAIN
+from dgdr_api.pods import GPU, MAIN, read_main
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.environment import environment
 from dgdr_operator.core.overlay import overlay, overlay_list
@@ -41,6 +41,20 @@ def main_container(
     if component.env_from:
         ours["envFrom"] = [dict(entry) for entry in component.env_from]
     return overlay(ours, user)
+
+
+def frontend_sidecar(
+    graph: Graph, component: Component, container: Json, plane: DataPlane
+) -> dict[str, Any]:
+    """Return the frontend that runs beside an engine: with all that a frontend's container gets."""
+    name = str(container["name"])
+    frontend = Component(
+        name=component.name,
+        role=Role.FRONTEND,
+        pod=component.pod,
+        **read_main(container, f"containers[{name}]"),
+    )
+    return {**main_container(graph, frontend, plane), "name": name}
 
 
 def resources(component: Component) -> dict[str, Any]:

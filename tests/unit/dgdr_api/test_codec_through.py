@@ -107,8 +107,6 @@ def in_v1beta1(*components: dict[str, Any], **spec: Any) -> dict[str, Any]:
             {"compilationCache": {"pvcName": "c"}},
             id="cache",
         ),
-        # Upstream writes the unknown type, which v1beta1 refuses.
-        pytest.param({"componentType": "default"}, {"type": "worker"}, id="unknown type"),
     ],
 )
 def test_a_service_becomes_a_component(fields: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -173,6 +171,22 @@ PREFILL = ["-m", "dynamo.vllm", "--is-prefill-worker"]
             {"Frontend": {"componentType": "main"}, "Planner": {}, "x": {"componentType": "epp"}},
             ["frontend", "planner", "epp"],
             id="others",
+        ),
+        # Upstream writes a type that v1beta1 refuses, or none, and gives them no ports and probes.
+        pytest.param(
+            {"LocalRouter": {"componentType": "default"}, "GlobalRouter": {}, "x": {"a": 1}},
+            ["", "", ""],
+            id="no role at all",
+        ),
+        pytest.param(
+            {
+                "a": {"resources": {"limits": {"gpu": "1"}}},
+                "b": in_main(args=["python3 -m dynamo.sglang"]),
+                "VllmWorker": {"componentType": "default"},
+                "c": {"resources": {"limits": {"gpu": "0"}}},
+            },
+            ["worker", "worker", "worker", ""],
+            id="engines without a type",
         ),
     ],
 )

@@ -114,6 +114,63 @@ def test_a_deployments_note_brings_claims_and_the_order_of_words() -> None:
     }
 
 
+ENV = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+MOUNT, CLAIM = {"name": "c", "mountPath": "/c"}, {"persistentVolumeClaim": {"claimName": "c"}}
+MAIN = "mainContainer"
+
+
+@pytest.mark.parametrize(
+    ("main", "pod", "note", "wanted"),
+    [
+        pytest.param(
+            {"env": ENV},
+            {},
+            {"envs": ENV[:1], "extraPodSpec": {MAIN: {"env": ENV[1:]}}},
+            {"envs": ENV[:1], "extraPodSpec": {MAIN: {"env": ENV[1:]}}},
+            id="environment in both places",
+        ),
+        pytest.param(
+            {"env": ENV},
+            {},
+            {"envs": [{"name": "A", "value": "another"}]},
+            {"extraPodSpec": {MAIN: {"env": ENV}}},
+            id="environment that was edited since",
+        ),
+        pytest.param(
+            {"volumeMounts": [MOUNT]},
+            {"volumes": [{"name": "c", **CLAIM}]},
+            {"extraPodSpec": {MAIN: {"volumeMounts": [MOUNT]}}},
+            {
+                "extraPodSpec": {
+                    MAIN: {"volumeMounts": [MOUNT]}, "volumes": [{"name": "c", **CLAIM}],
+                }
+            },
+            id="a mount of the container is not the service's too",
+        ),
+        pytest.param(
+            {"envFrom": [{"secretRef": {"name": "s"}}]},
+            {},
+            {"extraPodSpec": {MAIN: {"envFrom": [{"secretRef": {"name": "s"}}]}}},
+            {"extraPodSpec": {MAIN: {"envFrom": [{"secretRef": {"name": "s"}}]}}},
+            id="a secret of the container",
+        ),
+    ],
+)  # fmt: skip
+def test_a_deployment_is_read_in_the_words_of_its_note(
+    main: dict[str, Any], pod: dict[str, Any], note: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    worker = {
+        "name": "w",
+        "type": "worker",
+        "podTemplate": {"spec": {**pod, "containers": [{"name": "main", **main}]}},
+    }
+    payload = {"version": 1, "spec": {"services": {"w": note}}}
+    manifest = stored("DynamoGraphDeployment", {"components": [worker]}, dgd_spec=payload)
+    read = converted(manifest, ALPHA)
+    assert read["spec"] == {"services": {"w": {"componentType": "worker", **wanted}}}
+    assert converted(read, BETA)["spec"] == manifest["spec"]
+
+
 def test_live_fields_win_over_a_note() -> None:
     note = {"version": 1, "spec": {"services": {"worker": {"replicas": 7, "dynamoNamespace": "d"}}}}
     manifest = stored(
