@@ -3,7 +3,11 @@
 Boots a light cluster with the chart's kinds and webhooks, and for each request, deployment and
 adapter below the folders: applies it strictly, as kubectl does; reads it back in its own version
 and in the other one; writes that other one anew in its place; and compares. Prints a table
-by outcome, then what was refused or lost. Exit code 1: something was lost.
+by outcome, then what was refused or lost, then what the accepted ones become. Exit code 1:
+something was lost, or a program raised what it should have said.
+
+``--pairs DIR``: no cluster; each manifest beside what NVIDIA's operator answered (``hack.pairs``).
+Exit code 1: a difference has no reason.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from typing import Any
 import yaml
 
 from hack.light_webhooks import NAME, LightWebhooks
+from hack.pairs_report import UNEXPLAINED, pairs_report
 from hack.rest import Answer, Rest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,8 +211,13 @@ def _general(warning: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Boot, try all, report, and leave nothing behind."""
     parser = argparse.ArgumentParser(prog="hack.manifests", description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path)
-    folders = parser.parse_args(arguments).folders
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--pairs", type=Path)
+    given = parser.parse_args(arguments)
+    if given.pairs:
+        print(said := pairs_report(given.pairs))
+        return 1 if UNEXPLAINED in said else 0
+    folders = given.folders
     found = [one for folder in folders for one in manifests(folder)]
     name = f"manifests-{os.getpid()}"
     _tool("up", "--tier", "light", "--name", name, "--owner", str(os.getpid()))

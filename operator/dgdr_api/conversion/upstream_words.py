@@ -11,7 +11,7 @@ from typing import Any
 
 from dgdr_api.claims_v1alpha1 import claim_volume
 from dgdr_api.graph import Component, Role
-from dgdr_api.graph_v1alpha1 import CLAIMS, claims_of
+from dgdr_api.graph_v1alpha1 import CLAIMS
 from dgdr_api.reading import CodecError, name_of, objects_of
 from dgdr_api.service_v1alpha1 import read_service
 
@@ -37,23 +37,17 @@ def worded(spec: Json, said: Json) -> tuple[Json, Json]:
     found = {name: _service(one, notes.get(name)) for name, one in services.items()}
     left = {name: _left(one) for name, one in notes.items()}
     rest = {key: one for key, one in spec.items() if key != CLAIMS}
-    claims = _claims(found, said)
+    claims = _claims(said)
     return (
         {**rest, **({CLAIMS: claims} if claims else {}), "services": found},
         {**{key: one for key, one in said.items() if key != CLAIMS}, "services": left},
     )
 
 
-def _claims(services: Mapping[str, Json], said: Json) -> list[Json]:
-    """Return the claims as the note has them, and then those that only services mount."""
-    own = objects_of(said.get(CLAIMS))
-    names = {name_of(one) for one in own}
-    others = [one for one in claims_of(services) if one["name"] not in names]
-    # The amount stands there because Go writes it.
-    return [
-        *({k: v for k, v in one.items() if (k, v) != ("size", "0")} for one in own),
-        *others,
-    ]
+def _claims(said: Json) -> list[Json]:
+    """Return the claims as the note has them; an amount of 0 stands there because Go writes it."""
+    found = objects_of(said.get(CLAIMS))
+    return [{k: v for k, v in one.items() if (k, v) != ("size", "0")} for one in found]
 
 
 def _service(service: Json, note: Any) -> Json:

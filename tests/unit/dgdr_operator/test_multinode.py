@@ -88,6 +88,14 @@ def test_flags_go_behind_the_engine_in_a_script(flag: str) -> None:
     assert found.worker.args[0].endswith("--headless --model m \\\n -tp 16 && echo done")
 
 
+def test_a_comment_of_a_script_starts_no_engine() -> None:
+    script = "# dynamo.vllm would fail\n  # dynamo.vllm\nexec python3 -m dynamo.vllm -tp 16"
+    (found,) = programs(script, command=("sh", "-c")).leader.args
+    comments, start = "# dynamo.vllm would fail\n  # dynamo.vllm\n", "exec python3 -m dynamo.vllm "
+    assert found.startswith(f"{comments}{start}--distributed-executor-backend mp")
+    assert found.endswith(" -tp 16")
+
+
 def test_a_script_may_stand_in_the_command() -> None:
     found = programs(command=("/bin/bash", "-c", "python3 -m dynamo.vllm --model m -tp 16"))
     flags = "--distributed-executor-backend mp --nnodes 2"
