@@ -27,6 +27,7 @@ from typing import Any
 
 import yaml
 
+from hack.becomes import RAISED, RUNS, Becomes, becomes
 from hack.light_webhooks import NAME, LightWebhooks
 from hack.pairs_report import UNEXPLAINED, pairs_report
 from hack.rest import Answer, Rest
@@ -52,6 +53,7 @@ class Outcome:
     result: str
     detail: str = ""
     warnings: tuple[str, ...] = field(default=())
+    becomes: Becomes | None = None
 
 
 def manifests(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -104,8 +106,12 @@ class Trial:
         } | {"name": name}
         own.pop("status", None)
         made = self._create(own, version)
+        stored = self._rest.call("GET", self._path(kind, "v1beta1", name)) if made.ok else None
         try:
-            return self._judged(where, own, made, kind, version)
+            found = self._judged(where, own, made, kind, version)
+            if stored is not None and stored.ok:
+                found.becomes = becomes(stored.body, self._rest)
+            return found
         finally:
             self._rest.call("DELETE", self._path(kind, "v1beta1", name))
 
@@ -194,9 +200,22 @@ def report(outcomes: Sequence[Outcome]) -> str:
     ]
     odd = [one for one in outcomes if one.result != "same in both"]
     lines += [f"{one.where}: {one.result}: {one.detail[:600]}" for one in odd]
+    lines += ["", *_rendered(outcomes)]
     said = Counter(_general(text) for one in outcomes for text in one.warnings)
     lines += ["", "warnings:", *(f"{count:5}  {text}" for text, count in said.most_common(60))]
     return "\n".join(lines)
+
+
+def _rendered(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Say what the accepted ones become, and which of them do not run whole."""
+    made = [(one, one.becomes) for one in outcomes if one.becomes is not None]
+    table = Counter((one.version, one.kind, found.result) for one, found in made)
+    for (version, kind, result), count in sorted(table.items()):
+        yield f"{count:5}  {version:9} {kind:38} {result}"
+    yield ""
+    for one, found in made:
+        if found.result != RUNS:
+            yield f"{one.where}: {found.result}: {found.detail[:600]}"
 
 
 def _general(warning: str) -> str:
@@ -226,7 +245,8 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         _tool("down", "--name", name)
     print(report(outcomes))
-    return 1 if any("LOST" in one.result for one in outcomes) else 0
+    raised = any(one.becomes is not None and one.becomes.result == RAISED for one in outcomes)
+    return 1 if raised or any("LOST" in one.result for one in outcomes) else 0
 
 
 def _tried(status: dict[str, Any], found: Sequence[tuple[str, dict[str, Any]]]) -> list[Outcome]:

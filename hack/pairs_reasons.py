@@ -142,6 +142,16 @@ _OF_REQUESTS = (
         lambda one: one.ours is not None,
     ),
     _row(
+        Side.OURS, "targets and load that one version means by nothing are said in the other (0040)",
+        (*_HUB, *_ALPHA, *_BACK),
+        r"^\.spec\.(sla|workload|profilingConfig\.config(\.sla)?)(\.(ttft|itl|isl|osl))?$",
+        lambda one: one.ours is not None,
+    ),
+    _row(
+        Side.OURS, "name, labels and annotations of the deployment have their meaning, both ways",
+        (*_HUB, *_ALPHA), r"^\.spec\.(overrides(\.dgd)?|deploymentOverrides)", _only_ours,
+    ),
+    _row(
         Side.CHOICE, "no default is written: what is meant depends on the version of origin (0040)",
         _STORED,
         r"^\.spec\.(autoApply|backend|searchStrategy|modelCache\.pvcMountPath"

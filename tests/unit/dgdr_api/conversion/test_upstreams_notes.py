@@ -8,6 +8,8 @@ import pytest
 from dgdr_api.conversion import ALPHA, BETA, converted, dgdr_spec
 from dgdr_api.conversion.notes import Note
 
+# What v1beta1 means by nothing, which v1alpha1 would not.
+MEANT = {"ttft": 2000, "itl": 30, "isl": 4000, "osl": 1000}
 WORKER = {
     "name": "worker",
     "type": "worker",
@@ -68,7 +70,7 @@ def test_a_requests_note_fills_what_v1beta1_cannot_say() -> None:
         "profilingConfig": {
             "profilerImage": "registry.test/w:1",
             "config": {
-                "sla": {"ttft": 200},
+                "sla": {**MEANT, "ttft": 200},
                 "sweep": {"dryRun": True},
                 "deployment": {"modelCache": {"pvcName": "c", "pvcPath": "m"}},
             },
@@ -84,7 +86,7 @@ def test_a_requests_note_fills_what_v1beta1_cannot_say() -> None:
 def test_a_bare_spec_is_a_note_too() -> None:
     note = {"profilingConfig": {"outputPVC": "results"}}
     read = converted(stored("DynamoGraphDeploymentRequest", {"model": "m"}, dgdr_spec=note), ALPHA)
-    assert read["spec"]["profilingConfig"] == {"outputPVC": "results"}
+    assert read["spec"]["profilingConfig"] == {"outputPVC": "results", "config": {"sla": MEANT}}
 
 
 def test_a_deployments_note_brings_claims_and_the_order_of_words() -> None:
@@ -198,14 +200,14 @@ def test_the_annotations_of_each_field_of_the_first_releases() -> None:
     assert read["spec"]["profilingConfig"] == {
         "configMapRef": notes["dgdr_config_map_ref"],
         "outputPVC": "results",
-        "config": {"sweep": {"dryRun": True}},
+        "config": {"sweep": {"dryRun": True}, "sla": MEANT},
     }
     assert read["status"] == {
         "state": "Ready",
         "backend": "vllm",
         "deployment": {"name": "x-dgd", "created": True, "state": "successful"},
     }
-    assert "annotations" not in read["metadata"]
+    assert list(read["metadata"]["annotations"]) == ["nvidia.com/dgdr-spec"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7"])
@@ -263,4 +265,5 @@ def test_an_object_is_converted_without_a_note_that_cannot_be_merged(
     monkeypatch.setattr(Note, "laid_under", refused)
     note = {"spec": {"profilingConfig": {"outputPVC": "results"}}}
     read = converted(stored(REQUEST, {"model": "m"}, dgdr_spec=note), ALPHA)
-    assert read["spec"] == {"model": "m", "autoApply": True, "profilingConfig": {}}
+    config = {"config": {"sla": MEANT}}
+    assert read["spec"] == {"model": "m", "autoApply": True, "profilingConfig": config}
