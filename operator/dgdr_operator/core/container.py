@@ -14,6 +14,8 @@ from dgdr_operator.core.ports_and_probes import container_ports, probes
 DEFAULT_REQUESTS = {"cpu": "200m", "memory": "256Mi"}
 
 FRONTEND_COMMAND = ("python3",)
+# One of them is what a probe asks.
+_HANDLERS = frozenset({"httpGet", "exec", "tcpSocket", "grpc"})
 FRONTEND_ARGS = ("-m", "dynamo.frontend")
 
 
@@ -99,8 +101,18 @@ def _security(plane: DataPlane) -> dict[str, Any]:
 
 
 def _probes(component: Component) -> dict[str, Any]:
-    ours = probes(component.role)
-    return {name: probe for name, probe in ours.items() if name not in component.container}
+    """Return ours, and to a probe of the user's that asks nothing what ours asks.
+
+    Its times are those of Kubernetes where the user gives none, as anywhere else.
+    """
+    found = {}
+    for name, ours in probes(component.role).items():
+        own = component.container.get(name)
+        if own is None:
+            found[name] = ours
+        elif not _HANDLERS.intersection(own):
+            found[name] = {"httpGet": ours["httpGet"], **own}
+    return found
 
 
 def _pre_stop(component: Component, plane: DataPlane) -> dict[str, Any]:

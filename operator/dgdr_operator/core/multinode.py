@@ -75,7 +75,8 @@ def _vllm(component: Component, own: Program) -> Programs | str:
     """Spread ranks by data parallelism where one rank fits into a node, else each rank itself."""
     rank_gpus = _number(own, _TP) * _number(own, _PP)
     is_spread = _number(own, _DP) > 1
-    node_gpus = pod_gpus(component)
+    # An engine that asks a device plug-in for its GPUs has other claims for its network.
+    node_gpus = component.gpus or pod_gpus(component)
     if is_spread and isinstance(node_gpus, Uncountable):
         return node_gpus.why
     if is_spread and rank_gpus <= max(least(node_gpus), 1):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dgdr_api.graph import Component, Graph, Json, Role
-from dgdr_api.pods import MAIN
+from dgdr_api.pods import MAIN, PROBES
 from dgdr_operator.core.container import frontend_sidecar, main_container
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.discovery_rbac import planner_account_name, service_account_name
@@ -29,7 +29,7 @@ def pod_template(graph: Graph, component: Component, plane: DataPlane) -> dict[s
 def without_probes(template: dict[str, Any]) -> None:
     """Take the probes of the main container away: a pod that follows a leader serves no port."""
     main = template["spec"]["containers"][0]
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+    for probe in PROBES:
         main.pop(probe, None)
 
 

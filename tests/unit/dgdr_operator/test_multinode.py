@@ -131,6 +131,17 @@ def test_gpus_that_nobody_can_count_are_not_guessed() -> None:
     assert "resourceClaims[gpus]" in found
 
 
+def test_a_claim_beside_gpus_of_a_device_plug_in_is_for_something_else() -> None:
+    component = engine("-dp", "16")
+    claim = {"name": "channel", "resourceClaimTemplateName": "compute-domain"}
+    component["podTemplate"]["spec"]["resourceClaims"] = [claim]
+    of = graph(component)
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, Programs)
+    args = found.leader.args
+    assert args[args.index("--data-parallel-size-local") + 1] == "8"
+
+
 @pytest.mark.parametrize(
     ("args", "command", "text"),
     [

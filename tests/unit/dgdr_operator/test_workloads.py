@@ -389,3 +389,14 @@ def test_labels_of_a_components_pods_are_its_workloads_and_services_too() -> Non
     for kind in ("Deployment", "Service"):
         labels = made[f"{kind}/g-decode"]["metadata"]["labels"]
         assert (labels["team"], labels["nvidia.com/selector"]) == ("a", "g-decode")
+
+
+def test_a_probe_that_asks_nothing_asks_what_ours_asks_in_the_users_times() -> None:
+    probe = main(decode_worker(main={"startupProbe": {"initialDelaySeconds": 180}}))["startupProbe"]
+    assert probe.pop("httpGet")["path"] == "/live"
+    assert probe == {"initialDelaySeconds": 180}
+
+
+def test_a_probe_that_asks_something_is_the_users_alone() -> None:
+    own = {"exec": {"command": ["true"]}, "periodSeconds": 3}
+    assert main(decode_worker(main={"livenessProbe": own}))["livenessProbe"] == own
