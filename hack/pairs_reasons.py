@@ -109,7 +109,7 @@ _OF_DEPLOYMENTS = (
         _STORED, r"\.(tolerations|value)$", lambda one: one.ours in ([], ""),
     ),
     _row(
-        Side.SAME, "claims and secrets of the service, v1alpha1's own words; read back alike (0022)",
+        Side.SAME, "claims and secrets in v1alpha1's own words, read back alike (0022)",
         _ALPHA,
         r"^\.spec\.(pvcs$|services\[\]\.(envFromSecret|envs|frontendSidecar|volumeMounts"
         r"|extraPodSpec\.(containers|volumes|mainContainer\.(env|envFrom|volumeMounts))))",
@@ -142,7 +142,7 @@ _OF_REQUESTS = (
         lambda one: one.ours is not None,
     ),
     _row(
-        Side.OURS, "targets and load that one version means by nothing are said in the other (0040)",
+        Side.OURS, "what one version means by no target is said in the other (0040)",
         (*_HUB, *_ALPHA, *_BACK),
         r"^\.spec\.(sla|workload|profilingConfig\.config(\.sla)?)(\.(ttft|itl|isl|osl))?$",
         lambda one: one.ours is not None,
@@ -276,7 +276,7 @@ _OF_PODS = (
 
 _OF_NAMES = (
     _row(
-        Side.CHOICE, "no hash in names: a Deployment rolls its own pods, so no namespace has a part",
+        Side.CHOICE, "no hash in names: a Deployment rolls its own pods",
         _RENDERED, r"(dynamo-worker-hash|DYN_NAMESPACE_(WORKER_SUFFIX|PREFIX)\]"
         r"|nvidia\.com/selector)$",
     ),
@@ -319,7 +319,7 @@ _OF_NAMES = (
         _RENDERED, rf"{_POD}serviceAccountName$", _theirs("planner-serviceaccount"),
     ),
     _row(
-        Side.CHOICE, "accounts and rights have other names; SSH secrets are for TensorRT-LLM (0029)",
+        Side.CHOICE, "accounts and rights have other names; SSH is for TensorRT-LLM (0029)",
         _RENDERED, r"^(Role|RoleBinding|ServiceAccount|Secret)$",
     ),
     _row(

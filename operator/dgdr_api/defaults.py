@@ -1,7 +1,7 @@
 """What a request means where it says nothing, by the version that it was written in.
 
-``effective`` applies those of v1beta1, the version that is stored. A request of v1alpha1 gets its own
-where it is converted, so that nobody has to know later which version it came from.
+``effective`` applies those of v1beta1, the version that is stored. A request of v1alpha1 gets its
+own where it is converted, so that nobody has to know later which version it came from.
 """
 
 from dataclasses import dataclass

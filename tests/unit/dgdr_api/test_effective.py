@@ -7,7 +7,6 @@ from dgdr_api.conversion.unsaid import unsaid
 from dgdr_api.effective import EffectiveModelCache, effective, is_profiler_image, runtime_image
 from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy
 
-
 PART: dict[str, Any] = {
     "apiVersion": ALPHA,
     "kind": "DynamoGraphDeploymentRequest",
@@ -38,8 +37,8 @@ def in_both(version: str, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]
         pytest.param(ALPHA, {}, (50.0, 10.0, 3000, 500, False), id="v1alpha1"),
         pytest.param(
             ALPHA,
-            {"profilingConfig": {"config": {"sla": {"ttft": 200, "osl": "150"}}}, "autoApply": True},
-            (200.0, 10.0, 3000, 150, True),
+            {"autoApply": True, "profilingConfig": {"config": {"sla": {"ttft": 200, "osl": "9"}}}},
+            (200.0, 10.0, 3000, 9, True),
             id="v1alpha1, some of them given",
         ),
     ],

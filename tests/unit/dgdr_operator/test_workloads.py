@@ -335,7 +335,7 @@ def test_rendering_twice_gives_the_same() -> None:
     assert rendered(frontend(), decode_worker()) == rendered(frontend(), decode_worker())
 
 
-SIDE = {"name": "side", "image": "dynamo:1", "args": ["-m", "dynamo.frontend", "--router-mode", "x"]}
+SIDE = {"name": "side", "image": "dynamo:1", "args": ["-m", "dynamo.frontend"]}
 
 
 def test_a_frontend_beside_an_engine_gets_what_a_frontend_gets() -> None:
@@ -377,7 +377,9 @@ def test_engines_tell_of_forward_passes_where_a_planner_component_reads_it() -> 
         ("/cache", "sglang", None),
     ],
 )
-def test_vllm_is_told_where_its_cache_is(path: str | None, backend: str, wanted: str | None) -> None:
+def test_vllm_is_told_where_its_cache_is(
+    path: str | None, backend: str, wanted: str | None
+) -> None:
     worker = decode_worker(compilationCache={"pvcName": "c", "mountPath": path})
     assert env(worker, backendFramework=backend).get("VLLM_CACHE_ROOT") == wanted
 
