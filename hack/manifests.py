@@ -3,7 +3,11 @@
 Boots a light cluster with the chart's kinds and webhooks, and for each request, deployment and
 adapter below the folders: applies it strictly, as kubectl does; reads it back in its own version
 and in the other one; writes that other one anew in its place; and compares. Prints a table
-by outcome, then what was refused or lost. Exit code 1: something was lost.
+by outcome, then what was refused or lost, then what the accepted ones become. Exit code 1:
+something was lost, or a program raised what it should have said.
+
+``--pairs DIR``: no cluster; each manifest beside what NVIDIA's operator answered (``hack.pairs``).
+Exit code 1: a difference has no reason.
 """
 
 from __future__ import annotations
@@ -23,7 +27,9 @@ from typing import Any
 
 import yaml
 
+from hack.becomes import RAISED, RUNS, Becomes, becomes
 from hack.light_webhooks import NAME, LightWebhooks
+from hack.pairs_report import UNEXPLAINED, pairs_report
 from hack.rest import Answer, Rest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,6 +53,7 @@ class Outcome:
     result: str
     detail: str = ""
     warnings: tuple[str, ...] = field(default=())
+    becomes: Becomes | None = None
 
 
 def manifests(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -99,8 +106,12 @@ class Trial:
         } | {"name": name}
         own.pop("status", None)
         made = self._create(own, version)
+        stored = self._rest.call("GET", self._path(kind, "v1beta1", name)) if made.ok else None
         try:
-            return self._judged(where, own, made, kind, version)
+            found = self._judged(where, own, made, kind, version)
+            if stored is not None and stored.ok:
+                found.becomes = becomes(stored.body, self._rest)
+            return found
         finally:
             self._rest.call("DELETE", self._path(kind, "v1beta1", name))
 
@@ -189,9 +200,22 @@ def report(outcomes: Sequence[Outcome]) -> str:
     ]
     odd = [one for one in outcomes if one.result != "same in both"]
     lines += [f"{one.where}: {one.result}: {one.detail[:600]}" for one in odd]
+    lines += ["", *_rendered(outcomes)]
     said = Counter(_general(text) for one in outcomes for text in one.warnings)
     lines += ["", "warnings:", *(f"{count:5}  {text}" for text, count in said.most_common(60))]
     return "\n".join(lines)
+
+
+def _rendered(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Say what the accepted ones become, and which of them do not run whole."""
+    made = [(one, one.becomes) for one in outcomes if one.becomes is not None]
+    table = Counter((one.version, one.kind, found.result) for one, found in made)
+    for (version, kind, result), count in sorted(table.items()):
+        yield f"{count:5}  {version:9} {kind:38} {result}"
+    yield ""
+    for one, found in made:
+        if found.result != RUNS:
+            yield f"{one.where}: {found.result}: {found.detail[:600]}"
 
 
 def _general(warning: str) -> str:
@@ -206,8 +230,13 @@ def _general(warning: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Boot, try all, report, and leave nothing behind."""
     parser = argparse.ArgumentParser(prog="hack.manifests", description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path)
-    folders = parser.parse_args(arguments).folders
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--pairs", type=Path)
+    given = parser.parse_args(arguments)
+    if given.pairs:
+        print(said := pairs_report(given.pairs))
+        return 1 if UNEXPLAINED in said else 0
+    folders = given.folders
     found = [one for folder in folders for one in manifests(folder)]
     name = f"manifests-{os.getpid()}"
     _tool("up", "--tier", "light", "--name", name, "--owner", str(os.getpid()))
@@ -216,7 +245,8 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         _tool("down", "--name", name)
     print(report(outcomes))
-    return 1 if any("LOST" in one.result for one in outcomes) else 0
+    raised = any(one.becomes is not None and one.becomes.result == RAISED for one in outcomes)
+    return 1 if raised or any("LOST" in one.result for one in outcomes) else 0
 
 
 def _tried(status: dict[str, Any], found: Sequence[tuple[str, dict[str, Any]]]) -> list[Outcome]:

@@ -1,12 +1,13 @@
 """What a DGDR means: every default in one place.
 
-The CRD has no defaults, because they differ by version of origin (``autoApply``) and upstream's
+The CRD has no defaults, because they differ by version of origin (``defaults``) and upstream's
 manifests write null for "unset". So the object stays as the user wrote it, and whoever needs a
 value asks here.
 """
 
 from dataclasses import dataclass
 
+from dgdr_api.defaults import V1BETA1
 from dgdr_api.graph import Json
 from dgdr_api.models.dgdr_v1beta1 import (
     Backend,
@@ -22,10 +23,6 @@ from dgdr_api.models.dgdr_v1beta1 import (
 )
 from dgdr_api.planner_config import wants_planner
 
-DEFAULT_ISL = 4000
-DEFAULT_OSL = 1000
-DEFAULT_TTFT_MS = 2000.0
-DEFAULT_ITL_MS = 30.0
 DEFAULT_CACHE_MOUNT = "/opt/model-cache"
 DISCOVERED_GPUS_CAP = 32
 """Upstream's cap on a discovered GPU budget; a budget that the user gives is not capped."""
@@ -94,7 +91,7 @@ class EffectiveSpec:
 
 
 def effective(spec: DGDRSpec) -> EffectiveSpec:
-    """Apply the defaults of v1beta1."""
+    """Apply the defaults of v1beta1; a request that was v1alpha1 says its own (``defaults``)."""
     hardware = spec.hardware or Hardware()
     features = spec.features or Features()
     overrides = spec.overrides or Overrides()
@@ -105,8 +102,8 @@ def effective(spec: DGDRSpec) -> EffectiveSpec:
         backend=spec.backend or Backend.AUTO,
         image=spec.image,
         runtime_version=spec.runtime_version_override,
-        isl=workload.isl or DEFAULT_ISL,
-        osl=workload.osl or DEFAULT_OSL,
+        isl=workload.isl or V1BETA1.isl,
+        osl=workload.osl or V1BETA1.osl,
         request_rate_per_s=workload.request_rate,
         concurrency=workload.concurrency,
         ttft_ms=ttft_ms,
@@ -163,7 +160,7 @@ def _targets(sla: Sla) -> tuple[float | None, float | None, float | None]:
     if sla.e2e_latency is not None:
         return None, None, sla.e2e_latency
     if sla.ttft is None and sla.itl is None:
-        return DEFAULT_TTFT_MS, DEFAULT_ITL_MS, None
+        return V1BETA1.ttft_ms, V1BETA1.itl_ms, None
     return sla.ttft, sla.itl, None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from dgdr_api.conditions import condition, with_condition
-from dgdr_api.graph import Graph
+from dgdr_api.graph import Component, Graph
 from dgdr_api.models.base import Conditions
 
 FIELDS_WITHOUT_EFFECT = "FieldsWithoutEffect"
@@ -18,7 +18,6 @@ _OF_SPEC = {
 _OF_COMPONENT = {
     "eppConfig": "an endpoint picker",
     "experimental": "features of NVIDIA's operator",
-    "frontendSidecar": "what is added to that container, which runs as it is written",
     "globalDynamoNamespace": "a namespace of Dynamo's own that graphs share; set DYN_NAMESPACE",
     "minAvailable": "gang scheduling by Grove",
     "modelRef": "a Service of the model",
@@ -40,6 +39,12 @@ def _found(graph: Graph) -> Iterator[str]:
         for field, wish in _OF_COMPONENT.items():
             if field in component.extra:
                 yield f"spec.components[{component.name}].{field} ({wish})"
+        if (beside := component.extra.get("frontendSidecar")) and not _has(component, beside):
+            yield f"spec.components[{component.name}].frontendSidecar (no container {beside})"
+
+
+def _has(component: Component, container: object) -> bool:
+    return any(one.get("name") == container for one in component.pod.get("containers", ()))
 
 
 def with_fields(

@@ -1,6 +1,6 @@
 """The Graph: one frozen value for a DynamoGraphDeployment of any version.
 
-Codecs (``codec_v1beta1`` and ``codec_v1alpha1``) read and write it; engine modifiers are
+``codec_v1beta1`` and ``graph_v1alpha1`` read and write it; engine modifiers are
 pure functions from Graph to Graph. Nothing else in the repository edits a raw DGD.
 """
 

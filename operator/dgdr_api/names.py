@@ -84,10 +84,6 @@ class Annotation(StrEnum):
     """On a Deployment: what the installation told its pods then."""
     POD_TEMPLATE = "dgdr.dev/pod-template"
     """On a Deployment: its pod template as it was made, to put a hand edit right by."""
-    V1ALPHA1 = "dgdr.dev/v1alpha1"
-    """On a graph that was written as v1alpha1: what only that version can say."""
-    V1BETA1 = "dgdr.dev/v1beta1"
-    """On a v1alpha1 manifest: what only v1beta1 can say."""
 
 
 MANAGED_BY_VALUE = "dynamo-operator"

@@ -10,6 +10,7 @@ from dgdr_api.graph import Component, Json
 from dgdr_api.reading import CodecError, Reader, plain, set_
 
 MAIN = "main"
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 GPU = "nvidia.com/gpu"
 GPU_PRODUCT = "nvidia.com/gpu.product"
 """Label of a node, by GPU feature discovery."""
@@ -67,6 +68,8 @@ def _check_pod(pod: Reader) -> None:
 def _check_container(container: Reader) -> None:
     """Check likewise what is read of the main container."""
     container.inner("lifecycle")
+    for probe in PROBES:
+        container.inner(probe)
     container.entries("ports", "name", may_lack=True)
     resources = container.inner("resources")
     resources.inner("limits")

@@ -39,6 +39,9 @@ class Feature(StrEnum):
     KV_EVENTS = "trtllm --publish-kv-events"
     """Events for the KV router, without the statistics that ``--publish-events-and-metrics``
     also switched on."""
+    SYSTEM_PORT_ALONE = "DYN_SYSTEM_PORT"
+    """The port of a worker's probes is opened by its number; before, by ``DYN_SYSTEM_ENABLED``,
+    which 1.0 calls deprecated and passes over."""
     MOCKER_WITHOUT_NATS = "python3 -m dynamo.mocker"
     """The mocker asks for a NATS server only where a plane uses one; before, always."""
     MOCKED_SGLANG = "mocker --engine-type sglang"
@@ -58,6 +61,8 @@ SINCE = {
     Feature.DOTTED_OPTIONS: Release(1, 1),
     # Wheels 1.1.0, 1.5.0: dynamo/trtllm/backend_args.py.
     Feature.KV_EVENTS: Release(1, 5),
+    # Wheel 1.0.2 warns of DYN_SYSTEM_ENABLED.
+    Feature.SYSTEM_PORT_ALONE: Release(1, 0),
     # Wheels 1.0.2, 1.1.0, 1.6.1: dynamo/mocker/main.py.
     Feature.MOCKER_WITHOUT_NATS: Release(1, 1),
     # Wheels 1.0.2, 1.1.0, 1.5.0: dynamo/mocker/args.py.

@@ -5,6 +5,7 @@ said by ``subComponentType``, by the engine's arguments or, as upstream's planne
 end, by the name.
 """
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -17,13 +18,17 @@ _MODE = "--disaggregation-mode"
 # Types that say which role it is; ``worker`` may be any of the engines.
 _STATED = tuple(role for role in Role if role is not Role.WORKER)
 _NAMED = (Role.FRONTEND, Role.PLANNER, Role.EPP)
+_ENGINES = re.compile(r"\bdynamo\.(vllm|sglang|trtllm|mocker)\b")
+_ENGINE_NAMES = ("worker", *_PAIR)
+_KINDS, _NO_GPU = ("limits", "requests"), (None, "", "0", 0)
 
 
 def roles_of(services: Mapping[str, Json]) -> dict[str, Role]:
     """Return the role of each service.
 
-    A type that v1beta1 does not have, such as ``main`` or ``default``, is a worker's unless the
-    name tells more.
+    A type that v1beta1 does not have, such as ``main`` or ``default``, or none, is a worker's where
+    an engine is started, GPUs are asked for or the name says so. All else, such as a router between
+    graphs, has no role in v1beta1 either.
     """
     stated = {name: _stated(service) for name, service in services.items()}
     named = {name: stated[name] or _role_in(name, _PAIR) for name in services}
@@ -80,6 +85,17 @@ def _role_in(name: str, roles: tuple[Role, ...]) -> Role | None:
 
 
 def _other(name: str, service: Json) -> Role:
-    if service.get("componentType") == Role.WORKER:
+    if service.get("componentType") == Role.WORKER or _is_engine(name, service):
         return Role.WORKER
-    return next((role for role in _NAMED if name.lower() == role.value), Role.WORKER)
+    return next((role for role in _NAMED if name.lower() == role.value), Role.NONE)
+
+
+def _is_engine(name: str, service: Json) -> bool:
+    says_so = any(word in name.lower() for word in _ENGINE_NAMES)
+    return says_so or _asks_for_gpus(service) or bool(_ENGINES.search(" ".join(_words(service))))
+
+
+def _asks_for_gpus(service: Json) -> bool:
+    resources = service.get("resources")
+    amounts = [resources.get(kind) for kind in _KINDS] if isinstance(resources, Mapping) else []
+    return any(isinstance(one, Mapping) and one.get("gpu") not in _NO_GPU for one in amounts)

@@ -136,7 +136,8 @@ def write_service(component: Component) -> dict[str, Any]:
         annotations=dict(component.annotations),
     )
     return _with(
-        {"componentType": kind},
+        {},
+        componentType=kind or None,
         subComponentType=sub,
         replicas=component.replicas,
         multinode={"nodeCount": component.nodes} if component.nodes > 1 else None,

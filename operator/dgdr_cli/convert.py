@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from dgdr_api.conversion import KINDS, NOTES, converted
+from dgdr_api.conversion import ALPHA, KINDS, NOTES, converted
+from dgdr_api.conversion.unsaid import Unsaid, unsaid
 from dgdr_api.reading import CodecError
 from dgdr_cli.errors import Unreadable
 
@@ -52,8 +53,11 @@ def _in_version(document: Any, file: str, to: Version) -> Any:
     except CodecError as exc:
         raise Unreadable(f"{file}: {exc}") from exc
     notes = [key for key in (made.get("metadata") or {}).get("annotations") or {} if key in NOTES]
+    what = f"{made['kind']} {(made.get('metadata') or {}).get('name', '')}"
     if notes:
-        what = f"{made['kind']} {made['metadata'].get('name', '')}"
-        text = f"{what}: what {to} cannot say is kept in {', '.join(notes)}, without effect"
-        print(text, file=sys.stderr)
+        print(f"{what}: what {to} cannot say is kept in {', '.join(notes)}", file=sys.stderr)
+    if to is Version.BETA:
+        found = unsaid(document) if document.get("apiVersion") == ALPHA else Unsaid()
+        for path in found.paths:
+            print(f"{what}: {path}: kept, without effect", file=sys.stderr)
     return made

@@ -1,7 +1,9 @@
 """DynamoGraphDeployments of v1alpha1, for tests."""
 
+import json
 from typing import Any
 
+from dgdr_api.conversion import ALPHA, BETA, converted
 from dgdr_api.graph import Component, Graph
 
 
@@ -41,9 +43,8 @@ def services(manifest: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def meant(value: Any) -> Any:
-    """Return a manifest without its empty fields, which mean as much as missing ones."""
-    if not isinstance(value, dict):
-        return value
-    inner = {key: meant(entry) for key, entry in value.items()}
-    return {key: entry for key, entry in inner.items() if entry not in (None, {}, [], "")}
+def through(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest as it comes back from the other version, stored in between."""
+    own = manifest["apiVersion"]
+    other = converted(manifest, BETA if own == ALPHA else ALPHA)
+    return converted(json.loads(json.dumps(other)), own)

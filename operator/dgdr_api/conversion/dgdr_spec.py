@@ -5,8 +5,11 @@ Values are moved as they are; what has another shape than it should have stays w
 """
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from dgdr_api.defaults import V1ALPHA1, V1BETA1, Defaults
 
 Json = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -14,6 +17,7 @@ Path = tuple[str, ...]
 PROFILER = "profiler"
 _CONFIG: Path = ("profilingConfig", "config")
 _JOB: Path = ("overrides", "profilingJob", "template", "spec")
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _OPTIMIZATIONS = ("latency", "throughput")
 
 _SAME: tuple[Path, ...] = (("model",), ("backend",), ("runtimeVersionOverride",))
@@ -57,6 +61,11 @@ _TOKENS: tuple[tuple[Path, Path], ...] = (
     ((*_CONFIG, "sla", "isl"), ("workload", "isl")),
     ((*_CONFIG, "sla", "osl"), ("workload", "osl")),
 )
+_TARGETS = (*_MILLISECONDS, *_TOKENS)
+_E2E: Path = ("sla", "e2eLatency")
+_OVERRIDES: Path = ("deploymentOverrides",)
+_DGD: Path = ("overrides", "dgd")
+_DGD_FRAME = {"apiVersion": "nvidia.com/v1beta1", "kind": "DynamoGraphDeployment"}
 _OPTIMIZATION = ((*_CONFIG, "sla", "optimizationType"), ("sla", "optimizationType"))
 _PLANNER = ((*_CONFIG, "planner"), ("features", "planner"))
 _MOCKER = (("useMocker",), ("features", "mocker", "enabled"))
@@ -75,7 +84,7 @@ _CONTAINERS: Path = (*_JOB, "containers")
 def to_v1beta1(spec: Json) -> dict[str, Any]:
     """Return what v1beta1 can say of a v1alpha1 spec; the versions' defaults differ."""
     found: dict[str, Any] = {}
-    _put(found, _AUTO_APPLY, _at(spec, _AUTO_APPLY) or False)
+    _put(found, _AUTO_APPLY, _at(spec, _AUTO_APPLY) or V1ALPHA1.auto_apply)
     for path in _SAME:
         _put(found, path, _at(spec, path))
     _put(found, ("image",), next(filter(None, (_text(_at(spec, p)) for p in _IMAGES)), None))
@@ -84,6 +93,9 @@ def to_v1beta1(spec: Json) -> dict[str, Any]:
     _put(found, _GPUS_PER_NODE[1], _count(_at(spec, _OLD_GPUS_PER_NODE)))
     for alpha, beta, fits in _moves():
         _put(found, beta, fits(_at(spec, alpha)))
+    _complete(found, [beta for _, beta in _TARGETS], V1ALPHA1)
+    if metadata := _metadata(_object(_at(spec, _OVERRIDES)) or {}):
+        _put(found, _DGD, {**_DGD_FRAME, "metadata": metadata})
     _put(found, _STRATEGY, _strategy(spec))
     if _at(spec, _MOCKER[0]) is True:
         _put(found, _MOCKER[1], True)
@@ -99,18 +111,39 @@ def to_v1beta1(spec: Json) -> dict[str, Any]:
 def to_v1alpha1(spec: Json) -> dict[str, Any]:
     """Return what v1alpha1 can say of a v1beta1 spec."""
     found: dict[str, Any] = {"profilingConfig": {}}
-    _put(found, _AUTO_APPLY, _at(spec, _AUTO_APPLY) is not False)
+    is_off = _at(spec, _AUTO_APPLY) is (not V1BETA1.auto_apply)
+    _put(found, _AUTO_APPLY, not is_off)
     for path in _SAME:
         _put(found, path, _at(spec, path))
     _put(found, _IMAGES[0], _text(_at(spec, ("image",))))
     for alpha, beta, fits in _moves():
         _put(found, alpha, fits(_at(spec, beta)))
+    if _at(spec, _E2E) is None:
+        _complete(found, [alpha for alpha, _ in _TARGETS], V1BETA1)
+    _put(found, _OVERRIDES, _metadata(_object(_at(spec, (*_DGD, "metadata"))) or {}))
     modes = [mode for mode, name in _STRATEGIES.items() if name == _at(spec, _STRATEGY)]
     _put(found, _ESTIMATED[0], modes[0] if modes else None)
     if _at(spec, _MOCKER[1]) is True:
         _put(found, _MOCKER[0], True)
     _put(found, _RESOURCES, _object(_profiler(_at(spec, _CONTAINERS)).get("resources")))
     return found
+
+
+def _complete(found: dict[str, Any], targets: Sequence[Path], meant: Defaults) -> None:
+    """Say what is meant by targets that are not said; a part of an object stays a part."""
+    if "model" not in found:
+        return
+    values = (meant.ttft_ms, meant.itl_ms, meant.isl, meant.osl)
+    for path, value in zip(targets, values, strict=True):
+        if _at(found, path) is None:
+            _put(found, path, value)
+
+
+def _metadata(source: Json) -> dict[str, Any]:
+    """Return name, labels and annotations of the generated deployment."""
+    fits = {"name": _text, "labels": _object, "annotations": _object}
+    found = {key: fit(source.get(key)) for key, fit in fits.items()}
+    return {key: value for key, value in found.items() if value}
 
 
 def _moves() -> list[tuple[Path, Path, Any]]:
@@ -168,6 +201,9 @@ def _object(value: Any) -> Json | None:
 
 
 def _number(value: Any) -> float | None:
+    """Return a number; templates write some as text."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = float(value) if "." in value else int(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -179,8 +215,8 @@ def _count(value: Any) -> int | None:
 
 
 def _whole(value: Any) -> int | None:
-    """Return a number of tokens; v1beta1 has 32 bits and no fractions for it."""
+    """Return a number of tokens; v1beta1 has 32 bits for it, and fractions are cut off."""
     number = _number(value)
-    if number is None or number != int(number) or not 0 <= number < 2**31:
+    if number is None or not 0 <= number < 2**31:
         return None
     return int(number)

@@ -6,10 +6,10 @@ annotations (``notes``), and is put back where nobody has touched it since (``ke
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from dgdr_api.conversion import dgd_spec, dgdr_spec, scaling_adapter, statuses
+from dgdr_api.conversion import dgd_spec, dgdr_spec, scaling_adapter, statuses, upstream_words
 from dgdr_api.conversion.kept import ABSENT, Kept, kept
 from dgdr_api.conversion.notes import GROUP, Convert, Json, Note, annotation, taken
 from dgdr_api.reading import CodecError
@@ -27,6 +27,8 @@ class Part:
     to_v1alpha1: Convert
     completed: Callable[[Json, Json], Json] = lambda hub, said: hub
     """What upstream stored, with what its note implies."""
+    worded: Callable[[Json, Json], tuple[Json, Json]] = lambda spec, said: (spec, said)
+    """A v1alpha1 spec in the words of upstream's note, and what the note has beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,13 @@ KINDS: Mapping[str, Kind] = {
     "DynamoGraphDeployment": Kind(
         "dgd",
         (
-            Part("spec", dgd_spec.to_v1beta1, dgd_spec.to_v1alpha1, dgd_spec.completed),
+            Part(
+                "spec",
+                dgd_spec.to_v1beta1,
+                dgd_spec.to_v1alpha1,
+                dgd_spec.completed,
+                upstream_words.worded,
+            ),
             Part("status", statuses.deployment_to_v1beta1, statuses.deployment_to_v1alpha1),
         ),
     ),
@@ -105,9 +113,13 @@ def _merged(said: Any, note: Note | None, part: Part, api_version: str) -> tuple
     there, back = part.to_v1beta1, part.to_v1alpha1
     if api_version == ALPHA:
         there, back = back, there
-    if note and note.is_upstreams and api_version == ALPHA and isinstance(said, Mapping):
+    is_upstreams = note is not None and note.is_upstreams and api_version == ALPHA
+    if note and is_upstreams and isinstance(said, Mapping):
         said = part.completed(said, note.said)
     value = there(said) if isinstance(said, Mapping) else ABSENT
+    if note and is_upstreams and isinstance(value, Mapping):
+        value, left = part.worded(value, note.said)
+        note = replace(note, said=left)
     if note is not None:
         value = note.laid_under(value, lambda own: there(back(own)))
     return value, kept(said, back(value) if isinstance(value, Mapping) else ABSENT)

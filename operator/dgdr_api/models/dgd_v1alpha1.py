@@ -137,7 +137,7 @@ class Service(OpenModel):
     model_ref: RawObject | None = Field(default=None, description=_SAME)
     epp_config: RawObject | None = Field(default=None, description=_SAME)
     frontend_sidecar: RawObject | None = Field(
-        default=None, description="A container beside the frontend's."
+        default=None, description="A frontend beside the engine."
     )
     topology_constraint: RawObject | None = Field(default=None, description=_SAME)
     checkpoint: RawObject | None = Field(

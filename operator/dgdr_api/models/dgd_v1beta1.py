@@ -126,7 +126,12 @@ class DgdComponent(ApiModel):
     min_available: Int32 | None = Field(default=None, ge=0, description=_NO_EFFECT)
     model_ref: RawObject | None = Field(default=None, description=_NO_EFFECT)
     epp_config: RawObject | None = Field(default=None, description=_NO_EFFECT)
-    frontend_sidecar: str | None = Field(default=None, max_length=253, description=_NO_EFFECT)
+    frontend_sidecar: str | None = Field(
+        default=None,
+        max_length=253,
+        description="Name of a container of podTemplate that runs a frontend beside the engine; it "
+        "gets what a frontend's container gets. Default: none.",
+    )
     topology_constraint: RawObject | None = Field(default=None, description=_NO_EFFECT)
     global_dynamo_namespace: bool | None = Field(default=None, description=_NO_EFFECT)
     experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)

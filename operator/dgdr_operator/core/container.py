@@ -3,7 +3,7 @@
 from typing import Any
 
 from dgdr_api.graph import Component, Graph, Json, Role
-from dgdr_api.pods import GPU, MAIN
+from dgdr_api.pods import GPU, MAIN, read_main
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.environment import environment
 from dgdr_operator.core.overlay import overlay, overlay_list
@@ -14,6 +14,8 @@ from dgdr_operator.core.ports_and_probes import container_ports, probes
 DEFAULT_REQUESTS = {"cpu": "200m", "memory": "256Mi"}
 
 FRONTEND_COMMAND = ("python3",)
+# One of them is what a probe asks.
+_HANDLERS = frozenset({"httpGet", "exec", "tcpSocket", "grpc"})
 FRONTEND_ARGS = ("-m", "dynamo.frontend")
 
 
@@ -41,6 +43,20 @@ def main_container(
     if component.env_from:
         ours["envFrom"] = [dict(entry) for entry in component.env_from]
     return overlay(ours, user)
+
+
+def frontend_sidecar(
+    graph: Graph, component: Component, container: Json, plane: DataPlane
+) -> dict[str, Any]:
+    """Return the frontend that runs beside an engine: with all that a frontend's container gets."""
+    name = str(container["name"])
+    frontend = Component(
+        name=component.name,
+        role=Role.FRONTEND,
+        pod=component.pod,
+        **read_main(container, f"containers[{name}]"),
+    )
+    return {**main_container(graph, frontend, plane), "name": name}
 
 
 def resources(component: Component) -> dict[str, Any]:
@@ -85,8 +101,18 @@ def _security(plane: DataPlane) -> dict[str, Any]:
 
 
 def _probes(component: Component) -> dict[str, Any]:
-    ours = probes(component.role)
-    return {name: probe for name, probe in ours.items() if name not in component.container}
+    """Return ours, and to a probe of the user's that asks nothing what ours asks.
+
+    Its times are those of Kubernetes where the user gives none, as anywhere else.
+    """
+    found = {}
+    for name, ours in probes(component.role).items():
+        own = component.container.get(name)
+        if own is None:
+            found[name] = ours
+        elif not _HANDLERS.intersection(own):
+            found[name] = {"httpGet": ours["httpGet"], **own}
+    return found
 
 
 def _pre_stop(component: Component, plane: DataPlane) -> dict[str, Any]:

@@ -6,8 +6,16 @@ from typing import Any
 
 from dgdr_api.graph import Component, Graph, Json, Role
 from dgdr_api.names import dynamo_namespace
+from dgdr_api.releases import Feature, release_of
 from dgdr_operator.core.data_plane import DataPlane
-from dgdr_operator.core.ports_and_probes import FRONTEND_PORT, METRICS_PORT, NIXL_PORT, SYSTEM_PORT
+from dgdr_operator.core.ports_and_probes import (
+    FORWARD_PASS_PORT,
+    FRONTEND_PORT,
+    METRICS_PORT,
+    NIXL_PORT,
+    SYSTEM_PORT,
+)
+from dgdr_operator.core.storage import vllm_cache
 
 EnvVar = dict[str, Any]
 
@@ -42,6 +50,8 @@ def _defaults(graph: Graph, component: Component, plane: DataPlane) -> Iterator[
     yield _value("DYN_PARENT_DGD_K8S_NAMESPACE", namespace)
     yield from _servers(plane)
     yield from (_value(name, value) for name, value in _role_values(component.role, plane).items())
+    if component.role.serves_model:
+        yield from (_value(*entry) for entry in _engine_values(graph, component).items())
 
 
 def _servers(plane: DataPlane) -> Iterator[EnvVar]:
@@ -86,6 +96,20 @@ def _role_values(role: Role, plane: DataPlane) -> dict[str, str]:
         }
     url = {"PROMETHEUS_ENDPOINT": plane.prometheus_url} if plane.prometheus_url else {}
     return system | {"PLANNER_PROMETHEUS_PORT": str(METRICS_PORT)} | url
+
+
+def _engine_values(graph: Graph, component: Component) -> dict[str, str]:
+    """Variables that depend on the release, on who reads metrics, and on what is cached."""
+    found = {}
+    release = release_of(component.extra.get("runtimeVersionOverride"), component.image)
+    if not release.has(Feature.SYSTEM_PORT_ALONE):
+        found["DYN_SYSTEM_ENABLED"] = "true"
+    if graph.with_role(Role.PLANNER):
+        # Upstream's own planner scales by what engines tell of each forward pass.
+        found["DYN_FORWARDPASS_METRIC_PORT"] = str(FORWARD_PASS_PORT)
+    if (path := vllm_cache(graph, component)) is not None:
+        found["VLLM_CACHE_ROOT"] = path
+    return found
 
 
 def _value(name: str, value: str) -> EnvVar:

@@ -21,6 +21,8 @@ _SHELLS = frozenset({"sh", "bash"})
 # -c, or with others, as in bash -lc.
 _SCRIPT_FLAG = re.compile(r"-[a-z]*c")
 _ENGINE = re.compile(r"\bdynamo\.(vllm|sglang|trtllm)\b")
+# In a line of a script that is no comment.
+_STARTED = re.compile(rf"^((?!\s*#).*?){_ENGINE.pattern}", re.MULTILINE)
 _TP = ("--tensor-parallel-size", "-tp", "--tp-size", "--tp")
 _PP = ("--pipeline-parallel-size", "-pp", "--pp-size")
 _DP = ("--data-parallel-size", "-dp")
@@ -48,8 +50,8 @@ def programs_of(graph: Graph, component: Component) -> Programs | str:
     words = (*own.command, *own.args)
     if not words:
         return "an engine over several nodes needs its command and args in the manifest"
-    found = _ENGINE.search(" ".join(words))
-    engine = found[1] if found else graph.backend
+    found = _STARTED.search(" ".join(words))
+    engine = found[2] if found else graph.backend
     if engine in ("vllm", "sglang") and _is_script(own) and not found:
         return (
             f"the script names no dynamo.{engine}, so nobody knows where the flags by which its "
@@ -73,11 +75,12 @@ def _vllm(component: Component, own: Program) -> Programs | str:
     """Spread ranks by data parallelism where one rank fits into a node, else each rank itself."""
     rank_gpus = _number(own, _TP) * _number(own, _PP)
     is_spread = _number(own, _DP) > 1
-    node_gpus = pod_gpus(component)
+    # An engine that asks a device plug-in for its GPUs has other claims for its network.
+    node_gpus = component.gpus or pod_gpus(component)
     if is_spread and isinstance(node_gpus, Uncountable):
         return node_gpus.why
     if is_spread and rank_gpus <= max(least(node_gpus), 1):
-        if not own.command and not _ENGINE.search(" ".join(own.args)):
+        if not own.command and not _STARTED.search(" ".join(own.args)):
             return (
                 "ranks of data parallelism are numbered by a shell, which needs the program; say "
                 "it in command, such as [python3, -m, dynamo.vllm]"
@@ -122,7 +125,7 @@ def _with(program: Program, flags: Sequence[str]) -> Program:
 
     at = _script_at(program)
     words = [*program.command, *program.args]
-    words[at] = _ENGINE.sub(added, words[at], count=1)
+    words[at] = _STARTED.sub(added, words[at], count=1)
     cut = len(program.command)
     return Program(tuple(words[:cut]), tuple(words[cut:]))
 

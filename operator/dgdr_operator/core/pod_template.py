@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dgdr_api.graph import Component, Graph, Role
-from dgdr_api.pods import MAIN
-from dgdr_operator.core.container import main_container
+from dgdr_api.graph import Component, Graph, Json, Role
+from dgdr_api.pods import MAIN, PROBES
+from dgdr_operator.core.container import frontend_sidecar, main_container
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.discovery_rbac import planner_account_name, service_account_name
 from dgdr_operator.core.overlay import overlay, overlay_list
@@ -29,7 +29,7 @@ def pod_template(graph: Graph, component: Component, plane: DataPlane) -> dict[s
 def without_probes(template: dict[str, Any]) -> None:
     """Take the probes of the main container away: a pod that follows a leader serves no port."""
     main = template["spec"]["containers"][0]
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+    for probe in PROBES:
         main.pop(probe, None)
 
 
@@ -43,10 +43,19 @@ def service_account(graph: Graph, component: Component, plane: DataPlane) -> str
     return service_account_name(graph.name) if plane.needs_rights else None
 
 
+def _is_frontend(component: Component, container: Json) -> bool:
+    name = component.extra.get("frontendSidecar")
+    return name is not None and container.get("name") == name
+
+
 def _pod_spec(graph: Graph, component: Component, plane: DataPlane) -> dict[str, Any]:
     added = storage(graph, component)
     main = main_container(graph, component, plane, added.mounts)
-    beside = [dict(c) for c in component.pod.get("containers", ()) if c.get("name") != MAIN]
+    beside = [
+        frontend_sidecar(graph, component, c, plane) if _is_frontend(component, c) else dict(c)
+        for c in component.pod.get("containers", ())
+        if c.get("name") != MAIN
+    ]
     ours: dict[str, Any] = {
         "terminationGracePeriodSeconds": plane.pre_stop_s + DRAIN_S,
         "securityContext": component.pod.get("securityContext") or plane.pods.pod_context(),

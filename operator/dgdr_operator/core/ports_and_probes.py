@@ -9,6 +9,7 @@ FRONTEND_PORT = 8000
 SYSTEM_PORT = 9090
 NIXL_PORT = 19090
 METRICS_PORT = 9085
+FORWARD_PASS_PORT = 20380
 
 # A large model loads for an hour and more; a mocker is there in seconds. Asking every second
 # serves both.

@@ -48,9 +48,19 @@ def _claims(component: Component, added: Storage) -> Iterator[Json]:
 def cache_path(graph: Graph, component: Component) -> str | None:
     """Return where the compilation cache is mounted; None when nobody says it."""
     cache = component.extra.get("compilationCache") or {}
+    return cache.get("mountPath") or (VLLM_CACHE_PATH if _is_vllm(graph, component) else None)
+
+
+def vllm_cache(graph: Graph, component: Component) -> str | None:
+    """Return where vLLM has to be told that its cache is; None where it looks, or has none."""
+    has_one = component.extra.get("compilationCache") and _is_vllm(graph, component)
+    path = cache_path(graph, component) if has_one else None
+    return None if path == VLLM_CACHE_PATH else path
+
+
+def _is_vllm(graph: Graph, component: Component) -> bool:
     program = " ".join((*component.command, *component.args))
-    is_vllm = graph.backend == "vllm" or "dynamo.vllm" in program
-    return cache.get("mountPath") or (VLLM_CACHE_PATH if is_vllm else None)
+    return graph.backend == "vllm" or "dynamo.vllm" in program
 
 
 def _shared_memory(component: Component) -> Storage:

@@ -233,7 +233,7 @@ def _metadata(graph: Graph, component: Component) -> Manifest:
     return {
         "name": component_name(graph.name, component.name),
         "namespace": graph.namespace,
-        "labels": component_labels(graph, component),
+        "labels": {**component.labels, **component_labels(graph, component)},
     }
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dgdr_api import codec_v1alpha1
+from dgdr_api import graph_v1alpha1
 from dgdr_api.codec_v1beta1 import API_VERSION, decode, encode
 from dgdr_api.envelope import KIND
 from dgdr_api.graph import Component, Graph, Json
-from dgdr_api.graph_v1alpha1 import read_graph
 from dgdr_api.reading import CodecError, name_of
 from dgdr_profiler.core.errors import InvalidRequest
 
@@ -91,10 +90,10 @@ def _spec(graph: Graph, partial: Json) -> Json:
     version, spec = partial.get("apiVersion"), partial.get("spec") or {}
     if version == API_VERSION:
         return spec
-    if version == codec_v1alpha1.API_VERSION:
+    if version == graph_v1alpha1.API_VERSION:
         return _from_v1alpha1(graph, spec)
     raise InvalidRequest(
-        f"{FIELD}.apiVersion: {version} is none of {API_VERSION}, {codec_v1alpha1.API_VERSION}"
+        f"{FIELD}.apiVersion: {version} is none of {API_VERSION}, {graph_v1alpha1.API_VERSION}"
     )
 
 
@@ -103,9 +102,9 @@ def _from_v1alpha1(graph: Graph, spec: Json) -> Json:
 
     A field that v1beta1 does not have is refused: lost without a word, it would look applied.
     """
-    manifest = {"apiVersion": codec_v1alpha1.API_VERSION, "kind": KIND, "spec": spec}
+    manifest = {"apiVersion": graph_v1alpha1.API_VERSION, "kind": KIND, "spec": spec}
     try:
-        partial, unplaced = read_graph(manifest)
+        partial, unplaced = graph_v1alpha1.read_graph(manifest)
     except CodecError as exc:
         raise InvalidRequest(f"{FIELD}.{exc}") from exc
     if unplaced:

@@ -236,6 +236,12 @@ def test_a_built_component_needs_no_spelling() -> None:
             id="duration for seconds",
         ),
         pytest.param(
+            dgd(in_pod(main(livenessProbe=["x"]))),
+            "spec.components[0].podTemplate.spec.containers[main].livenessProbe: ['x'] is not an "
+            "object",
+            id="list for a probe",
+        ),
+        pytest.param(
             dgd(in_pod(main(lifecycle="none"))),
             "spec.components[0].podTemplate.spec.containers[main].lifecycle: 'none' is not an "
             "object",

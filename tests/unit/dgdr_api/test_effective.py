@@ -2,12 +2,78 @@ from typing import Any
 
 import pytest
 
+from dgdr_api.conversion import ALPHA, BETA, converted
+from dgdr_api.conversion.unsaid import unsaid
 from dgdr_api.effective import EffectiveModelCache, effective, is_profiler_image, runtime_image
 from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy
+
+PART: dict[str, Any] = {
+    "apiVersion": ALPHA,
+    "kind": "DynamoGraphDeploymentRequest",
+    "metadata": {"name": "q"},
+}
 
 
 def spec(**fields: Any) -> DGDRSpec:
     return DGDRSpec.model_validate({"model": "m", **fields})
+
+
+def in_both(version: str, **fields: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A request in v1beta1, and as it is read in the version that it was written in."""
+    given = {
+        "apiVersion": version,
+        "kind": "DynamoGraphDeploymentRequest",
+        "metadata": {"name": "q"},
+        "spec": {"model": "m", **fields},
+    }
+    hub = converted(given, BETA)
+    return hub["spec"], converted(hub, version)["spec"]
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "meant"),
+    [
+        pytest.param(BETA, {}, (2000.0, 30.0, 4000, 1000, True), id="v1beta1"),
+        pytest.param(ALPHA, {}, (50.0, 10.0, 3000, 500, False), id="v1alpha1"),
+        pytest.param(
+            ALPHA,
+            {"autoApply": True, "profilingConfig": {"config": {"sla": {"ttft": 200, "osl": "9"}}}},
+            (200.0, 10.0, 3000, 9, True),
+            id="v1alpha1, some of them given",
+        ),
+    ],
+)
+def test_nothing_means_what_it_does_in_the_version_that_was_written(
+    version: str, fields: dict[str, Any], meant: tuple[Any, ...]
+) -> None:
+    hub, back = in_both(version, **fields)
+    found = effective(DGDRSpec.model_validate(hub))
+    read = (found.ttft_ms, found.itl_ms, found.isl, found.osl, found.auto_apply)
+    assert read == meant
+    assert back == {"model": "m", **fields}
+
+
+@pytest.mark.parametrize(("given", "meant"), [("4000", 4000), (3000.7, 3000), ("x", 3000)])
+def test_lengths_of_old_templates_are_read_as_far_as_they_are_numbers(
+    given: Any, meant: int
+) -> None:
+    hub, back = in_both(ALPHA, profilingConfig={"config": {"sla": {"isl": given}}})
+    assert hub["workload"]["isl"] == meant
+    assert back["profilingConfig"]["config"]["sla"]["isl"] == given
+
+
+def test_a_part_of_an_object_stays_a_part() -> None:
+    assert "sla" not in converted({**PART, "spec": {"backend": "vllm"}}, BETA)["spec"]
+
+
+def test_the_deployments_metadata_is_an_override_of_it() -> None:
+    given = {"name": "mine", "namespace": "other", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+    hub, back = in_both(ALPHA, deploymentOverrides=given)
+    metadata = hub["overrides"]["dgd"]["metadata"]
+    assert metadata == {"name": "mine", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+    assert back["deploymentOverrides"] == given
+    own = {**PART, "spec": {"model": "m", "deploymentOverrides": given}}
+    assert unsaid(own).paths == ("spec.deploymentOverrides.namespace",)
 
 
 def test_the_defaults_are_upstreams() -> None:

@@ -27,9 +27,7 @@ def unused(model: type) -> list[str]:
 
 @pytest.mark.parametrize("field", unused(DgdComponent))
 def test_a_field_of_a_component_is_accepted_and_named(field: str) -> None:
-    value = {"frontendSidecar": "side", "minAvailable": 1, "globalDynamoNamespace": True}.get(
-        field, {"name": "m"}
-    )
+    value = {"minAvailable": 1, "globalDynamoNamespace": True}.get(field, {"name": "m"})
     worker = {**decode_worker(), field: value}
     DynamoGraphDeployment.parse(dgd(frontend(), worker))
     found = find(told(NEW, frontend(), worker).conditions, CONDITION)
@@ -44,6 +42,14 @@ def test_a_field_of_the_spec_is_accepted_and_named(field: str) -> None:
     found = find(told(NEW, frontend(), **{field: {"id": "1"}}).conditions, CONDITION)
     assert found is not None
     assert f"spec.{field} (" in found.message
+
+
+def test_a_sidecar_that_is_no_container_is_named() -> None:
+    beside = {"name": "side", "image": "i"}
+    worker = decode_worker(frontendSidecar="side")
+    assert find(told(NEW, worker).conditions, CONDITION) is not None
+    worker["podTemplate"]["spec"]["containers"].append(beside)
+    assert find(told(NEW, worker).conditions, CONDITION) is None
 
 
 def test_the_condition_goes_with_the_field() -> None:

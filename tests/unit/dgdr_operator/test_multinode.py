@@ -88,6 +88,14 @@ def test_flags_go_behind_the_engine_in_a_script(flag: str) -> None:
     assert found.worker.args[0].endswith("--headless --model m \\\n -tp 16 && echo done")
 
 
+def test_a_comment_of_a_script_starts_no_engine() -> None:
+    script = "# dynamo.vllm would fail\n  # dynamo.vllm\nexec python3 -m dynamo.vllm -tp 16"
+    (found,) = programs(script, command=("sh", "-c")).leader.args
+    comments, start = "# dynamo.vllm would fail\n  # dynamo.vllm\n", "exec python3 -m dynamo.vllm "
+    assert found.startswith(f"{comments}{start}--distributed-executor-backend mp")
+    assert found.endswith(" -tp 16")
+
+
 def test_a_script_may_stand_in_the_command() -> None:
     found = programs(command=("/bin/bash", "-c", "python3 -m dynamo.vllm --model m -tp 16"))
     flags = "--distributed-executor-backend mp --nnodes 2"
@@ -121,6 +129,17 @@ def test_gpus_that_nobody_can_count_are_not_guessed() -> None:
     found = programs_of(of, of.components[0])
     assert isinstance(found, str)
     assert "resourceClaims[gpus]" in found
+
+
+def test_a_claim_beside_gpus_of_a_device_plug_in_is_for_something_else() -> None:
+    component = engine("-dp", "16")
+    claim = {"name": "channel", "resourceClaimTemplateName": "compute-domain"}
+    component["podTemplate"]["spec"]["resourceClaims"] = [claim]
+    of = graph(component)
+    found = programs_of(of, of.components[0])
+    assert isinstance(found, Programs)
+    args = found.leader.args
+    assert args[args.index("--data-parallel-size-local") + 1] == "8"
 
 
 @pytest.mark.parametrize(

@@ -333,3 +333,72 @@ def test_what_cannot_be_run_is_named_and_holds_up_nothing_else(
 
 def test_rendering_twice_gives_the_same() -> None:
     assert rendered(frontend(), decode_worker()) == rendered(frontend(), decode_worker())
+
+
+SIDE = {"name": "side", "image": "dynamo:1", "args": ["-m", "dynamo.frontend"]}
+
+
+def test_a_frontend_beside_an_engine_gets_what_a_frontend_gets() -> None:
+    worker = decode_worker(frontendSidecar="side")
+    worker["podTemplate"]["spec"]["containers"] += [SIDE, {"name": "other", "image": "i"}]
+    _, side, other = pod(worker)["containers"]
+    values = {one["name"]: one.get("value") for one in side["env"]}
+    assert (values["DYN_COMPONENT"], values["DYN_HTTP_PORT"]) == ("frontend", "8000")
+    assert (side["name"], side["command"], side["args"]) == ("side", ["python3"], SIDE["args"])
+    assert side["readinessProbe"]["httpGet"]["port"] == "http"
+    assert other == {"name": "other", "image": "i"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "runtime", "wanted"),
+    [("0.9.1", None, "true"), ("1.0.2", None, None), ("x", None, None), ("1.0.2", "0.7.0", "true")],
+)
+def test_releases_before_1_0_open_their_port_by_another_variable(
+    tag: str, runtime: str | None, wanted: str | None
+) -> None:
+    worker = decode_worker(main={"image": f"r/vllm:{tag}"}, runtimeVersionOverride=runtime)
+    assert env(worker).get("DYN_SYSTEM_ENABLED") == wanted
+
+
+def test_engines_tell_of_forward_passes_where_a_planner_component_reads_it() -> None:
+    made = rendered(decode_worker(), entry("planner", "planner"))
+    spec = made["Deployment/g-decode"]["spec"]["template"]["spec"]
+    values = {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
+    assert values["DYN_FORWARDPASS_METRIC_PORT"] == "20380"
+    assert "DYN_FORWARDPASS_METRIC_PORT" not in env(decode_worker())
+
+
+@pytest.mark.parametrize(
+    ("path", "backend", "wanted"),
+    [
+        ("/cache", "vllm", "/cache"),
+        ("/root/.cache/vllm", "vllm", None),
+        (None, "vllm", None),
+        ("/cache", "sglang", None),
+    ],
+)
+def test_vllm_is_told_where_its_cache_is(
+    path: str | None, backend: str, wanted: str | None
+) -> None:
+    worker = decode_worker(compilationCache={"pvcName": "c", "mountPath": path})
+    assert env(worker, backendFramework=backend).get("VLLM_CACHE_ROOT") == wanted
+
+
+def test_labels_of_a_components_pods_are_its_workloads_and_services_too() -> None:
+    worker = decode_worker()
+    worker["podTemplate"]["metadata"] = {"labels": {"team": "a", "nvidia.com/selector": "x"}}
+    made = rendered(worker)
+    for kind in ("Deployment", "Service"):
+        labels = made[f"{kind}/g-decode"]["metadata"]["labels"]
+        assert (labels["team"], labels["nvidia.com/selector"]) == ("a", "g-decode")
+
+
+def test_a_probe_that_asks_nothing_asks_what_ours_asks_in_the_users_times() -> None:
+    probe = main(decode_worker(main={"startupProbe": {"initialDelaySeconds": 180}}))["startupProbe"]
+    assert probe.pop("httpGet")["path"] == "/live"
+    assert probe == {"initialDelaySeconds": 180}
+
+
+def test_a_probe_that_asks_something_is_the_users_alone() -> None:
+    own = {"exec": {"command": ["true"]}, "periodSeconds": 3}
+    assert main(decode_worker(main={"livenessProbe": own}))["livenessProbe"] == own

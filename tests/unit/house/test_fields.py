@@ -43,7 +43,6 @@ def test_the_page_is_what_the_table_says() -> None:
 
 VALUES: dict[str, Any] = {
     "minAvailable": 1,
-    "frontendSidecar": "x",
     "globalDynamoNamespace": True,
     "hardware.interconnect": "nvlink",
     "hardware.rdma": True,

@@ -8,6 +8,8 @@ import pytest
 from dgdr_api.conversion import ALPHA, BETA, converted, dgdr_spec
 from dgdr_api.conversion.notes import Note
 
+# What v1beta1 means by nothing, which v1alpha1 would not.
+MEANT = {"ttft": 2000, "itl": 30, "isl": 4000, "osl": 1000}
 WORKER = {
     "name": "worker",
     "type": "worker",
@@ -68,7 +70,7 @@ def test_a_requests_note_fills_what_v1beta1_cannot_say() -> None:
         "profilingConfig": {
             "profilerImage": "registry.test/w:1",
             "config": {
-                "sla": {"ttft": 200},
+                "sla": {**MEANT, "ttft": 200},
                 "sweep": {"dryRun": True},
                 "deployment": {"modelCache": {"pvcName": "c", "pvcPath": "m"}},
             },
@@ -84,7 +86,7 @@ def test_a_requests_note_fills_what_v1beta1_cannot_say() -> None:
 def test_a_bare_spec_is_a_note_too() -> None:
     note = {"profilingConfig": {"outputPVC": "results"}}
     read = converted(stored("DynamoGraphDeploymentRequest", {"model": "m"}, dgdr_spec=note), ALPHA)
-    assert read["spec"]["profilingConfig"] == {"outputPVC": "results"}
+    assert read["spec"]["profilingConfig"] == {"outputPVC": "results", "config": {"sla": MEANT}}
 
 
 def test_a_deployments_note_brings_claims_and_the_order_of_words() -> None:
@@ -114,6 +116,63 @@ def test_a_deployments_note_brings_claims_and_the_order_of_words() -> None:
     }
 
 
+ENV = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+MOUNT, CLAIM = {"name": "c", "mountPath": "/c"}, {"persistentVolumeClaim": {"claimName": "c"}}
+MAIN = "mainContainer"
+
+
+@pytest.mark.parametrize(
+    ("main", "pod", "note", "wanted"),
+    [
+        pytest.param(
+            {"env": ENV},
+            {},
+            {"envs": ENV[:1], "extraPodSpec": {MAIN: {"env": ENV[1:]}}},
+            {"envs": ENV[:1], "extraPodSpec": {MAIN: {"env": ENV[1:]}}},
+            id="environment in both places",
+        ),
+        pytest.param(
+            {"env": ENV},
+            {},
+            {"envs": [{"name": "A", "value": "another"}]},
+            {"extraPodSpec": {MAIN: {"env": ENV}}},
+            id="environment that was edited since",
+        ),
+        pytest.param(
+            {"volumeMounts": [MOUNT]},
+            {"volumes": [{"name": "c", **CLAIM}]},
+            {"extraPodSpec": {MAIN: {"volumeMounts": [MOUNT]}}},
+            {
+                "extraPodSpec": {
+                    MAIN: {"volumeMounts": [MOUNT]}, "volumes": [{"name": "c", **CLAIM}],
+                }
+            },
+            id="a mount of the container is not the service's too",
+        ),
+        pytest.param(
+            {"envFrom": [{"secretRef": {"name": "s"}}]},
+            {},
+            {"extraPodSpec": {MAIN: {"envFrom": [{"secretRef": {"name": "s"}}]}}},
+            {"extraPodSpec": {MAIN: {"envFrom": [{"secretRef": {"name": "s"}}]}}},
+            id="a secret of the container",
+        ),
+    ],
+)  # fmt: skip
+def test_a_deployment_is_read_in_the_words_of_its_note(
+    main: dict[str, Any], pod: dict[str, Any], note: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    worker = {
+        "name": "w",
+        "type": "worker",
+        "podTemplate": {"spec": {**pod, "containers": [{"name": "main", **main}]}},
+    }
+    payload = {"version": 1, "spec": {"services": {"w": note}}}
+    manifest = stored("DynamoGraphDeployment", {"components": [worker]}, dgd_spec=payload)
+    read = converted(manifest, ALPHA)
+    assert read["spec"] == {"services": {"w": {"componentType": "worker", **wanted}}}
+    assert converted(read, BETA)["spec"] == manifest["spec"]
+
+
 def test_live_fields_win_over_a_note() -> None:
     note = {"version": 1, "spec": {"services": {"worker": {"replicas": 7, "dynamoNamespace": "d"}}}}
     manifest = stored(
@@ -141,14 +200,14 @@ def test_the_annotations_of_each_field_of_the_first_releases() -> None:
     assert read["spec"]["profilingConfig"] == {
         "configMapRef": notes["dgdr_config_map_ref"],
         "outputPVC": "results",
-        "config": {"sweep": {"dryRun": True}},
+        "config": {"sweep": {"dryRun": True}, "sla": MEANT},
     }
     assert read["status"] == {
         "state": "Ready",
         "backend": "vllm",
         "deployment": {"name": "x-dgd", "created": True, "state": "successful"},
     }
-    assert "annotations" not in read["metadata"]
+    assert list(read["metadata"]["annotations"]) == ["nvidia.com/dgdr-spec"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7"])
@@ -206,4 +265,5 @@ def test_an_object_is_converted_without_a_note_that_cannot_be_merged(
     monkeypatch.setattr(Note, "laid_under", refused)
     note = {"spec": {"profilingConfig": {"outputPVC": "results"}}}
     read = converted(stored(REQUEST, {"model": "m"}, dgdr_spec=note), ALPHA)
-    assert read["spec"] == {"model": "m", "autoApply": True, "profilingConfig": {}}
+    config = {"config": {"sla": MEANT}}
+    assert read["spec"] == {"model": "m", "autoApply": True, "profilingConfig": config}

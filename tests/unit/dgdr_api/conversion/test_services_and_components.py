@@ -1,6 +1,5 @@
-"""From one version of a DynamoGraphDeployment through the Graph into the other, and back."""
+"""From one version of a DynamoGraphDeployment into the other, and back."""
 
-import json
 from copy import deepcopy
 from typing import Any
 
@@ -8,12 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dgdr_api import codec_v1alpha1 as alpha
 from dgdr_api import codec_v1beta1 as beta
+from dgdr_api.conversion import ALPHA, BETA, converted
 from dgdr_api.graph import Component, Graph, Role
-from dgdr_api.reading import CodecError
-from dgdr_api.spelling import keyed
-from support.alpha import dgd, in_main, meant, only, service, services
+from support.alpha import dgd, in_main, service, services, through
 
 ANY = settings(max_examples=50, deadline=None)
 CLAIM = {"name": "c", "persistentVolumeClaim": {"claimName": "c"}}
@@ -23,7 +20,7 @@ TOKEN = {"secretRef": {"name": "token"}}
 
 def beta_of(**fields: Any) -> dict[str, Any]:
     """Return the component that a v1alpha1 service becomes."""
-    (component,) = beta.encode(alpha.decode(dgd(w=service(**fields))))["spec"]["components"]
+    (component,) = converted(dgd(w=service(**fields)), BETA)["spec"]["components"]
     assert isinstance(component, dict)
     return component
 
@@ -107,8 +104,6 @@ def in_v1beta1(*components: dict[str, Any], **spec: Any) -> dict[str, Any]:
             {"compilationCache": {"pvcName": "c"}},
             id="cache",
         ),
-        # Upstream writes the unknown type, which v1beta1 refuses.
-        pytest.param({"componentType": "default"}, {"type": "worker"}, id="unknown type"),
     ],
 )
 def test_a_service_becomes_a_component(fields: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -118,7 +113,7 @@ def test_a_service_becomes_a_component(fields: dict[str, Any], wanted: dict[str,
 def test_the_graphs_fields_have_the_names_of_the_version() -> None:
     topology = {"topologyProfile": "t", "packDomain": "rack"}
     manifest = dgd(backendFramework="vllm", envs=[ENTRY], topologyConstraint=topology)
-    assert beta.encode(alpha.decode(manifest))["spec"] == {
+    assert converted(manifest, BETA)["spec"] == {
         "backendFramework": "vllm",
         "env": [ENTRY],
         "topologyConstraint": {"clusterTopologyName": "t", "packDomain": "rack"},
@@ -174,21 +169,32 @@ PREFILL = ["-m", "dynamo.vllm", "--is-prefill-worker"]
             ["frontend", "planner", "epp"],
             id="others",
         ),
+        # Upstream writes a type that v1beta1 refuses, or none, and gives them no ports and probes.
+        pytest.param(
+            {"LocalRouter": {"componentType": "default"}, "GlobalRouter": {}, "x": {"a": 1}},
+            ["", "", ""],
+            id="no role at all",
+        ),
+        pytest.param(
+            {
+                "a": {"resources": {"limits": {"gpu": "1"}}},
+                "b": in_main(args=["python3 -m dynamo.sglang"]),
+                "VllmWorker": {"componentType": "default"},
+                "c": {"resources": {"limits": {"gpu": "0"}}},
+            },
+            ["worker", "worker", "worker", ""],
+            id="engines without a type",
+        ),
     ],
 )
 def test_roles_are_told_by_type_arguments_or_name(
     found: dict[str, dict[str, Any]], roles: list[str]
 ) -> None:
     manifest = dgd(**found)
-    graph = alpha.decode(manifest)
-    assert [component.role for component in graph.components] == roles
-    assert meant(alpha.encode(graph)) == meant(manifest)
-
-
-def through(manifest: dict[str, Any], there: Any, back: Any) -> Any:
-    """Return a manifest as it comes back from the other version, stored in between."""
-    other = json.loads(json.dumps(there.encode(back.decode(manifest))))
-    return back.encode(there.decode(other))
+    components = converted(manifest, BETA)["spec"]["components"]
+    types = {component["name"]: component.get("type", "") for component in components}
+    assert [types[name] for name in found] == roles
+    assert through(manifest) == manifest
 
 
 def test_what_only_v1alpha1_says_survives_v1beta1() -> None:
@@ -204,7 +210,7 @@ def test_what_only_v1alpha1_says_survives_v1beta1() -> None:
         ),
         VllmDecodeWorker={"componentType": "decode", "volumeMounts": [{"name": "c"} | PLACE]},
     )
-    assert through(manifest, beta, alpha) == manifest
+    assert through(manifest) == manifest
 
 
 PLACE = {"mountPoint": "/c", "useAsCompilationCache": False}
@@ -233,7 +239,7 @@ def test_what_only_v1beta1_says_survives_v1alpha1() -> None:
         {"name": "d", "type": "worker", "compilationCache": {"pvcName": "p", "x": 1}},
         unknown={"a": 1},
     )
-    assert through(manifest, alpha, beta) == manifest
+    assert through(manifest) == manifest
 
 
 def test_an_edit_of_the_other_version_wins_over_what_is_remembered() -> None:
@@ -244,38 +250,14 @@ def test_an_edit_of_the_other_version_wins_over_what_is_remembered() -> None:
         **with_main(args=["old"]),
     }
     component["podTemplate"]["spec"]["containers"].insert(0, {"name": "first"})
-    manifest = alpha.encode(beta.decode(in_v1beta1(component)))
+    manifest = converted(in_v1beta1(component), ALPHA)
     services(manifest)["w"]["extraPodSpec"]["mainContainer"]["args"] = ["new"]
-    changed = only(alpha.decode(manifest))
-    assert changed.args == ("new",)
-    assert changed.extra == {"experimental": {"a": 1}}
+    wanted = deepcopy(component)
+    wanted["podTemplate"]["spec"]["containers"][1]["args"] = ["new"]
+    assert converted(manifest, BETA)["spec"]["components"] == [wanted]
 
 
-@pytest.mark.parametrize(
-    "note",
-    [
-        {"spec": {"services": {"w": {"replicas": 9}, "v": {}}}},
-        {"spec": {"pvcs": {"a": "x"}, "components": {"a": 1, "w": {"type": "cook"}}}},
-        {"spec": "x", "metadata": {"name": "other"}, "kind": None},
-    ],
-)
-def test_a_note_that_somebody_changed_changes_no_component(note: dict[str, Any]) -> None:
-    manifest = dgd(w=service(replicas=1))
-    graph = alpha.decode(manifest)
-    text = json.dumps(note)
-    written = alpha.encode(graph.with_(annotations={"dgdr.dev/v1alpha1": text}))
-    assert services(written) == services(manifest)
-    manifest["metadata"]["annotations"] = {"dgdr.dev/v1beta1": text}
-    assert alpha.decode(manifest).components == graph.components
-
-
-def test_a_component_that_is_gone_stays_gone() -> None:
-    graph = alpha.decode(dgd(w=service(ingress={"a": 1}), v=service(ingress={"b": 2})))
-    left = alpha.encode(graph.with_(components=graph.components[:1]))
-    assert services(left) == {"w": service(ingress={"a": 1})}
-
-
-def test_a_generated_deployment_has_no_notes_in_either_version() -> None:
+def test_a_generated_deployment_needs_a_note_for_its_order_alone() -> None:
     graph = Graph(
         name="g",
         components=(
@@ -290,10 +272,12 @@ def test_a_generated_deployment_has_no_notes_in_either_version() -> None:
             Component(name="decode", role=Role.DECODE, env=(ENTRY,), scaling_adapter=True),
         ),
     )
-    manifest = alpha.encode(graph)
-    assert "annotations" not in manifest["metadata"]
+    manifest = converted(beta.encode(graph), ALPHA)
     assert manifest["spec"]["pvcs"] == [{"name": "c", "create": False}]
-    assert beta.encode(alpha.decode(manifest)) == beta.encode(graph)
+    # Services come in the order of names, and components do not.
+    assert list(manifest["metadata"].get("annotations", {})) == ["nvidia.com/dgd-spec"]
+    in_order = graph.with_(components=tuple(sorted(graph.components, key=lambda c: c.name)))
+    assert "annotations" not in converted(beta.encode(in_order), ALPHA)["metadata"]
 
 
 # Whatever a v1beta1 manifest says comes back from v1alpha1.
@@ -362,34 +346,7 @@ GRAPHS = st.builds(
 @given(GRAPHS)
 def test_every_v1beta1_manifest_comes_back_from_v1alpha1(graph: Graph) -> None:
     manifest = beta.encode(graph)
-    assert through(manifest, alpha, beta) == manifest
-
-
-@ANY
-@given(GRAPHS, st.data())
-def test_every_v1alpha1_manifest_comes_back_from_v1beta1(graph: Graph, data: st.DataObject) -> None:
-    manifest = alpha.encode(graph)
-    for found in services(manifest).values():
-        found.update(data.draw(st.sampled_from(SPELLINGS)))
-    try:
-        alpha.decode(manifest)
-    except CodecError:
-        return
-    # The change may contradict what v1beta1 said: that is forgotten then, and nothing else.
-    back = through(manifest, beta, alpha)
-    for version in (manifest, back):
-        version["metadata"].get("annotations", {}).pop("dgdr.dev/v1beta1", None)
-    assert meant(back) == meant(manifest)
-
-
-SPELLINGS: list[dict[str, Any]] = [
-    {"componentType": "main", "dynamoNamespace": "x"},
-    {"envs": [ENTRY], "subComponentType": None},
-    {"volumeMounts": [{"name": "c", "mountPoint": "/x"}], "serviceName": "s"},
-    {"resources": {"limits": {"gpu": 1, "custom": {"rdma/ib": 2}}}},
-    {"frontendSidecar": {"image": "i", "envs": [ENTRY]}, "labels": {"a": "b"}},
-    {"sharedMemory": {"disabled": True}, "autoscaling": {"a": 1}},
-]
+    assert through(manifest) == manifest
 
 
 PLACES = [
@@ -408,7 +365,7 @@ MAIN = st.dictionaries(
 
 @ANY
 @given(st.lists(st.tuples(st.sampled_from(PLACES), WRONG), max_size=3), MAIN)
-def test_whatever_v1beta1_says_comes_back_or_is_refused_in_words(
+def test_whatever_v1beta1_says_comes_back(
     wrong: list[tuple[tuple[str, ...], Any]], main: dict[str, Any]
 ) -> None:
     component: dict[str, Any] = {"name": "w", "type": "worker", **with_main(**deepcopy(main))}
@@ -417,9 +374,5 @@ def test_whatever_v1beta1_says_comes_back_or_is_refused_in_words(
         while inner and isinstance(place.get(key), dict):
             place, (key, *inner) = place[key], inner
         place[key] = deepcopy(value)
-    try:
-        manifest = beta.encode(beta.decode(in_v1beta1(component)))
-        back = through(manifest, alpha, beta)
-    except CodecError:
-        return
-    assert meant(keyed(back, "components")) == meant(keyed(manifest, "components"))
+    manifest = in_v1beta1(component)
+    assert through(manifest) == manifest
