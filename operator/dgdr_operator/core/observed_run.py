@@ -46,6 +46,7 @@ def request_seen(dgdr: Json) -> Request:
     except ValidationError as exc:
         problems = tuple(str(found) for found in problem.from_validation(exc, "spec"))
     return Request(
+        api_version=dgdr["apiVersion"],
         name=meta["name"],
         namespace=meta["namespace"],
         uid=meta["uid"],
@@ -134,8 +135,12 @@ def origin_of(generated: Json | None, request: Request) -> Origin:
         return Origin.RELEASED
     if named != (request.name, request.namespace):
         return Origin.FOREIGN
-    mine = labels.get(Label.REQUEST_UID.value) == request.uid
-    return Origin.OURS if mine else Origin.EARLIER
+    uid = labels.get(Label.REQUEST_UID.value)
+    if uid == request.uid:
+        return Origin.OURS
+    # NVIDIA's operator gives a deployment of its own request these names and labels, too.
+    made_by_us = uid is not None or any(is_written_by(generated, ours) for ours in _WRITERS)
+    return Origin.EARLIER if made_by_us else Origin.FOREIGN
 
 
 def _dgd_status(dgd: Json) -> DGDStatus:

@@ -1,0 +1,57 @@
+"""Whether another operator reconciles the same object; then nobody of us writes to it. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from dgdr_api.conditions import condition, find, with_condition
+from dgdr_api.models.base import Conditions
+from dgdr_api.names import NVIDIA_GROUP
+from dgdr_kube.kinds import DGD
+from dgdr_kube.namespace_scope import NAME
+
+Json = Mapping[str, Any]
+
+OWNERSHIP_CONFLICT = "OwnershipConflict"
+
+
+def second_owner(deployments: Iterable[Json]) -> str | None:
+    """Say whose Deployments there are of a graph that are not the graph's own.
+
+    NVIDIA's operator puts a DynamoComponentDeployment between the two. Those of an earlier graph of
+    the same name, which are about to go, are owned by a graph.
+    """
+    for deployment in deployments:
+        owners = deployment["metadata"].get("ownerReferences") or ()
+        owner = next((one for one in owners if one.get("controller")), None)
+        if owner is None or owner.get("kind") == DGD.kind:
+            continue
+        if str(owner.get("apiVersion", "")).startswith(f"{NVIDIA_GROUP}/"):
+            return (
+                f"Deployment {deployment['metadata']['name']} is controlled by {owner['kind']} "
+                f"{owner['name']}, so NVIDIA's operator reconciles this object, too; nothing is "
+                "written until it is gone: stop one of the two operators, or set this one's chart "
+                "value mode to Beside"
+            )
+    return None
+
+
+def held_by(namespace: str, holder: str) -> str:
+    """Say why nothing of a namespace is ours."""
+    return (
+        f"Lease {NAME} of namespace {namespace} is held by {holder}: an operator of NVIDIA's that "
+        "is restricted to this namespace reconciles its objects; nothing is written until the "
+        "Lease has run out"
+    )
+
+
+def with_ownership(
+    conditions: Conditions, why: str | None, now: datetime, generation: int
+) -> Conditions:
+    """Return the conditions with that of ownership; nothing is said where nothing ever was."""
+    if why is None and find(conditions, OWNERSHIP_CONFLICT) is None:
+        return conditions
+    reason = "SoleOwner" if why is None else "SecondOwner"
+    text = why or "no other operator is seen to reconcile this object"
+    new = condition(OWNERSHIP_CONFLICT, why is not None, reason, text, now, generation)
+    return with_condition(conditions, new, now)
