@@ -149,19 +149,21 @@ def _number(
     adapter = adapters.get(component_name(graph, component.name))
     wanted = 1 if component.replicas is None else component.replicas
     if adapter is None:
-        path = ("f:components", f'k:{{"name":"{component.name}"}}', "f:replicas")
-        return wanted, writer_of(dgd, path), None
+        # A manager is told with the fields of the version that it wrote.
+        beta = ("f:components", f'k:{{"name":"{component.name}"}}', "f:replicas")
+        alpha = ("f:services", f"f:{component.name}", "f:replicas")
+        return wanted, writer_of(dgd, beta, alpha), None
     version = adapter["metadata"].get("resourceVersion")
     wanted = adapter.get("spec", {}).get("replicas", wanted)
     return wanted, writer_of(adapter, ("f:replicas",)), version
 
 
-def writer_of(manifest: Json, path: tuple[str, ...]) -> str | None:
+def writer_of(manifest: Json, *paths: tuple[str, ...]) -> str | None:
     """Return the manager that wrote a field of the spec last; None where nobody says."""
     wrote = [
         (entry.get("time", ""), entry.get("manager", ""))
         for entry in manifest["metadata"].get("managedFields") or ()
-        if _owns(entry.get("fieldsV1", {}).get("f:spec", {}), path)
+        if any(_owns(entry.get("fieldsV1", {}).get("f:spec", {}), path) for path in paths)
     ]
     return max(wrote)[1] if wrote else None
 
