@@ -1,7 +1,7 @@
 """Planner and operator beside another operator that owns the nvidia.com kinds, or in its place.
 
-The other one is a stand-in (``support.nvidias_operator``), not NVIDIA's. ``DGDR_BESIDE_QUIET_S=600``
-watches for ten minutes whether anybody writes without a reason.
+The other one is a stand-in (``support.nvidias_operator``), not NVIDIA's.
+``DGDR_BESIDE_QUIET_S=600`` watches for ten minutes whether anybody writes without a reason.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dgdr_api.conversion import ALPHA, converted
 from support.cluster import TestCluster, cluster
@@ -203,8 +204,6 @@ def _reaches(there: Namespace, phase: str, process: OperatorProcess) -> None:
 
 def _finish(there: Namespace) -> None:
     """Write what a profiling Job leaves, and let it end."""
-    import yaml
-
     owner = there.get(REQUESTS, "q") or {}
     reference = {key: owner[key] for key in ("apiVersion", "kind")}
     meta = {
@@ -221,3 +220,56 @@ def _finish(there: Namespace) -> None:
     }
     there.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
     there.kubectl("patch", "job", "profile-q", "--type=merge", "-p", '{"spec":{"suspend":false}}')
+
+
+def test_a_namespace_that_is_taken_over_is_left_alone_by_the_other_operator(
+    theirs: tuple[TestCluster, str], tmp_path: Path
+) -> None:
+    booted, version = theirs
+    if version == "v1alpha1":
+        pytest.skip("a takeover needs v1beta1, and does not start without")
+    before = Namespace(booted, "before")
+    before.apply(_graph("old"))
+    until("the other one made it", lambda: "old-decode" in before.names("deployments"))
+    takeover = {"holder": "dgdr-system/dgdr-operator", "principal": "system:serviceaccount:x:y"}
+    names = ["before", "taken"]
+    taken = Namespace(booted, "taken")
+    process = OperatorProcess(booted, tmp_path, names, mode="Takeover", takeover=takeover)
+    process.start()
+    try:
+        lease = "dynamo-operator-namespace-scope"
+        for there in (before, taken):
+            until("it is held", lambda there=there: there.get("lease", lease), 120)
+        taken.apply(_graph("new"))
+        until("ours made it", lambda: "new-decode" in taken.names("deployments"), 120)
+        deployment = taken.get("deployment", "new-decode") or {}
+        (owner,) = deployment["metadata"]["ownerReferences"]
+        assert owner["kind"] == "DynamoGraphDeployment"
+        dgd = until("a status", lambda: _with_status(taken, "new"), 60)
+        assert MANAGER not in {entry["manager"] for entry in dgd["metadata"]["managedFields"]}
+        # What the other one had made goes on under its hands.
+        old = until("it is said", lambda: _conflict(before, "old"), 60)
+        assert "DynamoComponentDeployment old-" in old["message"]
+        version_then = (before.get("dgd", "old") or {})["metadata"]["resourceVersion"]
+        time.sleep(min(QUIET_S, 35))
+        assert (before.get("dgd", "old") or {})["metadata"]["resourceVersion"] == version_then
+        assert "Traceback" not in process.log.read_text()
+    except AssertionError as exc:
+        raise AssertionError(f"{exc}\n{process.log.read_text()[-4000:]}") from exc
+    finally:
+        process.kill()
+
+
+def _graph(name: str) -> dict[str, Any]:
+    made = {k: v for k, v in graph_deployment().items() if k != "status"}
+    return {**made, "metadata": {"name": name}}
+
+
+def _with_status(there: Namespace, name: str) -> dict[str, Any] | None:
+    found = there.get("dgd", name) or {}
+    return found if found.get("status") else None
+
+
+def _conflict(there: Namespace, name: str) -> dict[str, Any] | None:
+    conditions = ((there.get("dgd", name) or {}).get("status") or {}).get("conditions") or ()
+    return next((dict(c) for c in conditions if c["type"] == "OwnershipConflict"), None)

@@ -1,15 +1,15 @@
 """A stand-in for NVIDIA's operator: its kinds with open schemas, and a loop that reconciles them.
 
-It is not the real one (https://github.com/ai-dynamo/dynamo, ``deploy/operator``). What is tried with
-it is whose fields are whose: it makes adapters, copies their numbers, makes Deployments through a
-DynamoComponentDeployment, reports, under the field manager of a Go controller, and leaves a
+It is not the real one (https://github.com/ai-dynamo/dynamo, ``deploy/operator``). What is tried
+with it is whose fields are whose: it makes adapters, copies their numbers, makes Deployments
+through a DynamoComponentDeployment, reports, under the field manager of a Go controller, leaves a
 namespace alone whose Lease somebody renews. It has no webhooks, and nothing runs.
 """
 
 import asyncio
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.errors import AlreadyExists, ClusterError, NotFound
 from dgdr_kube.kinds import (
+    _KNOWN,
     DEPLOYMENT,
     DGD,
     DGD_V1ALPHA1,
@@ -26,7 +27,6 @@ from dgdr_kube.kinds import (
     LEASE,
     WORKER_METADATA,
     Kind,
-    _KNOWN,
 )
 from dgdr_kube.manifests import merge_patch, owner_reference
 from dgdr_kube.namespace_scope import NAME, holder_of
@@ -44,11 +44,12 @@ _EACH_S = 0.5
 def crds(version: str) -> list[Json]:
     """Its CustomResourceDefinitions, in a release that serves deployments in one version."""
     graphs = DGD_V1ALPHA1 if version == "v1alpha1" else DGD
-    kinds = (graphs, DGDSA_V1ALPHA1, COMPONENT, DGDR, WORKER_METADATA)
-    return [_crd(kind) for kind in kinds]
+    newer = () if version == "v1alpha1" else (DGDSA.version,)
+    kinds = (graphs, COMPONENT, DGDR, WORKER_METADATA)
+    return [_crd(DGDSA_V1ALPHA1, *newer), *(_crd(kind) for kind in kinds)]
 
 
-def _crd(kind: Kind) -> Json:
+def _crd(kind: Kind, *newer: str) -> Json:
     open_ = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     subresources: Json = {"status": {}}
     if kind.plural == DGDSA.plural:
@@ -59,13 +60,16 @@ def _crd(kind: Kind) -> Json:
     names = {"kind": kind.kind, "plural": kind.plural, "singular": kind.kind.lower()}
     if short := _SHORT.get(kind.plural):
         names |= {"shortNames": [short]}  # type: ignore[dict-item]
-    version = {
-        "name": kind.version,
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": open_},
-        "subresources": subresources,
-    }
+    versions = [
+        {
+            "name": name,
+            "served": True,
+            "storage": name == kind.version,
+            "schema": {"openAPIV3Schema": open_},
+            "subresources": subresources,
+        }
+        for name in (kind.version, *newer)
+    ]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -74,7 +78,7 @@ def _crd(kind: Kind) -> Json:
             "group": kind.group,
             "names": names,
             "scope": "Namespaced",
-            "versions": [version],
+            "versions": versions,
         },
     }
 
@@ -99,10 +103,8 @@ async def _run(kubeconfig: Path, version: str, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             for dgd in await cluster.list(graphs, None):
-                try:
+                with suppress(ClusterError):  # the next round looks again
                     await _Graph(cluster, graphs, dgd).reconcile()
-                except ClusterError:
-                    pass  # the next round looks again
             await asyncio.sleep(_EACH_S)
     finally:
         await cluster.close()

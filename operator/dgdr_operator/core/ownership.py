@@ -30,8 +30,8 @@ def second_owner(deployments: Iterable[Json]) -> str | None:
             return (
                 f"Deployment {deployment['metadata']['name']} is controlled by {owner['kind']} "
                 f"{owner['name']}, so NVIDIA's operator reconciles this object, too; nothing is "
-                "written until it is gone: stop one of the two operators, or set this one's chart "
-                "value mode to Beside"
+                "written until that is gone: delete it where its operator has left the namespace, "
+                "else set this one's chart value mode to Beside"
             )
     return None
 
