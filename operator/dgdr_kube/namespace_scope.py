@@ -8,10 +8,9 @@ after an uninstall it runs out.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Iterable
 
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE
 from dgdr_kube.candidate import Candidate, LeaseLost
 from dgdr_kube.errors import ClusterError
 from dgdr_kube.kinds import LEASE
@@ -20,7 +19,6 @@ from dgdr_kube.ports import Cluster
 
 log = logging.getLogger(__name__)
 
-NAME = "dynamo-operator-namespace-scope"
 PRINCIPAL = "nvidia.com/dynamo-operator-principal"
 """Annotation: as whom NVIDIA's webhooks let the holder write replicas that an adapter owns."""
 TIMING = Timing(lease_s=30, renew_s=20.0, retry_s=10.0, look_s=2.0)
@@ -41,7 +39,7 @@ class NamespaceScope:
         self.holder = holder
         self._principal = principal
         self._candidates = {
-            namespace: Candidate(cluster, namespace, NAME, holder, timing)
+            namespace: Candidate(cluster, namespace, NAMESPACE_SCOPE_LEASE, holder, timing)
             for namespace in namespaces
         }
 
@@ -69,17 +67,8 @@ class NamespaceScope:
         """Say who writes here; without it adapters of ours are refused, which they report."""
         patch = {"metadata": {"annotations": {PRINCIPAL: self._principal}}}
         try:
-            await self._cluster.patch(LEASE, namespace, NAME, patch, NAME)
+            await self._cluster.patch(
+                LEASE, namespace, NAMESPACE_SCOPE_LEASE, patch, NAMESPACE_SCOPE_LEASE
+            )
         except ClusterError as exc:
-            log.warning("Lease %s/%s bears no principal: %s", namespace, NAME, exc)
-
-
-def holder_of(lease: Mapping[str, Any] | None, now: datetime) -> str | None:
-    """Return who holds a namespace; None where nobody does, as NVIDIA's operators count it."""
-    spec = (lease or {}).get("spec") or {}
-    renewed, lasts_s = spec.get("renewTime"), spec.get("leaseDurationSeconds")
-    if not renewed or not lasts_s:
-        return None
-    if datetime.fromisoformat(renewed) + timedelta(seconds=lasts_s) < now:
-        return None
-    return str(spec.get("holderIdentity") or "somebody without a name")
+            log.warning("Lease %s/%s bears no principal: %s", namespace, NAMESPACE_SCOPE_LEASE, exc)

@@ -42,9 +42,10 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where kinds are, of those that are not where we name them."""
+    """Where kinds are, of those that are not where we name them, and which are nowhere."""
 
     places: Mapping[Kind, Kind] = field(default_factory=dict)
+    absent: frozenset[Kind] = frozenset()
 
     def of(self, kind: Kind) -> Kind:
         """Return the kind as the API server knows it."""
@@ -87,7 +88,7 @@ async def discovered(api: Discovering, mode: Mode) -> Served:
     """
     if mode is not Mode.BESIDE:
         return AS_NAMED
-    places = {DGDR: BESIDE_DGDR}
+    places, absent = {DGDR: BESIDE_DGDR}, set()
     for kind, older in _OLDER.items():
         if await api.serves(kind):
             continue
@@ -98,4 +99,6 @@ async def discovered(api: Discovering, mode: Mode) -> Served:
                 f"{DGD.plural}.{DGD.group} is served in no version that we know; in mode {mode} "
                 "NVIDIA's operator has to be installed"
             )
-    return Served(places)
+        else:  # its first releases have no adapters
+            absent.add(kind)
+    return Served(places, frozenset(absent))

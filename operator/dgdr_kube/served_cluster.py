@@ -47,6 +47,8 @@ class ServedCluster:
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Read one object; None when it is not there."""
+        if kind in self._served.absent:
+            return None
         found = await self._cluster.get(self._served.of(kind), namespace, name)
         return None if found is None else self._inward(kind, found)
 
@@ -189,9 +191,26 @@ class ServedCluster:
 
     def _outward(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Return an object as the API server keeps it."""
+        owned = self._with_owners(manifest)
         if self._served.of(kind).version == kind.version:
+            return owned
+        return converted(owned, ALPHA)
+
+    def _with_owners(self, manifest: Manifest) -> Manifest:
+        """Return an object whose owners garbage collection finds."""
+        meta = manifest["metadata"]
+        owners = meta.get("ownerReferences")
+        if not owners:
             return manifest
-        return converted(manifest, ALPHA)
+        moved = {
+            (kind.api_version, kind.kind): place.api_version
+            for kind, place in self._served.places.items()
+        }
+        there = [
+            {**one, "apiVersion": moved.get((one["apiVersion"], one["kind"]), one["apiVersion"])}
+            for one in owners
+        ]
+        return {**manifest, "metadata": {**meta, "ownerReferences": there}}
 
 
 def merged(live: Manifest, patch: Manifest) -> Manifest:

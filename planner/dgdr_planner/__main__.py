@@ -130,6 +130,7 @@ async def _planning(
     telemetry.show_budgets(stores[GPU_BUDGET])
     served = await patiently(lambda: discovered(server, settings.mode))
     here, told_by = through(server, served), through(source, served)
+    stores = {kind: store for kind, store in stores.items() if kind not in served.absent}
     cluster = RememberingCluster(here, {kind: (store,) for kind, store in stores.items()})
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
     targets = ClusterTargets(cluster)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.errors import AlreadyExists, ClusterError, NotFound
 from dgdr_kube.kinds import (
@@ -29,7 +30,7 @@ from dgdr_kube.kinds import (
     Kind,
 )
 from dgdr_kube.manifests import merge_patch, owner_reference
-from dgdr_kube.namespace_scope import NAME, holder_of
+from dgdr_operator.core.ownership import holder_of
 
 Json = dict[str, Any]
 
@@ -50,7 +51,6 @@ def crds(version: str) -> list[Json]:
 
 
 def _crd(kind: Kind, *newer: str) -> Json:
-    open_ = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     subresources: Json = {"status": {}}
     if kind.plural == DGDSA.plural:
         subresources["scale"] = {
@@ -65,7 +65,7 @@ def _crd(kind: Kind, *newer: str) -> Json:
             "name": name,
             "served": True,
             "storage": name == kind.version,
-            "schema": {"openAPIV3Schema": open_},
+            "schema": {"openAPIV3Schema": _schema(kind)},
             "subresources": subresources,
         }
         for name in (kind.version, *newer)
@@ -81,6 +81,21 @@ def _crd(kind: Kind, *newer: str) -> Json:
             "versions": versions,
         },
     }
+
+
+def _schema(kind: Kind) -> Json:
+    """Anything goes; of a list of components each one is owned by itself, as in NVIDIA's."""
+    open_: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    if kind != DGD:
+        return open_
+    each = {**open_, "required": ["name"], "properties": {"name": {"type": "string"}}}
+    components = {
+        "type": "array",
+        "items": each,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    }
+    return {**open_, "properties": {"spec": {**open_, "properties": {"components": components}}}}
 
 
 @contextmanager
@@ -119,7 +134,7 @@ class _Graph:
         self._name = dgd["metadata"]["name"]
 
     async def reconcile(self) -> None:
-        lease = await self._cluster.get(LEASE, self._namespace, NAME)
+        lease = await self._cluster.get(LEASE, self._namespace, NAMESPACE_SCOPE_LEASE)
         if holder_of(lease, datetime.now(UTC)) or self._dgd["metadata"].get("deletionTimestamp"):
             return
         wanted = {}

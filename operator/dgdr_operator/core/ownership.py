@@ -1,14 +1,13 @@
 """Whether another operator reconciles the same object; then nobody of us writes to it. Pure."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dgdr_api.conditions import condition, find, with_condition
 from dgdr_api.models.base import Conditions
-from dgdr_api.names import NVIDIA_GROUP
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE, NVIDIA_GROUP
 from dgdr_kube.kinds import DGD
-from dgdr_kube.namespace_scope import NAME
 
 Json = Mapping[str, Any]
 
@@ -36,12 +35,23 @@ def second_owner(deployments: Iterable[Json]) -> str | None:
     return None
 
 
+def holder_of(lease: Json | None, now: datetime) -> str | None:
+    """Return who holds a namespace; None where nobody does, as NVIDIA's operators count it."""
+    spec = (lease or {}).get("spec") or {}
+    renewed, lasts_s = spec.get("renewTime"), spec.get("leaseDurationSeconds")
+    if not renewed or not lasts_s:
+        return None
+    if datetime.fromisoformat(renewed) + timedelta(seconds=lasts_s) < now:
+        return None
+    return str(spec.get("holderIdentity") or "somebody without a name")
+
+
 def held_by(namespace: str, holder: str) -> str:
     """Say why nothing of a namespace is ours."""
     return (
-        f"Lease {NAME} of namespace {namespace} is held by {holder}: an operator of NVIDIA's that "
-        "is restricted to this namespace reconciles its objects; nothing is written until the "
-        "Lease has run out"
+        f"Lease {NAMESPACE_SCOPE_LEASE} of namespace {namespace} is held by {holder}: an operator "
+        "of NVIDIA's that is restricted to this namespace reconciles its objects; nothing is "
+        "written until the Lease has run out"
     )
 
 

@@ -7,17 +7,18 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter, ValidationError
 
 from dgdr_api.models.base import Condition, Conditions
-from dgdr_api.names import FieldManager
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE, FieldManager
 from dgdr_kube.errors import NotFound
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, LEASE, Kind
 from dgdr_kube.manifests import ref
-from dgdr_kube.namespace_scope import NAME, NamespaceScope, holder_of
+from dgdr_kube.namespace_scope import NamespaceScope
 from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core import routing
 from dgdr_operator.core.ownership import (
     OWNERSHIP_CONFLICT,
     held_by,
+    holder_of,
     second_owner,
     with_ownership,
 )
@@ -52,7 +53,7 @@ class Owners:
         known = self._looked.get(namespace)
         if known is not None and now - known[0] < GOOD_FOR:
             return known[1]
-        found = holder_of(await self.cluster.get(LEASE, namespace, NAME), now)
+        found = holder_of(await self.cluster.get(LEASE, namespace, NAMESPACE_SCOPE_LEASE), now)
         if self.scope is not None and found == self.scope.holder:
             found = None
         self._looked[namespace] = (now, found)

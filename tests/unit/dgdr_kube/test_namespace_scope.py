@@ -2,44 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
-import pytest
-
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE as NAME
 from dgdr_kube.kinds import LEASE
 from dgdr_kube.lease import Timing
-from dgdr_kube.namespace_scope import NAME, PRINCIPAL, NamespaceScope, holder_of
+from dgdr_kube.namespace_scope import PRINCIPAL, NamespaceScope
 from support.fake_cluster import FakeCluster
 
-NOW = datetime(2025, 1, 1, tzinfo=UTC)
 QUICK = Timing(lease_s=30, renew_s=20.0, retry_s=0.01, look_s=0.01)
-
-
-def lease(holder: str, renewed: datetime = NOW, lasts_s: int | None = 30) -> dict[str, object]:
-    return {
-        "apiVersion": LEASE.api_version,
-        "kind": LEASE.kind,
-        "metadata": {"name": NAME, "namespace": "a"},
-        "spec": {
-            "holderIdentity": holder,
-            "leaseDurationSeconds": lasts_s,
-            "renewTime": renewed.isoformat().replace("+00:00", "Z"),
-        },
-    }
-
-
-@pytest.mark.parametrize(
-    ("found", "holder"),
-    [
-        pytest.param(None, None, id="no Lease"),
-        pytest.param(lease("theirs"), "theirs", id="held"),
-        pytest.param(lease("theirs", NOW - timedelta(seconds=31)), None, id="run out"),
-        pytest.param(lease("theirs", lasts_s=None), None, id="without a duration"),
-        pytest.param(lease(""), "somebody without a name", id="nameless"),
-    ],
-)
-def test_who_holds_a_namespace(found: dict[str, object] | None, holder: str | None) -> None:
-    assert holder_of(found, NOW) == holder
 
 
 async def until(is_so: Callable[[], bool]) -> None:

@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from dgdr_kube.errors import Conflict, NotServed
-from dgdr_kube.kinds import BESIDE_DGDR, DGD, DGD_V1ALPHA1, DGDR, DGDSA, DGDSA_V1ALPHA1, Kind
+from dgdr_kube.kinds import (
+    BESIDE_DGDR,
+    CONFIG_MAP,
+    DGD,
+    DGD_V1ALPHA1,
+    DGDR,
+    DGDSA,
+    DGDSA_V1ALPHA1,
+    Kind,
+)
+from dgdr_kube.manifests import owner_reference
 from dgdr_kube.served import AS_NAMED, Mode, Served, borrowed, discovered, installed
 from dgdr_kube.served_cluster import ServedCluster, merged, through
 from support.fake_cluster import FakeCluster
@@ -41,7 +51,13 @@ async def test_beside_the_newest_version_is_taken_that_is_served() -> None:
 
 
 async def test_a_release_without_adapters_is_no_obstacle() -> None:
-    assert (await discovered(Api(DGD_V1ALPHA1), Mode.BESIDE)).of(DGD) == DGD_V1ALPHA1
+    served = await discovered(Api(DGD_V1ALPHA1), Mode.BESIDE)
+    assert served.of(DGD) == DGD_V1ALPHA1
+    assert served.absent == {DGDSA}
+    fake = FakeCluster()
+    fake.refuse("get", DGDSA, NotServed("404 page not found"))
+    cluster = ServedCluster(fake, served)  # type: ignore[arg-type]
+    assert await cluster.get(DGDSA, "ns", "q-decode") is None
 
 
 async def test_without_nvidias_operator_there_is_nothing_to_be_beside() -> None:
@@ -136,6 +152,16 @@ async def test_what_the_programs_make_is_written_in_the_old_version() -> None:
     assert answer["spec"] == made["spec"]
     there = fake.peek(DGD_V1ALPHA1, "ns", "r")
     assert there["spec"]["services"]["decode"]["subComponentType"] == "decode"
+
+
+async def test_what_belongs_to_an_old_graph_names_the_version_that_is_served() -> None:
+    fake, cluster = old_cluster()
+    found = await cluster.get(DGD, "ns", "q")
+    assert found is not None
+    meta = {"name": "curves", "namespace": "ns", "ownerReferences": [owner_reference(found)]}
+    await cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}, MANAGER)
+    (owner,) = fake.peek(CONFIG_MAP, "ns", "curves")["metadata"]["ownerReferences"]
+    assert owner["apiVersion"] == "nvidia.com/v1alpha1"
 
 
 async def test_a_request_keeps_the_group_that_it_is_of() -> None:

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, LEASE, Kind
-from dgdr_kube.namespace_scope import NAME
 from dgdr_kube.ports import Key
-from dgdr_operator.core.ownership import second_owner
+from dgdr_operator.core.ownership import holder_of, second_owner
 from dgdr_operator.passes.sole_owner import LOOK_AGAIN_S, Owners, SoleOwner
 from support.fake_cluster import FakeCluster
 
@@ -35,13 +37,15 @@ def deployment(*owners: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def lease(now: datetime) -> dict[str, Any]:
+def lease(
+    now: datetime, holder: str = "namespace-restricted-operator-1.5.0", lasts_s: int | None = 30
+) -> dict[str, Any]:
     spec = {
-        "holderIdentity": "namespace-restricted-operator-1.5.0",
-        "leaseDurationSeconds": 30,
+        "holderIdentity": holder,
+        "leaseDurationSeconds": lasts_s,
         "renewTime": now.isoformat().replace("+00:00", "Z"),
     }
-    meta = {"name": NAME, "namespace": "ns"}
+    meta = {"name": NAMESPACE_SCOPE_LEASE, "namespace": "ns"}
     return {"apiVersion": LEASE.api_version, "kind": "Lease", "metadata": meta, "spec": spec}
 
 
@@ -106,3 +110,17 @@ def test_what_an_earlier_graph_or_a_user_has_left_is_no_second_owner() -> None:
     earlier = {**THEIRS, "kind": DGD.kind}
     users = {**THEIRS, "apiVersion": "example.com/v1", "kind": "App"}
     assert second_owner([deployment(), deployment(earlier), deployment(users)]) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "holder"),
+    [
+        pytest.param(None, None, id="no Lease"),
+        pytest.param(lease(NOW, "theirs"), "theirs", id="held"),
+        pytest.param(lease(NOW - timedelta(seconds=31)), None, id="run out"),
+        pytest.param(lease(NOW, lasts_s=None), None, id="without a duration"),
+        pytest.param(lease(NOW, ""), "somebody without a name", id="nameless"),
+    ],
+)
+def test_who_holds_a_namespace(found: dict[str, Any] | None, holder: str | None) -> None:
+    assert holder_of(found, NOW) == holder
