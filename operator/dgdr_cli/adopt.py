@@ -3,8 +3,6 @@
 ``adopted`` is a pure function of what was read; the command prints what it returns, or makes it.
 """
 
-import json
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ import yaml
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.names import output_config_map
+from dgdr_api.planner_component import planner_keys, planner_of, scaling_planner
 from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, sla_planner
 from dgdr_api.reading import CodecError
 from dgdr_cli.connection import Context, Namespace, source_of
@@ -54,8 +53,8 @@ def adopted(running: Running, wanted: Wanted) -> Adopted:
     """
     graph = _decoded(running.dgd)
     roles, gpus = _roles(running.dgd, graph)
-    nvidias = next(iter(graph.with_role(Role.PLANNER)), None)
-    keys = {} if nvidias is None else dict(_keys(nvidias))
+    nvidias = planner_of(graph)
+    keys = {} if nvidias is None else planner_keys(nvidias)
     config = parse_planner_config(keys)
     ttft_ms, itl_ms = wanted.ttft_ms or config.keys.ttft_ms, wanted.itl_ms or config.keys.itl_ms
     if ttft_ms is None or itl_ms is None:
@@ -65,7 +64,7 @@ def adopted(running: Running, wanted: Wanted) -> Adopted:
     held = sum(gpus[role] * (component.replicas or 1) for role, component in roles.items())
     given = wanted.max_gpus or (config.keys.max_gpu_budget if "max_gpu_budget" in keys else None)
     own = {"ttft": ttft_ms, "itl": itl_ms, "max_gpu_budget": given or held}
-    has_another = nvidias is not None and nvidias.replicas != 0
+    has_another = scaling_planner(graph) is not None
     profile, request = _profile(running, graph, wanted, nvidias, (ttft_ms, itl_ms))
     try:
         planner = sla_planner(
@@ -110,35 +109,6 @@ def _roles(dgd: Json, graph: Graph) -> tuple[dict[Role, Component], dict[Role, i
         raise CliError(f"the GPUs of {graph.name} cannot be counted: {seen.uncountable}")
     roles = {role: graph.with_role(role)[0] for role in wanted}
     return roles, {one.role: one.gpus_per_replica for one in seen.roles}
-
-
-def _keys(planner: Component) -> Iterator[tuple[str, Any]]:
-    """Yield the configuration of NVIDIA's planner: a JSON document, or a flag for each key."""
-    words = [part for word in (*planner.command, *planner.args) for part in _split(word)]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        flag, has_value, value = word.partition("=")
-        text = value if has_value else following
-        if not flag.startswith("--") or not text or text.startswith("--"):
-            continue
-        read = _value(text)
-        if flag == "--config" and isinstance(read, dict):
-            yield from read.items()
-        elif flag != "--config":
-            yield flag.lstrip("-").replace("-", "_"), read
-
-
-def _split(word: str) -> list[str]:
-    try:
-        return shlex.split(word) if " " in word and not word.startswith("{") else [word]
-    except ValueError:
-        return word.split()
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _profile(
