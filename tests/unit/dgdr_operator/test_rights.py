@@ -175,8 +175,10 @@ async def test_beside_nvidias_operator_it_has_the_rights_that_requests_take_and_
     called = needed(there) | watching(followed)
     held = granted("dgdr-operator", "dgdr-operator-cluster", case="beside")
     assert called - held == set()
-    of_claims = {right for right in held if right[0] == "resource.k8s.io"}
-    assert held - called - PASSED_ON == of_claims
+    # Claims of a result, and rules that an earlier installation has made: of no life above.
+    rare = {right for right in held if right[0] == "resource.k8s.io"}
+    rare.add(("rbac.authorization.k8s.io", "roles", "patch"))
+    assert held - called - PASSED_ON == rare
 
 
 async def test_network_policies_take_the_rights_that_the_chart_adds_for_them() -> None:
