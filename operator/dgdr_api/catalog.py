@@ -1,5 +1,7 @@
 """The kinds that we ship: versions, columns, short names, scale."""
 
+from dataclasses import replace
+
 from dgdr_api.crd import AGE_COLUMN, Column, Crd, Scale, Version
 from dgdr_api.models import dgd_v1alpha1, dgdr_v1alpha1
 from dgdr_api.models.dgd_v1beta1 import ROOT_RULES, DynamoGraphDeployment
@@ -180,4 +182,10 @@ GPU_BUDGET = Crd(
     ),
 )
 
+BESIDE_DGDR = replace(DGDR, group=OUR_GROUP, short_names=(), versions=DGDR.versions[:1])
+"""A request where NVIDIA's operator owns its group; ``dgdr`` goes on to mean NVIDIA's there."""
+
 CRDS = (DGDR, DGD, DGDSA, WORKER_METADATA, PROFILING_POLICY, SLA_PLANNER, GPU_BUDGET)
+"""Where this operator owns the nvidia.com kinds."""
+CRDS_BESIDE = (BESIDE_DGDR,)
+"""What is installed in place of those, and beside our own kinds, where NVIDIA's operator does."""

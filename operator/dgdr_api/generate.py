@@ -1,18 +1,19 @@
 """Write the CRDs: ``python -m dgdr_api.generate DIRECTORY...``.
 
-The only place of this package that touches files. Each directory gets one file per kind; files of
-kinds that are gone are removed.
+The only place of this package that touches files. Each directory gets one file per kind, and a
+folder ``beside`` with those of mode Beside; files of kinds that are gone are removed.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
-from dgdr_api.catalog import CRDS
+from dgdr_api.catalog import CRDS, CRDS_BESIDE
 from dgdr_api.crd import Crd, render
 
+BESIDE = "beside"
 HEADER = "# Generated from operator/dgdr_api by `make generate`. Do not edit.\n"
 
 
@@ -29,15 +30,19 @@ def text(crd: Crd) -> str:
     return f"{HEADER}{body}"
 
 
-def files() -> dict[str, str]:
+def files(crds: Iterable[Crd] = CRDS) -> dict[str, str]:
     """Return all files: name to content."""
-    return {f"{crd.group}_{crd.plural}.yaml": text(crd) for crd in CRDS}
+    return {f"{crd.group}_{crd.plural}.yaml": text(crd) for crd in crds}
 
 
 def write(directory: Path) -> None:
     """Make the directory hold exactly the generated files; files of others stay."""
+    _write(directory, files())
+    _write(directory / BESIDE, files(CRDS_BESIDE))
+
+
+def _write(directory: Path, wanted: Mapping[str, str]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    wanted = files()
     for path in directory.glob("*.yaml"):
         if path.name not in wanted and path.read_text(encoding="utf-8").startswith(HEADER):
             path.unlink()

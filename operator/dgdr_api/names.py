@@ -9,6 +9,8 @@ from enum import StrEnum
 
 NVIDIA_GROUP = "nvidia.com"
 OUR_GROUP = "dgdr.dev"
+NAMESPACE_SCOPE_LEASE = "dynamo-operator-namespace-scope"
+"""Whoever renews it reconciles the nvidia.com objects of its namespace."""
 
 # What we generate stays within what upstream allows a DGD and one of its components together with
 # Grove; what a user writes may be as long as a Service's name.

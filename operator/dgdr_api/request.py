@@ -85,6 +85,8 @@ class ProfilingRequest(ApiModel):
     owner_reference: OwnerReference
     reusable: tuple[str, ...] = ()
     """Other requests of the namespace for the same model, whose points may be read."""
+    dgd_api_version: str | None = None
+    """In which version the cluster takes candidates. Default: the one that we store."""
 
     def to_text(self) -> str:
         """Return the file's content; equal requests give equal text."""

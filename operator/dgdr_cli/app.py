@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
+from dgdr_cli.adopt import adopt
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.convert import convert
 from dgdr_cli.errors import NotThere
@@ -130,5 +131,5 @@ def _over(view: View, until: str | None) -> bool:
     return view.failed or (until is not None and view.phase.lower() == until.lower())
 
 
-for command in (plan, explain, what_if, replay, convert):
+for command in (plan, explain, what_if, replay, convert, adopt):
     app.command()(command)

@@ -9,14 +9,22 @@ import kr8s
 from kr8s.objects import APIObject, ConfigMap, new_class
 from pydantic import ValidationError
 
+from dgdr_api.conversion import BETA, converted
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, DynamoGraphDeploymentRequest
 from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner
-from dgdr_api.names import OutputKey, dgd_name, output_config_map, points_config_map
+from dgdr_api.names import (
+    DECODE_JSON_KEY,
+    PREFILL_JSON_KEY,
+    OutputKey,
+    dgd_name,
+    output_config_map,
+    points_config_map,
+)
 from dgdr_api.points import Point
 from dgdr_cli.errors import Unreachable, Unreadable
-from dgdr_cli.found import Found, FoundPlanner, Listed
+from dgdr_cli.found import Found, FoundPlanner, Listed, Running
 from dgdr_cli.report import Report
 
 _DGDR = new_class(
@@ -24,10 +32,19 @@ _DGDR = new_class(
     version="nvidia.com/v1beta1",
     plural="dynamographdeploymentrequests",
 )
+_BESIDE_DGDR = new_class(
+    "DynamoGraphDeploymentRequest",
+    version="dgdr.dev/v1beta1",
+    plural="dynamographdeploymentrequests",
+)
 _DGD = new_class(
     "DynamoGraphDeployment", version="nvidia.com/v1beta1", plural="dynamographdeployments"
 )
+_OLD_DGD = new_class(
+    "DynamoGraphDeployment", version="nvidia.com/v1alpha1", plural="dynamographdeployments"
+)
 _SLAP = new_class("SLAPlanner", version="dgdr.dev/v1alpha1", plural="slaplanners")
+_NOT_FOUND = 404
 _BUDGET = new_class("GPUBudget", version="dgdr.dev/v1alpha1", plural="gpubudgets")
 
 
@@ -56,7 +73,11 @@ class KubeSource:
         """
         with _readable_errors():
             where = namespace or str(self._api.namespace)
-            listed = (_listed(manifest) for manifest in self._all(_DGDR, where))
+            there = [
+                *(self._served(_DGDR, where) or ()),
+                *(self._served(_BESIDE_DGDR, where) or ()),
+            ]
+            listed = (_listed(manifest) for manifest in there)
             return tuple(sorted(listed, key=lambda one: one.name))
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
@@ -78,6 +99,57 @@ class KubeSource:
             budget = self._budget(shared, where) if shared else None
             return FoundPlanner(planner=planner, curves=data, budget=budget)
 
+    def find_graph(self, name: str, namespace: str | None) -> Running | None:
+        """Read a deployment of either version, and which ConfigMaps beside it hold curves.
+
+        Raises:
+            Unreachable: the cluster does not answer, or refuses.
+        """
+        with _readable_errors():
+            where = namespace or str(self._api.namespace)
+            dgd = self._graph(name, where)
+            if dgd is None:
+                return None
+            maps = self._all(ConfigMap, where)
+            held = frozenset(m["metadata"]["name"] for m in maps if _has_curves(m))
+            is_beside = self._served(_BESIDE_DGDR, where) is not None
+            requests = _BESIDE_DGDR if is_beside else _DGDR
+            return Running(dgd=dgd, curves=held, requests=requests.version)
+
+    def create(self, manifest: Mapping[str, Any]) -> None:
+        """Make an object.
+
+        Raises:
+            Unreachable: the cluster refuses, because it is there already, say.
+        """
+        kinds = {_SLAP.kind: _SLAP, _DGDR.kind: _DGDR}
+        kind = kinds[manifest["kind"]]
+        if manifest["apiVersion"] == _BESIDE_DGDR.version:
+            kind = _BESIDE_DGDR
+        with _readable_errors():
+            kind(dict(manifest), api=self._api).create()
+
+    def _graph(self, name: str, namespace: str) -> dict[str, Any] | None:
+        """Return a deployment as v1beta1, in whichever version it is served."""
+        named = {"metadata.name": name}
+        for kind in (_DGD, _OLD_DGD):
+            found = self._served(kind, namespace, named)
+            if found is not None:
+                manifest = {"apiVersion": kind.version, "kind": kind.kind}
+                return converted({**found[0], **manifest}, BETA) if found else None
+        return None
+
+    def _served(
+        self, kind: type[APIObject], namespace: str, fields: dict[str, str] | None = None
+    ) -> list[dict[str, Any]] | None:
+        """Return the objects of a kind; None where the cluster does not have it."""
+        try:
+            return list(self._all(kind, namespace, fields))
+        except kr8s.ServerError as exc:
+            if exc.response is not None and exc.response.status_code == _NOT_FOUND:
+                return None
+            raise
+
     def _budget(self, name: str, namespace: str) -> GPUBudget | None:
         """Return a shared budget; None where it is not there, or is not for this user to read."""
         try:
@@ -87,12 +159,17 @@ class KubeSource:
             return None
 
     def _find(self, name: str, namespace: str) -> Found | None:
-        manifest = self._get(_DGDR, name, namespace)
-        if manifest is None:
+        named = {"metadata.name": name}
+        there = self._served(_DGDR, namespace, named) or self._served(
+            _BESIDE_DGDR, namespace, named
+        )
+        if not there:
             return None
-        request = DynamoGraphDeploymentRequest.parse(manifest)
+        manifest = there[0]
+        # The same kind, whichever group it is served in.
+        request = DynamoGraphDeploymentRequest.parse({**manifest, "apiVersion": _DGDR.version})
         dgd = request.status.dgd_name or dgd_name(name)
-        deployment = self._get(_DGD, dgd, namespace)
+        deployment = self._graph(dgd, namespace)
         planner = self._get(_SLAP, dgd, namespace)
         output = self._get(ConfigMap, output_config_map(name), namespace) or {}
         return Found(
@@ -124,6 +201,11 @@ class KubeSource:
         while stored := self._get(ConfigMap, points_config_map(name, index), namespace):
             yield from (Point.from_text(text) for text in (stored.get("data") or {}).values())
             index += 1
+
+
+def _has_curves(config_map: Mapping[str, Any]) -> bool:
+    data = config_map.get("data") or {}
+    return any(data.get(key) for key in (PREFILL_JSON_KEY, DECODE_JSON_KEY))
 
 
 def _listed(manifest: Mapping[str, Any]) -> Listed:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, DynamoGraphDeploymentRequest
@@ -40,6 +40,18 @@ class FoundPlanner:
     budget: GPUBudget | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A deployment in v1beta1, and what stands beside it in its namespace.
+
+    ``curves`` are the ConfigMaps that hold some; ``requests`` is the version of requests here.
+    """
+
+    dgd: Mapping[str, Any]
+    curves: frozenset[str]
+    requests: str
+
+
 class Source(Protocol):
     """Where requests and planners are read."""
 
@@ -51,3 +63,9 @@ class Source(Protocol):
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
         """Read a planner; ``None`` when there is none of that name."""
+
+    def find_graph(self, name: str, namespace: str | None) -> Running | None:
+        """Read a deployment of either version; ``None`` when there is none of that name."""
+
+    def create(self, manifest: Mapping[str, Any]) -> None:
+        """Make an object."""

@@ -95,6 +95,14 @@ class KubeCluster:
         """Close the connections."""
         await self._api.close()  # type: ignore[no-untyped-call]
 
+    async def serves(self, kind: Kind) -> bool:
+        """Whether the API server answers for a kind: everybody may ask."""
+        try:
+            answer = await self._call(Verb.GET, kind.discovery, None)
+        except (errors.NotFound, errors.NotServed):
+            return False
+        return any(one.get("name") == kind.plural for one in answer.get("resources") or ())
+
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Read one object; None when it is not there."""
         try:

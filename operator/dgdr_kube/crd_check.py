@@ -67,6 +67,9 @@ async def _why_not(cluster: Cluster, left: list[Kind], own: bool) -> str | None:
     return (
         f"CustomResourceDefinitions are missing or not served: {listed}; install the chart with "
         "crds.install=true, or apply crds/"
+        if own
+        else f"CustomResourceDefinitions are missing or not served: {listed}; in this mode they "
+        "are NVIDIA's: install its operator, in a release that serves them in v1beta1"
     )
 
 
@@ -77,7 +80,7 @@ async def _is_there(cluster: Cluster, kind: Kind, own: bool) -> bool:
     if own and not is_ours(crd):
         raise StartRefused(
             f"CustomResourceDefinition {crd_name(kind)} belongs to somebody else (label {PART_OF} "
-            f"is not {PART_OF_VALUE}); in mode standalone this operator owns it: uninstall the "
-            "other operator together with its CRDs first"
+            f"is not {PART_OF_VALUE}), and in this mode it has to be ours: set the chart's mode to "
+            "Beside or Takeover, or uninstall the other operator together with its CRDs first"
         )
     return is_served(crd, kind)

@@ -1,7 +1,7 @@
 """The kinds that the controllers read or write, and where the API server keeps them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dgdr_api.names import NVIDIA_GROUP, OUR_GROUP
@@ -28,6 +28,11 @@ class Kind:
         scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
         tail = "".join(f"/{part}" for part in (name, sub) if part)
         return f"{root}{scope}/{self.plural}{tail}"
+
+    @property
+    def discovery(self) -> "Kind":
+        """What the API server answers about all kinds of this group and version."""
+        return Kind(self.group, self.version, "", "APIResourceList", namespaced=False)
 
 
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -91,6 +96,10 @@ DGDSA = Kind(
     "dynamographdeploymentscalingadapters",
     "DynamoGraphDeploymentScalingAdapter",
 )
+DGD_V1ALPHA1 = replace(DGD, version="v1alpha1")
+DGDSA_V1ALPHA1 = replace(DGDSA, version="v1alpha1")
+BESIDE_DGDR = replace(DGDR, group=OUR_GROUP)
+"""A request where NVIDIA's operator owns the kinds of its group."""
 WORKER_METADATA = Kind(NVIDIA_GROUP, "v1alpha1", "dynamoworkermetadatas", "DynamoWorkerMetadata")
 PROFILING_POLICY = Kind(OUR_GROUP, "v1alpha1", "profilingpolicies", "ProfilingPolicy")
 SLA_PLANNER = Kind(OUR_GROUP, "v1alpha1", "slaplanners", "SLAPlanner")
@@ -125,6 +134,9 @@ _KNOWN = {
         DGDR,
         DGD,
         DGDSA,
+        DGD_V1ALPHA1,
+        DGDSA_V1ALPHA1,
+        BESIDE_DGDR,
         WORKER_METADATA,
         PROFILING_POLICY,
         SLA_PLANNER,

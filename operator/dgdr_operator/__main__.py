@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,23 +15,27 @@ from prometheus_client import CollectorRegistry
 from dgdr_kube import kopf_settings
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.crd_check import StartRefused, require_crds
-from dgdr_kube.kinds import DGD, DGDR, DGDSA, PROFILING_POLICY, SLA_PLANNER, WORKER_METADATA
+from dgdr_kube.kinds import DGD, DGDR, DGDSA, GPU_BUDGET
 from dgdr_kube.kopf_feed import Feed
 from dgdr_kube.leading import Leader, lead, standing
 from dgdr_kube.metrics import KubeMetrics
+from dgdr_kube.namespace_scope import NamespaceScope
 from dgdr_kube.pace import Pace
 from dgdr_kube.pass_record import Reconcile, Result, recorded
 from dgdr_kube.ports import Cluster, Key, WatchedCluster, Watching
 from dgdr_kube.process import heartbeat, patiently, run_together, until_told
 from dgdr_kube.remembering import RememberingCluster
+from dgdr_kube.served import AS_NAMED, Mode, Served, borrowed, discovered, installed
+from dgdr_kube.served_cluster import through
 from dgdr_kube.serving import Health, application, start
 from dgdr_kube.workqueue import WorkQueue
-from dgdr_operator.followed import ADAPTERS_OF_GRAPH, COLLECTIONS, OF_RUN
+from dgdr_operator.followed import ADAPTERS_OF_GRAPH, OF_RUN, collections
 from dgdr_operator.handlers import PREFIX, Queues, register
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_actor import sweep_orphans
 from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.passes.sole_owner import Owners, SoleOwner
 from dgdr_operator.settings import Settings, SettingsError, load
 from dgdr_operator.telemetry import Telemetry
 
@@ -40,7 +44,6 @@ log = logging.getLogger("dgdr_operator")
 EXIT_BAD_SETTINGS = 2
 EXIT_REFUSED = 3
 Pass = Callable[[Key, datetime], Awaitable[float | None]]
-NEEDED = (DGDR, DGD, DGDSA, WORKER_METADATA, PROFILING_POLICY, SLA_PLANNER)
 
 
 def main() -> None:
@@ -104,15 +107,24 @@ async def _serve(settings: Settings, leader: Leader, metrics: Metrics) -> int:
     runner = await start(application(health, metrics.registry), settings.health.port)
 
     async def leading() -> int:
-        return await work(cluster, source, settings, health, metrics, leader)
+        here, told_by = through(cluster, served), through(source, served)
+        return await work(here, told_by, settings, health, metrics, leader, served)
 
     try:
-        await patiently(lambda: require_crds(cluster, NEEDED))
+        served = await patiently(lambda: kinds_of(cluster, settings.mode))
         return await lead(leader, health, leading)
     finally:
         await runner.cleanup()
         await source.close()
         await cluster.close()
+
+
+async def kinds_of(cluster: KubeCluster, mode: Mode) -> Served:
+    """Return where the kinds are, once they are there and whose they have to be."""
+    needed = [kind for kind in installed(mode) if kind != GPU_BUDGET]
+    await require_crds(cluster, needed)
+    await require_crds(cluster, borrowed(mode), own=False)
+    return await discovered(cluster, mode)
 
 
 def scopes(settings: Settings) -> tuple[str | None, ...]:
@@ -127,18 +139,23 @@ async def work(
     health: Health,
     metrics: Metrics,
     leader: Leader,
+    served: Served = AS_NAMED,
 ) -> int:
     """Run the watcher and the workers side by side."""
     feed = Feed(
         source,
-        COLLECTIONS,
+        collections(settings.mode),
         scopes(settings),
         back=lambda: queues.retry_failed(),
         heard=metrics.operator.heard,
     )
-    (adapters,), (graphs,) = feed.stores[DGDSA], feed.stores[DGD]
+    adapters, (graphs,) = feed.stores.get(DGDSA, ()), feed.stores[DGD]
     queues = Queues(
-        adapters_of=lambda graph: adapters.keys(graph.namespace, ADAPTERS_OF_GRAPH, graph.name),
+        adapters_of=lambda graph: [
+            key
+            for store in adapters
+            for key in store.keys(graph.namespace, ADAPTERS_OF_GRAPH, graph.name)
+        ],
         candidates_of=lambda namespace, run: graphs.keys(namespace, OF_RUN, run),
     )
     leader.back = queues.retry_failed
@@ -146,23 +163,48 @@ async def work(
     feed.show(metrics.kube)
     metrics.operator.show()
     watched = RememberingCluster(cluster, feed.stores)
-    passes: list[tuple[WorkQueue[Key], Pass]] = [
-        (queues.requests, DgdrPass(watched, settings, queues.waits)),
-        (queues.graphs, GraphPass(watched, settings)),
-        (queues.adapters, AdapterPass(watched, settings)),
-    ]
+    scope = scope_of(cluster, settings)
+    passes = list(passes_of(watched, settings, queues, served, scope))
     loops = {
         queue.name: queue.run(recorded(queue.name, at_the_time(run), metrics.passed))
         for queue, run in passes
     }
-    for queue in queues.all():
+    for queue, _ in passes:
         queue.hold()
         metrics.kube.show_queue(queue)
         health.watch(queue.name, queue.longest_pass_s)
+    if scope is not None:
+        loops["namespaces"] = scope.keep()
     loops["first list"] = begin(feed, watched, settings, queues)
     return await run_together(
         watcher(settings, queues), {**loops, "heartbeat": heartbeat(health, "event loop")}
     )
+
+
+def scope_of(cluster: Cluster, settings: Settings) -> NamespaceScope | None:
+    """Return what holds the namespaces that are taken over, if any are."""
+    taken = settings.takeover
+    if settings.mode is not Mode.TAKEOVER or taken is None:
+        return None
+    return NamespaceScope(cluster, settings.namespaces, taken.holder, taken.principal)
+
+
+def passes_of(
+    watched: WatchedCluster,
+    settings: Settings,
+    queues: Queues,
+    served: Served,
+    scope: NamespaceScope | None,
+) -> Iterator[tuple[WorkQueue[Key], Pass]]:
+    """Yield the passes of this mode, each with its queue."""
+    requests = DgdrPass(watched, settings, queues.waits, served)
+    if settings.mode is Mode.BESIDE:
+        yield queues.requests, requests
+        return
+    owners = Owners(watched, scope)
+    yield queues.requests, SoleOwner(requests, DGDR, watched, owners)
+    yield queues.graphs, SoleOwner(GraphPass(watched, settings), DGD, watched, owners)
+    yield queues.adapters, SoleOwner(AdapterPass(watched, settings), DGDSA, watched, owners)
 
 
 def at_the_time(run: Pass) -> Reconcile:
@@ -183,7 +225,7 @@ async def begin(feed: Feed, cluster: WatchedCluster, settings: Settings, queues:
 async def watcher(settings: Settings, queues: Queues) -> None:
     """Run kopf, which marks keys until it is told to stop."""
     registry = kopf.OperatorRegistry()
-    register(registry, queues)
+    register(registry, queues, settings.mode)
     own = kopf.OperatorSettings()
     kopf_settings.configure(own, prefix=PREFIX)
     await kopf.operator(

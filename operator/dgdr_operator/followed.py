@@ -27,6 +27,7 @@ from dgdr_kube.kinds import (
 )
 from dgdr_kube.kopf_feed import Collection
 from dgdr_kube.ports import Manifest
+from dgdr_kube.served import Mode
 from dgdr_operator.core import kept, routing
 from dgdr_operator.core.upgrades import Verdict, reason_of
 
@@ -67,6 +68,13 @@ def _child(kind: Kind) -> Collection:
     return Collection(
         kind=kind, label=Label.GRAPH.value, kept=kept.without_history, indices=(OF_GRAPH,)
     )
+
+
+def collections(mode: Mode) -> tuple[Collection, ...]:
+    """Return what is followed: where NVIDIA's operator makes the workloads, none of those."""
+    if mode is not Mode.BESIDE:
+        return COLLECTIONS
+    return tuple(one for one in COLLECTIONS if one.kind not in (DGDSA, *CHILDREN))
 
 
 COLLECTIONS = (

@@ -28,11 +28,12 @@ from dgdr_kube.kinds import (
 )
 from dgdr_kube.manifests import intent_of
 from dgdr_kube.ports import Key
+from dgdr_kube.served import Mode
 from dgdr_kube.workqueue import Backoff, Urgency, WorkQueue
 from dgdr_operator.core import news, routing
 from dgdr_operator.core.observation import JobState
 from dgdr_operator.core.observed_job import job_seen
-from dgdr_operator.followed import CHILDREN
+from dgdr_operator.followed import CHILDREN, collections
 from dgdr_operator.passes.waits import NODES, Waits, room_in
 
 PREFIX = "operator.dgdr.dev"
@@ -131,15 +132,23 @@ class Heard:
 Handle = Callable[[Heard], None]
 
 
-def register(registry: kopf.OperatorRegistry, queues: Queues) -> None:
-    """Register all handlers; both arguments are the process's own, so that tests have theirs."""
+def register(registry: kopf.OperatorRegistry, queues: Queues, mode: Mode = Mode.STANDALONE) -> None:
+    """Register all handlers; the arguments are the process's own, so that tests have theirs."""
     kopf.on.login(registry=registry)(kopf_settings.login)
-    for kind, handle in handlers(queues).items():
+    for kind, handle in handlers(queues, mode).items():
         _on(registry, kind, handle)
 
 
-def handlers(queues: Queues) -> dict[Kind, Handle]:
-    """Return what is done about an object of each kind: keys are marked."""
+def handlers(queues: Queues, mode: Mode = Mode.STANDALONE) -> dict[Kind, Handle]:
+    """Return what is done about an object of each kind that is followed: keys are marked."""
+    found = _handlers(queues)
+    if mode is Mode.BESIDE:  # NVIDIA's operator reconciles graphs and adapters
+        found[DGD] = lambda heard: _graph_of_request(queues, heard)
+        found[POD] = lambda heard: _profiling_pod(queues, heard)
+    return {one.kind: found[one.kind] for one in collections(mode)}
+
+
+def _handlers(queues: Queues) -> dict[Kind, Handle]:
     found: dict[Kind, Handle] = {
         kind: lambda heard: _child(queues, heard) for kind in CHILDREN if kind != DEPLOYMENT
     }
@@ -200,12 +209,18 @@ def _dgd(queues: Queues, heard: Heard) -> None:
     _own(queues, queues.graphs, heard)
     if queues.is_news("adapters", heard, news.of_graph_for_adapters(heard.body)):
         heard.mark(queues.adapters, queues.adapters_of(heard.key))
+    _graph_of_request(queues, heard)
+    if heard.gone:
+        for namespace, run in routing.run(heard.body):  # others of it may wait for its GPUs
+            heard.mark(queues.graphs, queues.candidates_of(namespace, run))
+
+
+def _graph_of_request(queues: Queues, heard: Heard) -> None:
+    """Mark the request that a graph was made for, and those that wait for its room."""
     if queues.is_news("request", heard, news.of_graph_for_request(heard.body)):
         _of_request(queues, heard)
     if heard.gone:
         _room(queues, heard)
-        for namespace, run in routing.run(heard.body):  # others of it may wait for its GPUs
-            heard.mark(queues.graphs, queues.candidates_of(namespace, run))
 
 
 def _adapter(queues: Queues, heard: Heard) -> None:
@@ -233,6 +248,10 @@ def _pod(queues: Queues, heard: Heard) -> None:
     is_known, troubles = queues.has_heard("graph", heard), news.of_pod_for_graph(heard.body)
     if queues.is_news("graph", heard, troubles) and (is_known or troubles):
         heard.mark(queues.graphs, routing.graph(heard.body))
+    _profiling_pod(queues, heard)
+
+
+def _profiling_pod(queues: Queues, heard: Heard) -> None:
     heard.mark(queues.requests, routing.profiled_request(heard.body))
 
 

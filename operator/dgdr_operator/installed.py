@@ -1,6 +1,6 @@
 """``helm test``: is what the chart installed there and at work? One look, one line for each answer.
 
-python3 -m dgdr_operator.installed NAMESPACE DEPLOYMENT...
+python3 -m dgdr_operator.installed MODE NAMESPACE DEPLOYMENT...
 """
 
 import argparse
@@ -11,26 +11,19 @@ from collections.abc import Sequence
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.crd_check import StartRefused, require_crds
 from dgdr_kube.errors import Rejected
-from dgdr_kube.kinds import (
-    DEPLOYMENT,
-    DGD,
-    DGDR,
-    DGDSA,
-    GPU_BUDGET,
-    PROFILING_POLICY,
-    SLA_PLANNER,
-    WORKER_METADATA,
-)
+from dgdr_kube.kinds import DEPLOYMENT
 from dgdr_kube.ports import Cluster, Manifest
+from dgdr_kube.served import Mode, borrowed, installed
 
-INSTALLED = (DGDR, DGD, DGDSA, WORKER_METADATA, PROFILING_POLICY, SLA_PLANNER, GPU_BUDGET)
 
-
-async def lacking(cluster: Cluster, namespace: str, deployments: Sequence[str]) -> list[str]:
+async def lacking(
+    cluster: Cluster, mode: Mode, namespace: str, deployments: Sequence[str]
+) -> list[str]:
     """Return what stands against a working installation; nothing when all is well."""
     found: list[str] = []
     try:
-        await require_crds(cluster, INSTALLED, wait_s=0)
+        await require_crds(cluster, installed(mode), wait_s=0)
+        await require_crds(cluster, borrowed(mode), wait_s=0, own=False)
     except StartRefused as exc:
         found.append(str(exc))
     for name in deployments:
@@ -60,11 +53,11 @@ def _ready(deployment: Manifest) -> int:
     return min(int(status.get(field) or 0) for field in ("updatedReplicas", "readyReplicas"))
 
 
-async def look(namespace: str, deployments: Sequence[str]) -> int:
+async def look(mode: Mode, namespace: str, deployments: Sequence[str]) -> int:
     """Look once and say what was seen; returns the exit code."""
     cluster = await KubeCluster.connect(user_agent="dgdr-installed")
     try:
-        found = await lacking(cluster, namespace, deployments)
+        found = await lacking(cluster, mode, namespace, deployments)
     finally:
         await cluster.close()
     for line in found or [f"CRDs are served; ready: {', '.join(deployments)}"]:
@@ -75,10 +68,11 @@ async def look(namespace: str, deployments: Sequence[str]) -> int:
 def main() -> int:
     """Run the test of the chart."""
     parser = argparse.ArgumentParser(prog="dgdr_operator.installed", description=__doc__)
+    parser.add_argument("mode", type=Mode, choices=[*Mode])
     parser.add_argument("namespace")
     parser.add_argument("deployments", nargs="+")
     arguments = parser.parse_args()
-    return asyncio.run(look(arguments.namespace, arguments.deployments))
+    return asyncio.run(look(arguments.mode, arguments.namespace, arguments.deployments))
 
 
 if __name__ == "__main__":

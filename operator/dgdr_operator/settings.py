@@ -1,11 +1,11 @@
 """The operator's configuration: one YAML file, validated once, at the start."""
 
-from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dgdr_kube import settings as shared
+from dgdr_kube.served import Mode
 from dgdr_kube.settings import (
     HealthServer,
     LeaderElection,
@@ -17,12 +17,6 @@ from dgdr_kube.settings import (
 from dgdr_operator.core.upgrades import Rollout
 
 __all__ = ["HealthServer", "Prometheus", "Settings", "SettingsError", "load", "parse"]
-
-
-class Mode(StrEnum):
-    """Who owns the nvidia.com kinds."""
-
-    STANDALONE = "standalone"
 
 
 class Images(Section):
@@ -64,10 +58,18 @@ class Security(Section):
     """TCP ports that profiling Jobs may reach anywhere; empty: no NetworkPolicy is made."""
 
 
+class Takeover(Section):
+    """As whom namespaces are held, and as whom the operator writes in them."""
+
+    holder: str = Field(min_length=1)
+    principal: str = Field(min_length=1)
+
+
 class Settings(Section):
     """Everything that an installation can set."""
 
     mode: Mode = Mode.STANDALONE
+    takeover: Takeover | None = None
     namespaces: tuple[str, ...] = ()
     images: Images
     data_plane: DataPlane = DataPlane()
@@ -80,6 +82,15 @@ class Settings(Section):
     switch: Switch = Switch()
     webhooks: dict[str, Any] = Field(default_factory=dict)
     """Read by another program (``dgdr_webhooks.settings``)."""
+
+    @model_validator(mode="after")
+    def _names_what_it_takes(self) -> Self:
+        if self.mode is Mode.TAKEOVER and not (self.namespaces and self.takeover):
+            raise ValueError(
+                "mode Takeover takes namespaces from NVIDIA's operator; name them in namespaces, "
+                "and in takeover as whom"
+            )
+        return self
 
 
 def parse(text: str) -> Settings:

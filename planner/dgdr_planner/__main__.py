@@ -16,9 +16,11 @@ from dgdr_kube.kinds import GPU_BUDGET, Kind
 from dgdr_kube.leading import Leader, lead, standing
 from dgdr_kube.metrics import Followed, KubeMetrics
 from dgdr_kube.pass_record import Reconcile, recorded
-from dgdr_kube.ports import Key
-from dgdr_kube.process import EXIT_LOOP_ENDED, end, until_told
+from dgdr_kube.ports import Key, Watching
+from dgdr_kube.process import EXIT_LOOP_ENDED, end, patiently, until_told
 from dgdr_kube.remembering import RememberingCluster
+from dgdr_kube.served import discovered
+from dgdr_kube.served_cluster import through
 from dgdr_kube.serving import Health, application, start
 from dgdr_kube.store import Store
 from dgdr_kube.workqueue import WorkQueue
@@ -106,7 +108,7 @@ class _Planning:
     """What the loops of the process share. ``source`` is who tells of changes."""
 
     queue: WorkQueue[Key]
-    source: KubeCluster
+    source: Watching
     stores: dict[Kind, Store]
     run_pass: Reconcile
     metrics: KubeMetrics
@@ -126,7 +128,10 @@ async def _planning(
     planners, computing = PlannerIndex(server), Computing()
     stores = handlers.stores(queue, planners)
     telemetry.show_budgets(stores[GPU_BUDGET])
-    cluster = RememberingCluster(server, {kind: (store,) for kind, store in stores.items()})
+    served = await patiently(lambda: discovered(server, settings.mode))
+    here, told_by = through(server, served), through(source, served)
+    stores = {kind: store for kind, store in stores.items() if kind not in served.absent}
+    cluster = RememberingCluster(here, {kind: (store,) for kind, store in stores.items()})
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
     targets = ClusterTargets(cluster)
     budgets = ClusterBudgets(cluster, planners, lambda: datetime.now(UTC))
@@ -153,7 +158,7 @@ async def _planning(
         queue.name, run_pass, lambda name, _decision, _result, seconds: shown.worked(name, seconds)
     )
     try:
-        yield _Planning(queue, source, stores, measured, shown)
+        yield _Planning(queue, told_by, stores, measured, shown)
     finally:
         await metrics.close()
         await source.close()

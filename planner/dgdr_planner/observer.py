@@ -15,7 +15,7 @@ from dgdr_planner.observe.endpoint import Endpoint
 from dgdr_planner.observe.history import MOST_WINDOWS, Sample
 from dgdr_planner.observe.load import measure
 from dgdr_planner.observe.observation import LoadSeen, Observation, TargetSeen
-from dgdr_planner.observe.ownership import conflict_with, owner_of
+from dgdr_planner.observe.ownership import conflict_with, conflict_with_nvidias, owner_of
 from dgdr_planner.observe.snapshot import NoSnapshot, Snapshot, graph_key
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.policy import Policy
@@ -62,6 +62,7 @@ class Observer:
             self._hold(key, name, policy),
         )
         load = await self._load(key.namespace, name, target, snapshot, window_s)
+        hold = hold or _other_owner(target, policy)
         return Observation(target=target, load=load, budget=budget, hold=hold)
 
     async def again(
@@ -73,6 +74,7 @@ class Observer:
             self._target(key, planner, policy, certain=True),
             self._hold(key, planner.spec.target_ref.name, policy),
         )
+        hold = hold or _other_owner(target, policy)
         return replace(seen, target=target, budget=budget, hold=hold)
 
     async def _target(
@@ -148,6 +150,13 @@ class Observer:
         if owner is None or owner.name == key.name:
             return None
         return Trouble("OwnershipConflict", conflict_with(owner, target))
+
+
+def _other_owner(target: TargetSeen | Trouble, policy: Policy) -> Trouble | None:
+    if isinstance(target, Trouble) or policy.shadow or target.other_planner is None:
+        return None
+    text = conflict_with_nvidias(target.other_planner, target.name)
+    return Trouble("OwnershipConflict", text)
 
 
 def _needs_pods(policy: Policy, status: SLAPlannerStatus) -> bool:

@@ -3,6 +3,7 @@
 from pydantic import ConfigDict
 
 from dgdr_kube import settings as shared
+from dgdr_kube.served import Mode
 from dgdr_kube.settings import (
     HealthServer,
     LeaderElection,
@@ -21,6 +22,7 @@ class Settings(Section):
     # The operator reads the same file; what it alone needs is none of our business.
     model_config = ConfigDict(extra="ignore")
 
+    mode: Mode = Mode.STANDALONE
     namespaces: tuple[str, ...] = ()
     prometheus: Prometheus = Prometheus()
     health: HealthServer = HealthServer()

@@ -23,7 +23,7 @@ from dgdr_api.problem import from_validation, summary
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.adapters.deployments import KubeDeployments
 from dgdr_profiler.adapters.hub import Hub
-from dgdr_profiler.adapters.kube import CONFIG_MAP, ClusterError, Kube
+from dgdr_profiler.adapters.kube import CONFIG_MAP, DGD, ClusterError, Kube
 from dgdr_profiler.adapters.load import Aiperf
 from dgdr_profiler.adapters.model_files import read_model
 from dgdr_profiler.adapters.records import KubeRecords
@@ -76,7 +76,7 @@ async def _until_stopped(request: ProfilingRequest, work_dir: Path) -> int:
 
 async def _work(request: ProfilingRequest, work_dir: Path) -> int:
     try:
-        kube = await Kube.connect(request.namespace)
+        kube = await Kube.connect(request.namespace, request.dgd_api_version or DGD.version)
         records = KubeRecords(kube, request)
         await records.open()
     except ClusterError as exc:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm/dgdr-operator"
 CRDS = sorted((ROOT / "crds").glob("*.yaml"))
 GOLDEN = Path(__file__).with_name("golden")
-CASES = ("default", "namespaced", "nats", "platform")
+CASES = ("default", "namespaced", "nats", "platform", "beside", "takeover")
 # Compared with their sources below; a golden of them would be a third copy.
 ELSEWHERE = tuple(
     f"# Source: dgdr-operator/templates/{name}.yaml" for name in ("crds", "rules", "dashboard")
@@ -61,6 +61,11 @@ def bare_template(helm: Path, *arguments: str) -> subprocess.CompletedProcess[st
 
 def values_of(case: str) -> list[str]:
     return ["--values", str(CHART / f"ci/{case}-values.yaml")]
+
+
+def rendered_mode(case: str) -> str:
+    text = (CHART / f"ci/{case}-values.yaml").read_text()
+    return str((yaml.safe_load(text) or {}).get("mode", "Standalone"))
 
 
 def rendered(helm: Path, *arguments: str) -> list[Manifest]:
@@ -128,7 +133,8 @@ def test_whole_numbers_of_a_schema_stay_whole(helm: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        pytest.param("mode=beside", "/mode", id="a mode that is not there yet"),
+        pytest.param("mode=Both", "/mode", id="a mode that is none"),
+        pytest.param("mode=Takeover", "name them", id="a takeover of no namespace"),
         pytest.param("namspaces={a}", "namspaces", id="a misspelt value"),
         pytest.param("operator.replicas=0", "replicas", id="no operator"),
         pytest.param("dataPlane.eventPlane=nats", "/dataPlane/natsUrl", id="NATS without a URL"),
@@ -222,7 +228,7 @@ def test_every_value_is_changed_in_some_reviewed_case() -> None:
         for case in cases
         if (set_to := setting(case, path)) is not None and set_to != default
     }
-    assert set(defaults) - changed == {("mode",)}
+    assert set(defaults) - changed == set()
 
 
 def setting(case: Any, path: tuple[str, ...]) -> Any:
@@ -313,7 +319,7 @@ def test_both_programs_understand_the_settings(helm: Path, case: str) -> None:
 
     documents = rendered(helm, *values_of(case))
     (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
-    assert settings.parse(config["data"]["config.yaml"]).mode == "standalone"
+    assert settings.parse(config["data"]["config.yaml"]).mode == rendered_mode(case)
     assert planner_settings.parse(config["data"]["config.yaml"]).prometheus.url
 
 
@@ -344,18 +350,58 @@ def test_people_get_the_kinds_with_kubernetes_own_roles(helm: Path) -> None:
 
 def test_the_charts_test_looks_at_what_the_chart_installs(helm: Path) -> None:
     from dgdr_kube.crd_check import crd_name
-    from dgdr_operator.installed import INSTALLED
+    from dgdr_kube.served import Mode, installed
 
     documents = rendered(helm)
-    assert {crd_name(kind) for kind in INSTALLED} == {
+    assert {crd_name(kind) for kind in installed(Mode.STANDALONE)} == {
         d["metadata"]["name"] for d in documents if d["kind"] == "CustomResourceDefinition"
     }
     deployments = {d["metadata"]["name"] for d in documents if d["kind"] == "Deployment"}
     (container,) = named(documents, "Pod", "dgdr-operator-test")["spec"]["containers"]
-    assert container["args"][0] == "dgdr-system"
-    assert set(container["args"][1:]) == deployments
+    assert container["args"][:2] == ["Standalone", "dgdr-system"]
+    assert set(container["args"][2:]) == deployments
     (rule,) = named(documents, "Role", "dgdr-operator-test")["rules"]
     assert set(rule["resourceNames"]) == deployments
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_mode_installs_the_kinds_that_are_its_own(helm: Path, case: str) -> None:
+    from dgdr_kube.crd_check import crd_name
+    from dgdr_kube.served import Mode, installed
+
+    documents = rendered(helm, *values_of(case))
+    there = {d["metadata"]["name"] for d in documents if d["kind"] == "CustomResourceDefinition"}
+    assert there in (set(map(crd_name, installed(Mode(rendered_mode(case))))), set())
+
+
+def test_beside_nvidias_operator_nothing_of_its_is_touched_but_deployments(helm: Path) -> None:
+    documents = rendered(helm, *values_of("beside"))
+    held = {
+        (group, resource, verb)
+        for name in ("dgdr-operator", "dgdr-operator-cluster")
+        for rule in rules(documents, name)
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    nvidias = {(resource, verb) for group, resource, verb in held if group == "nvidia.com"}
+    assert nvidias == {
+        ("dynamographdeployments", verb)
+        for verb in ("get", "list", "watch", "create", "patch", "delete")
+    }
+    writes = {resource for _, resource, verb in held if verb not in ("get", "list", "watch")}
+    assert not writes & {"deployments", "services", "leaderworkersets", "leases"}
+    assert ("dgdr.dev", "dynamographdeploymentrequests/status", "patch") in held
+    assert not [d for d in documents if d["kind"].endswith("WebhookConfiguration")]
+
+
+def test_a_takeover_holds_its_namespaces_and_no_other(helm: Path) -> None:
+    documents = rendered(helm, *values_of("takeover"))
+    leases = [r for r in rules(documents, "dgdr-operator") if r["resources"] == ["leases"]]
+    assert leases[0]["resourceNames"] == ["dynamo-operator-namespace-scope"]
+    bound = [d for d in documents if d["kind"] == "RoleBinding"]
+    assert "team-c" in {d["metadata"]["namespace"] for d in bound}
+    assert not [d for d in documents if d["kind"].endswith("WebhookConfiguration")]
 
 
 def rules(documents: list[Manifest], role: str) -> list[Manifest]:

@@ -190,7 +190,7 @@ def test_people_have_rights_by_kubernetes_own_roles(
 def looked(where: TestCluster, folder: Path, *deployments: str) -> subprocess.CompletedProcess[str]:
     """Look at the installation as the pod of ``helm test`` does; pods here run nothing."""
     return subprocess.run(
-        [sys.executable, "-m", "dgdr_operator.installed", SYSTEM, *deployments],
+        [sys.executable, "-m", "dgdr_operator.installed", "Standalone", SYSTEM, *deployments],
         env=os.environ | {"KUBECONFIG": str(kubeconfig_of(where, "dgdr-operator-test", folder))},
         capture_output=True,
         text=True,

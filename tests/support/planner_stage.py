@@ -36,9 +36,11 @@ class Stage:
     prometheus: LivePrometheus
     folder: Path
     process: subprocess.Popen[bytes] | None = None
+    mode: str = "Standalone"
 
     def start(self) -> None:
         settings = {
+            "mode": self.mode,
             "namespaces": [NAMESPACE],
             "prometheus": {"url": self.prometheus.url, "scrapeIntervalSeconds": 1},
             "health": {"port": 0},

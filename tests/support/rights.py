@@ -8,7 +8,7 @@ import yaml
 
 from dgdr_kube.kinds import Kind
 
-GOLDEN = Path(__file__).resolve().parents[1] / "integration/golden/chart-default.yaml"
+GOLDEN = Path(__file__).resolve().parents[1] / "integration/golden"
 
 Right = tuple[str, str, str]
 """API group, resource with its subresource, verb."""
@@ -16,9 +16,10 @@ Right = tuple[str, str, str]
 _SUBRESOURCES = {"patch_status": "/status", "scale": "/scale"}
 
 
-def granted(*roles: str) -> set[Right]:
+def granted(*roles: str, case: str = "default") -> set[Right]:
     """Return what these ClusterRoles and Roles of the chart grant, names aside."""
-    documents = [d for d in yaml.safe_load_all(GOLDEN.read_text()) if d]
+    text = (GOLDEN / f"chart-{case}.yaml").read_text()
+    documents = [d for d in yaml.safe_load_all(text) if d]
     found = {d["metadata"]["name"]: d for d in documents if d["kind"] in ("ClusterRole", "Role")}
     return {right for role in roles for right in of_rules(found[role]["rules"])}
 

@@ -12,6 +12,16 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Whether our webhooks run: NVIDIA's kinds have NVIDIA's. */}}
+{{- define "dgdr-operator.admits" -}}
+{{- if and .Values.admission.enabled (eq .Values.mode "Standalone") }}true{{ end -}}
+{{- end -}}
+
+{{/* Group of the requests that we serve. */}}
+{{- define "dgdr-operator.requestGroup" -}}
+{{- ternary "dgdr.dev" "nvidia.com" (eq .Values.mode "Beside") -}}
+{{- end -}}
+
 {{- define "dgdr-operator.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -270,6 +280,9 @@ The file that operator and planner read. Written field by field, so that a value
 knows cannot slip in.
 */}}
 {{- define "dgdr-operator.config" -}}
+{{- if and (eq .Values.mode "Takeover") (not .Values.namespaces) -}}
+{{- fail "mode Takeover takes namespaces from NVIDIA's operator; name them: --set namespaces={team-a}" -}}
+{{- end -}}
 mode: {{ .Values.mode }}
 namespaces: {{ toJson .Values.namespaces }}
 images:
@@ -303,13 +316,18 @@ security:
   jobEgressPorts: {{ ternary .Values.security.networkPolicy.egressPorts list .Values.security.networkPolicy.enabled | toJson }}
 health:
   port: {{ .Values.health.port }}
+{{- if eq .Values.mode "Takeover" }}
+takeover:
+  holder: {{ printf "%s/%s" .Release.Namespace (include "dgdr-operator.fullname" .) }}
+  principal: system:serviceaccount:{{ .Release.Namespace }}:{{ include "dgdr-operator.program" (dict "root" . "component" "operator") }}
+{{- end }}
 leaderElection:
   namespace: {{ .Release.Namespace }}
   operatorLease: {{ include "dgdr-operator.program" (dict "root" . "component" "operator") }}
   plannerLease: {{ include "dgdr-operator.program" (dict "root" . "component" "planner") }}
 switch:
   namespace: {{ .Release.Namespace }}
-{{- if .Values.admission.enabled }}
+{{- if include "dgdr-operator.admits" . }}
 {{- $webhooks := include "dgdr-operator.program" (dict "root" . "component" "webhooks") }}
 webhooks:
   namespace: {{ .Release.Namespace }}

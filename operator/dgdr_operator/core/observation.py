@@ -9,7 +9,7 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.run_verdict import RunVerdict
-from dgdr_kube.kinds import Kind
+from dgdr_kube.kinds import DGDR, Kind
 from dgdr_operator.core.hardware import HardwareFound, HardwareUnknown
 from dgdr_operator.core.lacks import Lack
 
@@ -186,6 +186,7 @@ class Request:
     rerun_requested_at: str | None = None
     suspended: bool = False
     status: DGDRStatus = field(default_factory=DGDRStatus)
+    api_version: str = DGDR.api_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

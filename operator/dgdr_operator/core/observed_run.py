@@ -15,6 +15,7 @@ from dgdr_api.pods import GPU, GPU_PRODUCT
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.run_verdict import read_verdict
+from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import is_owned_by, is_written_by
 from dgdr_operator.core.final_config import APPLIED_HASH
 from dgdr_operator.core.hardware import Node
@@ -46,6 +47,7 @@ def request_seen(dgdr: Json) -> Request:
     except ValidationError as exc:
         problems = tuple(str(found) for found in problem.from_validation(exc, "spec"))
     return Request(
+        api_version=dgdr["apiVersion"],
         name=meta["name"],
         namespace=meta["namespace"],
         uid=meta["uid"],
@@ -134,8 +136,14 @@ def origin_of(generated: Json | None, request: Request) -> Origin:
         return Origin.RELEASED
     if named != (request.name, request.namespace):
         return Origin.FOREIGN
-    mine = labels.get(Label.REQUEST_UID.value) == request.uid
-    return Origin.OURS if mine else Origin.EARLIER
+    uid = labels.get(Label.REQUEST_UID.value)
+    if uid == request.uid:
+        return Origin.OURS
+    # NVIDIA's operator gives a deployment of its own request these names and labels, too: it has
+    # left it, unless it is there and requests to us are of another group.
+    made_by_us = uid is not None or any(is_written_by(generated, ours) for ours in _WRITERS)
+    is_left = request.api_version == DGDR.api_version
+    return Origin.EARLIER if made_by_us or is_left else Origin.FOREIGN
 
 
 def _dgd_status(dgd: Json) -> DGDStatus:

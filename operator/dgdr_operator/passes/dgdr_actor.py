@@ -25,6 +25,7 @@ from dgdr_kube.manifests import (
     version_of,
 )
 from dgdr_kube.ports import Cluster, Manifest, WatchedCluster
+from dgdr_kube.served import Served
 from dgdr_operator.core import final_config, observed_run
 from dgdr_operator.core.final_config import Deployment
 from dgdr_operator.core.hardware import HardwareFound
@@ -51,8 +52,9 @@ MANAGER = FieldManager.OPERATOR.value
 class DgdrActor:
     """Writes on behalf of one request at a time."""
 
-    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, settings: Settings, served: Served) -> None:
         self._cluster = cluster
+        self._dgd = served.of(DGD)
         self._settings = settings
 
     async def sweep(self, seen: Observation, now: datetime) -> tuple[CandidateSeen, ...]:
@@ -177,6 +179,7 @@ class DgdrActor:
             data_plane=DataPlane.model_validate(self._settings.data_plane.model_dump()),
             owner_reference=_owner(request),
             reusable=await self._reusable(request.namespace, request.uid, spec.model),
+            dgd_api_version=None if self._dgd == DGD else self._dgd.api_version,
         )
 
     async def _reusable(self, namespace: str, uid: str, model: str) -> tuple[str, ...]:
@@ -328,7 +331,7 @@ def _is_of_requests(shared: Manifest) -> bool:
 
 def _owner(request: Request) -> OwnerReference:
     return OwnerReference(
-        api_version="nvidia.com/v1beta1",
+        api_version=request.api_version,
         kind="DynamoGraphDeploymentRequest",
         name=request.name,
         uid=request.uid,

@@ -28,6 +28,7 @@ from dgdr_kube.kinds import (
 )
 from dgdr_kube.manifests import is_owned_by
 from dgdr_kube.ports import Manifest, WatchedCluster
+from dgdr_kube.served import installed
 from dgdr_operator.core import observed_run as read
 from dgdr_operator.core.final_config import BadResult, read_deployment
 from dgdr_operator.core.hardware import Node, decide_hardware
@@ -49,7 +50,7 @@ from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.settings import Settings
 
 DEFAULT_POLICY = "default"
-NEEDED_KINDS = (DGD, DGDSA, WORKER_METADATA)
+NEEDED_KINDS = (DGD, DGDSA, WORKER_METADATA, SLA_PLANNER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class DgdrObserver:
         self._cluster = cluster
         self._data_plane = data_plane
         self._prometheus_url = settings.prometheus.url
+        self._kinds = [kind for kind in NEEDED_KINDS if kind in installed(settings.mode)]
         self._policy_namespace = settings.profiling.policy_namespace
 
     async def observe(self, dgdr: Manifest) -> Observation:
@@ -149,7 +151,8 @@ class DgdrObserver:
         if spec is None:
             return seen
         wanted = effective(spec)
-        kinds = (*NEEDED_KINDS, *((SLA_PLANNER,) if wanted.planner is not None else ()))
+        unneeded = () if wanted.planner is not None else (SLA_PLANNER,)
+        kinds = [kind for kind in self._kinds if kind not in unneeded]
         facts = await self._data_plane.facts(kinds, nodes)
         return replace(seen, lacks=lacks_of_request(wanted, self._prometheus_url, facts))
 

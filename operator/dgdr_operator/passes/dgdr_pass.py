@@ -12,6 +12,7 @@ from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
+from dgdr_kube.served import AS_NAMED, Served
 from dgdr_operator.core import steps
 from dgdr_operator.core.leftovers import leftovers
 from dgdr_operator.core.lifecycle import next_step
@@ -46,13 +47,17 @@ class DgdrPass:
     """Reconciles one request; safe to repeat and to be killed at any write."""
 
     def __init__(
-        self, cluster: WatchedCluster, settings: Settings, waits: Waits | None = None
+        self,
+        cluster: WatchedCluster,
+        settings: Settings,
+        waits: Waits | None = None,
+        served: Served = AS_NAMED,
     ) -> None:
         self._cluster = cluster
         data_plane = DataPlaneObserver(cluster)
         self._observer = DgdrObserver(cluster, data_plane, settings)
         self._fresh = DgdrObserver(cluster.fresh, data_plane, settings)
-        self._actor = DgdrActor(cluster, settings)
+        self._actor = DgdrActor(cluster, settings, served)
         self._waits = waits or Waits()
 
     async def __call__(self, key: Key, now: datetime) -> float | None:

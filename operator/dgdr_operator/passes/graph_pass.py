@@ -16,6 +16,7 @@ from dgdr_kube.kinds import DEPLOYMENT, DGD, LEADER_WORKER_SET, POD, WORKER_META
 from dgdr_kube.manifests import is_going, merge_patch, owner_reference, ref
 from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Manifests, Severity, WatchedCluster
+from dgdr_kube.served import installed
 from dgdr_operator.core.data_plane import DataPlane, Discovery
 from dgdr_operator.core.graph_status import (
     GraphSeen,
@@ -106,6 +107,7 @@ class GraphPass:
     def __init__(self, cluster: WatchedCluster, settings: Settings) -> None:
         self._cluster = cluster
         self._plane = data_plane_of(settings)
+        self._is_metadata_ours = WORKER_METADATA in installed(settings.mode)
         self._data_plane = DataPlaneObserver(cluster)
         scopes = settings.namespaces or (None,)
         self._upgrades = GraphUpgrades(cluster, self._plane, settings.rollout, scopes)
@@ -243,7 +245,8 @@ class GraphPass:
         """Look at what the cluster has; at its many nodes only when a pod finds none."""
         is_homeless = any(pod.unschedulable is not None for pod in pods)
         nodes = await self._data_plane.nodes() if is_homeless else None
-        kinds = (WORKER_METADATA,) if self._plane.needs_rights else ()
+        needs = self._plane.needs_rights and self._is_metadata_ours
+        kinds = (WORKER_METADATA,) if needs else ()
         return await self._data_plane.facts(kinds, nodes)
 
     async def _pods(self, graph: Graph) -> tuple[PodSeen, ...]:

@@ -99,6 +99,7 @@ class TargetSeen:
     """The deployment that is scaled. ``frontends`` is None where nobody reports how many run.
 
     ``uncountable`` says of which component nobody knows the GPUs, and why; they are 0 then.
+    ``other_planner`` is a component that scales it too: a planner of NVIDIA's.
     """
 
     namespace: str
@@ -107,6 +108,7 @@ class TargetSeen:
     roles: tuple[RoleSeen, ...]
     frontends: int | None = None
     uncountable: str | None = None
+    other_planner: str | None = None
 
     def role(self, role: Role) -> RoleSeen:
         """Return the component of a role; there is one of each."""

@@ -52,6 +52,14 @@ def conflict_with(owner: PlannerSeen, target: str) -> str:
     return f"SLAPlanner {owner.name} is older and scales {target}; delete one of the two"
 
 
+def conflict_with_nvidias(component: str, target: str) -> str:
+    """Say why a deployment with a planner of NVIDIA's is left to that, and what ends it."""
+    return (
+        f"component {component} of {target} is a planner of NVIDIA's and scales it; set its "
+        "replicas to 0, or give this one mode Shadow"
+    )
+
+
 def members_of(budget: str, planners: Iterable[PlannerSeen]) -> frozenset[str]:
     """Return the planners that take from a budget."""
     return frozenset(one.name for one in planners if one.budget == budget and one.active)

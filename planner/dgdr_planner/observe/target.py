@@ -14,6 +14,7 @@ from dgdr_api.gpus import Count, Uncountable, least, replica_gpus
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DGDStatus
 from dgdr_api.names import Label, component_name
+from dgdr_api.planner_component import scaling_planner
 from dgdr_api.reading import CodecError
 from dgdr_planner.observe.observation import RoleSeen, TargetSeen
 from dgdr_planner.observe.value import Trouble
@@ -52,7 +53,7 @@ def target_of(
     found = {role: graph.with_role(role) for role in roles}
     if any(len(components) != 1 for components in found.values()):
         return _wrong_roles(graph, found)
-    states = _states(dgd.get("status") or {})
+    states, another = _states(dgd.get("status") or {}), scaling_planner(graph)
     components = [found[role][0] for role in roles]
     counted = None if pods is None else counts(pods)
     gpus = {c.name: _gpus(c, states, is_current=_is_current(dgd)) for c in components}
@@ -72,6 +73,7 @@ def target_of(
             for component in components
         ),
         frontends=_ready_frontends(graph, states),
+        other_planner=None if another is None else another.name,
         uncountable=next(unknown, None),
     )
 
@@ -149,19 +151,21 @@ def _number(
     adapter = adapters.get(component_name(graph, component.name))
     wanted = 1 if component.replicas is None else component.replicas
     if adapter is None:
-        path = ("f:components", f'k:{{"name":"{component.name}"}}', "f:replicas")
-        return wanted, writer_of(dgd, path), None
+        # A manager is told with the fields of the version that it wrote.
+        beta = ("f:components", f'k:{{"name":"{component.name}"}}', "f:replicas")
+        alpha = ("f:services", f"f:{component.name}", "f:replicas")
+        return wanted, writer_of(dgd, beta, alpha), None
     version = adapter["metadata"].get("resourceVersion")
     wanted = adapter.get("spec", {}).get("replicas", wanted)
     return wanted, writer_of(adapter, ("f:replicas",)), version
 
 
-def writer_of(manifest: Json, path: tuple[str, ...]) -> str | None:
+def writer_of(manifest: Json, *paths: tuple[str, ...]) -> str | None:
     """Return the manager that wrote a field of the spec last; None where nobody says."""
     wrote = [
         (entry.get("time", ""), entry.get("manager", ""))
         for entry in manifest["metadata"].get("managedFields") or ()
-        if _owns(entry.get("fieldsV1", {}).get("f:spec", {}), path)
+        if any(_owns(entry.get("fieldsV1", {}).get("f:spec", {}), path) for path in paths)
     ]
     return max(wrote)[1] if wrote else None
 

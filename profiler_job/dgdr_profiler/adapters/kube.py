@@ -4,13 +4,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 import kr8s
 from kr8s.asyncio import api as connect
 
+from dgdr_api.conversion import converted
 from dgdr_api.names import FieldManager
 
 logger = logging.getLogger(__name__)
@@ -58,21 +59,27 @@ EVENT = Resource("v1", "events")
 class Kube:
     """Objects of one namespace."""
 
-    def __init__(self, api: Any, namespace: str) -> None:
+    def __init__(self, api: Any, namespace: str, dgd_version: str = DGD.version) -> None:
         self._api = api
         self.namespace = namespace
+        self._dgd = replace(DGD, version=dgd_version)
 
     @classmethod
-    async def connect(cls, namespace: str) -> "Kube":
-        """Connect with the pod's account, or with the kubeconfig of the environment."""
-        return cls(await connect(namespace=namespace), namespace)
+    async def connect(cls, namespace: str, dgd_version: str = DGD.version) -> "Kube":
+        """Connect with the pod's account, or with the kubeconfig of the environment.
+
+        ``dgd_version`` is the version in which this cluster takes deployments; to who asks here
+        they are v1beta1.
+        """
+        return cls(await connect(namespace=namespace), namespace, dgd_version)
 
     async def get(self, resource: Resource, name: str) -> Manifest | None:
         """Return an object, or None."""
         try:
-            return await self._call("GET", resource, name)
+            found = await self._call("GET", self._place(resource), name)
         except NotFound:
             return None
+        return found if resource != DGD else converted(found, DGD.version)
 
     async def list(
         self,
@@ -93,7 +100,8 @@ class Kube:
             AlreadyExists: one of that name exists.
             ClusterError: it was refused.
         """
-        return await self._call("POST", resource, body=manifest)
+        body = manifest if resource != DGD else converted(manifest, self._dgd.version)
+        return await self._call("POST", self._place(resource), body=body)
 
     async def merge(self, resource: Resource, name: str, patch: Manifest) -> Manifest:
         """Apply a JSON merge patch."""
@@ -104,9 +112,12 @@ class Kube:
         """Delete an object and, in the background, what it owns; fine when it is gone."""
         options = {"propagationPolicy": "Background"}
         try:
-            await self._call("DELETE", resource, name, body=options)
+            await self._call("DELETE", self._place(resource), name, body=options)
         except NotFound:
             return
+
+    def _place(self, resource: Resource) -> Resource:
+        return resource if resource != DGD else self._dgd
 
     async def log_tail(self, pod: str, container: str, previous: bool, lines: int) -> str:
         """Return the last lines of a container; empty when there is no log."""

@@ -34,7 +34,8 @@ def is_ready(dgd: DynamoGraphDeployment) -> bool:
     if dgd.status.state is DgdState.FAILED:
         said = f": {ready.message}" if ready else ""
         raise CandidateFailed(f"the deployment {dgd.metadata.name} failed{said}")
-    current = dgd.status.observed_generation == dgd.metadata.generation
+    # NVIDIA's first releases do not say which spec they saw; a candidate has but one.
+    current = dgd.status.observed_generation in (None, dgd.metadata.generation)
     return current and ready is not None and ready.is_true
 
 
@@ -57,9 +58,11 @@ def is_scaling_up(events: Iterable[Json], pod: str) -> bool:
 
 
 def role_of(pod: Json) -> Role | None:
-    """Return which role a pod of a deployment has; None when its label says nothing known."""
-    value = (pod["metadata"].get("labels") or {}).get(Label.COMPONENT_TYPE.value)
-    return next((role for role in Role if role.value == value), None)
+    """Return which role a pod of a deployment has; None when its labels say nothing known."""
+    labels = pod["metadata"].get("labels") or {}
+    # NVIDIA's v1alpha1 calls both roles of a pair worker, and tells them apart by a second label.
+    said = (labels.get(Label.SUB_COMPONENT_TYPE.value), labels.get(Label.COMPONENT_TYPE.value))
+    return next((role for value in said for role in Role if role.value == value), None)
 
 
 def telling_pods(pods: Iterable[Json]) -> tuple[Json, ...]:

@@ -5,7 +5,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, Field
 
-from dgdr_api.catalog import CRDS, DGDR, DGDSA
+from dgdr_api.catalog import CRDS, CRDS_BESIDE, DGDR, DGDSA
 from dgdr_api.crd import Crd, Version, render
 from dgdr_api.generate import HEADER, files, main, write
 
@@ -120,9 +120,18 @@ def test_writing_removes_what_is_gone_and_leaves_what_is_not_ours(tmp_path: Path
     (tmp_path / "gone.yaml").write_text(f"{HEADER}old: true\n")
     (tmp_path / "mine.yaml").write_text("mine: true\n")
     write(tmp_path)
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {*files(), "mine.yaml"}
+    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.yaml")}
+    beside = {f"beside/{name}" for name in files(CRDS_BESIDE)}
+    assert names == {*files(), *beside, "mine.yaml"}
     assert all(yaml.safe_load((tmp_path / name).read_text()) for name in names)
+
+
+def test_beside_nvidias_operator_a_request_is_the_same_in_another_group() -> None:
+    (beside,) = map(render, CRDS_BESIDE)
+    assert beside["metadata"]["name"] == "dynamographdeploymentrequests.dgdr.dev"
+    assert beside["spec"]["versions"] == render(DGDR)["spec"]["versions"][:1]
+    assert beside["spec"]["conversion"] == {"strategy": "None"}
+    assert "shortNames" not in beside["spec"]["names"]
 
 
 def test_the_generator_wants_to_know_where(capsys: pytest.CaptureFixture[str]) -> None:

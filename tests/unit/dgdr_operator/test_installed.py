@@ -4,8 +4,9 @@ from typing import Any
 
 from dgdr_kube.crd_check import PART_OF, PART_OF_VALUE, crd_name
 from dgdr_kube.errors import Rejected
-from dgdr_kube.kinds import DEPLOYMENT, Kind
-from dgdr_operator.installed import INSTALLED, lacking
+from dgdr_kube.kinds import DEPLOYMENT, DGDR, Kind
+from dgdr_kube.served import Mode, installed
+from dgdr_operator.installed import lacking
 from support.fake_cluster import FakeCluster
 
 NAMESPACE = "dgdr-system"
@@ -37,7 +38,7 @@ def deployment(ready: int, *, replicas: int = 2, observed: int = 1) -> dict[str,
 
 def cluster(*more: dict[str, Any], without: Kind | None = None) -> FakeCluster:
     fake = FakeCluster()
-    for kind in INSTALLED:
+    for kind in installed(Mode.STANDALONE):
         if kind != without:
             fake.seed(crd(kind))
     for manifest in more:
@@ -46,7 +47,7 @@ def cluster(*more: dict[str, Any], without: Kind | None = None) -> FakeCluster:
 
 
 async def said(fake: FakeCluster) -> list[str]:
-    return await lacking(fake, NAMESPACE, ["dgdr-operator"])
+    return await lacking(fake, Mode.STANDALONE, NAMESPACE, ["dgdr-operator"])
 
 
 async def test_an_installation_at_work_lacks_nothing() -> None:
@@ -64,8 +65,8 @@ async def test_a_deployment_that_nobody_has_looked_at_yet_is_not_ready() -> None
 
 
 async def test_every_lack_is_told_in_one_look() -> None:
-    crds, program = await said(cluster(without=INSTALLED[0]))
-    assert crd_name(INSTALLED[0]) in crds
+    crds, program = await said(cluster(without=DGDR))
+    assert crd_name(DGDR) in crds
     assert "Deployment dgdr-system/dgdr-operator is not there" in program
 
 

@@ -8,13 +8,15 @@ import copy
 
 import pytest
 
-from dgdr_kube.kinds import DGD, DGDR, NETWORK_POLICY, ROLE_BINDING, Kind
+from dgdr_kube.kinds import BESIDE_DGDR, DGD, DGDR, NETWORK_POLICY, ROLE_BINDING, Kind
 from dgdr_kube.ports import Key
+from dgdr_kube.served import Mode, Served
 from dgdr_operator.core.discovery_rbac import DISCOVERY_RULES, PLANNER_READS, PLANNER_WRITES
-from dgdr_operator.followed import COLLECTIONS
+from dgdr_operator.followed import COLLECTIONS, collections
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.passes.sole_owner import Owners, SoleOwner
 from dgdr_operator.settings import parse
 from support.dgdr_world import NAME, NS, SETTINGS, World, dgdr, generated_dgd, sla_planner
 from support.dgds import decode_worker, dgd, frontend
@@ -122,21 +124,35 @@ async def an_engine_over_nodes_that_shrinks_to_one() -> Calls:
     return cluster.calls
 
 
+async def a_deployment_that_may_have_a_second_owner() -> Calls:
+    cluster = FakeCluster()
+    cluster.seed(dgd(frontend()))
+    run = GraphPass(cluster, parse("images: {profiler: p}"))
+    await SoleOwner(run, DGD, cluster, Owners(cluster))(Key("ns", "g"), cluster.now)
+    return cluster.calls
+
+
+REQUESTS = (
+    a_request_that_is_made_again,
+    a_cache_that_is_missing,
+    a_failed_request_that_is_run_again,
+    a_binding_of_an_earlier_installation,
+)
+# The Job's side of these lives writes through the same cluster, as does the user's.
+THEIRS = {("delete", DGDR), ("patch", DGDR)}
+
+
 @pytest.fixture
 async def called() -> set[tuple[str, str, str]]:
     calls: Calls = set()
     for life in (
-        a_request_that_is_made_again,
-        a_cache_that_is_missing,
-        a_failed_request_that_is_run_again,
-        a_binding_of_an_earlier_installation,
+        *REQUESTS,
         a_deployment_that_is_edited_scaled_and_moved_to_etcd,
         an_engine_over_nodes_that_shrinks_to_one,
+        a_deployment_that_may_have_a_second_owner,
     ):
         calls |= await life()
-    # The Job's side of these lives writes through the same cluster, as does the user's.
-    theirs = {("delete", DGDR), ("patch", DGDR)}
-    return needed(calls - theirs) | watching(c.kind for c in COLLECTIONS)
+    return needed(calls - THEIRS) | watching(c.kind for c in COLLECTIONS)
 
 
 def test_every_call_of_the_operator_is_allowed(called: set[tuple[str, str, str]]) -> None:
@@ -147,6 +163,22 @@ def test_every_right_of_the_operator_is_used(called: set[tuple[str, str, str]]) 
     assert SETTINGS.security.job_egress_ports == ()
     held = granted("dgdr-operator", "dgdr-operator-cluster")
     assert held - called - PASSED_ON == set()
+
+
+async def test_beside_nvidias_operator_it_has_the_rights_that_requests_take_and_no_others() -> None:
+    calls: Calls = set()
+    for life in REQUESTS:
+        calls |= await life()
+    served = Served({DGDR: BESIDE_DGDR})
+    there = {(verb, served.of(kind)) for verb, kind in calls - THEIRS}
+    followed = {served.of(one.kind) for one in collections(Mode.BESIDE)}
+    called = needed(there) | watching(followed)
+    held = granted("dgdr-operator", "dgdr-operator-cluster", case="beside")
+    assert called - held == set()
+    # Claims of a result, and rules that an earlier installation has made: of no life above.
+    rare = {right for right in held if right[0] == "resource.k8s.io"}
+    rare.add(("rbac.authorization.k8s.io", "roles", "patch"))
+    assert held - called - PASSED_ON == rare
 
 
 async def test_network_policies_take_the_rights_that_the_chart_adds_for_them() -> None:

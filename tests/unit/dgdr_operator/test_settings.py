@@ -8,7 +8,7 @@ from dgdr_operator.settings import SettingsError, load, parse
 def test_the_charts_file_is_read() -> None:
     settings = parse(
         """
-        mode: standalone
+        mode: Standalone
         namespaces: [a]
         images: {profiler: p, dynamoMocker: m, pullPolicy: Always, pullSecrets: [s]}
         dataPlane: {discovery: kubernetes, requestPlane: tcp, eventPlane: zmq, natsUrl: "",

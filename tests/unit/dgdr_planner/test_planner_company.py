@@ -98,6 +98,46 @@ async def test_a_shadow_beside_it_disturbs_nobody() -> None:
     assert world.replicas() == (3, 2)
 
 
+# -- a planner of NVIDIA's in the deployment
+
+
+def with_nvidias(world: World, *arguments: str, **fields: Any) -> None:
+    dgd = world.cluster.peek(DGD, NAMESPACE, DGD_NAME)
+    container = {"name": "main", "image": "planner:1.0.2", "args": [*arguments]}
+    planner = {"name": "Planner", "type": "planner", **fields}
+    planner["podTemplate"] = {"spec": {"containers": [container]}}
+    dgd["spec"]["components"].append(planner)
+    world.cluster.seed(dgd)
+
+
+async def test_a_planner_of_nvidias_that_runs_is_left_to_scale() -> None:
+    world = World()
+    with_nvidias(world)
+    world.metrics.rate_per_s = 9.4
+    await world.run(KEY)
+    assert world.replicas() == (1, 1)
+    status, reason, message = world.condition("Ready")
+    assert (status, reason) == ("False", "OwnershipConflict")
+    assert "component Planner of q-dgd is a planner of NVIDIA's" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fields"),
+    [
+        pytest.param((), {"replicas": 0}, id="switched off"),
+        pytest.param(("--no-operation", "--ttft", "300"), {}, id="told to watch only"),
+    ],
+)
+async def test_a_planner_of_nvidias_that_does_not_scale_disturbs_nobody(
+    arguments: tuple[str, ...], fields: dict[str, Any]
+) -> None:
+    world = World()
+    with_nvidias(world, *arguments, **fields)
+    world.metrics.rate_per_s = 9.4
+    await world.run(KEY)
+    assert world.replicas() == (3, 2)
+
+
 # -- a pass that fails
 
 

@@ -5,7 +5,7 @@ from dgdr_planner.settings import SettingsError, load, parse
 
 def test_the_operators_file_is_read_for_what_the_planner_needs() -> None:
     settings = parse(
-        "mode: standalone\nnamespaces: [a]\nimages: {profiler: x}\n"
+        "mode: Standalone\nnamespaces: [a]\nimages: {profiler: x}\n"
         "prometheus: {url: 'http://p:9090'}\nhealth: {port: 9999}\n"
     )
     assert settings.namespaces == ("a",)

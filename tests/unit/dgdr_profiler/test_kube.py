@@ -1,10 +1,11 @@
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from dgdr_profiler.adapters.kube import CONFIG_MAP, EVENT, Kube
+from dgdr_profiler.adapters.kube import CONFIG_MAP, DGD, EVENT, Kube
 
 
 @dataclass
@@ -42,3 +43,36 @@ async def test_a_whole_log_is_read_from_its_beginning_and_not_without_end() -> N
     api = Api()
     await Kube(api, "ns").log("d-1", "main", 1024)
     assert api.asked == [("GET pods/d-1/log", {"container": "main", "limitBytes": "1024"})]
+
+
+class OldApi:
+    """A cluster that knows deployments as v1alpha1 only, and gives back what it was given."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.stored: dict[str, Any] = {}
+
+    @asynccontextmanager
+    async def call_api(self, method: str, **request: Any) -> AsyncIterator[SimpleNamespace]:
+        self.asked.append((method, request["version"]))
+        if method == "POST":
+            self.stored = json.loads(request["content"])
+        yield SimpleNamespace(text=json.dumps(self.stored))
+
+
+async def test_a_candidate_is_written_in_the_version_that_the_cluster_takes() -> None:
+    api = OldApi()
+    kube = Kube(api, "ns", "nvidia.com/v1alpha1")
+    graph = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "metadata": {"name": "q-tp2", "namespace": "ns"},
+        "spec": {"components": [{"name": "decode", "type": "decode", "replicas": 1}]},
+    }
+    await kube.create(DGD, graph)
+    assert api.stored["spec"]["services"]["decode"]["subComponentType"] == "decode"
+    found = await kube.get(DGD, "q-tp2")
+    assert found is not None
+    assert found["spec"] == graph["spec"]
+    await kube.delete(DGD, "q-tp2")
+    assert {version for _, version in api.asked} == {"nvidia.com/v1alpha1"}

@@ -15,7 +15,9 @@ from dgdr_profiler.core.readiness import (
 )
 
 
-def dgd(state: str, ready: str, observed: int = 2, generation: int = 2) -> DynamoGraphDeployment:
+def dgd(
+    state: str, ready: str, observed: int | None = 2, generation: int = 2
+) -> DynamoGraphDeployment:
     condition = {
         "type": "Ready",
         "status": ready,
@@ -40,6 +42,7 @@ def dgd(state: str, ready: str, observed: int = 2, generation: int = 2) -> Dynam
         pytest.param(dgd("successful", "True"), True, id="ready"),
         pytest.param(dgd("pending", "False"), False, id="not yet"),
         pytest.param(dgd("successful", "True", observed=1), False, id="said about an older spec"),
+        pytest.param(dgd("successful", "True", observed=None), True, id="of no spec in particular"),
     ],
 )
 def test_is_ready(seen: DynamoGraphDeployment, ready: bool) -> None:

@@ -1,0 +1,134 @@
+"""Passes over objects that are ours alone: of one with a second owner it is said, and no more."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter, ValidationError
+
+from dgdr_api.models.base import Condition, Conditions
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE, FieldManager
+from dgdr_kube.errors import NotFound
+from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, LEASE, Kind
+from dgdr_kube.manifests import ref
+from dgdr_kube.namespace_scope import NamespaceScope
+from dgdr_kube.pass_record import decided
+from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
+from dgdr_operator.core import routing
+from dgdr_operator.core.ownership import (
+    OWNERSHIP_CONFLICT,
+    held_by,
+    holder_of,
+    second_owner,
+    with_ownership,
+)
+from dgdr_operator.followed import OF_GRAPH
+
+Pass = Callable[[Key, datetime], Awaitable[float | None]]
+
+LOOK_AGAIN_S = 30.0
+# A Lease of ours is about to be had, or the API server does not answer.
+SOON_S = 2.0
+# A Lease lasts 30 s; all objects of a namespace share one look.
+GOOD_FOR = timedelta(seconds=15)
+_CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
+
+
+@dataclass
+class Owners:
+    """Who else reconciles what we do; ``scope`` holds the namespaces that we have taken over."""
+
+    cluster: WatchedCluster
+    scope: NamespaceScope | None = None
+    _looked: dict[str, tuple[datetime, str | None]] = field(default_factory=dict)
+
+    def has(self, namespace: str) -> bool:
+        """Whether a namespace is ours, as far as that has to be shown to others."""
+        return self.scope is None or self.scope.holds(namespace)
+
+    async def holder(self, namespace: str, now: datetime) -> str | None:
+        """Return who else holds a namespace."""
+        if self.scope is not None and self.scope.holds(namespace):
+            return None
+        known = self._looked.get(namespace)
+        if known is not None and now - known[0] < GOOD_FOR:
+            return known[1]
+        found = holder_of(await self.cluster.get(LEASE, namespace, NAMESPACE_SCOPE_LEASE), now)
+        if self.scope is not None and found == self.scope.holder:
+            found = None
+        self._looked[namespace] = (now, found)
+        return found
+
+    async def second(self, kind: Kind, manifest: Manifest, now: datetime) -> str | None:
+        """Say why an object has another owner; None where none is seen."""
+        meta = manifest["metadata"]
+        namespace = meta["namespace"]
+        if (holder := await self.holder(namespace, now)) is not None:
+            return held_by(namespace, holder)
+        graphs = {DGD: routing.itself, DGDSA: routing.graph_of_adapter}.get(kind)
+        for graph in graphs(manifest) if graphs else ():
+            found = await self.cluster.find(DEPLOYMENT, namespace, OF_GRAPH, graph.name)
+            return second_owner(found)
+        return None
+
+
+@dataclass(frozen=True)
+class SoleOwner:
+    """A pass over one kind, which runs where nobody else reconciles the object."""
+
+    run: Pass
+    kind: Kind
+    cluster: WatchedCluster
+    owners: Owners
+
+    async def __call__(self, key: Key, now: datetime) -> float | None:
+        """Run the pass, or say why not; returns the seconds after which to look again."""
+        manifest = await self.cluster.look(self.kind, key.namespace, key.name)
+        if manifest is None:
+            return await self.run(key, now)
+        why = await self.owners.second(self.kind, manifest, now)
+        if why is None and not self.owners.has(key.namespace):
+            decided("AwaitLease")
+            return SOON_S
+        await self._say(manifest, why, now)
+        if why is None:
+            return await self.run(key, now)
+        decided(OWNERSHIP_CONFLICT)
+        return LOOK_AGAIN_S
+
+    async def _say(self, manifest: Manifest, why: str | None, now: datetime) -> None:
+        """Write the condition, and an Event, where it is news."""
+        old = _conditions(manifest)
+        meta = manifest["metadata"]
+        new = with_ownership(old, why, now, meta.get("generation", 1))
+        if new == old:
+            return
+        patch = {"conditions": [one.to_json() for one in new]}
+        try:
+            await self.cluster.patch_status(
+                self.kind,
+                meta["namespace"],
+                meta["name"],
+                patch,
+                FieldManager.OPERATOR,
+                meta["resourceVersion"],
+            )
+        except NotFound:
+            return
+        if why is not None:
+            event = Event(
+                about=ref(manifest),
+                reason=OWNERSHIP_CONFLICT,
+                message=why,
+                severity=Severity.WARNING,
+                once=why,
+            )
+            await self.cluster.emit(event)
+
+
+def _conditions(manifest: Manifest) -> tuple[Condition, ...]:
+    """Read the conditions; those that somebody wrote in another shape count as none."""
+    try:
+        return _CONDITIONS.validate_python((manifest.get("status") or {}).get("conditions") or ())
+    except ValidationError:
+        return ()
