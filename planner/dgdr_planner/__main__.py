@@ -15,7 +15,7 @@ from dgdr_kube.following import Watch, follow
 from dgdr_kube.kinds import GPU_BUDGET, Kind
 from dgdr_kube.leading import Leader, lead, standing
 from dgdr_kube.metrics import Followed, KubeMetrics
-from dgdr_kube.pass_record import Reconcile, recorded
+from dgdr_kube.pass_record import Reconcile, Result, recorded
 from dgdr_kube.ports import Key, Watching
 from dgdr_kube.process import EXIT_LOOP_ENDED, end, patiently, until_told
 from dgdr_kube.remembering import RememberingCluster
@@ -86,11 +86,14 @@ async def serve(settings: Settings) -> int:
 
 async def _work(settings: Settings, planning: "_Planning", health: Health) -> int:
     """Run until cancelled; the first loop that ends, ends all."""
-    queue = planning.queue
-    health.watch(queue.name, queue.longest_pass_s)
-    planning.metrics.show_queue(queue)
+    for queue in planning.passes:
+        health.watch(queue.name, queue.longest_pass_s)
+        planning.metrics.show_queue(queue)
     loops = {
-        asyncio.create_task(queue.run(planning.run_pass), name="queue"),
+        *(
+            asyncio.create_task(queue.run(run_pass), name=queue.name)
+            for queue, run_pass in planning.passes.items()
+        ),
         *_followed(settings, planning, health),
         asyncio.create_task(_beat(health), name="beat"),
     }
@@ -107,10 +110,9 @@ async def _work(settings: Settings, planning: "_Planning", health: Health) -> in
 class _Planning:
     """What the loops of the process share. ``source`` is who tells of changes."""
 
-    queue: WorkQueue[Key]
+    passes: dict[WorkQueue[Key], Reconcile]
     source: Watching
     stores: dict[Kind, Store]
-    run_pass: Reconcile
     metrics: KubeMetrics
 
 
@@ -119,14 +121,20 @@ async def _planning(
     settings: Settings, leader: Leader, telemetry: Telemetry, shown: KubeMetrics
 ) -> AsyncIterator[_Planning]:
     queue: WorkQueue[Key] = WorkQueue(WORKERS, name="planner")
-    leader.back = queue.retry_failed
+    unclaimed: WorkQueue[Key] = WorkQueue(name="budgets")
+
+    def retry_failed() -> None:
+        for one in (queue, unclaimed):
+            one.retry_failed()
+
+    leader.back = retry_failed
     server = await KubeCluster.connect(
         user_agent="dgdr-planner", left_s=leader.left_s, told=shown.called
     )
     # Each watch holds a connection for good: they must not leave none to the passes.
     source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0, told=shown.called)
     planners, computing = PlannerIndex(server), Computing()
-    stores = handlers.stores(queue, planners)
+    stores = handlers.stores(queue, unclaimed, planners)
     telemetry.show_budgets(stores[GPU_BUDGET])
     served = await patiently(lambda: discovered(server, settings.mode))
     here, told_by = through(server, served), through(source, served)
@@ -154,11 +162,16 @@ async def _planning(
         telemetry=telemetry,
         computing=computing,
     )
-    measured = recorded(
-        queue.name, run_pass, lambda name, _decision, _result, seconds: shown.worked(name, seconds)
-    )
+
+    def told(name: str, _decision: str, _result: Result, seconds: float) -> None:
+        shown.worked(name, seconds)
+
+    passes = {
+        one: recorded(one.name, run, told)
+        for one, run in ((queue, run_pass), (unclaimed, budgets.settle))
+    }
     try:
-        yield _Planning(queue, told_by, stores, measured, shown)
+        yield _Planning(passes, told_by, stores, shown)
     finally:
         await metrics.close()
         await source.close()

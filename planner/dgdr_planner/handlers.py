@@ -10,22 +10,29 @@ from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner.adapters.planners import PlannerIndex
 
 Seen = Manifest | None
+Concerned = Callable[[Key, Seen, Seen], Iterable[Key]]
 
 
-def stores(queue: WorkQueue[Key], planners: PlannerIndex) -> dict[Kind, Store]:
-    """Return a store for each kind that is watched; they feed this queue and this index."""
+def stores(
+    queue: WorkQueue[Key], budgets: WorkQueue[Key], planners: PlannerIndex
+) -> dict[Kind, Store]:
+    """Return a store for each kind that is watched; they feed these queues and this index."""
 
-    def told(concerned: Callable[[Key, Seen, Seen], Iterable[Key]]) -> Store:
+    def told(concerned: Concerned, of_budgets: Concerned = lambda *_: ()) -> Store:
         def hear(old: Seen, new: Seen) -> None:
             if is_news(old, new):
-                queue.add_all(concerned(key_of(new or old or {}), old, new))
+                key = key_of(new or old or {})
+                queue.add_all(concerned(key, old, new))
+                budgets.add_all(of_budgets(key, old, new))
 
         return Store(hear)
 
     return {
-        SLA_PLANNER: told(lambda key, _, new: concerned(planners, key, new)),
+        SLA_PLANNER: told(lambda key, _, new: concerned(planners, key, new), budgets_of),
         DGD: told(lambda key, *_: planners.planners_of(*key)),
-        GPU_BUDGET: told(lambda key, *_: planners.takers_of(*key)),
+        GPU_BUDGET: told(
+            lambda key, *_: planners.takers_of(*key), lambda key, _, new: [key] if new else []
+        ),
         # A number that somebody writes is seen at the next tick.
         DGDSA: Store(),
     }
@@ -34,6 +41,13 @@ def stores(queue: WorkQueue[Key], planners: PlannerIndex) -> dict[Kind, Store]:
 def is_news(old: Seen, new: Seen) -> bool:
     """Whether something began, ends or has another spec: a status is no news to plan for."""
     return old is None or new is None or intent_of(old) != intent_of(new)
+
+
+def budgets_of(key: Key, old: Seen, new: Seen) -> list[Key]:
+    """Return the budgets that a planner takes from, and took from before."""
+    specs = [one.get("spec") or {} for one in (old, new) if one is not None]
+    names = {(spec.get("budget") or {}).get("ref") for spec in specs}
+    return [Key(key.namespace, name) for name in sorted(filter(None, names))]
 
 
 def concerned(planners: PlannerIndex, key: Key, new: Seen) -> list[Key]:

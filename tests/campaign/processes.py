@@ -201,8 +201,9 @@ def planning(metrics: Metrics) -> Work:
     def work(client: Client, clock: Clock) -> Loops:
         loop_time = asyncio.get_running_loop().time
         queue: WorkQueue[Key] = WorkQueue(4, "planner", Backoff(jitter=0.0))
+        unclaimed: WorkQueue[Key] = WorkQueue(1, "budgets", Backoff(jitter=0.0))
         planners, computing = PlannerIndex(client), Computing()
-        stores = planner_handlers.stores(queue, planners)
+        stores = planner_handlers.stores(queue, unclaimed, planners)
         cluster = RememberingCluster(client, {kind: (store,) for kind, store in stores.items()})
         targets = ClusterTargets(cluster)
         budgets = ClusterBudgets(client, planners, clock)
@@ -227,6 +228,7 @@ def planning(metrics: Metrics) -> Work:
         )
         return [
             queue.run(run),
+            unclaimed.run(budgets.settle),
             *(follow(client, kind, None, store, watch=Watch()) for kind, store in stores.items()),
         ]
 

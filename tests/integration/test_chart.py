@@ -538,7 +538,7 @@ def test_planners_may_watch_what_they_look_at(helm: Path) -> None:
     from support.fake_cluster import FakeCluster
 
     held = rules(rendered(helm), "dgdr-operator-planner")
-    for kind in stores(WorkQueue(), PlannerIndex(FakeCluster())):
+    for kind in stores(WorkQueue(), WorkQueue(), PlannerIndex(FakeCluster())):
         assert any(
             kind.group in rule["apiGroups"]
             and kind.plural in rule["resources"]

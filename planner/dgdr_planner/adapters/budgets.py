@@ -11,12 +11,15 @@ from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import Conflict, NotFound
 from dgdr_kube.kinds import GPU_BUDGET, POD
 from dgdr_kube.manifests import merge_patch
-from dgdr_kube.ports import Cluster
+from dgdr_kube.ports import Cluster, Key
 from dgdr_planner.observe.budget import BudgetSeen, Claim, budget_seen, left_behind
 from dgdr_planner.observe.ownership import members_of
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.ports import Planners
-from dgdr_planner.tell.budget import is_news, status_with
+from dgdr_planner.tell.budget import is_news, status_with, status_without_planners
+
+# Pods that outlive their planner are no news to it: seconds until they are looked at again.
+LEFT_LOOK_S = 60.0
 
 
 class ClusterBudgets:
@@ -54,6 +57,21 @@ class ClusterBudgets:
         except (Conflict, NotFound):
             return False
         return True
+
+    async def settle(self, key: Key) -> float | None:
+        """Say how a budget stands that no planner takes from; those that do say it themselves."""
+        manifest = await self._cluster.get(GPU_BUDGET, *key)
+        budget = await self._read(*key)
+        if manifest is None or isinstance(budget, Trouble):
+            return None
+        if members_of(key.name, await self._planners.taking(*key)):
+            return None
+        left = {one.planner: await self._held(key.namespace, one) for one in budget.status.holdings}
+        status = status_without_planners(budget, left, self._clock())
+        if patch := merge_patch(manifest.get("status") or {}, status.to_json()):
+            version = manifest["metadata"]["resourceVersion"]
+            await self._cluster.patch_status(GPU_BUDGET, *key, patch, FieldManager.PLANNER, version)
+        return LEFT_LOOK_S if any(left.values()) else None
 
     async def _read(self, namespace: str, name: str) -> GPUBudget | Trouble:
         manifest = await self._cluster.get(GPU_BUDGET, namespace, name)

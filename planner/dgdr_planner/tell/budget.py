@@ -1,6 +1,6 @@
 """What a member of a GPUBudget writes into its status: its claim, and how all of them stand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,12 +24,34 @@ def status_with(
     holdings = [_refreshed(one, kept[one.planner]) for one in old.holdings if _is_kept(one, kept)]
     holdings = sorted([*holdings, mine], key=lambda one: one.planner)
     told = seen.with_claim(claim)
-    generation = budget.metadata.generation
+    reserved = sum(one.reserved_gpus for one in (told.me, *told.others))
+    return _status(budget, holdings, told.guaranteed_gpus, reserved, now)
+
+
+def status_without_planners(
+    budget: api.GPUBudget, left: Mapping[str, int], now: datetime
+) -> api.GPUBudgetStatus:
+    """Return the status when no planner takes from it: ``left`` is what those gone still hold."""
+    still = {name: Claim(reserved_gpus=gpus, fixed=True) for name, gpus in left.items() if gpus}
+    old = budget.status.holdings
+    holdings = [_refreshed(one, still[one.planner]) for one in old if one.planner in still]
+    guaranteed = sum(one.guaranteed for one in budget.spec.members)
+    return _status(budget, holdings, guaranteed, sum(left.values()), now)
+
+
+def _status(
+    budget: api.GPUBudget,
+    holdings: list[api.Holding],
+    guaranteed_gpus: int,
+    reserved_gpus: int,
+    now: datetime,
+) -> api.GPUBudgetStatus:
+    verdict = _verdict(budget.spec.gpus, guaranteed_gpus, reserved_gpus)
     return api.GPUBudgetStatus(
-        observed_generation=generation,
+        observed_generation=budget.metadata.generation,
         reserved_gpus=sum(one.reserved_gpus for one in holdings),
         holdings=tuple(holdings),
-        conditions=_conditions(old.conditions, told, generation, now),
+        conditions=_conditions(budget, *verdict, now),
     )
 
 
@@ -78,21 +100,22 @@ def _refreshed(one: api.Holding, claim: Claim) -> api.Holding:
     )
 
 
-def _conditions(
-    old: Iterable[Condition], seen: BudgetSeen, generation: int, now: datetime
-) -> tuple[Condition, ...]:
-    reserved = sum(one.reserved_gpus for one in (seen.me, *seen.others))
-    if seen.guaranteed_gpus > seen.gpus:
-        text = f"guarantees add up to {seen.guaranteed_gpus} of {seen.gpus} GPUs"
+def _verdict(gpus: int, guaranteed_gpus: int, reserved_gpus: int) -> tuple[Progress, str, str]:
+    if guaranteed_gpus > gpus:
+        text = f"guarantees add up to {guaranteed_gpus} of {gpus} GPUs"
         text = f"{text}; no member is scaled: raise spec.gpus, or lower minGpus of spec.members"
-        verdict = (Progress.STUCK, "GuaranteesExceedBudget", text)
-    elif reserved > seen.gpus:
-        text = f"{reserved} of {seen.gpus} GPUs are held; members shrink to their shares"
-        verdict = (Progress.UNDER_WAY, "OverBudget", text)
-    else:
-        verdict = (Progress.DONE, "WithinBudget", f"{reserved} of {seen.gpus} GPUs are held")
-    progress, reason, message = verdict
+        return Progress.STUCK, "GuaranteesExceedBudget", text
+    held = f"{reserved_gpus} of {gpus} GPUs are held"
+    if reserved_gpus > gpus:
+        return Progress.UNDER_WAY, "OverBudget", f"{held}; members shrink to their shares"
+    return Progress.DONE, "WithinBudget", held
+
+
+def _conditions(
+    budget: api.GPUBudget, progress: Progress, reason: str, message: str, now: datetime
+) -> tuple[Condition, ...]:
+    generation = budget.metadata.generation
     is_feasible = progress is Progress.DONE
     fresh = condition(FEASIBLE, is_feasible, reason, message, now, generation)
-    conditions = with_condition(old, fresh, now)
+    conditions = with_condition(budget.status.conditions, fresh, now)
     return with_progress(conditions, progress, reason, message, now, generation)

@@ -71,7 +71,7 @@ async def test_deployments_and_budgets_wake_their_planners_and_statuses_wake_nob
         await queue.drain(serve)
         return sorted(served)
 
-    kinds = stores(queue, PlannerIndex(FakeCluster()))
+    kinds = stores(queue, WorkQueue(), PlannerIndex(FakeCluster()))
     one, two = Key("a", "one"), Key("a", "two")
     planners = [planner("one", "q"), planner("two", "r", budget={"ref": "team"})]
     kinds[SLA_PLANNER].replace(None, Listing(planners, "5"))
@@ -84,3 +84,28 @@ async def test_deployments_and_budgets_wake_their_planners_and_statuses_wake_nob
     assert await woken() == []
     kinds[GPU_BUDGET].apply(Change(ChangeType.ADDED, named("team")))
     assert await woken() == [two]
+
+
+async def test_a_budget_is_looked_at_when_it_changes_and_when_a_planner_leaves_it() -> None:
+    budgets: WorkQueue[Key] = WorkQueue()
+    looked: list[Key] = []
+
+    async def look(key: Key) -> None:
+        looked.append(key)
+
+    async def looked_at() -> list[Key]:
+        looked.clear()
+        await budgets.drain(look)
+        return sorted(looked)
+
+    kinds = stores(WorkQueue(), budgets, PlannerIndex(FakeCluster()))
+    kinds[GPU_BUDGET].apply(Change(ChangeType.ADDED, named("team")))
+    assert await looked_at() == [Key("a", "team")]
+    one = planner("one", "q", budget={"ref": "team"})
+    kinds[SLA_PLANNER].apply(Change(ChangeType.ADDED, one))
+    other = planner("one", "q", 2, budget={"ref": "other"})
+    await looked_at()
+    kinds[SLA_PLANNER].apply(Change(ChangeType.MODIFIED, other))
+    assert await looked_at() == [Key("a", "other"), Key("a", "team")]
+    kinds[SLA_PLANNER].apply(Change(ChangeType.DELETED, other))
+    assert await looked_at() == [Key("a", "other")]

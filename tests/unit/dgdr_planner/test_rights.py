@@ -22,7 +22,7 @@ async def called() -> set[tuple[str, str, str]]:
         world.metrics.rate_per_s = 30.0
         await world.passes(2)
         calls |= world.cluster.calls
-    kinds = stores(WorkQueue(), PlannerIndex(FakeCluster()))
+    kinds = stores(WorkQueue(), WorkQueue(), PlannerIndex(FakeCluster()))
     return needed(calls) | watching(kinds)
 
 
