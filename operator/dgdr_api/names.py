@@ -10,8 +10,8 @@ from enum import StrEnum
 NVIDIA_GROUP = "nvidia.com"
 OUR_GROUP = "dgdr.dev"
 
-# What we generate stays within what upstream allows a DGD and one of its components together with
-# Grove; what a user writes may be as long as a Service's name.
+# Candidates, whose names we choose, stay within what Grove allows a DGD and one of its components;
+# all other names may be as long as a Service's.
 MAX_DGD_AND_COMPONENT_CHARS = 45
 MAX_WORKLOAD_NAME_CHARS = 63
 

@@ -14,7 +14,7 @@ from dgdr_api.graph import Json
 from dgdr_api.models import dgdr_rules as rules
 from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy, Sla, Workload
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
-from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, dgd_name
+from dgdr_api.names import MAX_WORKLOAD_NAME_CHARS, dgd_name
 from dgdr_api.planner_config import FIELD as PLANNER
 from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, role_bounds
 from dgdr_api.problem import Problem, summary
@@ -275,13 +275,13 @@ def _names(wanted: EffectiveSpec, name: str) -> Iterator[Problem]:
     field = "spec.overrides.dgd.metadata.name" if override else "metadata.name"
     given, generated = override or name, dgd_name(name, override)
     longest = max(_COMPONENTS, key=len)
-    most = MAX_DGD_AND_COMPONENT_CHARS - len(longest) - (len(generated) - len(given))
+    most = MAX_WORKLOAD_NAME_CHARS - len(f"-{longest}") - (len(generated) - len(given))
     if len(given) > most:
         yield Problem(
             field,
             given,
             f"the deployment {generated} and its component {longest} share "
-            f"{MAX_DGD_AND_COMPONENT_CHARS} characters; use at most {most}",
+            f"{MAX_WORKLOAD_NAME_CHARS} characters; use at most {most}",
         )
     if override and not _DNS_NAME.match(override):
         yield Problem(field, override, "use lower-case letters, digits and dashes")

@@ -143,11 +143,11 @@ def test_an_image_is_needed_as_soon_as_something_runs_it(
 @pytest.mark.parametrize(
     ("name", "override", "field"),
     [
-        ("a" * 33, None, None),
-        ("a" * 34, None, "metadata.name"),
-        ("a" * 40, "b" * 36, None),
-        ("a", "b" * 37, None),
-        ("a", "b" * 38, "spec.overrides.dgd.metadata.name"),
+        ("a" * 50, None, None),
+        ("a" * 51, None, "metadata.name"),
+        ("a" * 51, "b" * 36, None),
+        ("a", "b" * 54, None),
+        ("a", "b" * 55, "spec.overrides.dgd.metadata.name"),
         ("a", "Upper", "spec.overrides.dgd.metadata.name"),
         ("7b-chat", None, "metadata.name"),
         ("7b-chat", "chat", "metadata.name"),
