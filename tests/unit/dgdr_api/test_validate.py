@@ -160,6 +160,42 @@ def test_names_fit_the_budget(name: str, override: str | None, field: str | None
     assert [problem.field for problem in found] == ([field] if field else [])
 
 
+@pytest.mark.parametrize(
+    ("version", "spec", "says"),
+    [
+        pytest.param("v1beta1", {"components": [{"name": "decode"}]}, None, id="v1beta1"),
+        pytest.param(
+            "v1beta1",
+            {"components": [{"name": "decode", "podTemplate": {"spec": {"containers": "x"}}}]},
+            "spec.overrides.dgd.spec.components[0].podTemplate.spec.containers: Invalid value: \"x\"",
+            id="another shape",
+        ),
+        pytest.param(
+            "v1beta1", {"components": [{"replicas": 2}]}, "spec.components[0].name", id="no name"
+        ),
+        pytest.param("v1beta1", "x", "spec.overrides.dgd.spec: Invalid value", id="no object"),
+        pytest.param("v1beta1", None, None, id="nothing"),
+        pytest.param(
+            "v1alpha1", {"envs": [{"name": "A", "value": "b"}], "imagePullSecrets": []}, None,
+            id="v1alpha1",
+        ),
+        pytest.param(
+            "v1alpha1",
+            {"services": {"decode": {"ingress": {"enabled": True}}}},
+            "spec.services.decode.ingress: Required value: has no place in a generated deployment",
+            id="a field of v1alpha1 alone",
+        ),
+    ],
+)  # fmt: skip
+def test_an_override_that_nobody_could_merge_is_said_before_profiling(
+    version: str, spec: Any, says: str | None
+) -> None:
+    dgd = {**DGD, "apiVersion": f"nvidia.com/{version}", **({} if spec is None else {"spec": spec})}
+    found = problems(DGDRSpec.model_validate(GOOD | {"overrides": {"dgd": dgd}}), None, "q")
+    assert len(found) == (says is not None)
+    assert says is None or says in str(found[0])
+
+
 def test_what_the_cluster_lacks_is_said_in_upstreams_words() -> None:
     claim = missing_claim("c", "ns").message
     assert claim == "model cache PVC c not found in namespace ns; create it, or name another"
