@@ -18,8 +18,8 @@ says where a user is told. What a field means in full is on the page of its kind
 [this one](kinds/dgdr.md).
 
 Fields of v1alpha1 have the effect of what they are in v1beta1 ([webhooks](webhooks.md)); what has
-no field there is kept in annotations, and named by `kubectl apply` and `kubectl dgdr convert`. Fields
-below `status` have the file that writes them.
+no field there is kept in annotations, and named by `kubectl apply` and `kubectl dgdr convert`.
+Of what is below `status` it is the file that writes it.
 """
 
 
