@@ -230,11 +230,11 @@ def _override(spec: DGDRSpec) -> Iterator[Problem]:
     for path in nulls:
         yield Problem(path, "null", "null removes nothing here; leave the field out")
     if version in _DGD_VERSIONS and not nulls:
-        spec = override.get("spec")
-        if isinstance(spec, Mapping):
+        own = override.get("spec")
+        if isinstance(own, Mapping):
             # The profiler takes them from here, where neither version has a place for them.
-            spec = {key: one for key, one in spec.items() if key != "imagePullSecrets"}
-        yield from _unreadable({**_FRAME, "apiVersion": version, "spec": spec})
+            own = {key: one for key, one in own.items() if key != "imagePullSecrets"}
+        yield from _unreadable({**_FRAME, "apiVersion": version, "spec": own})
 
 
 def _unreadable(partial: Json) -> Iterator[Problem]:
