@@ -19,29 +19,27 @@ says where a user is told. What a field means in full is on the page of its kind
 
 Fields of v1alpha1 have the effect of what they are in v1beta1 ([webhooks](webhooks.md)); what has
 no field there is kept in annotations, and named by `kubectl apply` and `kubectl dgdr convert`.
+Of what is below `status` it is the file that writes it.
 """
 
 
 def table() -> dict[str, dict[str, dict[str, list[str]]]]:
-    """Return the table: kind and version, ``does`` or ``says``, path, text and file."""
+    """Return the table: kind, ``does``, ``says`` or ``tells``, path, text and file."""
     read: dict[str, dict[str, dict[str, list[str]]]] = yaml.safe_load(TABLE.read_text())
     return read
 
 
 def fields() -> dict[str, list[str]]:
-    """Return the paths below ``spec`` by kind and version, of the versions that are stored."""
+    """Return the paths by kind and version, those of the status below ``status``."""
     found = {}
     for file in sorted((ROOT / "crds").glob("*.yaml")):
         crd = yaml.safe_load(file.read_text())["spec"]
-        for version in filter(_is_stored, crd["versions"]):
+        for version in crd["versions"]:
             schema = version["schema"]["openAPIV3Schema"]["properties"]
             name = f"{crd['names']['kind']}/{version['name']}"
-            found[name] = list(paths(schema["spec"], ""))
+            status = paths(schema.get("status") or {}, "status")
+            found[name] = [*paths(schema["spec"], ""), *status]
     return found
-
-
-def _is_stored(version: Mapping[str, Any]) -> bool:
-    return bool(version["storage"])
 
 
 def paths(schema: Mapping[str, Any], at: str) -> Iterator[str]:
@@ -50,8 +48,9 @@ def paths(schema: Mapping[str, Any], at: str) -> Iterator[str]:
         path = f"{at}.{key}" if at else key
         yield path
         yield from paths(child, path)
-    if isinstance(schema.get("items"), Mapping):
-        yield from paths(schema["items"], f"{at}[]")
+    for kind, brackets in (("items", "[]"), ("additionalProperties", "{}")):
+        if isinstance(schema.get(kind), Mapping):
+            yield from paths(schema[kind], f"{at}{brackets}")
 
 
 def covers(entry: str, path: str) -> bool:
@@ -59,7 +58,7 @@ def covers(entry: str, path: str) -> bool:
     if not entry.endswith(BELOW):
         return entry == path
     outer = entry.removesuffix(BELOW)
-    return path == outer or path.startswith((f"{outer}.", f"{outer}[]"))
+    return path == outer or path.startswith((f"{outer}.", f"{outer}[]", f"{outer}{{}}"))
 
 
 def page() -> str:
@@ -74,7 +73,7 @@ def _sections() -> Iterator[str]:
         for what, rows in entries.items():
             for path, (text, place) in rows.items():
                 shown = path.removesuffix(BELOW)
-                effect = text if what == "does" else f"none; said in {text}"
+                effect = f"none; said in {text}" if what == "says" else text
                 yield f"| `{shown}` | {effect} | `{place}` |"
         yield ""
 

@@ -12,8 +12,8 @@ OUR_GROUP = "dgdr.dev"
 NAMESPACE_SCOPE_LEASE = "dynamo-operator-namespace-scope"
 """Whoever renews it reconciles the nvidia.com objects of its namespace."""
 
-# What we generate stays within what upstream allows a DGD and one of its components together with
-# Grove; what a user writes may be as long as a Service's name.
+# Candidates, whose names we choose, stay within what Grove allows a DGD and one of its components;
+# all other names may be as long as a Service's.
 MAX_DGD_AND_COMPONENT_CHARS = 45
 MAX_WORKLOAD_NAME_CHARS = 63
 

@@ -9,15 +9,17 @@ up; the words for it are here too.
 import re
 from collections.abc import Iterator, Mapping
 
+from dgdr_api import codec_v1beta1, graph_v1alpha1
 from dgdr_api.effective import EffectiveSpec, effective, is_profiler_image
 from dgdr_api.graph import Json
 from dgdr_api.models import dgdr_rules as rules
 from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy, Sla, Workload
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
-from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, dgd_name
+from dgdr_api.names import MAX_WORKLOAD_NAME_CHARS, dgd_name
 from dgdr_api.planner_config import FIELD as PLANNER
 from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, role_bounds
 from dgdr_api.problem import Problem, summary
+from dgdr_api.reading import CodecError
 
 __all__ = [
     "HARDWARE_NEEDED",
@@ -33,6 +35,7 @@ __all__ = [
 
 HARDWARE_NEEDED = "GPU hardware configuration is required when GPU discovery is disabled"
 _DNS_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+_FRAME = {"kind": "DynamoGraphDeployment", "metadata": {"name": "override"}}
 _DGD_VERSIONS = ("nvidia.com/v1beta1", "nvidia.com/v1alpha1")
 # Names of the components in every generated deployment.
 _COMPONENTS = ("frontend", "prefill", "decode", "worker")
@@ -223,8 +226,34 @@ def _override(spec: DGDRSpec) -> Iterator[Problem]:
     if "status" in override:
         yield Problem("spec.overrides.dgd.status", {}, "status cannot be overridden; remove it")
     yield from _metadata(override.get("metadata"))
-    for path in _nulls(override, "spec.overrides.dgd"):
+    nulls = tuple(_nulls(override, "spec.overrides.dgd"))
+    for path in nulls:
         yield Problem(path, "null", "null removes nothing here; leave the field out")
+    if version in _DGD_VERSIONS and not nulls:
+        own = override.get("spec")
+        if isinstance(own, Mapping):
+            # The profiler takes them from here, where neither version has a place for them.
+            own = {key: one for key, one in own.items() if key != "imagePullSecrets"}
+        yield from _unreadable({**_FRAME, "apiVersion": version, "spec": own})
+
+
+def _unreadable(partial: Json) -> Iterator[Problem]:
+    """Say what of an override's spec nobody could merge, which else the Job would find out."""
+    try:
+        if partial["apiVersion"] == codec_v1beta1.API_VERSION:
+            codec_v1beta1.decode(partial)
+            return
+        _, unplaced = graph_v1alpha1.read_graph(partial)
+    except CodecError as exc:
+        yield Problem(f"spec.overrides.dgd.{exc.field}", exc.value, f"must be {exc.wanted}")
+        return
+    for field in unplaced:
+        yield Problem(
+            f"spec.overrides.dgd.{field}",
+            None,
+            "has no place in a generated deployment; remove it, or write the override as "
+            f"{codec_v1beta1.API_VERSION}",
+        )
 
 
 def _metadata(metadata: object) -> Iterator[Problem]:
@@ -275,13 +304,13 @@ def _names(wanted: EffectiveSpec, name: str) -> Iterator[Problem]:
     field = "spec.overrides.dgd.metadata.name" if override else "metadata.name"
     given, generated = override or name, dgd_name(name, override)
     longest = max(_COMPONENTS, key=len)
-    most = MAX_DGD_AND_COMPONENT_CHARS - len(longest) - (len(generated) - len(given))
+    most = MAX_WORKLOAD_NAME_CHARS - len(f"-{longest}") - (len(generated) - len(given))
     if len(given) > most:
         yield Problem(
             field,
             given,
             f"the deployment {generated} and its component {longest} share "
-            f"{MAX_DGD_AND_COMPONENT_CHARS} characters; use at most {most}",
+            f"{MAX_WORKLOAD_NAME_CHARS} characters; use at most {most}",
         )
     if override and not _DNS_NAME.match(override):
         yield Problem(field, override, "use lower-case letters, digits and dashes")

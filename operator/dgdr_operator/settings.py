@@ -51,7 +51,7 @@ class Profiling(Section):
 class Security(Section):
     """What pods may be, and as whom they run."""
 
-    service_accounts: tuple[str, ...] = ("default", "modelexpress")
+    service_accounts: tuple[str, ...] = ("default", "modelexpress", "planner-serviceaccount")
     restricted_workers: bool = False
     run_as_user: int | None = Field(default=1000, ge=1)
     job_egress_ports: tuple[int, ...] = ()

@@ -116,7 +116,7 @@ def _merged(said: Any, note: Note | None, part: Part, api_version: str) -> tuple
     is_upstreams = note is not None and note.is_upstreams and api_version == ALPHA
     if note and is_upstreams and isinstance(said, Mapping):
         said = part.completed(said, note.said)
-    value = there(said) if isinstance(said, Mapping) else ABSENT
+    value: Any = there(said) if isinstance(said, Mapping) else ABSENT
     if note and is_upstreams and isinstance(value, Mapping):
         value, left = part.worded(value, note.said)
         note = replace(note, said=left)

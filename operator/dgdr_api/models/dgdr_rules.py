@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from dgdr_api.models.cel import FORBIDDEN, CelRule
-from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS
+from dgdr_api.names import MAX_WORKLOAD_NAME_CHARS
 
 THOROUGH_WITH_AUTO = (
     'is incompatible with spec.backend "auto"; set spec.backend to a specific backend '
@@ -18,7 +18,7 @@ VERSION_PATTERN = r"^(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}$"
 LOCKED_PHASES = ("Profiling", "Deploying", "Ready", "Deployed")
 
 # The generated deployment is <name>-dgd and its longest component is the frontend.
-MAX_NAME_CHARS = MAX_DGD_AND_COMPONENT_CHARS - len("-dgd") - len("frontend")
+MAX_NAME_CHARS = MAX_WORKLOAD_NAME_CHARS - len("-dgd-frontend")
 # profile-<name> names the Job, and Kubernetes writes a Job's name into a label.
 MAX_NAME_CHARS_OF_JOB = 63 - len("profile-")
 
@@ -114,7 +114,7 @@ def root_rules(spec_fields: Iterable[str]) -> tuple[CelRule, ...]:
             " && has(self.spec.overrides.dgd.metadata)"
             " && has(self.spec.overrides.dgd.metadata.name))",
             message=f"at most {MAX_NAME_CHARS} characters: the deployment "
-            f"<name>-dgd and its component frontend share {MAX_DGD_AND_COMPONENT_CHARS}; use a "
+            f"<name>-dgd and its component frontend share {MAX_WORKLOAD_NAME_CHARS}; use a "
             "shorter name, or set overrides.dgd.metadata.name",
             at=".metadata.name",
         ),

@@ -126,8 +126,11 @@ class ModelCache(ApiModel):
 class Hardware(ApiModel):
     """The GPUs to plan with; what is not given is discovered from the nodes."""
 
-    gpu_sku: GpuSku | None = Field(
-        default=None, description="GPU product; only nodes with it count. Default: discovered."
+    gpu_sku: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]{0,62}$",
+        description="GPU product, as h100_sxm, or any word of the nodes' label "
+        "nvidia.com/gpu.product, as gb300; only nodes with it count. Default: discovered.",
     )
     vram_mb: float | None = Field(
         default=None, gt=0, description="Memory of one GPU in MiB. Default: discovered."

@@ -37,6 +37,11 @@ _ON_A_CARD = {
 }
 
 
+_SKUS = frozenset(GpuSku)
+# What upstream's names end in, and labels seldom say.
+_FORMS = frozenset({"SXM", "PCIE", "NVIDIA", "AMD", "INTEL"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """GPUs of one node.
@@ -91,9 +96,9 @@ def sku_of(product: str) -> GpuSku | None:
     GPU feature discovery calls an H100 SXM ``NVIDIA-H100-80GB-HBM3``, without the form factor, so
     a GPU counts as a card only where its name says PCIe or NVL.
     """
-    tokens = re.split(r"[-_\s]+", product.upper())
-    sku = next((_FAMILIES[token] for token in tokens if token in _FAMILIES), None)
-    if sku is not None and {"PCIE", "NVL"} & set(tokens):
+    words = _words(product)
+    sku = next((sku for family, sku in _FAMILIES.items() if family in words), None)
+    if sku is not None and {"PCIE", "NVL"} & words:
         return _ON_A_CARD.get(sku, sku)
     return sku
 
@@ -132,12 +137,21 @@ def _as_given(given: Hardware, product: str | None = None) -> HardwareFound:
     )
 
 
-def _counts(node: Node, wanted: GpuSku | None) -> bool:
+def _counts(node: Node, wanted: str | None) -> bool:
+    """Whether a node has GPUs of a product: of upstream's name for it, or of its label's words."""
     if node.gpus <= 0:
         return False
-    # The deprecated name means the same product.
-    wanted = GpuSku.GB200 if wanted is GpuSku.GB200_SXM else wanted
-    return wanted is None or node.sku is wanted
+    if wanted is None:
+        return True
+    if wanted.lower() in _SKUS:
+        # The deprecated name means the same product.
+        known = GpuSku(wanted.lower())
+        return node.sku is (GpuSku.GB200 if known is GpuSku.GB200_SXM else known)
+    return _words(wanted) - _FORMS <= _words(node.product or "")
+
+
+def _words(product: str) -> set[str]:
+    return set(re.split(r"[-_.\s]+", product.upper()))
 
 
 def _largest_group(nodes: Iterable[Node]) -> list[Node]:
@@ -176,7 +190,7 @@ def _nothing_found(given: Hardware, nodes: Sequence[Node]) -> str:
     others = sorted({str(node.product or "unlabelled GPUs") for node in nodes if node.gpus > 0})
     if given.gpu_sku and others:
         return (
-            f"no node has GPUs of spec.hardware.gpuSku {given.gpu_sku.value}; the cluster has "
+            f"no node has GPUs of spec.hardware.gpuSku {given.gpu_sku}; the cluster has "
             f"{', '.join(others)}; change gpuSku, or {CURE}"
         )
     return f"no node reports GPUs (allocatable nvidia.com/gpu); {CURE}"

@@ -15,7 +15,14 @@ from dgdr_operator.core.workload_labels import pod_labels
 # How long requests that a pod has already accepted may take after its preStop delay.
 DRAIN_S = 60
 
-_MERGED = frozenset({"containers", "volumes", "tolerations", "imagePullSecrets", "securityContext"})
+_MERGED = frozenset(
+    {
+        *("containers", "volumes", "tolerations", "imagePullSecrets", "securityContext"),
+        "serviceAccountName",
+    }
+)
+# Its chart makes it in each namespace, with rights to every deployment there.
+UPSTREAMS_PLANNER_ACCOUNT = "planner-serviceaccount"
 
 
 def pod_template(graph: Graph, component: Component, plane: DataPlane) -> dict[str, Any]:
@@ -36,10 +43,10 @@ def without_probes(template: dict[str, Any]) -> None:
 def service_account(graph: Graph, component: Component, plane: DataPlane) -> str | None:
     """Return the account that the pods run as: the user's, else one with the rights they need."""
     own = component.pod.get("serviceAccountName")
+    if component.role is Role.PLANNER and own in (None, "", UPSTREAMS_PLANNER_ACCOUNT):
+        return planner_account_name(graph.name)
     if own:
         return str(own)
-    if component.role is Role.PLANNER:
-        return planner_account_name(graph.name)
     return service_account_name(graph.name) if plane.needs_rights else None
 
 

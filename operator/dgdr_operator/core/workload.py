@@ -3,6 +3,7 @@
 Each function reads or writes what both have; a template is the pods' own part, which is pinned.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,13 @@ Manifest = dict[str, Any]
 
 KINDS = ("Deployment", "LeaderWorkerSet")
 MAX_GROUP_CHARS = 48
-"""Of ``<dgd>-<component>``, where it takes several nodes.
+"""Of a LeaderWorkerSet's name, less its ``-0``.
 
 LeaderWorkerSet names the StatefulSet of a replica's followers ``<name>-<replica>``, and their label
 ``controller-revision-hash`` is that name with a dash and up to ten characters; labels end at 63.
 Nobody counts replicas over ten: an eleventh may take one character more.
 """
+_DIGEST_CHARS = 8
 _GROUP = "leaderWorkerTemplate"
 _OF_GROUP = ("leaderTemplate", "workerTemplate")
 
@@ -31,10 +33,16 @@ def is_group(component: Component) -> bool:
 def workload_name(graph: Graph, component: Component) -> str:
     """Return the workload's name.
 
-    LeaderWorkerSet makes a Service of its own name, which must not be the component's.
+    LeaderWorkerSet makes a Service of its own name, which must not be the component's. A name that
+    is too long for it ends in a hash of itself; Service and labels have it whole.
     """
     name = component_name(graph.name, component.name)
-    return f"{name}-0" if is_group(component) else name
+    if not is_group(component):
+        return name
+    if len(name) > MAX_GROUP_CHARS:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGEST_CHARS]
+        name = f"{name[: MAX_GROUP_CHARS - _DIGEST_CHARS - 1].rstrip('-')}-{digest}"
+    return f"{name}-0"
 
 
 def template_of(workload: Mapping[str, Any]) -> Manifest:

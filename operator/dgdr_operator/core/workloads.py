@@ -17,7 +17,7 @@ from dgdr_operator.core.multinode import Program, Programs, programs_of
 from dgdr_operator.core.pod_template import pod_template, service_account, without_probes
 from dgdr_operator.core.ports_and_probes import service_ports
 from dgdr_operator.core.storage import cache_path
-from dgdr_operator.core.workload import MAX_GROUP_CHARS, is_group, workload_name
+from dgdr_operator.core.workload import is_group, workload_name
 from dgdr_operator.core.workload_labels import (
     DISCOVERY_LABELS,
     component_labels,
@@ -83,8 +83,6 @@ def problem_of(graph: Graph, component: Component, plane: DataPlane) -> Problem 
             "not serve; install it (https://lws.sigs.k8s.io), or give the engine at most the GPUs "
             "of one node"
         )
-    elif is_group(component) and (too_long := _too_long(graph, component)):
-        text = too_long
     elif is_group(component) and isinstance(why := programs_of(graph, component), str):
         text = why
     elif component.role is Role.EPP:
@@ -101,17 +99,6 @@ def problem_of(graph: Graph, component: Component, plane: DataPlane) -> Problem 
     else:
         return None
     return Problem(component=component.name, message=text)
-
-
-def _too_long(graph: Graph, component: Component) -> str:
-    name = component_name(graph.name, component.name)
-    if len(name) <= MAX_GROUP_CHARS:
-        return ""
-    return (
-        f"{name} has {len(name)} characters; LeaderWorkerSet makes labels of it, so over several "
-        f"nodes the names of deployment and component may have {MAX_GROUP_CHARS - 1} together: "
-        "shorten one of them"
-    )
 
 
 def render_workload(graph: Graph, component: Component, plane: DataPlane) -> Manifest:

@@ -143,11 +143,11 @@ def test_an_image_is_needed_as_soon_as_something_runs_it(
 @pytest.mark.parametrize(
     ("name", "override", "field"),
     [
-        ("a" * 33, None, None),
-        ("a" * 34, None, "metadata.name"),
-        ("a" * 40, "b" * 36, None),
-        ("a", "b" * 37, None),
-        ("a", "b" * 38, "spec.overrides.dgd.metadata.name"),
+        ("a" * 50, None, None),
+        ("a" * 51, None, "metadata.name"),
+        ("a" * 51, "b" * 36, None),
+        ("a", "b" * 54, None),
+        ("a", "b" * 55, "spec.overrides.dgd.metadata.name"),
         ("a", "Upper", "spec.overrides.dgd.metadata.name"),
         ("7b-chat", None, "metadata.name"),
         ("7b-chat", "chat", "metadata.name"),
@@ -158,6 +158,42 @@ def test_names_fit_the_budget(name: str, override: str | None, field: str | None
     dgd = DGD | {"metadata": {"name": override}} if override else DGD
     found = problems(DGDRSpec.model_validate(GOOD | {"overrides": {"dgd": dgd}}), None, name)
     assert [problem.field for problem in found] == ([field] if field else [])
+
+
+@pytest.mark.parametrize(
+    ("version", "spec", "says"),
+    [
+        pytest.param("v1beta1", {"components": [{"name": "decode"}]}, None, id="v1beta1"),
+        pytest.param(
+            "v1beta1",
+            {"components": [{"name": "decode", "podTemplate": {"spec": {"containers": "x"}}}]},
+            "spec.overrides.dgd.spec.components[0].podTemplate.spec.containers: Invalid value",
+            id="another shape",
+        ),
+        pytest.param(
+            "v1beta1", {"components": [{"replicas": 2}]}, "spec.components[0].name", id="no name"
+        ),
+        pytest.param("v1beta1", "x", "spec.overrides.dgd.spec: Invalid value", id="no object"),
+        pytest.param("v1beta1", None, None, id="nothing"),
+        pytest.param(
+            "v1alpha1", {"envs": [{"name": "A", "value": "b"}], "imagePullSecrets": []}, None,
+            id="v1alpha1",
+        ),
+        pytest.param(
+            "v1alpha1",
+            {"services": {"decode": {"ingress": {"enabled": True}}}},
+            "spec.services.decode.ingress: Required value: has no place in a generated deployment",
+            id="a field of v1alpha1 alone",
+        ),
+    ],
+)  # fmt: skip
+def test_an_override_that_nobody_could_merge_is_said_before_profiling(
+    version: str, spec: Any, says: str | None
+) -> None:
+    dgd = {**DGD, "apiVersion": f"nvidia.com/{version}", **({} if spec is None else {"spec": spec})}
+    found = problems(DGDRSpec.model_validate(GOOD | {"overrides": {"dgd": dgd}}), None, "q")
+    assert len(found) == (says is not None)
+    assert says is None or says in str(found[0])
 
 
 def test_what_the_cluster_lacks_is_said_in_upstreams_words() -> None:

@@ -144,3 +144,25 @@ def test_unknown_hardware_says_what_to_set(
     assert isinstance(hardware, HardwareUnknown)
     assert text in hardware.message
     assert "set spec.hardware.gpuSku, numGpusPerNode and totalGpus" in hardware.message
+
+
+@pytest.mark.parametrize(
+    ("sku", "product", "counts"),
+    [
+        ("gb300", "NVIDIA-GB300", True),
+        ("GB300_SXM", "NVIDIA-GB300", True),
+        ("h20", "NVIDIA-H20", True),
+        ("h20", "NVIDIA-H200", False),
+        ("a10g", "NVIDIA-A10G", True),
+        ("rtx-pro-6000", "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition", True),
+        ("h20", None, False),
+        ("H100_SXM", "NVIDIA-H100-80GB-HBM3", True),
+    ],
+)
+def test_a_product_without_a_name_of_upstreams_can_be_named(
+    sku: str, product: str | None, counts: bool
+) -> None:
+    found = decide_hardware(Hardware(gpu_sku=sku), [Node(name="n", product=product, labelled=8)])
+    assert isinstance(found, HardwareFound) is counts
+    if isinstance(found, HardwareFound):
+        assert (found.gpu_sku, found.total_gpus) == (sku, 8)

@@ -166,11 +166,11 @@ async def test_a_name_that_is_too_long_fails() -> None:
     request = dgdr()
     request["metadata"]["name"] = NAME
     long = {"apiVersion": "nvidia.com/v1beta1", "kind": "DynamoGraphDeployment"}
-    long["metadata"] = {"name": "d" * 44}  # type: ignore[assignment]
+    long["metadata"] = {"name": "d" * 55}  # type: ignore[assignment]
     request["spec"]["overrides"] = {"dgd": long}
     world = World(request)
     await world.settle()
-    assert "share 45 characters" in world.condition("Validation")[2]
+    assert "share 63 characters" in world.condition("Validation")[2]
 
 
 async def test_an_edit_of_an_invalid_spec_starts_over() -> None:

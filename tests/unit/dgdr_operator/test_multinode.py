@@ -187,14 +187,22 @@ def test_without_leader_worker_set_the_cure_is_named() -> None:
     assert "install it (https://lws.sigs.k8s.io)" in str(found.problems[0])
 
 
-@pytest.mark.parametrize(("chars", "problems"), [(48, 0), (49, 1)])
-def test_a_name_that_no_label_holds_is_named(chars: int, problems: int) -> None:
-    component = engine("--x") | {"name": "d" * (chars - len("g-"))}
-    found = render_workloads(graph(component), OWNER, GROUPS)
-    assert len(found.problems) == problems
-    assert all("49 characters" in str(p) and "47 together" in str(p) for p in found.problems)
-    one_node = decode_worker() | {"name": "d" * (chars - len("g-"))}
-    assert not render_workloads(graph(one_node), OWNER, GROUPS).problems
+@pytest.mark.parametrize(("chars", "is_cut"), [(48, False), (49, True), (63, True)])
+def test_a_name_that_no_label_of_a_group_holds_is_cut(chars: int, is_cut: bool) -> None:
+    made = rendered(engine("--x") | {"name": "d" * (chars - len("g-"))})
+    name = made["LeaderWorkerSet"]["metadata"]["name"].removesuffix("-0")
+    whole = made["Service"]["metadata"]["name"]
+    assert len(whole) == chars
+    assert (len(name), name != whole) == (48, is_cut)
+    assert name[:39] == whole[:39]
+
+
+def test_names_that_are_cut_still_differ() -> None:
+    names = {
+        rendered(engine("--x") | {"name": "d" * 50 + end})["LeaderWorkerSet"]["metadata"]["name"]
+        for end in "ab"
+    }
+    assert len(names) == 2
 
 
 def rendered(component: Any) -> dict[str, Any]:

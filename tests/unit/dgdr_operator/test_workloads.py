@@ -271,9 +271,9 @@ def test_a_planner_may_scale_its_own_graph_and_no_other_pod_may() -> None:
 
 
 def test_an_account_of_the_users_gets_the_rights_of_a_planner() -> None:
-    own = entry("Planner", "planner", pod={"serviceAccountName": "planner-serviceaccount"})
+    own = entry("Planner", "planner", pod={"serviceAccountName": "mine"})
     subjects = rendered(own)["RoleBinding/g-planner"]["subjects"]
-    assert [s["name"] for s in subjects] == ["g-planner", "planner-serviceaccount"]
+    assert [s["name"] for s in subjects] == ["g-planner", "mine"]
 
 
 def test_without_a_planner_there_are_no_rights_to_scale() -> None:
@@ -402,3 +402,9 @@ def test_a_probe_that_asks_nothing_asks_what_ours_asks_in_the_users_times() -> N
 def test_a_probe_that_asks_something_is_the_users_alone() -> None:
     own = {"exec": {"command": ["true"]}, "periodSeconds": 3}
     assert main(decode_worker(main={"livenessProbe": own}))["livenessProbe"] == own
+
+
+def test_a_planner_of_upstreams_account_gets_one_of_its_own() -> None:
+    account = {"serviceAccountName": "planner-serviceaccount"}
+    assert pod(entry("x", "planner", pod=account))["serviceAccountName"] == "g-planner"
+    assert pod(decode_worker(pod=account))["serviceAccountName"] == "planner-serviceaccount"

@@ -300,7 +300,7 @@ def test_what_cannot_be_served_is_refused_at_the_start(
 
 
 def test_candidates_of_the_longest_name_keep_the_budget_of_names() -> None:
-    longest = request().model_copy(update={"dgdr_name": "q" * 33})
+    longest = request().model_copy(update={"dgdr_name": "q" * 50})
     graphs = prepare(longest, PROFILES).graphs
     assert graphs
     for graph in graphs.values():

@@ -7,6 +7,7 @@ import pytest
 from dgdr_api.field_notes import field_notes
 from dgdr_api.fields_without_effect import fields_without_effect
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
+from dgdr_webhooks.core.verdict import verdict
 from hack.fields import PAGE, ROOT, covers, fields, page, table
 from support.dgds import decode_worker, graph
 
@@ -76,3 +77,58 @@ def test_a_strategy_that_changes_nothing_is_said() -> None:
     (said,) = field_notes(DGDRSpec.model_validate({"model": "m", "searchStrategy": "rapid"}))
     assert said.startswith("spec.searchStrategy rapid has no effect")
     assert field_notes(DGDRSpec.model_validate({"model": "m"})) == ()
+
+
+OF_V1ALPHA1: dict[str, Any] = {
+    "enableGpuDiscovery": True,
+    "profilingConfig.configMapRef": {"name": "base"},
+    "services{}.serviceName": "x",
+    "services{}.minAvailable": 1,
+    "services{}.globalDynamoNamespace": True,
+    "services{}.failover": {"enabled": True},
+    "services{}.gpuMemoryService": {"enabled": True},
+    "pvcs[].create": True,
+}
+
+
+def alpha(kind: str, path: str) -> dict[str, Any]:
+    """An object of v1alpha1 that says that one field beside what it needs."""
+    value = OF_V1ALPHA1.get(path, "x" if "." in path and "{}" not in path else {"a": "b"})
+    main = {"mainContainer": {"image": "i"}}
+    spec: dict[str, Any] = {"services": {"w": {"componentType": "worker", "extraPodSpec": main}}}
+    if kind.endswith("Request"):
+        spec = {"model": "m", "profilingConfig": {"profilerImage": "i"}}
+    place, parts = spec, path.split(".")
+    for part in parts[:-1]:
+        if part == "services{}":
+            place = spec["services"]["w"]
+        elif part == "pvcs[]":
+            spec["pvcs"] = [place := {"name": "c"}]
+            spec["services"]["w"]["volumeMounts"] = [{"name": "c", "mountPoint": "/c"}]
+        else:
+            place = place.setdefault(part, {})
+    place[parts[-1]] = value
+    return {
+        "apiVersion": "nvidia.com/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": "x", "namespace": "ns"},
+        "spec": spec,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        (kind, path.removesuffix(".**"))
+        for kind in ("DynamoGraphDeploymentRequest", "DynamoGraphDeployment")
+        for path in silent(f"{kind}/v1alpha1")
+    ],
+)
+def test_a_field_of_v1alpha1_without_effect_is_said_at_apply(kind: str, path: str) -> None:
+    field = path.rpartition(".")[2]
+    in_v1beta1 = {"checkpoint", "failover", "gpuMemoryService"}
+    said = verdict(alpha(kind, path), None)
+    assert said.refusals == ()
+    assert any(
+        field in one or (field in in_v1beta1 and "experimental" in one) for one in said.warnings
+    )
