@@ -47,7 +47,7 @@ def theirs(request: pytest.FixtureRequest) -> Iterator[tuple[TestCluster, str]]:
         booted.add_gpu_nodes(1, gpus_per_node=16)
         definitions = {"apiVersion": "v1", "kind": "List", "items": crds(version)}
         booted.kubectl("apply", "-f", "-", stdin=json.dumps(definitions))
-        ours = [*sorted((ROOT / "crds").glob("dgdr.dev_*.yaml")), ROOT / "crds/beside"]
+        ours = [*sorted((ROOT / "crds").glob("dgdr.dev_*.yaml")), ROOT / "crds-beside"]
         booted.kubectl("apply", *(part for path in ours for part in ("-f", str(path))))
         booted.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
         booted.kubectl("create", "clusterrole", CLUSTER_ROLE, "--verb=get", "--resource=configmaps")
