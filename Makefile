@@ -52,7 +52,9 @@ verify: venv ## Fail when a generated file is not what its source says
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(PY) -m dgdr_api.generate "$$scratch/crds" "$$scratch/crd-files" >/dev/null && \
 	diff -ru crds "$$scratch/crds" && \
+	diff -ru crds-beside "$$scratch/crds-beside" && \
 	diff -ru helm/dgdr-operator/crd-files "$$scratch/crd-files" && \
+	diff -ru helm/dgdr-operator/crd-files-beside "$$scratch/crd-files-beside" && \
 	python3 -m hack.cluster verify-kind-config && \
 	echo "verify: generated files are up to date"
 

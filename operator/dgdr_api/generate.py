@@ -1,7 +1,8 @@
 """Write the CRDs: ``python -m dgdr_api.generate DIRECTORY...``.
 
-The only place of this package that touches files. Each directory gets one file per kind, and a
-folder ``beside`` with those of mode Beside; files of kinds that are gone are removed.
+The only place of this package that touches files. Each directory gets one file per kind, and the
+one beside it, ``DIRECTORY-beside``, those of mode Beside: who applies or waits for ``crds/`` as a
+whole gets no more than mode Standalone has. Files of kinds that are gone are removed.
 """
 
 import sys
@@ -13,7 +14,7 @@ import yaml
 from dgdr_api.catalog import CRDS, CRDS_BESIDE
 from dgdr_api.crd import Crd, render
 
-BESIDE = "beside"
+BESIDE = "-beside"
 HEADER = "# Generated from operator/dgdr_api by `make generate`. Do not edit.\n"
 
 
@@ -38,7 +39,7 @@ def files(crds: Iterable[Crd] = CRDS) -> dict[str, str]:
 def write(directory: Path) -> None:
     """Make the directory hold exactly the generated files; files of others stay."""
     _write(directory, files())
-    _write(directory / BESIDE, files(CRDS_BESIDE))
+    _write(directory.with_name(f"{directory.name}{BESIDE}"), files(CRDS_BESIDE))
 
 
 def _write(directory: Path, wanted: Mapping[str, str]) -> None:

@@ -6,6 +6,8 @@ The other one is a stand-in (``support.nvidias_operator``), not NVIDIA's.
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +47,7 @@ def theirs(request: pytest.FixtureRequest) -> Iterator[tuple[TestCluster, str]]:
         booted.add_gpu_nodes(1, gpus_per_node=16)
         definitions = {"apiVersion": "v1", "kind": "List", "items": crds(version)}
         booted.kubectl("apply", "-f", "-", stdin=json.dumps(definitions))
-        ours = [*sorted((ROOT / "crds").glob("dgdr.dev_*.yaml")), ROOT / "crds/beside"]
+        ours = [*sorted((ROOT / "crds").glob("dgdr.dev_*.yaml")), ROOT / "crds-beside"]
         booted.kubectl("apply", *(part for path in ours for part in ("-f", str(path))))
         booted.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
         booted.kubectl("create", "clusterrole", CLUSTER_ROLE, "--verb=get", "--resource=configmaps")
@@ -137,6 +139,31 @@ def test_nobody_fights_over_a_field(stage: Stage) -> None:
     (entry,) = ours
     assert "subresource" not in entry
     assert set(_leaves(entry["fieldsV1"])) == {"f:replicas"}
+
+
+def test_the_planner_of_what_runs_already_is_one_command(stage: Stage) -> None:
+    def adopt(*arguments: str) -> subprocess.CompletedProcess[str]:
+        targets = ("--ttft-ms", "300", "--itl-ms", "25", "--profile", "curves")
+        return subprocess.run(
+            [sys.executable, "-m", "dgdr_cli", "adopt", *arguments, "-n", NAMESPACE, *targets],
+            env=os.environ | {"KUBECONFIG": str(stage.cluster.kubeconfig)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    printed = adopt(DGD_NAME)
+    assert printed.returncode == 0, printed.stderr
+    spec = yaml.safe_load(printed.stdout)["spec"]
+    assert spec["targetRef"]["name"] == DGD_NAME
+    assert set(spec["roles"]) == {"prefill", "decode"}
+    there = adopt(DGD_NAME, "--apply")
+    assert there.returncode != 0
+    assert "already exists" in there.stderr
+    stage.cluster.kubectl("delete", "slaplanner", DGD_NAME, "-n", NAMESPACE)
+    made = adopt(DGD_NAME, "--apply")
+    assert made.returncode == 0, made.stderr
+    assert stage.planner()["spec"] == spec
 
 
 def _stands(stage: Stage, settled: dict[str, str]) -> bool:

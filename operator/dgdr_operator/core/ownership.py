@@ -55,6 +55,15 @@ def held_by(namespace: str, holder: str) -> str:
     )
 
 
+def not_held(namespace: str) -> str:
+    """Say why nothing is done in a namespace that is to be taken over."""
+    return (
+        f"Lease {NAMESPACE_SCOPE_LEASE} of namespace {namespace} cannot be renewed, so NVIDIA's "
+        "operator reconciles its objects; this operator's log says why, such as a right that is "
+        "missing"
+    )
+
+
 def with_ownership(
     conditions: Conditions, why: str | None, now: datetime, generation: int
 ) -> Conditions:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dgdr_api.models.base import Condition, Conditions
 from dgdr_api.names import NAMESPACE_SCOPE_LEASE, FieldManager
-from dgdr_kube.errors import NotFound
+from dgdr_kube.errors import NotFound, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, LEASE, Kind
 from dgdr_kube.manifests import ref
 from dgdr_kube.namespace_scope import NamespaceScope
@@ -19,6 +19,7 @@ from dgdr_operator.core.ownership import (
     OWNERSHIP_CONFLICT,
     held_by,
     holder_of,
+    not_held,
     second_owner,
     with_ownership,
 )
@@ -31,6 +32,8 @@ LOOK_AGAIN_S = 30.0
 SOON_S = 2.0
 # A Lease lasts 30 s; all objects of a namespace share one look.
 GOOD_FOR = timedelta(seconds=15)
+# A Lease that nobody else holds is had at once; one that was held by a process that died, later.
+PATIENCE = timedelta(seconds=60)
 _CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
 
 
@@ -41,30 +44,40 @@ class Owners:
     cluster: WatchedCluster
     scope: NamespaceScope | None = None
     _looked: dict[str, tuple[datetime, str | None]] = field(default_factory=dict)
+    _missed: dict[str, datetime] = field(default_factory=dict)
 
     def has(self, namespace: str) -> bool:
         """Whether a namespace is ours, as far as that has to be shown to others."""
         return self.scope is None or self.scope.holds(namespace)
 
-    async def holder(self, namespace: str, now: datetime) -> str | None:
-        """Return who else holds a namespace."""
+    async def of_namespace(self, namespace: str, now: datetime) -> str | None:
+        """Say why a namespace is not ours; None where nothing speaks against it."""
         if self.scope is not None and self.scope.holds(namespace):
+            self._missed.pop(namespace, None)
             return None
+        holder = await self._holder(namespace, now)
+        if self.scope is None or holder not in (None, self.scope.holder):
+            return None if holder is None else held_by(namespace, holder)
+        since = self._missed.setdefault(namespace, now)
+        return not_held(namespace) if now - since > PATIENCE else None
+
+    async def _holder(self, namespace: str, now: datetime) -> str | None:
+        """Return who holds a namespace; nobody is known to where Leases may not be read."""
         known = self._looked.get(namespace)
         if known is not None and now - known[0] < GOOD_FOR:
             return known[1]
-        found = holder_of(await self.cluster.get(LEASE, namespace, NAMESPACE_SCOPE_LEASE), now)
-        if self.scope is not None and found == self.scope.holder:
-            found = None
-        self._looked[namespace] = (now, found)
-        return found
+        try:
+            lease = await self.cluster.get(LEASE, namespace, NAMESPACE_SCOPE_LEASE)
+        except Rejected:
+            lease = None
+        self._looked[namespace] = (now, holder_of(lease, now))
+        return self._looked[namespace][1]
 
     async def second(self, kind: Kind, manifest: Manifest, now: datetime) -> str | None:
         """Say why an object has another owner; None where none is seen."""
-        meta = manifest["metadata"]
-        namespace = meta["namespace"]
-        if (holder := await self.holder(namespace, now)) is not None:
-            return held_by(namespace, holder)
+        namespace = manifest["metadata"]["namespace"]
+        if (why := await self.of_namespace(namespace, now)) is not None:
+            return why
         graphs = {DGD: routing.itself, DGDSA: routing.graph_of_adapter}.get(kind)
         for graph in graphs(manifest) if graphs else ():
             found = await self.cluster.find(DEPLOYMENT, namespace, OF_GRAPH, graph.name)
@@ -98,8 +111,9 @@ class SoleOwner:
 
     async def _say(self, manifest: Manifest, why: str | None, now: datetime) -> None:
         """Write the condition, and an Event, where it is news."""
-        old = _conditions(manifest)
-        meta = manifest["metadata"]
+        old, meta = _conditions(manifest), manifest["metadata"]
+        if old is None:
+            return
         new = with_ownership(old, why, now, meta.get("generation", 1))
         if new == old:
             return
@@ -126,9 +140,9 @@ class SoleOwner:
             await self.cluster.emit(event)
 
 
-def _conditions(manifest: Manifest) -> tuple[Condition, ...]:
-    """Read the conditions; those that somebody wrote in another shape count as none."""
+def _conditions(manifest: Manifest) -> tuple[Condition, ...] | None:
+    """Read the conditions; None where somebody wrote some in another shape, which stay."""
     try:
         return _CONDITIONS.validate_python((manifest.get("status") or {}).get("conditions") or ())
     except ValidationError:
-        return ()
+        return None

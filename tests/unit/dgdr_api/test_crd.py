@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[3]
 def test_the_committed_files_are_the_generated_ones(directory: str) -> None:
     found = {path.name: path.read_text() for path in (ROOT / directory).glob("*.yaml")}
     assert found == files(), "run make generate"
+    beside = {p.name: p.read_text() for p in (ROOT / f"{directory}-beside").glob("*.yaml")}
+    assert beside == files(CRDS_BESIDE), "run make generate"
 
 
 def leaves(node: dict[str, Any], path: str) -> list[tuple[str, dict[str, Any]]]:
@@ -117,13 +119,15 @@ def test_one_version_is_stored(stored: tuple[str, ...]) -> None:
 
 
 def test_writing_removes_what_is_gone_and_leaves_what_is_not_ours(tmp_path: Path) -> None:
-    (tmp_path / "gone.yaml").write_text(f"{HEADER}old: true\n")
-    (tmp_path / "mine.yaml").write_text("mine: true\n")
-    write(tmp_path)
-    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.yaml")}
-    beside = {f"beside/{name}" for name in files(CRDS_BESIDE)}
-    assert names == {*files(), *beside, "mine.yaml"}
-    assert all(yaml.safe_load((tmp_path / name).read_text()) for name in names)
+    crds = tmp_path / "crds"
+    crds.mkdir()
+    (crds / "gone.yaml").write_text(f"{HEADER}old: true\n")
+    (crds / "mine.yaml").write_text("mine: true\n")
+    write(crds)
+    names = {path.name for path in crds.iterdir()}
+    assert names == {*files(), "mine.yaml"}
+    assert all(yaml.safe_load((crds / name).read_text()) for name in names)
+    assert {path.name for path in (tmp_path / "crds-beside").iterdir()} == {*files(CRDS_BESIDE)}
 
 
 def test_beside_nvidias_operator_a_request_is_the_same_in_another_group() -> None:

@@ -1,15 +1,17 @@
 """What is done about objects that another operator reconciles, too: it is said, and no more."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from dgdr_api.names import NAMESPACE_SCOPE_LEASE
+from dgdr_kube.errors import Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, LEASE, Kind
 from dgdr_kube.ports import Key
 from dgdr_operator.core.ownership import holder_of, second_owner
-from dgdr_operator.passes.sole_owner import LOOK_AGAIN_S, Owners, SoleOwner
+from dgdr_operator.passes.sole_owner import LOOK_AGAIN_S, SOON_S, Owners, SoleOwner
 from support.fake_cluster import FakeCluster
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
@@ -104,6 +106,46 @@ async def test_a_namespace_with_an_operator_of_its_own_is_left_alone_until_its_l
     await owned(KEY, NOW + timedelta(seconds=40))
     assert ran == [KEY]
     assert conflict(fake, DGDR) == ("False", "SoleOwner")
+
+
+class Scope:
+    """A takeover of every namespace, which holds its Leases or does not."""
+
+    holder = "dgdr-system/dgdr-operator"
+
+    def __init__(self, *, holds: bool) -> None:
+        self.is_held = holds
+
+    def holds(self, _: str) -> bool:
+        return self.is_held
+
+
+async def test_a_namespace_is_taken_over_once_its_lease_is_held() -> None:
+    fake, owned, ran = stage()
+    scope = Scope(holds=False)
+    taking = replace(owned, owners=Owners(fake, scope))  # type: ignore[arg-type]
+    assert await taking(KEY, NOW) == SOON_S
+    assert fake.writes == []
+    scope.is_held = True
+    await taking(KEY, NOW + timedelta(seconds=2))
+    assert ran == [KEY]
+
+
+async def test_a_lease_that_cannot_be_had_is_said() -> None:
+    fake, owned, ran = stage()
+    fake.refuse("get", LEASE, Rejected(403, "leases is forbidden"))
+    taking = replace(owned, owners=Owners(fake, Scope(holds=False)))  # type: ignore[arg-type]
+    for seconds in (0, 70):
+        await taking(KEY, NOW + timedelta(seconds=seconds))
+    assert ran == []
+    assert conflict(fake) == ("True", "SecondOwner")
+
+
+async def test_who_may_not_read_leases_works_all_the_same() -> None:
+    fake, owned, ran = stage()
+    fake.refuse("get", LEASE, Rejected(403, "leases is forbidden"))
+    await owned(KEY, NOW)
+    assert ran == [KEY]
 
 
 def test_what_an_earlier_graph_or_a_user_has_left_is_no_second_owner() -> None:
