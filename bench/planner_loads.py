@@ -70,7 +70,7 @@ def run(asked: Asked) -> dict[str, Any]:
 
 def decided(world: World, shapes: bool) -> Rehearsed:
     ours = Ours(profile=world.profile, policy=policy_of(world), gpus=GPUS, shapes=shapes)
-    return rehearse(world, "ours", ours)
+    return rehearse(world, "ours", ours, ours.interval_s)
 
 
 def main(given: Sequence[str] | None = None) -> None:

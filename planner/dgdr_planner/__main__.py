@@ -32,6 +32,7 @@ from dgdr_planner.adapters.prometheus import PrometheusMetrics
 from dgdr_planner.adapters.switch import ConfigMapSwitch
 from dgdr_planner.adapters.targets import ClusterTargets
 from dgdr_planner.adapters.telemetry import Telemetry
+from dgdr_planner.fast_looks import FastLooks
 from dgdr_planner.observer import Observer
 from dgdr_planner.planner_pass import PlannerPass
 from dgdr_planner.settings import Settings, SettingsError, load
@@ -89,6 +90,7 @@ async def _work(settings: Settings, planning: "_Planning", health: Health) -> in
     planning.metrics.show_queue(queue)
     loops = {
         asyncio.create_task(queue.run(planning.run_pass), name="queue"),
+        asyncio.create_task(planning.looks.run(queue.notice), name="looks"),
         *_followed(settings, planning, health),
         asyncio.create_task(_beat(health), name="beat"),
     }
@@ -109,6 +111,7 @@ class _Planning:
     source: KubeCluster
     stores: dict[Kind, Store]
     run_pass: Reconcile
+    looks: FastLooks
     metrics: KubeMetrics
 
 
@@ -153,7 +156,7 @@ async def _planning(
         queue.name, run_pass, lambda name, _decision, _result, seconds: shown.worked(name, seconds)
     )
     try:
-        yield _Planning(queue, source, stores, measured, shown)
+        yield _Planning(queue, source, stores, measured, run_pass.looks, shown)
     finally:
         await metrics.close()
         await source.close()
