@@ -18,7 +18,7 @@ from dgdr_planner.turn import tick_in_s
 
 log = logging.getLogger(__name__)
 
-#: Seconds before a tick in which nothing is gained by looking.
+#: Seconds before a tick in which no pass is brought forward: it would be the tick.
 NEAR_S = 5.0
 
 
@@ -30,18 +30,24 @@ class FastLooks:
         self._observer = observer
         self._clock = clock
         self._looks: dict[Key, tuple[Look, ...]] = {}
-        self._rising: set[Key] = set()
+        self._rising: dict[Key, datetime] = {}
 
     async def run(self, mark: Callable[[Key], None]) -> None:
         """Look until cancelled; ``mark`` those whose load rises."""
         while True:
             await asyncio.sleep(LOOK_S)
-            for key in self._memory.known():
-                try:
-                    if await self.look(key):
-                        mark(key)
-                except Exception:  # the next tick sees what this look did not
-                    log.exception("%s/%s: a fast look failed", *key)
+            await self.look_at_all(mark)
+
+    async def look_at_all(self, mark: Callable[[Key], None]) -> None:
+        """Look once at all planners at the same time: they share what they ask."""
+        await asyncio.gather(*(self._marked(key, mark) for key in self._memory.known()))
+
+    async def _marked(self, key: Key, mark: Callable[[Key], None]) -> None:
+        try:
+            if await self.look(key):
+                mark(key)
+        except Exception:  # the next tick sees what this look did not
+            log.exception("%s/%s: a fast look failed", *key)
 
     async def look(self, key: Key) -> bool:
         """Look once; return whether more comes than is planned for."""
@@ -59,7 +65,7 @@ class FastLooks:
             return False
         if not rises(left.state.forecast, looks, policy, now):
             return False
-        self._rising.add(key)
+        self._rising[key] = now
         return True
 
     def of(self, key: Key) -> tuple[Look, ...]:
@@ -67,12 +73,11 @@ class FastLooks:
         return self._looks.get(key, ())
 
     def took_rise(self, key: Key) -> bool:
-        """Whether a look has brought this pass; each does so once."""
-        is_rise = key in self._rising
-        self._rising.discard(key)
-        return is_rise
+        """Whether a look has brought this pass: each does so once, and at once."""
+        at = self._rising.pop(key, None)
+        return at is not None and (self._clock() - at).total_seconds() < NEAR_S
 
     def forget(self, key: Key) -> None:
         """Drop what was seen of a planner that is gone."""
         self._looks.pop(key, None)
-        self._rising.discard(key)
+        self._rising.pop(key, None)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from dgdr_kube.ports import Key
 from dgdr_planner.observe.snapshot import NoSnapshot
 from support.planner_world import KEY, World
 from support.planning import sla_planner
@@ -94,3 +95,25 @@ async def test_a_planner_that_is_gone_is_looked_at_no_more() -> None:
     world.run.forget(KEY)
     assert world.run.looks.of(KEY) == ()
     assert not await world.looked(9.4)
+
+
+async def test_those_whose_load_rises_are_marked() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    marked: list[Key] = []
+    world.seconds += 15
+    await world.run.looks.look_at_all(marked.append)
+    assert marked == []
+    world.seconds += 15
+    world.metrics.rate_per_s = 9.4
+    await world.run.looks.look_at_all(marked.append)
+    assert marked == [KEY]
+
+
+async def test_a_rise_that_no_pass_came_for_is_left_to_the_tick() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    await world.looked(9.4)
+    world.seconds += 20
+    await world.run(KEY)
+    assert not world.left.turn.seen.is_fast
