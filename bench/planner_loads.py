@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from bench import generated
 from bench.planner_replay import GPUS, WORKLOADS, Workload, policy_of, stored, world_of
+from bench.traffic import chat_day, flash_crowd, reasoning, steps
 from dgdr_rehearsal.replay.baselines import begun, oracle
 from dgdr_rehearsal.replay.ours import Ours
 from dgdr_rehearsal.replay.rehearsal import Rehearsed, World, rehearse
@@ -27,10 +27,10 @@ MOONCAKE = partial(stored, "mooncake-synthetic.jsonl.gz")
 LOADS = (
     *WORKLOADS,
     Workload(name="Mooncake x6, 2 s", read=MOONCAKE, ttft_ms=2000, itl_ms=20, factor=6),
-    Workload(name="chat, a day", read=generated.diurnal_chat, ttft_ms=500, itl_ms=20),
-    Workload(name="reasoning", read=generated.reasoning, ttft_ms=2000, itl_ms=20),
-    Workload(name="flash crowd", read=generated.flash_crowd, ttft_ms=500, itl_ms=20),
-    Workload(name="steps", read=generated.steps, ttft_ms=500, itl_ms=20),
+    Workload(name="chat, a day", read=chat_day, ttft_ms=500, itl_ms=20),
+    Workload(name="reasoning", read=reasoning, ttft_ms=2000, itl_ms=20),
+    Workload(name="flash crowd", read=flash_crowd, ttft_ms=500, itl_ms=20),
+    Workload(name="steps", read=steps, ttft_ms=500, itl_ms=20),
 )
 
 
@@ -70,7 +70,7 @@ def run(asked: Asked) -> dict[str, Any]:
 
 def decided(world: World, shapes: bool) -> Rehearsed:
     ours = Ours(profile=world.profile, policy=policy_of(world), gpus=GPUS, shapes=shapes)
-    return rehearse(world, "ours", ours)
+    return rehearse(world, "ours", ours, ours.interval_s)
 
 
 def main(given: Sequence[str] | None = None) -> None:

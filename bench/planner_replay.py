@@ -159,7 +159,7 @@ def policy_of(world: World) -> Policy:
 def ours(world: World, name: str = "ours", head_room: float = 1.0, **changes: Any) -> Rehearsed:
     policy = replace(policy_of(world), **changes)
     controller = Ours(profile=world.profile, policy=policy, gpus=GPUS, head_room=head_room)
-    return rehearse(world, name, controller)
+    return rehearse(world, name, controller, controller.interval_s)
 
 
 def trade_off(world: World) -> Iterator[Rehearsed]:

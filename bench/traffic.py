@@ -1,4 +1,6 @@
-"""Generated traffic for replays: three families, each the same for the same seed.
+"""Generated traffic for replays: each kind the same for the same seed.
+
+Families, of which a seed draws one:
 
 * ``bursty``: many clients of unequal weight, each with arrivals in bursts, rates that drift, and
   lengths of its own. The forms are those that ServeGen found in production (Xiang et al., 2025,
@@ -11,16 +13,21 @@
 * ``weekly``: a working day's swing, a second peak in the evening, weekends at a part of the load,
   and days that differ by chance; Poisson within a minute.
 
+Shapes that hold still, with Poisson arrivals: ``chat_day``, a day in an hour; ``reasoning``, long
+and unequal answers; ``flash_crowd``, six times as much within two minutes; ``steps``. Their lengths
+are lognormal, with spreads of the order that ServeGen publishes for chat and for reasoning.
+
 Rates are per second, lengths are whole tokens.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from dgdr_perf.curve_fit import Array
-from dgdr_perf.simulator.arrivals import Requests
+from dgdr_perf.simulator.arrivals import Requests, poisson
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
 STEP_S = 600.0
@@ -152,3 +159,73 @@ def weekly_shape(at_s: Array) -> Array:
     noon = np.exp(-(((hour - 11.0) / 3.5) ** 2))
     evening = 0.6 * np.exp(-(((hour - 20.0) / 2.0) ** 2))
     return np.asarray((0.25 + noon + evening) * np.where(day >= 5.0, 0.55, 1.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """Lognormal tokens: their mean before they are cut, and the deviation of their logarithm."""
+
+    mean: float
+    sigma: float
+    most: float
+
+    def drawn(self, rng: np.random.Generator, count: int) -> Array:
+        return tokens(lognormal(rng, self.mean, self.sigma, count), self.most)
+
+
+CHAT = Lengths(mean=1200, sigma=1.2, most=16_000), Lengths(mean=300, sigma=1.0, most=4_000)
+REASONING = Lengths(mean=900, sigma=1.3, most=16_000), Lengths(mean=1800, sigma=1.1, most=16_000)
+CODE = Lengths(mean=2500, sigma=0.8, most=12_000), Lengths(mean=60, sigma=0.9, most=1_000)
+
+
+def shaped(
+    seed: int,
+    rate_per_s: Callable[[Array], Array],
+    peak_per_s: float,
+    duration_s: float,
+    lengths: tuple[Lengths, Lengths],
+) -> Requests:
+    """Draw Poisson arrivals of this shape."""
+    rng = np.random.default_rng(seed)
+    times = poisson(rng, rate_per_s, duration_s, peak_per_s=peak_per_s).arrival_s
+    return Requests.of(times, *(one.drawn(rng, times.size) for one in lengths))
+
+
+def chat_day(seed: int = 11) -> Requests:
+    """Draw a day in an hour: a slow swell with a smaller one upon it."""
+
+    def rate_per_s(at_s: Array) -> Array:
+        day, lunch = at_s / HOUR_S, at_s / 900.0
+        return 30.0 - 20.0 * np.cos(2 * np.pi * day) + 5.0 * np.sin(2 * np.pi * lunch)
+
+    return shaped(seed, rate_per_s, 55.0, HOUR_S, CHAT)
+
+
+def reasoning(seed: int = 12) -> Requests:
+    """Draw an hour of long answers whose rate doubles and halves."""
+
+    def rate_per_s(at_s: Array) -> Array:
+        return 15.0 - 7.0 * np.cos(2 * np.pi * at_s / 2400.0)
+
+    return shaped(seed, rate_per_s, 22.0, HOUR_S, REASONING)
+
+
+def flash_crowd(seed: int = 13) -> Requests:
+    """Draw quiet, then six times as much within two minutes, and back within 15 minutes."""
+
+    def rate_per_s(at_s: Array) -> Array:
+        shape = np.interp(at_s, [0, 1200, 1320, 1620, 2520, 3600], [0, 0, 1, 1, 0, 0])
+        return 10.0 + 50.0 * shape
+
+    return shaped(seed, rate_per_s, 60.0, HOUR_S, CHAT)
+
+
+def steps(seed: int = 14) -> Requests:
+    """Draw a load that doubles, halves and stops for three minutes."""
+
+    def rate_per_s(at_s: Array) -> Array:
+        return np.select(
+            [at_s < 900, at_s < 1800, at_s < 2400, at_s < 2580], [12.0, 25.0, 12.0, 0.0], 12.0
+        )
+
+    return shaped(seed, rate_per_s, 25.0, 3300.0, CODE)

@@ -6,9 +6,10 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.following import Watch, follow
@@ -94,6 +95,7 @@ async def _work(settings: Settings, planning: "_Planning", health: Health) -> in
             asyncio.create_task(queue.run(run_pass), name=queue.name)
             for queue, run_pass in planning.passes.items()
         ),
+        asyncio.create_task(planning.look(), name="looks"),
         *_followed(settings, planning, health),
         asyncio.create_task(_beat(health), name="beat"),
     }
@@ -113,6 +115,7 @@ class _Planning:
     passes: dict[WorkQueue[Key], Reconcile]
     source: Watching
     stores: dict[Kind, Store]
+    look: Callable[[], Coroutine[None, None, None]]
     metrics: KubeMetrics
 
 
@@ -171,7 +174,8 @@ async def _planning(
         for one, run in ((queue, run_pass), (unclaimed, budgets.settle))
     }
     try:
-        yield _Planning(passes, told_by, stores, shown)
+        look = partial(run_pass.looks.run, queue.notice)
+        yield _Planning(passes, told_by, stores, look, shown)
     finally:
         await metrics.close()
         await source.close()

@@ -4,7 +4,7 @@ The same function runs in the controller and wherever decisions are rehearsed: i
 knows no clock, and returns what happened together with what it must remember.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -17,10 +17,12 @@ from dgdr_planner.limit import budget
 from dgdr_planner.limit.edits import Edit
 from dgdr_planner.limit.guards import Guarded, History, Limit, guard
 from dgdr_planner.observe.budget import Claim
+from dgdr_planner.observe.looks import Look, lately
 from dgdr_planner.observe.observation import Observation, RoleSeen, TargetSeen
 from dgdr_planner.observe.value import Idle, Trouble, Unknown, number
 from dgdr_planner.plan import Decision, Plan, RolePlan
 from dgdr_planner.policy import Policy
+from dgdr_planner.size.backlog import Backlog, backlog, with_backlog
 from dgdr_planner.size.classic import classic_needs
 from dgdr_planner.size.correction import correction as correction_after
 from dgdr_planner.size.curves import RoleSizing, size_role, unlike
@@ -52,15 +54,17 @@ def decide(
     Without a ``forecaster`` the one looks ahead that the policy names.
     """
     state = with_look(state, seen, policy, now)
-    ready = _ready(seen, profile, policy, state, forecaster)
+    ready = _ready(seen, profile, policy, state, now, forecaster)
     if isinstance(ready, Trouble):
         correction = replace(state.correction, late=frozenset())
         state = replace(state, correction=correction)
         return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
-    found = correction_after(
-        state.correction, state.starts, seen.load, ready.profile, ready.forecast, policy, now
-    )
-    state = replace(state, forecast=ready.forecast, correction=found)
+    state = replace(state, forecast=ready.forecast)
+    if not seen.is_fast:
+        found = correction_after(
+            state.correction, state.starts, seen.load, ready.profile, ready.forecast, policy, now
+        )
+        state = replace(state, correction=found)
     drafts = tuple(
         _draft(ready.target.role(role), seen, ready, policy, state, now) for role in policy.roles
     )
@@ -68,6 +72,7 @@ def decide(
         state,
         histories={draft.role: draft.guarded.history for draft in drafts},
         near_needs={draft.role: draft.near_needs for draft in drafts},
+        backlogs={draft.role: draft.backlog for draft in drafts if draft.backlog},
     )
     gpus = _budgeted(drafts, seen, policy, state)
     if gpus.infeasible is not None:
@@ -97,6 +102,7 @@ def _ready(
     profile: EngineProfile | Trouble,
     policy: Policy,
     state: State,
+    now: datetime,
     forecaster: Forecasts | None,
 ) -> _Ready | Trouble:
     if seen.hold is not None:
@@ -111,7 +117,7 @@ def _ready(
         return seen.budget
     if isinstance(seen.load.rate_per_s, Unknown):
         return Trouble(seen.load.rate_per_s.reason, seen.load.rate_per_s.cause)
-    forecast = _forecast(seen, policy, state, forecaster)
+    forecast = _forecast(seen, policy, state, now, forecaster)
     if isinstance(forecast, Unknown):
         return Trouble(forecast.reason, forecast.cause)
     if policy.sizing is not SizingPolicy.CLASSIC or forecast.planned <= 0:
@@ -123,6 +129,22 @@ def _ready(
 
 
 def _forecast(
+    seen: Observation,
+    policy: Policy,
+    state: State,
+    now: datetime,
+    forecaster: Forecasts | None,
+) -> Forecast | Unknown:
+    """Return what this tick, or the last one, plans for, raised by what fast looks show."""
+    found = state.forecast if seen.is_fast else _ticked(seen, policy, state, forecaster)
+    if found is None:
+        return Unknown("NoForecast", "nothing was planned for yet")
+    if isinstance(found, Unknown):
+        return found
+    return found.raised_by(lately(seen.looks, now.timestamp()), policy.quantile)
+
+
+def _ticked(
     seen: Observation, policy: Policy, state: State, forecaster: Forecasts | None
 ) -> Forecast | Unknown:
     """Look ahead by the time to start a replica: what is ordered now serves from then on.
@@ -154,6 +176,7 @@ class _Draft:
     guarded: Guarded
     near_needs: tuple[float, ...]
     fewest: int
+    backlog: Backlog | None
 
     @property
     def role(self) -> Role:
@@ -167,9 +190,22 @@ def _draft(
     current = state.costs.replicas.get(role, there.replicas) if state.costs else there.replicas
     factor = state.correction.factor(role)
     found = size_role(role, ready.profile, ready.forecast, seen.load, policy, factor)
+    waiting: Backlog | None = None
     if ready.classic is not None:
         advice = Advice(ready.classic[role])
     else:
+        waiting = backlog(
+            role,
+            found,
+            ready.profile,
+            seen.load,
+            ready.forecast,
+            policy,
+            state.starts,
+            now,
+            state.backlogs.get(role),
+        )
+        found = with_backlog(found, waiting)
         advice = replicas_needed(
             seen.load,
             found,
@@ -178,7 +214,7 @@ def _draft(
             limits.fewest,
             state.near_needs.get(role, ()),
             state.demand,
-            is_late=role in state.correction.late,
+            is_late=seen.is_fast or waiting is not None or role in state.correction.late,
             patience_s=policy.stabilization_s,
         )
     history = state.histories.get(role, History())
@@ -188,8 +224,9 @@ def _draft(
         sized=found,
         needed=advice.replicas,
         guarded=guard(advice.replicas, current, limits, policy, history, now),
-        near_needs=advice.near,
+        near_needs=state.near_needs.get(role, ()) if seen.is_fast else advice.near,
         fewest=limits.fewest,
+        backlog=waiting,
     )
 
 
@@ -230,6 +267,7 @@ def _planned(draft: _Draft, gpus: budget.GpuPlan, state: State, policy: Policy) 
         replicas=gpus.replicas[draft.role],
         limit=_limit(draft, gpus, edit),
         factor=state.correction.factor(draft.role),
+        backlog=draft.backlog,
         edit=edit,
     )
 
@@ -252,3 +290,11 @@ def _standing(seen: Observation, policy: Policy) -> Claim | None:
         policy.limits[role.role].fewest * role.gpus_per_replica for role in seen.target.roles
     )
     return budget.standing_claim(held, fewest)
+
+
+def rises(forecast: Forecast | None, looks: Sequence[Look], policy: Policy, now: datetime) -> bool:
+    """Whether fast looks show more than is planned for: whether to decide before the next tick."""
+    if forecast is None or policy.suspended or policy.sizing is SizingPolicy.CLASSIC:
+        return False
+    found = forecast.raised_by(lately(looks, now.timestamp()), policy.quantile)
+    return found.planned > forecast.planned

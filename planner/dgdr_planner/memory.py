@@ -16,13 +16,13 @@ HISTORY_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class Left:
     """What the last pass left: the state, and the status if it could not be written.
 
-    ``about`` is the planner's uid and its target: of another one nothing may be remembered.
+    Of another planner, or one of another target, than that of ``turn`` nothing may be remembered.
     """
 
-    about: tuple[str, str]
+    turn: Turn
     state: State
     unwritten: SLAPlannerStatus | None
 
@@ -32,17 +32,25 @@ class Memory:
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
-        self._left: dict[Key, _Left] = {}
+        self._left: dict[Key, Left] = {}
         self._tries_left: dict[Key, int] = {}
 
     async def state(self, turn: Turn) -> State:
         """Return what a pass starts from, with the past as soon as it can be had."""
         known = self._left.get(turn.key)
-        if known is not None and known.about == turn.about and known.state.histories:
+        if known is not None and known.turn.about == turn.about and known.state.histories:
             return await self._with_past(turn, known.state)
         self._tries_left[turn.key] = HISTORY_TRIES
         state = state_of(turn.planner.status, turn.seen.target, turn.policy, turn.now)
         return await self._with_past(turn, state)
+
+    def left(self, key: Key) -> Left | None:
+        """Return what the last pass of a planner left."""
+        return self._left.get(key)
+
+    def known(self) -> tuple[Key, ...]:
+        """Return the planners of which something is remembered."""
+        return tuple(self._left)
 
     def told(self, key: Key, read: Read) -> SLAPlannerStatus:
         """Return what was said last.
@@ -50,12 +58,12 @@ class Memory:
         A status that could not be written counts too, or its decisions would be forgotten.
         """
         known = self._left.get(key)
-        mine = known is not None and known.about == read.about
+        mine = known is not None and known.turn.about == read.about
         return known.unwritten if known and mine and known.unwritten else read.planner.status
 
     def keep(self, turn: Turn, state: State, unwritten: SLAPlannerStatus | None) -> None:
         """Remember what a pass left; ``unwritten`` is the status that still has to be written."""
-        self._left[turn.key] = _Left(turn.about, state, unwritten)
+        self._left[turn.key] = Left(turn, state, unwritten)
 
     def forget(self, key: Key) -> None:
         """Drop everything about a planner that is gone."""

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import replace
+from datetime import datetime
 
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
@@ -12,14 +13,17 @@ from dgdr_planner.adapters.compute import Computing
 from dgdr_planner.observe import queries
 from dgdr_planner.observe.budget import BudgetSeen
 from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.glance import glance
 from dgdr_planner.observe.history import MOST_WINDOWS, Sample
 from dgdr_planner.observe.load import measure
+from dgdr_planner.observe.looks import LOOK_S, LOOK_SCRAPES, Look, looks_help
 from dgdr_planner.observe.observation import LoadSeen, Observation, TargetSeen
 from dgdr_planner.observe.ownership import conflict_with, conflict_with_nvidias, owner_of
 from dgdr_planner.observe.snapshot import NoSnapshot, Snapshot, graph_key
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.policy import Policy
 from dgdr_planner.ports import Budgets, Endpoints, Metrics, Planners, Switch, Targets
+from dgdr_planner.turn import Turn
 
 # A day shows the course of a day; what came before is learned again.
 HISTORY_S = 86_400.0
@@ -76,6 +80,25 @@ class Observer:
         )
         hold = hold or _other_owner(target, policy)
         return replace(seen, target=target, budget=budget, hold=hold)
+
+    def look_window_s(self, policy: Policy) -> float | None:
+        """Return the seconds that a fast look sees; None where ticks see as much."""
+        window_s = max(LOOK_S, LOOK_SCRAPES * self._scrape_interval_s)
+        return window_s if looks_help(policy.interval_s, window_s) else None
+
+    async def glance(self, turn: Turn, window_s: float, now: datetime) -> Look | None:
+        """Return the load of the last seconds; None where it cannot be had."""
+        target = turn.seen.target
+        if isinstance(target, Trouble):
+            return None
+        endpoint = await self._endpoint(turn.key.namespace, turn.planner)
+        if isinstance(endpoint, NoSnapshot):
+            return None
+        snapshot = await self._metrics.snapshot(endpoint, window_s, counts_only=True)
+        graph = graph_key(target.namespace, dynamo_namespace(target.namespace, target.name))
+        return await self._computing.computed(
+            glance, snapshot, graph, now.timestamp(), target.model, target.frontends
+        )
 
     async def _target(
         self, key: Key, planner: SLAPlanner, policy: Policy, *, certain: bool

@@ -9,6 +9,7 @@ from dgdr_planner.limit.guards import Limit
 from dgdr_planner.observe.budget import Claim
 from dgdr_planner.observe.observation import RoleSeen
 from dgdr_planner.observe.value import Trouble
+from dgdr_planner.size.backlog import Backlog
 from dgdr_planner.state import State
 
 
@@ -18,9 +19,9 @@ class RolePlan:
 
     ``answer`` and ``need``, the replicas before rounding, are None where the lengths of requests
     were never seen, so that nothing was sized. ``factor`` is what observed latencies multiply the
-    need of the curves by. ``current`` is where the decision starts from: in
-    Shadow what it would have asked for before. ``edit`` is a number of somebody else's that is
-    left alone.
+    need of the curves by; ``backlog`` is what waits beyond the plan. ``current`` is where the
+    decision starts from: in Shadow what it would have asked for before. ``edit`` is a number of
+    somebody else's that is left alone.
     """
 
     seen: RoleSeen
@@ -31,6 +32,7 @@ class RolePlan:
     replicas: int
     limit: Limit | None
     factor: float = 1.0
+    backlog: Backlog | None = None
     edit: Edit | None = None
 
     @property

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_kube.kinds import SLA_PLANNER
 from dgdr_kube.manifests import intent_of, is_going, ref
 from dgdr_kube.pass_record import decided
@@ -18,20 +17,20 @@ from dgdr_planner.adapters.compute import Computing
 from dgdr_planner.adapters.status_writer import StatusWriter
 from dgdr_planner.adapters.telemetry import Telemetry
 from dgdr_planner.decide import decide
+from dgdr_planner.fast_looks import FastLooks
 from dgdr_planner.forecast import OPTIONAL
 from dgdr_planner.memory import Memory
-from dgdr_planner.observe import endpoint
 from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.observe.observation import Observation
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.observer import Observer
 from dgdr_planner.plan import Decision, Plan
-from dgdr_planner.policy import Policy
 from dgdr_planner.ports import Budgets, Profiles, Targets
 from dgdr_planner.state import State
 from dgdr_planner.tell import explain
 from dgdr_planner.tell.events import events_after
 from dgdr_planner.tell.status import Done, must_write, status_after
-from dgdr_planner.turn import Read, Turn, outcome, written
+from dgdr_planner.turn import Read, Turn, outcome, tick_in_s, written
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +67,7 @@ class PlannerPass:
         self._statuses = StatusWriter(cluster)
         self._read: dict[Key, Read] = {}
         self._memory = Memory(observer)
+        self.looks = FastLooks(self._memory, observer, clock)
 
     async def __call__(self, key: Key) -> float | None:
         """Run a pass; return the seconds until the next one, None when there is none."""
@@ -96,6 +96,7 @@ class PlannerPass:
         """Drop everything about a planner that is gone."""
         self._read.pop(key, None)
         self._memory.forget(key)
+        self.looks.forget(key)
         self._telemetry.forget(key)
 
     def _reading(self, key: Key, manifest: Manifest) -> Read:
@@ -105,7 +106,7 @@ class PlannerPass:
         return known
 
     async def _run(self, key: Key, read: Read, started: float) -> float:
-        seen = await self._observer.observe(key, read.planner, read.policy)
+        seen = await self._seen(key, read)
         profile = await self._profiles.profile(
             key.namespace, read.planner.spec.profile.config_map_ref.name
         )
@@ -123,7 +124,17 @@ class PlannerPass:
         decided(outcome(decision, done))
         await self._report(turn, decision, done)
         self._telemetry.count(key, outcome(decision, done), time.monotonic() - started)
-        return RETRY_S if done.outdated else self._delay_s(read.planner, read.policy)
+        return RETRY_S if done.outdated else tick_in_s(read.planner, read.policy, self._clock())
+
+    async def _seen(self, key: Key, read: Read) -> Observation:
+        """Look at everything; where a fast look brought this pass, at what may have changed."""
+        left, looks = self._memory.left(key), self.looks.of(key)
+        is_rise = self.looks.took_rise(key)
+        if is_rise and looks and left and left.turn.about == read.about:
+            seen = await self._observer.again(left.turn.seen, key, read.planner, read.policy)
+            return seen.looked(looks)
+        seen = await self._observer.observe(key, read.planner, read.policy)
+        return replace(seen, looks=looks)
 
     async def _decided(
         self, turn: Turn, profile: EngineProfile | Trouble, state: State
@@ -144,11 +155,6 @@ class PlannerPass:
             return turn
         planner, policy = turn.planner, turn.policy
         return replace(turn, seen=await self._observer.again(turn.seen, turn.key, planner, policy))
-
-    def _delay_s(self, planner: SLAPlanner, policy: Policy) -> float:
-        source = planner.spec.metrics.prometheus if planner.spec.metrics else None
-        url = source.url if source else ""
-        return endpoint.delay_s(self._clock().timestamp(), policy.interval_s, url)
 
     async def _act(self, turn: Turn, decision: Decision) -> Done:
         if turn.policy.shadow:

@@ -20,8 +20,13 @@ from dgdr_planner.tell.status import Done
 class Metrics(Protocol):
     """Samples of all frontends that one Prometheus scrapes."""
 
-    async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
-        """Return the samples of the window; planners that ask at the same time share one."""
+    async def snapshot(
+        self, endpoint: Endpoint, window_s: float, *, counts_only: bool = False
+    ) -> Snapshot | NoSnapshot:
+        """Return the samples of the window; planners that ask at the same time share one.
+
+        ``counts_only`` leaves lengths and latencies out.
+        """
         ...
 
     async def history(

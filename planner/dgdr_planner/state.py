@@ -13,6 +13,7 @@ from dgdr_planner.observe.history import Sample
 from dgdr_planner.observe.observation import Observation, TargetSeen
 from dgdr_planner.observe.startup import Starts, with_sight
 from dgdr_planner.policy import Policy
+from dgdr_planner.size.backlog import Backlog
 from dgdr_planner.size.correction import Correction
 
 HOUR_S = 3600.0
@@ -35,7 +36,7 @@ class State:
 
     ``known`` are the replicas that each role had, or was asked to have, at the end of the last
     pass; ``near_needs`` its last needs that were too near to the number that is there to change
-    it. ``costs`` is counted in Shadow only.
+    it; ``backlogs`` what waited for them. ``costs`` is counted in Shadow only.
     """
 
     histories: Mapping[Role, History] = field(default_factory=dict)
@@ -46,17 +47,22 @@ class State:
     edits: Mapping[Role, Edit] = field(default_factory=dict)
     correction: Correction = field(default_factory=Correction)
     near_needs: Mapping[Role, tuple[float, ...]] = field(default_factory=dict)
+    backlogs: Mapping[Role, Backlog] = field(default_factory=dict)
     windows: tuple[WindowAttainment, ...] = ()
     costs: Costs | None = None
 
 
 def with_look(state: State, seen: Observation, policy: Policy, now: datetime) -> State:
-    """Return the state with this look: demand, attainment, starts, hand edits."""
-    state = replace(
-        state,
-        demand=state.demand.with_sample(Sample.of(seen.load, now.timestamp())),
-        windows=with_window(state.windows, seen.load, policy.targets, now),
-    )
+    """Return the state with this look: demand, attainment, starts, hand edits.
+
+    Between two ticks no window has ended.
+    """
+    if not seen.is_fast:
+        state = replace(
+            state,
+            demand=state.demand.with_sample(Sample.of(seen.load, now.timestamp())),
+            windows=with_window(state.windows, seen.load, policy.targets, now),
+        )
     if not isinstance(seen.target, TargetSeen):
         return state
     roles = seen.target.roles

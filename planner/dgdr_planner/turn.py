@@ -6,6 +6,7 @@ from datetime import datetime
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_kube.ports import Key, Manifest
 from dgdr_planner.limit.edits import Known
+from dgdr_planner.observe import endpoint
 from dgdr_planner.observe.observation import Observation
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.plan import Decision
@@ -84,3 +85,9 @@ def outcome(decision: Decision, done: Done) -> str:
     if isinstance(decision.outcome, Trouble):
         return "held"
     return "changed" if done.roles else "kept"
+
+
+def tick_in_s(planner: SLAPlanner, policy: Policy, now: datetime) -> float:
+    """Return the seconds until the next tick of a planner."""
+    source = planner.spec.metrics.prometheus if planner.spec.metrics else None
+    return endpoint.delay_s(now.timestamp(), policy.interval_s, source.url if source else "")

@@ -10,6 +10,7 @@ import pytest
 
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
 from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.glance import glance
 from dgdr_planner.observe.load import measure
 from dgdr_planner.observe.observation import LoadSeen
 from dgdr_planner.observe.snapshot import NoSnapshot, graph_key
@@ -112,6 +113,18 @@ async def test_load_is_read_from_its_first_requests_on(scene: Scene) -> None:
     assert seen.frontends == 2
     assert number(seen.quantiles["ttft_p50"]) == pytest.approx(125, rel=0.01)
     assert number(seen.quantiles["itl_p99"]) == pytest.approx(19 * 1.97, rel=0.01)
+
+
+async def test_a_fast_look_counts_the_same_requests(scene: Scene) -> None:
+    await scene.load_when(10, Value)
+    metrics = PrometheusMetrics()
+    endpoint = Endpoint(url=scene.prometheus.url)
+    snapshot = await metrics.snapshot(endpoint, WINDOW_S, counts_only=True)
+    await metrics.close()
+    look = glance(snapshot, graph_key("demo", "demo-q-dgd"), time.time(), "model", 2)
+    assert look is not None
+    assert look.rate_per_s == pytest.approx(33.3, rel=0.25)
+    assert look.in_flight is not None
 
 
 async def test_the_past_is_restored_by_a_range_query(scene: Scene) -> None:

@@ -305,7 +305,9 @@ class FakeMetrics:
         self.pasts_asked = 0
         self.asked: list[tuple[str, float]] = []
 
-    async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
+    async def snapshot(
+        self, endpoint: Endpoint, window_s: float, *, counts_only: bool = False
+    ) -> Snapshot | NoSnapshot:
         self.asked.append((endpoint.url, window_s))
         if self.trouble is not None:
             return self.trouble

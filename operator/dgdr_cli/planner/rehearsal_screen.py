@@ -1,6 +1,6 @@
 """Rehearsals as a table and as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -9,10 +9,17 @@ from rich.text import Text
 from dgdr_cli.planner.rehearsals import Against, Rehearsal
 from dgdr_cli.render import aligned
 from dgdr_rehearsal.replay.rehearsal import Rehearsed
+from dgdr_rehearsal.replay.why import Why, why
+
+OURS = "ours"
+# Points that are worth a word.
+SHOWN = 0.05
 
 
-def rehearsal_screen(what: Rehearsal, runs: Sequence[Rehearsed]) -> RenderableType:
-    """Draw one row for each controller and start-up time."""
+def rehearsal_screen(
+    what: Rehearsal, runs: Sequence[Rehearsed], with_why: bool = False
+) -> RenderableType:
+    """Draw one row for each controller and start-up time, and a line of causes for each of ours."""
     rows = aligned(
         ("START-UP", ">"),
         ("CONTROLLER", "<"),
@@ -27,7 +34,7 @@ def rehearsal_screen(what: Rehearsal, runs: Sequence[Rehearsed]) -> RenderableTy
     for run in runs:
         rows.add_row(
             f"{run.start_up_s:g} s",
-            Text(run.controller, style="bold" if run.controller == "ours" else ""),
+            Text(run.controller, style="bold" if run.controller == OURS else ""),
             _percent(run.attained),
             _percent(run.ttft_attained),
             _percent(run.itl_attained),
@@ -36,10 +43,38 @@ def rehearsal_screen(what: Rehearsal, runs: Sequence[Rehearsed]) -> RenderableTy
             ", ".join(f"{number} {role}" for role, number in run.most.items()),
             str(run.failed),
         )
-    return Group(*_head(what, runs), Text(), rows)
+    causes = [Text(), *_causes(what, runs)] if with_why else []
+    return Group(*_head(what, runs), Text(), rows, *causes)
 
 
-def rehearsal_object(what: Rehearsal, runs: Sequence[Rehearsed]) -> dict[str, Any]:
+def _causes(what: Rehearsal, runs: Sequence[Rehearsed]) -> Iterator[Text]:
+    for run in runs:
+        if run.controller != OURS:
+            continue
+        found = why(what.world, run, what.most)
+        worst = sorted(found.points.items(), key=lambda one: -one[1])
+        missed = ", ".join(f"{cause} {points:.1f}" for cause, points in worst if points >= SHOWN)
+        yield Text(f"Points missed at {run.start_up_s:g} s: {missed or 'none'}")
+        yield Text(
+            f"GPU-hours: {found.needed_gpu_hours:.2f} that the load needed,"
+            f" {found.spare_gpu_hours:.2f} to spare,"
+            f" {found.starting_gpu_hours:.2f} starting or draining",
+            style="dim",
+        )
+
+
+def _why_object(found: Why) -> dict[str, Any]:
+    return {
+        "points": {str(cause): points for cause, points in found.points.items()},
+        "needed_gpu_hours": found.needed_gpu_hours,
+        "spare_gpu_hours": found.spare_gpu_hours,
+        "starting_gpu_hours": found.starting_gpu_hours,
+    }
+
+
+def rehearsal_object(
+    what: Rehearsal, runs: Sequence[Rehearsed], with_why: bool = False
+) -> dict[str, Any]:
     """Return the same for programs; shares are from 0 to 1."""
     targets = what.world.targets
     return {
@@ -59,6 +94,11 @@ def rehearsal_object(what: Rehearsal, runs: Sequence[Rehearsed]) -> dict[str, An
                 "most": {str(role): number for role, number in run.most.items()},
                 "failed": run.failed,
                 "hopeless": run.hopeless,
+                **(
+                    {"why": _why_object(why(what.world, run, what.most))}
+                    if with_why and run.controller == OURS
+                    else {}
+                ),
             }
             for run in runs
         ],

@@ -48,19 +48,24 @@ class Rehearsal:
     against: tuple[Against, ...]
     classic: ClassicProfile | None = None
 
+    @property
+    def most(self) -> Mapping[Role, int]:
+        """The replicas that the spec allows."""
+        return {role: limits.most for role, limits in self.policy.limits.items()}
+
 
 def rehearsed(what: Rehearsal, start_ups_s: Sequence[float]) -> Iterator[Rehearsed]:
     """Yield the runs, for each start-up time ours first."""
     for start_up_s in start_ups_s:
         world = _begun(what, start_up_s)
         ours = Ours(profile=world.profile, policy=what.policy, gpus=world.gpus)
-        yield rehearse(world, "ours", ours)
+        yield rehearse(world, "ours", ours, ours.interval_s)
         for other in what.against:
             yield from _other(what, world, other)
 
 
 def _other(what: Rehearsal, world: World, other: Against) -> Iterator[Rehearsed]:
-    most = {role: limits.most for role, limits in what.policy.limits.items()}
+    most = what.most
     match other:
         case Against.STATIC:
             peak = {role: min(n, most[role]) for role, n in largest(needs(world)).items()}

@@ -34,6 +34,9 @@ Against = Annotated[
     list[str], typer.Option(help=f"Whom to compare with, of {', '.join(OTHERS)}; repeatable.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Another seed is another run of the same chances.")]
+WithWhy = Annotated[
+    bool, typer.Option("--why", help="Say what our planner missed for, and spent GPU-hours on.")
+]
 Plot = Annotated[Path | None, typer.Option(help="Draw load and replicas into this PNG.")]
 
 
@@ -50,6 +53,7 @@ def replay(
     decode_gpus: given_as.DecodeGpus = None,
     worker_gpus: given_as.WorkerGpus = None,
     seed: Seed = 0,
+    with_why: WithWhy = False,
     plot: Plot = None,
     output: given_as.OutputFormat = given_as.Output.TABLE,
 ) -> None:
@@ -82,9 +86,9 @@ def replay(
         if plot is not None:
             _draw(plot, what, runs)
     if output is given_as.Output.JSON:
-        print(as_json.text(rehearsal_screen.rehearsal_object(what, runs)))
+        print(as_json.text(rehearsal_screen.rehearsal_object(what, runs, with_why)))
     else:
-        screen().print(rehearsal_screen.rehearsal_screen(what, runs))
+        screen().print(rehearsal_screen.rehearsal_screen(what, runs, with_why))
 
 
 def _draw(path: Path, what: "Rehearsal", runs: "list[Rehearsed]") -> None:

@@ -53,6 +53,7 @@ Question = Callable[[Server], Awaitable[A]]
 class _Asked(NamedTuple):
     endpoint: Endpoint
     window_s: float
+    counts_only: bool
 
 
 class PrometheusMetrics:
@@ -76,13 +77,16 @@ class PrometheusMetrics:
         self._threads: WeakValueDictionary[Endpoint, ThreadPoolExecutor] = WeakValueDictionary()
         self._failures: dict[Endpoint, NoSnapshot] = {}
 
-    async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
+    async def snapshot(
+        self, endpoint: Endpoint, window_s: float, *, counts_only: bool = False
+    ) -> Snapshot | NoSnapshot:
         """Return the samples of the window, at most a few seconds old."""
-        asked = _Asked(endpoint, window_s)
+        asked = _Asked(endpoint, window_s, counts_only)
         task = self._shared.get(asked)
         if task is None:
             began_s = asyncio.get_running_loop().time()
-            task = asyncio.create_task(self._ask(endpoint, partial(self._samples, window_s)))
+            question = self._counts if counts_only else self._samples
+            task = asyncio.create_task(self._ask(endpoint, partial(question, window_s)))
             self._shared[asked] = task
             task.add_done_callback(partial(self._keep, asked, began_s))
         # Shielded: a planner that gives up must not take the answer away from the others.
@@ -167,6 +171,16 @@ class PrometheusMetrics:
             self._histograms(window_s, at_s, server),
         )
         return await asyncio.to_thread(read, samples, at_s, window_s, histograms)
+
+    async def _counts(self, window_s: float, server: Server) -> Snapshot:
+        """Ask for what is counted of requests, without lengths and latencies.
+
+        The newest sample tells the time: a look is worth one question only.
+        """
+        query = queries.frontend_samples(self._namespaces, window_s, queries.PLAIN)
+        samples = await server.query(query)
+        at_s = max((float(one["values"][-1][0]) for one in samples if one["values"]), default=0.0)
+        return await asyncio.to_thread(read, samples, at_s, window_s)
 
     async def _histograms(
         self, window_s: float, at_s: float, server: Server

@@ -1,8 +1,8 @@
 """From a history to the load that the next replicas are ordered for."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -11,6 +11,7 @@ from dgdr_planner.forecast.demand import Demand, Floats
 from dgdr_planner.forecast.grid import Grid, on_grid
 from dgdr_planner.forecast.kalman import kalman
 from dgdr_planner.forecast.newsvendor import Planned, followed, planned
+from dgdr_planner.forecast.rise import Rise, rise
 from dgdr_planner.forecast.season import holt_winters, periods, remembered_season
 from dgdr_planner.forecast.selection import Candidate, Chosen, select, speaker
 from dgdr_planner.forecast.smoothing import (
@@ -25,6 +26,7 @@ from dgdr_planner.forecast.smoothing import (
     medians,
     rises,
 )
+from dgdr_planner.observe.looks import Look
 from dgdr_planner.observe.value import Unknown
 
 #: Share of a step by which a start may be late: a start-up of 62 s is one of a minute.
@@ -91,7 +93,8 @@ class Forecast:
     replicas that are there already must not fall below it. None: nothing but a last value is
     known, see ``planned`` and ``held``. ``model`` names who expects ``rate_per_s``, ``planned_by``
     whose quantile is planned for; None is that of what was seen. A plan may be below
-    ``rate_per_s`` where that repeats a burst, and bursts have not lasted.
+    ``rate_per_s`` where that repeats a burst, and bursts have not lasted. ``raised`` is what fast
+    looks have made of ``planned_rate_per_s``.
     """
 
     rate_per_s: float
@@ -102,6 +105,21 @@ class Forecast:
     model: str = "LastValue"
     planned_by: str | None = None
     horizon_s: float = 0.0
+    raised: Rise | None = None
+
+    def raised_by(self, looks: Sequence[Look], quantile: float) -> "Forecast":
+        """Return the forecast with what fast looks say, compared with what the tick planned."""
+        ticked = self.planned if self.raised is None else self.raised.over_per_s
+        found = rise(looks, ticked, quantile, self.horizon_s)
+        if found is None or found.planned_per_s <= self.planned:
+            return self
+        rate_per_s = found.planned_per_s
+        return replace(
+            self,
+            planned_rate_per_s=rate_per_s,
+            hold_rate_per_s=max(self.held, rate_per_s),
+            raised=found,
+        )
 
     @property
     def planned(self) -> float:

@@ -57,7 +57,8 @@ def measure(
         window_s=window_s,
         frontends=len(live),
         completed_per_s=_per_s(pods, live, lambda pod: pod.increase(queries.COMPLETED), rate),
-        queued=_queued(live, rate),
+        queued=queued(live, rate),
+        in_flight=rate if isinstance(rate, Idle) else Value(in_flight(live)),
         requests=sum(pod.increase(queries.COMPLETED) for pod in pods),
     )
     return _with_distributions(seen, snapshot, graph)
@@ -96,7 +97,7 @@ def _shape(lengths: Histogram | None, mean: Metric) -> tuple[tuple[float, float]
 
 def _rate(pods: list[Frontend], live: list[Frontend]) -> Metric:
     rate = _per_s(pods, live, Frontend.started)
-    inside = sum(pod.last(queries.IN_FLIGHT) for pod in live)
+    inside = in_flight(live)
     ended = sum(pod.increase(queries.COMPLETED) for pod in pods)
     return Idle() if rate == Value(0.0) and inside == 0 and ended == 0 else rate
 
@@ -119,7 +120,13 @@ def _per_s(
     return Value(total_per_s)
 
 
-def _queued(live: list[Frontend], rate: Metric) -> Metric:
+def in_flight(live: list[Frontend]) -> float:
+    """Return the requests that are inside now, waiting ones included."""
+    return sum(pod.last(queries.IN_FLIGHT) for pod in live)
+
+
+def queued(live: list[Frontend], rate: Metric) -> Metric:
+    """Return the requests that wait for their first token now."""
     if isinstance(rate, Idle):
         return rate
     if not any(queries.QUEUED in pod.series for pod in live):

@@ -1,13 +1,14 @@
 """What a pass has seen: one frozen value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.graph import Role
 from dgdr_planner.observe.budget import BudgetSeen
 from dgdr_planner.observe.histogram import Histogram
-from dgdr_planner.observe.value import NOT_MEASURED, Metric, Trouble, Unknown
+from dgdr_planner.observe.looks import Look
+from dgdr_planner.observe.value import NOT_MEASURED, Metric, Trouble, Unknown, Value
 
 # Names of the percentiles that latency targets may speak about, and the share that each stands for.
 SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -22,7 +23,8 @@ class LoadSeen:
     Latencies and lengths are means over requests, not over frontends.
 
     ``completed_per_s`` are requests that ended, ``requests`` how many of them in the window;
-    ``queued`` those that wait now. ``quantiles`` are latencies in ms by the names in QUANTILES:
+    ``queued`` those that wait for their first token now, ``in_flight`` all that have not ended.
+    ``quantiles`` are latencies in ms by the names in QUANTILES:
     ``ttft_p95`` over requests, ``itl_p95`` over gaps between tokens. ``isl_quantiles`` are
     (share, prompt length) pairs, ascending in both, with the mean ``isl``, ``osl_quantiles`` the
     same of answers; None where nobody knows. The histograms say which share of the requests (TTFT),
@@ -39,6 +41,7 @@ class LoadSeen:
     frontends: int = 0
     completed_per_s: Metric = NOT_MEASURED
     queued: Metric = NOT_MEASURED
+    in_flight: Metric = NOT_MEASURED
     requests: float = 0.0
     quantiles: Mapping[str, Metric] = field(default_factory=dict)
     isl_quantiles: tuple[tuple[float, float], ...] | None = None
@@ -60,6 +63,7 @@ class LoadSeen:
             window_s=window_s,
             completed_per_s=nothing,
             queued=nothing,
+            in_flight=nothing,
             quantiles=dict.fromkeys(QUANTILES, nothing),
         )
 
@@ -120,10 +124,29 @@ class Observation:
     """Everything that a decision looks at, but for the profile and the spec.
 
     ``budget`` is the shared GPUBudget, None where the planner has none; ``hold`` is why nothing
-    may be changed at all, whatever the load.
+    may be changed at all, whatever the load. ``looks`` are the last fast looks, oldest first; when
+    ``is_fast`` one of them brought this pass, between two ticks: ``load`` is that of the last
+    tick but for what a look counts.
     """
 
     target: TargetSeen | Trouble
     load: LoadSeen
     budget: BudgetSeen | Trouble | None = None
     hold: Trouble | None = None
+    looks: tuple[Look, ...] = ()
+    is_fast: bool = False
+
+    def looked(self, looks: tuple[Look, ...]) -> "Observation":
+        """Return what is known between two ticks: of the load, how many requests come and wait."""
+        last = looks[-1]
+        load = replace(
+            self.load,
+            rate_per_s=Value(last.rate_per_s),
+            queued=_counted(last.queued),
+            in_flight=_counted(last.in_flight),
+        )
+        return replace(self, load=load, looks=looks, is_fast=True)
+
+
+def _counted(count: float | None) -> Metric:
+    return Unknown("NotCounted", "the look did not count it") if count is None else Value(count)

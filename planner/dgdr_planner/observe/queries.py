@@ -127,10 +127,12 @@ GRAPH = Template("graph", 'namespace="{namespace}",dynamo_namespace=~"{spellings
 """The selector of one deployment."""
 
 
-def frontend_samples(namespaces: Iterable[str], window_s: float) -> str:
+def frontend_samples(
+    namespaces: Iterable[str], window_s: float, metrics: Iterable[str] = METRICS
+) -> str:
     """Ask for the samples of all frontends; no namespaces are all namespaces."""
     return FRONTEND_SAMPLES.render(
-        metrics=METRICS, namespaces=_listed(namespaces), window=Duration(window_s)
+        metrics=tuple(metrics), namespaces=_listed(namespaces), window=Duration(window_s)
     )
 
 

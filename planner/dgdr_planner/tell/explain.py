@@ -1,5 +1,7 @@
 """Decisions in words: the sentences of conditions, events and the ledger of decisions."""
 
+from datetime import UTC, datetime
+
 from dgdr_api.graph import Role
 from dgdr_perf.sizing import Binding, Percentile, Sizing, Targets
 from dgdr_perf.sizing_result import SAME, Expected
@@ -29,7 +31,7 @@ def why(role: RolePlan, forecast: Forecast, policy: Policy) -> str:
     return (
         f"{load(role.seen.role, forecast)} need {need:.2f} replicas, {answer.busy:.2f} of them"
         f" busy, for {_target(role.seen.role, policy.targets)} ({_expected(answer)})"
-        f"{_corrected(role)}{tail}"
+        f"{_corrected(role)}{_waiting(role)}{_raised(forecast)}{tail}"
     )
 
 
@@ -173,6 +175,27 @@ def _corrected(role: RolePlan) -> str:
     if role.factor < 1.005:
         return ""
     return f"; that is {role.factor:.2f} x what the curves say, because requests were late"
+
+
+def _waiting(role: RolePlan) -> str:
+    if role.backlog is None:
+        return ""
+    found = role.backlog
+    return (
+        f"; {found.requests:.0f} requests are behind, {found.need:.2f} replicas end that within a"
+        " window"
+    )
+
+
+def _raised(forecast: Forecast) -> str:
+    if forecast.raised is None:
+        return ""
+    look, over = forecast.raised.look, forecast.raised.over_per_s
+    at = datetime.fromtimestamp(look.at_s, UTC)
+    return (
+        f"; raised from {over:.1f} requests/s at {at:%H:%M:%S} by a fast look:"
+        f" {look.rate_per_s:.1f} in its {look.window_s:.0f} s"
+    )
 
 
 def _limited(role: RolePlan, policy: Policy) -> str:

@@ -48,7 +48,7 @@ def _quantiles(lengths: Array) -> tuple[tuple[float, float], ...]:
 
 def needs(world: World, factor: float = 1.0) -> list[Replicas]:
     """Return the replicas that each interval needs at ``factor`` times its load."""
-    return [_need(world, load, factor) for load in loads(world)]
+    return [need_of(world, load, factor) for load in loads(world)]
 
 
 def largest(found: Sequence[Replicas]) -> Replicas:
@@ -56,7 +56,8 @@ def largest(found: Sequence[Replicas]) -> Replicas:
     return {role: max(need[role] for need in found) for role in found[0]}
 
 
-def _need(world: World, load: Workload | None, factor: float) -> Replicas:
+def need_of(world: World, load: Workload | None, factor: float = 1.0) -> Replicas:
+    """Return the replicas that a load needs; one of each for none."""
     roles = tuple(world.gpus)
     if load is None:
         return dict.fromkeys(roles, 1)

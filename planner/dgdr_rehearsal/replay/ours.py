@@ -9,8 +9,9 @@ import numpy as np
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.simulator.arrivals import Array
-from dgdr_planner.decide import decide
+from dgdr_planner.decide import decide, rises
 from dgdr_planner.observe.histogram import Histogram
+from dgdr_planner.observe.looks import LOOK_S, Look, kept, looks_help
 from dgdr_planner.observe.observation import (
     QUANTILES,
     SHARES,
@@ -24,7 +25,7 @@ from dgdr_planner.plan import Decision, Plan
 from dgdr_planner.policy import Policy
 from dgdr_planner.state import State
 from dgdr_rehearsal.replay.controllers import Replicas
-from dgdr_rehearsal.replay.window import WindowSeen
+from dgdr_rehearsal.replay.window import WindowSeen, joined
 
 # Any moment will do: a rehearsal counts from its own begin.
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
@@ -49,19 +50,61 @@ class Ours:
     shapes: bool = True
     state: State = field(default_factory=State)
     decisions: dict[float, Decision] = field(default_factory=dict)
+    _parts: list[WindowSeen] = field(default_factory=list)
+    _looks: tuple[Look, ...] = ()
+    _ticked: Observation | None = None
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds from one look to the next: a whole part of an interval, or an interval."""
+        interval_s = self.policy.interval_s
+        return interval_s / (interval_s // LOOK_S) if looks_help(interval_s, LOOK_S) else interval_s
 
     def __call__(self, seen: WindowSeen) -> Replicas:
-        """Return what would be written; nothing where the planner would hold."""
-        load = load_seen(seen, self.head_room)
-        load = load if self.shapes else replace(load, isl_quantiles=None, osl_quantiles=None)
-        observation = Observation(target=_target(seen, self.gpus), load=load)
+        """Return what would be written; nothing where the planner would hold, or need not look."""
         now = BEGIN + timedelta(seconds=seen.t_s)
+        self._looks = kept(self._looks, _look(seen, now, self.head_room))
+        self._parts.append(seen)
+        target = _target(seen, self.gpus)
+        if sum(part.window_s for part in self._parts) < 0.99 * self.policy.interval_s:
+            return self._fast(target, now)
+        load = load_seen(joined(self._parts), self.head_room)
+        load = load if self.shapes else replace(load, isl_quantiles=None, osl_quantiles=None)
+        self._parts.clear()
+        self._ticked = Observation(target=target, load=load, looks=self._looks)
+        return self._decided(self._ticked, now)
+
+    def _fast(self, target: TargetSeen, now: datetime) -> Replicas:
+        ticked, forecast = self._ticked, self.state.forecast
+        if ticked is None or not rises(forecast, self._looks, self.policy, now):
+            return {}
+        return self._decided(replace(ticked, target=target).looked(self._looks), now)
+
+    def _decided(self, observation: Observation, now: datetime) -> Replicas:
         decision = decide(observation, self.profile, self.policy, self.state, now)
         self.state = decision.state
-        self.decisions[seen.t_s] = decision
+        self.decisions[(now - BEGIN).total_seconds()] = decision
         if not isinstance(decision.outcome, Plan):
             return {}
         return {plan.seen.role: plan.replicas for plan in decision.outcome.roles}
+
+
+def _look(seen: WindowSeen, now: datetime, head_room: float) -> Look:
+    return Look(
+        at_s=now.timestamp(),
+        window_s=seen.window_s,
+        rate_per_s=head_room * seen.rate_per_s,
+        queued=_queued(seen),
+        in_flight=float(seen.in_flight),
+    )
+
+
+def _queued(seen: WindowSeen) -> float:
+    """Return the requests without a first token, as frontends count them."""
+    prefill = seen.roles.get(Role.PREFILL)
+    if prefill is not None:
+        return float(prefill.waiting + prefill.running)
+    return float(sum(counts.waiting for counts in seen.roles.values()))
 
 
 def load_seen(seen: WindowSeen, head_room: float = 1.0) -> LoadSeen:
@@ -87,7 +130,8 @@ def load_seen(seen: WindowSeen, head_room: float = 1.0) -> LoadSeen:
         window_s=seen.window_s,
         frontends=1,
         completed_per_s=Idle() if idle else Value(seen.completed / seen.window_s),
-        queued=Value(float(sum(counts.waiting for counts in seen.roles.values()))),
+        queued=Value(_queued(seen)),
+        in_flight=Value(float(seen.in_flight)),
         requests=float(seen.completed),
         quantiles=dict(zip(QUANTILES, _quantiles(ttft, itl, nothing), strict=True)),
         isl_quantiles=isl.points(seen.isl) if isl else None,

@@ -1,5 +1,6 @@
 """One trace, one world, one controller: what it attained and what it cost."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -7,10 +8,10 @@ import numpy as np
 
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.simulator.arrivals import Requests
+from dgdr_perf.simulator.arrivals import Array, Requests
 from dgdr_perf.simulator.engine import Engine
 from dgdr_perf.simulator.options import Options
-from dgdr_perf.simulator.outcome import Tally, Timeline
+from dgdr_perf.simulator.outcome import Settled, Tally, Timeline
 from dgdr_perf.sizing import Targets
 from dgdr_rehearsal.replay.controllers import Controller, Replicas, Static
 from dgdr_rehearsal.replay.window import window_seen
@@ -46,7 +47,8 @@ class World:
 class Rehearsed:
     """Attainment is a share of the requests that are not hopeless.
 
-    ``hopeless`` requests would miss a target even alone; they are in no share.
+    ``hopeless`` requests would miss a target even alone; they are in no share. ``late`` counts, by
+    the world's interval in which they arrived, the others that missed a target.
     """
 
     controller: str
@@ -61,6 +63,23 @@ class Rehearsed:
     actions: int
     most: Replicas
     timelines: Mapping[Role, Timeline]
+    late: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Counts requests that missed a target, though they need not have, by interval."""
+
+    targets: Targets
+    interval_s: float
+    counts: Array
+
+    def __call__(self, settled: Settled) -> None:
+        """Count some more; those that arrive after the end belong to the last interval."""
+        limits = self.targets.ttft_ms, self.targets.itl_ms
+        late = ~settled.within(*limits) & ~settled.hopeless(*limits)
+        place = (settled.requests.arrival_s[late] / self.interval_s).astype(np.int64)
+        np.add.at(self.counts, np.minimum(place, self.counts.size - 1), 1.0)
 
 
 def rehearse(
@@ -74,11 +93,18 @@ def rehearse(
     if interval_s is not None:
         options = replace(options, interval_s=interval_s)
     tally = Tally(ttft_ms=world.targets.ttft_ms, itl_ms=world.targets.itl_ms)
+    every_s = world.options.interval_s
+    late = _Late(world.targets, every_s, np.zeros(math.ceil(world.duration_s / every_s - 1e-9)))
+
+    def settled(found: Settled) -> None:
+        tally(found)
+        late(found)
+
     course = simulate_chunks(
         world.engine,
         world.requests.chunks(),
         world.initial,
-        tally,
+        settled,
         rng=np.random.default_rng(world.seed),
         plan=None if isinstance(controller, Static) else lambda t: controller(window_seen(t)),
         options=options,
@@ -96,4 +122,5 @@ def rehearse(
         actions=len(course.actions),
         most={role: int(course.timelines[role].ready.max()) for role in world.gpus},
         timelines=course.timelines,
+        late=late.counts,
     )

@@ -1,8 +1,10 @@
 """The last interval as a frontend's metrics would show it."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from dgdr_api.graph import Role
 from dgdr_perf.simulator.arrivals import Array
@@ -65,6 +67,29 @@ def window_seen(tick: Tick) -> WindowSeen:
         itl_ms=1000.0 * (ended - begun)[several] / gaps,
         gaps=gaps,
         roles=tick.roles,
+    )
+
+
+def joined(parts: Sequence[WindowSeen]) -> WindowSeen:
+    """Return windows that follow each other as the one that they make; replicas as in the last."""
+    prompts = np.concatenate([part.prompts for part in parts])
+    answers = np.concatenate([part.answers for part in parts])
+    done = [part for part in parts if part.completed]
+    lasted_s = sum(part.duration_s * part.completed for part in done)
+    completed = sum(part.completed for part in done)
+    return replace(
+        parts[-1],
+        window_s=sum(part.window_s for part in parts),
+        started=sum(part.started for part in parts),
+        completed=completed,
+        isl=_mean(prompts),
+        osl=_mean(answers),
+        duration_s=lasted_s / completed if completed else math.nan,
+        prompts=prompts,
+        answers=answers,
+        ttft_ms=np.concatenate([part.ttft_ms for part in parts]),
+        itl_ms=np.concatenate([part.itl_ms for part in parts]),
+        gaps=np.concatenate([part.gaps for part in parts]),
     )
 
 

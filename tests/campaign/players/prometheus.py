@@ -23,7 +23,9 @@ class Prometheus:
     rates: dict[str, float] = field(default_factory=dict)
     away: bool = False
 
-    async def snapshot(self, endpoint: Endpoint, window_s: float) -> Snapshot | NoSnapshot:
+    async def snapshot(
+        self, endpoint: Endpoint, window_s: float, *, counts_only: bool = False
+    ) -> Snapshot | NoSnapshot:
         if self.away:
             return NoSnapshot("PrometheusUnreachable", "Prometheus cannot be reached")
         steps = range(int(window_s / SCRAPE_S))

@@ -184,6 +184,19 @@ def test_a_trace_is_replayed_against_all_others(folder: Path, trace: Path) -> No
     ]
     assert told["requests"] == 480
     assert all(0 <= one["attained"] <= 1 and one["gpu_hours"] > 0 for one in told["runs"])
+    assert not any("why" in one for one in told["runs"])
+
+
+def test_a_replay_says_why_our_planner_missed(folder: Path, trace: Path) -> None:
+    spec = folder / "planner.yaml"
+    typed = ["replay", "--spec", spec, "--profile", folder, "--trace", trace, "--why"]
+    shown = run(*typed, "--against", "static")
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.count("Points missed at 120 s: ") == 1
+    assert "that the load needed" in shown.output
+    ours, static = json.loads(run(*typed, "--against", "static", "-o", "json").stdout)["runs"]
+    assert sum(ours["why"]["points"].values()) == pytest.approx(100 * (1 - ours["attained"]))
+    assert "why" not in static
 
 
 def test_a_replay_is_a_table_and_a_picture(folder: Path, trace: Path) -> None:

@@ -112,7 +112,7 @@ def test_decisions_over_a_trace_are_those_of_the_golden_file(case: str) -> None:
     build, policy = CASES[case]
     here = build()
     planner = Ours(profile=here.profile, policy=policy, gpus=here.gpus)
-    rehearse(here, "ours", planner)
+    rehearse(here, "ours", planner, planner.interval_s)
     found = {f"{t_s:g}": told(decision) for t_s, decision in planner.decisions.items()}
     path = GOLDENS / f"{case}.json"
     text = json.dumps(found, indent=1) + "\n"

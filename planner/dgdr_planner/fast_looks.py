@@ -1,0 +1,83 @@
+"""Looks at the load between two ticks: a rise is answered within seconds, not at the next window.
+
+A look changes nothing. Where it shows more than is planned for, the planner's pass runs at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from dgdr_kube.ports import Key
+from dgdr_planner.decide import rises
+from dgdr_planner.memory import Memory
+from dgdr_planner.observe.looks import LOOK_S, Look, kept
+from dgdr_planner.observe.value import Unknown
+from dgdr_planner.observer import Observer
+from dgdr_planner.turn import tick_in_s
+
+log = logging.getLogger(__name__)
+
+#: Seconds before a tick in which no pass is brought forward: it would be the tick.
+NEAR_S = 5.0
+
+
+class FastLooks:
+    """The last looks at each planner's load, and whose load rises."""
+
+    def __init__(self, memory: Memory, observer: Observer, clock: Callable[[], datetime]) -> None:
+        self._memory = memory
+        self._observer = observer
+        self._clock = clock
+        self._looks: dict[Key, tuple[Look, ...]] = {}
+        self._rising: dict[Key, datetime] = {}
+
+    async def run(self, mark: Callable[[Key], None]) -> None:
+        """Look until cancelled; ``mark`` those whose load rises."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look_at_all(mark)
+
+    async def look_at_all(self, mark: Callable[[Key], None]) -> None:
+        """Look once at all planners at the same time: they share what they ask."""
+        await asyncio.gather(*(self._marked(key, mark) for key in self._memory.known()))
+
+    async def _marked(self, key: Key, mark: Callable[[Key], None]) -> None:
+        try:
+            if await self.look(key):
+                mark(key)
+        except Exception:  # the next tick sees what this look did not
+            log.exception("%s/%s: a fast look failed", *key)
+
+    async def look(self, key: Key) -> bool:
+        """Look once; return whether more comes than is planned for."""
+        left, now = self._memory.left(key), self._clock()
+        if left is None or isinstance(left.turn.seen.load.rate_per_s, Unknown):
+            self._looks.pop(key, None)
+            return False
+        policy = left.turn.policy
+        window_s = self._observer.look_window_s(policy)
+        if window_s is None:
+            return False
+        fresh = await self._observer.glance(left.turn, window_s, now)
+        looks = self._looks[key] = kept(self._looks.get(key, ()), fresh)
+        if tick_in_s(left.turn.planner, policy, now) < NEAR_S:
+            return False
+        if not rises(left.state.forecast, looks, policy, now):
+            return False
+        self._rising[key] = now
+        return True
+
+    def of(self, key: Key) -> tuple[Look, ...]:
+        """Return the last looks, oldest first."""
+        return self._looks.get(key, ())
+
+    def took_rise(self, key: Key) -> bool:
+        """Whether a look has brought this pass: each does so once, and at once."""
+        at = self._rising.pop(key, None)
+        return at is not None and (self._clock() - at).total_seconds() < NEAR_S
+
+    def forget(self, key: Key) -> None:
+        """Drop what was seen of a planner that is gone."""
+        self._looks.pop(key, None)
+        self._rising.pop(key, None)

@@ -1,0 +1,119 @@
+"""Between two ticks a rise, and only a rise, brings a pass at once, and the pass says why."""
+
+import re
+
+import pytest
+
+from dgdr_kube.ports import Key
+from dgdr_planner.observe.snapshot import NoSnapshot
+from support.planner_world import KEY, World
+from support.planning import sla_planner
+
+
+class Minutely(World):
+    """A planner that decides every minute, and looks every 15 s."""
+
+    def __init__(self) -> None:
+        super().__init__(sla_planner(interval="60s"))
+
+    async def ticked(self, rate_per_s: float) -> None:
+        self.metrics.rate_per_s = rate_per_s
+        await self.run(KEY)
+
+    async def looked(self, rate_per_s: float | None) -> bool:
+        """Look 15 s later."""
+        self.seconds += 15
+        self.metrics.rate_per_s = rate_per_s
+        return await self.run.looks.look(KEY)
+
+
+async def test_a_rise_is_answered_before_the_next_tick() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    before = world.replicas()
+    assert await world.looked(9.4)
+    await world.run(KEY)
+    one_look = world.replicas()
+    assert await world.looked(9.4)
+    await world.run(KEY)
+    assert before <= one_look < world.replicas()
+    assert re.search(
+        r"; raised from \d\.\d requests/s at \d\d:\d\d:\d\d by a fast look: 9\.4 in its 10 s",
+        world.status()["decisions"][0]["message"],
+    )
+
+
+async def test_a_pass_between_two_ticks_counts_no_window() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    windows = len(world.demand())
+    await world.looked(9.4)
+    await world.run(KEY)
+    assert world.left.turn.seen.is_fast
+    assert len(world.demand()) == windows
+
+
+@pytest.mark.parametrize("rate_per_s", [2.0, 0.5, 0.0])
+async def test_what_does_not_rise_waits_for_the_tick(rate_per_s: float) -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    assert not await world.looked(rate_per_s)
+    assert not await world.looked(rate_per_s)
+
+
+async def test_a_look_brings_one_fast_pass_only() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    await world.looked(9.4)
+    await world.run(KEY)
+    await world.run(KEY)
+    assert not world.left.turn.seen.is_fast
+
+
+async def test_a_prometheus_that_does_not_answer_shows_no_rise() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    await world.looked(9.4)
+    world.metrics.trouble = NoSnapshot("PrometheusUnreachable", "away")
+    assert not await world.looked(None)
+    assert world.run.looks.of(KEY) == ()
+
+
+async def test_nobody_looks_where_ticks_see_as_much() -> None:
+    world = World(sla_planner(interval="20s"))
+    await world.passes()
+    asked = len(world.metrics.asked)
+    world.metrics.rate_per_s = 50.0
+    assert not await world.run.looks.look(KEY)
+    assert len(world.metrics.asked) == asked
+
+
+async def test_a_planner_that_is_gone_is_looked_at_no_more() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    await world.looked(9.4)
+    world.run.forget(KEY)
+    assert world.run.looks.of(KEY) == ()
+    assert not await world.looked(9.4)
+
+
+async def test_those_whose_load_rises_are_marked() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    marked: list[Key] = []
+    world.seconds += 15
+    await world.run.looks.look_at_all(marked.append)
+    assert marked == []
+    world.seconds += 15
+    world.metrics.rate_per_s = 9.4
+    await world.run.looks.look_at_all(marked.append)
+    assert marked == [KEY]
+
+
+async def test_a_rise_that_no_pass_came_for_is_left_to_the_tick() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    await world.looked(9.4)
+    world.seconds += 20
+    await world.run(KEY)
+    assert not world.left.turn.seen.is_fast
