@@ -253,6 +253,7 @@ def _unreadable(partial: Json) -> Iterator[Problem]:
             None,
             "has no place in a generated deployment; remove it, or write the override as "
             f"{codec_v1beta1.API_VERSION}",
+            "Forbidden",
         )
 
 

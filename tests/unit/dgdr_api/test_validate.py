@@ -182,7 +182,7 @@ def test_names_fit_the_budget(name: str, override: str | None, field: str | None
         pytest.param(
             "v1alpha1",
             {"services": {"decode": {"ingress": {"enabled": True}}}},
-            "spec.services.decode.ingress: Required value: has no place in a generated deployment",
+            "spec.services.decode.ingress: Forbidden: has no place in a generated deployment",
             id="a field of v1alpha1 alone",
         ),
     ],

@@ -271,7 +271,7 @@ UNTRANSLATABLE = {
         pytest.param(
             {"overrides": {"dgd": UNTRANSLATABLE}},
             {},
-            "spec.overrides.dgd.spec.services.decode.ingress: has no place",
+            "spec.overrides.dgd.spec.services.decode.ingress: Forbidden: has no place",
             id="override, refused before anything is measured",
         ),
         pytest.param({}, {"minGpusPerEngine": 8, "maxGpusPerEngine": 4}, "minGpus", id="limits"),
