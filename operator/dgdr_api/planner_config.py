@@ -31,7 +31,14 @@ from dgdr_api.models.sla_planner import (
     TargetRef,
 )
 from dgdr_api.models.sla_planner_metrics import PROMETHEUS_URL, MetricsSource, PrometheusSource
-from dgdr_api.models.sla_planner_policy import Behavior, Bounds, PlannerSla, RoleBounds, ScaleUp
+from dgdr_api.models.sla_planner_policy import (
+    Behavior,
+    Bounds,
+    Budget,
+    PlannerSla,
+    RoleBounds,
+    ScaleUp,
+)
 from dgdr_api.problem import Problem, from_validation
 
 FIELD = "spec.features.planner"
@@ -232,6 +239,7 @@ def sla_planner(
         sla=PlannerSla(ttft_ms=keys.ttft_ms or ttft_ms, itl_ms=keys.itl_ms or itl_ms),
         profile=ProfileSource(config_map_ref=ConfigMapRef(name=profile_config_map)),
         roles=role_bounds(keys, gpus),
+        budget=Budget(gpus=keys.max_gpu_budget) if len(gpus) > 1 else None,
         interval=f"{keys.interval_s:g}s",
         behavior=Behavior(scale_up=ScaleUp(max_step=step)) if step else None,
         metrics=MetricsSource(prometheus=PrometheusSource(url=url)) if url else None,
@@ -240,10 +248,9 @@ def sla_planner(
 
 
 def role_bounds(keys: PlannerKeys, gpus: Mapping[Role, int]) -> RoleBounds:
-    """Share the GPU budget so that all roles at their most still fit into it.
+    """Let each role grow to what the GPU budget leaves it beside the fewest replicas of the others.
 
-    A role that the other leaves GPUs to could grow further, but not without a budget that both
-    count against; the bounds are the promise that holds without one.
+    All roles at their most together are above the budget, which the SLAPlanner carries, too.
     """
     least = {role: fewest_replicas(keys, role) for role in gpus}
     needed = sum(least[role] * each for role, each in gpus.items())
@@ -253,8 +260,10 @@ def role_bounds(keys: PlannerKeys, gpus: Mapping[Role, int]) -> RoleBounds:
         raise BudgetTooSmall(
             f"{keys.max_gpu_budget} GPUs do not hold {engines}; give {needed} or more"
         )
-    more = spare // max(1, sum(gpus.values()))
-    bounds = {role.value: Bounds(min=low, max=low + more) for role, low in least.items()}
+    bounds = {
+        role.value: Bounds(min=low, max=low + spare // max(1, gpus[role]))
+        for role, low in least.items()
+    }
     return RoleBounds.model_validate(bounds)
 
 

@@ -1,15 +1,22 @@
 """Whether a finished run holds its targets: the part of ``report.json`` that a status repeats."""
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from dgdr_api.models.base import LenientModel
 
 
 class Figures(LenientModel):
-    """What was measured of the pick, for one role; a worker of both roles has both."""
+    """What was measured of the pick, for one role."""
 
     ttft_ms: float | None = None
     itl_ms: float | None = None
+
+
+class Chosen(LenientModel):
+    """What was measured of the pick, by role; of one engine for both, too."""
+
+    prefill: Figures = Figures()
+    decode: Figures = Figures()
 
 
 class RunVerdict(LenientModel):
@@ -20,7 +27,7 @@ class RunVerdict(LenientModel):
 
     sla_reachable: bool
     reason: str = ""
-    selection: dict[str, Figures] = Field(default_factory=dict)
+    selection: Chosen = Chosen()
     shortage: str | None = None
 
     @property
@@ -33,9 +40,7 @@ class RunVerdict(LenientModel):
         return f"{targets}; {self.shortage}" if self.shortage else targets
 
     def _nearest(self) -> str:
-        roles = self.selection.values()
-        ttft_ms = next((role.ttft_ms for role in roles if role.ttft_ms is not None), None)
-        itl_ms = next((role.itl_ms for role in roles if role.itl_ms is not None), None)
+        ttft_ms, itl_ms = self.selection.prefill.ttft_ms, self.selection.decode.itl_ms
         if ttft_ms is None or itl_ms is None:
             return self.reason or "no figures"
         nearest = "" if self.sla_reachable else "nearest "

@@ -10,6 +10,7 @@ from typing import TypeVar
 import yaml
 from pydantic import ValidationError
 
+from dgdr_api.graph import Role
 from dgdr_api.models.durations import duration_s
 from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerSpec
 from dgdr_api.models.sla_planner_policy import Bounds
@@ -47,6 +48,13 @@ def read_planner(path: Path) -> SLAPlanner:
     if trouble:
         raise OfflineError(f"{path}: {trouble}")
     return planner
+
+
+def gpus_measured(prefill: PrefillData, decode: DecodeData) -> dict[Role, int]:
+    """Return the GPUs of one replica of each role, where the curves say on how many they are."""
+    known = {Role.PREFILL: prefill, Role.DECODE: decode, Role.WORKER: decode}
+    prints = {role: data.provenance.fingerprint for role, data in known.items()}
+    return {role: one.gpus for role, one in prints.items() if one is not None and one.gpus}
 
 
 def read_profile(folder: Path) -> EngineProfile:

@@ -112,6 +112,14 @@ def test_no_candidate_is_left(kube: Kube) -> None:
 
 
 @pytest.mark.usefixtures("profiled")
+def test_the_request_says_that_its_targets_hold(kube: Kube) -> None:
+    request = kube.get("dgdr", DGDR, NAMESPACE) or {}
+    told = {c["type"]: c for c in request["status"]["conditions"]}["SLAReachable"]
+    assert (told["status"], told["reason"]) == ("True", "TargetsHold"), told
+    assert "TTFT" in told["message"], told
+
+
+@pytest.mark.usefixtures("profiled")
 def test_the_curves_load_with_numpy(kube: Kube) -> None:
     output = output_of(kube, DGDR, NAMESPACE)
     prefill = arrays(output, names.PREFILL_NPZ_KEY)

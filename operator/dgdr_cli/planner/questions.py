@@ -35,7 +35,13 @@ from dgdr_perf.sizing import WorkloadError
 from dgdr_perf.sizing_prefill import with_transfer
 from dgdr_planner.observe.budget import BudgetSeen
 from dgdr_planner.policy import Policy
-from dgdr_rehearsal.offline import OfflineError, read_planner, read_profile, read_profile_data
+from dgdr_rehearsal.offline import (
+    OfflineError,
+    gpus_measured,
+    read_planner,
+    read_profile,
+    read_profile_data,
+)
 from dgdr_rehearsal.replay.rehearsal import World
 from dgdr_rehearsal.replay.traces import TraceError
 
@@ -98,7 +104,8 @@ def case_of_files(
     with curable():
         if folder is None:
             raise CaseError("no curves: give --profile, a folder, or the NAME of a planner")
-        profile = read_profile(folder)
+        profile, measured = read_profile(folder), gpus_measured(*read_profile_data(folder))
+        given = replace(given, gpus_each={**measured, **given.gpus_each})
         if spec is None:
             return case_without_planner(profile, roles, given)
         return case_of(_without_status(read_planner(spec)), profile, given)
@@ -152,20 +159,20 @@ def rehearsal_of(
     gpus: Mapping[str, int | None],
     seed: int,
 ) -> Rehearsal:
-    """Return what is rehearsed, from files.
+    """Return what is rehearsed, from files. GPUs that are not given are those of the curves.
 
     Raises:
         OfflineError: a file cannot be used.
     """
     policy = replace(Policy.of(read_planner(spec).spec), shadow=False, suspended=False)
     data = read_profile_data(folder)
-    profile = EngineProfile.of(*data)
+    profile, measured = EngineProfile.of(*data), gpus_measured(*data)
     world = World(
         requests=requests,
         engine=Engine.of(profile, profile.max_num_seqs or MAX_BATCH),
         profile=profile,
         targets=policy.targets,
-        gpus={role: _or_one(gpus[role.value]) for role in policy.roles},
+        gpus={role: _first(gpus[role.value], measured.get(role)) for role in policy.roles},
         initial=dict.fromkeys(policy.roles, 1),
         options=Options(
             interval_s=policy.interval_s,
@@ -188,5 +195,6 @@ def _classic(policy: Policy, prefill: PrefillData, decode: DecodeData) -> Classi
         return None
 
 
-def _or_one(gpus: int | None) -> int:
-    return 1 if gpus is None else gpus
+def _first(given: int | None, measured: int | None) -> int:
+    known = given if given is not None else measured
+    return 1 if known is None else known

@@ -72,7 +72,7 @@ def replicas(
     need = chosen.need(curves, workload, targets)
     if need is None:
         return at_least(chosen.gpus_each, bounds)
-    return within(need, total_gpus, bounds)
+    return within(need, total_gpus, bounds, planner.max_gpu_budget if planner else None)
 
 
 def _by_throughput(engines: Sequence[Engines], workload: Workload, targets: Targets) -> Selection:

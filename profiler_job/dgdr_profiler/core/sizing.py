@@ -47,11 +47,6 @@ class Bound:
     def __contains__(self, replicas: int) -> bool:
         return self.least <= replicas and (self.most is None or replicas <= self.most)
 
-    def held(self, replicas: int) -> int:
-        """Return the nearest number between the bounds."""
-        most = replicas if self.most is None else min(replicas, self.most)
-        return max(self.least, most)
-
 
 Bounds = Mapping[Role, Bound]
 UNBOUND = Bound()
@@ -172,33 +167,27 @@ def at_least(roles: Iterable[Role], bounds: Bounds | None) -> Replicas:
     return _replicas({role: (bounds or {}).get(role, UNBOUND).least for role in roles}, None)
 
 
-def within(need: Need, total_gpus: int | None, bounds: Bounds | None = None) -> Replicas:
+def within(
+    need: Need,
+    total_gpus: int | None,
+    bounds: Bounds | None = None,
+    budget_gpus: int | None = None,
+) -> Replicas:
     """Return what a load needs, or what there are GPUs for and its planner allows.
 
-    Never more GPUs than there are, but the fewest replicas of each role: the role with more than
-    its share then gives way, so that all roles stay in step.
+    Never more GPUs than there are, nor than the planner's budget, but the fewest replicas of each
+    role: the role with more than its share then gives way, so that all roles stay in step.
     """
     kept = {role: (bounds or {}).get(role, UNBOUND) for role in need.answers}
-    wanted = {role: kept[role].held(answer.replicas) for role, answer in need.answers.items()}
-    if total_gpus is not None and need.gpus_of(wanted) > total_gpus:
-        shortage = f"the load needs {need}, but it may have {total_gpus}"
-        return _replicas(_shared_out(need, total_gpus, kept), shortage)
-    return _replicas(wanted, _cut(need, kept))
-
-
-def _cut(need: Need, bounds: Bounds) -> str | None:
-    """Say what a load needs where its planner allows less."""
-    most = [
-        f"{bounds[role].most} {role}"
-        for role, answer in need.answers.items()
-        if bounds[role].held(answer.replicas) < answer.replicas
-    ]
-    if not most:
-        return None
-    return (
-        f"the load needs {need}, but features.planner allows at most {' and '.join(most)}; "
-        "raise max_gpu_budget"
-    )
+    wanted = {role: max(kept[role].least, a.replicas) for role, a in need.answers.items()}
+    limits = [one for one in (total_gpus, budget_gpus) if one is not None]
+    if not limits or need.gpus_of(wanted) <= min(limits):
+        return _replicas(wanted, None)
+    most = min(limits)
+    shortage = f"the load needs {need}, but it may have {most}"
+    if most == budget_gpus:
+        shortage += "; raise features.planner.max_gpu_budget"
+    return _replicas(_shared_out(need, most, kept), shortage)
 
 
 def _shared_out(need: Need, total_gpus: int, bounds: Bounds) -> Mapping[Role, int]:

@@ -36,7 +36,8 @@ def test_an_empty_configuration_is_upstreams_defaults() -> None:
             "mode": "Active",
             "sla": {"ttftMs": 500.0, "itlMs": 50.0},
             "profile": {"configMapRef": {"name": "curves"}},
-            "roles": {"prefill": {"min": 1, "max": 4}, "decode": {"min": 1, "max": 4}},
+            "roles": {"prefill": {"min": 1, "max": 7}, "decode": {"min": 1, "max": 7}},
+            "budget": {"gpus": 8},
             "interval": "180s",
         },
     }
@@ -96,7 +97,7 @@ def test_upstreams_example_is_understood_whole() -> None:
 def test_scaling_to_zero_is_read_as_one_and_reported() -> None:
     config = parse_planner_config({"min_endpoint": 0})
     bounds = role_bounds(config.keys, {Role.PREFILL: 1, Role.DECODE: 1})
-    assert (bounds.prefill, bounds.decode) == (Bounds(min=1, max=4), Bounds(min=1, max=4))
+    assert (bounds.prefill, bounds.decode) == (Bounds(min=1, max=7), Bounds(min=1, max=7))
     assert config.without_effect == ("min_endpoint",)
 
 
@@ -136,14 +137,14 @@ def test_scaling_by_load_alone_is_reported_but_no_mistake() -> None:
 
 @pytest.mark.parametrize(
     ("budget", "prefill", "decode", "most"),
-    [(8, 1, 1, (4, 4)), (8, 2, 2, (2, 2)), (8, 1, 2, (2, 2)), (9, 1, 2, (3, 3)), (2, 1, 1, (1, 1))],
+    [(8, 1, 1, (7, 7)), (8, 2, 2, (3, 3)), (8, 1, 2, (6, 3)), (9, 1, 2, (7, 4)), (2, 1, 1, (1, 1))],
 )
-def test_both_roles_at_their_most_fit_the_budget(
+def test_each_role_may_have_what_the_fewest_of_the_other_leaves(
     budget: int, prefill: int, decode: int, most: tuple[int, int]
 ) -> None:
-    bounds = role_bounds(keys(max_gpu_budget=budget), {Role.PREFILL: prefill, Role.DECODE: decode})
-    assert (bounds.prefill.max, bounds.decode.max) == most
-    assert bounds.prefill.max * prefill + bounds.decode.max * decode <= budget
+    made = rendered({"max_gpu_budget": budget}, prefill=prefill, decode=decode)["spec"]
+    assert (made["roles"]["prefill"]["max"], made["roles"]["decode"]["max"]) == most
+    assert made["budget"] == {"gpus": budget}
 
 
 def test_a_budget_below_the_floor_says_what_is_needed() -> None:

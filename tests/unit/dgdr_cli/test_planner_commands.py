@@ -262,3 +262,15 @@ def test_a_range_without_lengths_is_told(folder: Path) -> None:
     assert "--osl is none: give tokens" in said(run(*common, "--isl", 1024, "--osl", "none"))
     ran = run(*common, "--isl", 1024, "--osl", 16, "--against", "static", "-o", "json")
     assert json.loads(ran.stdout)["requests"] > 1000
+
+
+def test_curves_say_on_how_many_gpus_an_engine_is(folder: Path) -> None:
+    for name in ("prefill_raw_data.json", "decode_raw_data.json"):
+        data = json.loads((folder / name).read_text())
+        data["provenance"] = {"fingerprint": {"gpus": 2}}
+        (folder / name).write_text(json.dumps(data))
+    ran = run("plan", "--profile", folder, *TARGETS, *LOAD, "-o", "json")
+    told = json.loads(ran.output)["roles"]
+    assert {role["gpus_per_replica"] for role in told.values()} == {2}
+    given = run("plan", "--profile", folder, *TARGETS, *LOAD, "--prefill-gpus", 4, "-o", "json")
+    assert json.loads(given.output)["roles"]["prefill"]["gpus_per_replica"] == 4

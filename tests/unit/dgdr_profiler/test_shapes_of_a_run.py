@@ -12,6 +12,7 @@ from dgdr_api.graph import Role
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.points import PointKind, Source
 from dgdr_api.request import ProfilingRequest
+from dgdr_api.run_verdict import read_verdict
 from dgdr_profiler.core.actions import Deploy, Fail, Finish, Measure, Reject
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.errors import InvalidRequest
@@ -290,6 +291,16 @@ def test_a_planner_says_for_which_kind_of_deployment_it_is(mode: str, aggregated
     asked = request({"features": {"mocker": {"enabled": True}, "planner": {"mode": mode}}})
     shapes = [c.shape for c in prepare(asked, PROFILES).plan.candidates]
     assert {shape.is_aggregated for shape in shapes} == {aggregated}
+
+
+@pytest.mark.parametrize("mode", ["agg", "disagg"])
+async def test_the_operator_reads_what_a_run_says_of_its_targets(mode: str) -> None:
+    features = {"mocker": {"enabled": True}, "planner": {"mode": mode}}
+    loose = {"ttft": 5000, "itl": 500}
+    done = await finished(request({"features": features, "sla": loose}))
+    verdict = read_verdict(done.texts["report.json"])
+    assert verdict is not None
+    assert str(verdict).startswith("targets hold: TTFT ")
 
 
 async def test_an_aggregated_winner_is_handed_over_with_its_planner_and_curves() -> None:

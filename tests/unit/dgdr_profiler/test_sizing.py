@@ -116,15 +116,18 @@ def bound(rate_per_s: float, gpus: int | None = NO_LIMIT, **keys: int) -> Replic
     return replicas(chosen(), CURVES, at(rate_per_s), LOOSE, gpus, planner(**keys))
 
 
-def test_a_role_starts_with_no_more_replicas_than_its_planner_would_keep() -> None:
-    """Of 8 GPUs each role may have 4: of 5 prefill replicas one would be taken away at once."""
+def test_roles_share_the_planners_budget_as_the_load_needs_it() -> None:
     free = sized(at(20))
     assert (free.prefill, free.decode) == (5, 3)
-    found = bound(20, max_gpu_budget=8)
-    assert (found.prefill, found.decode) == (4, 3)
+    assert bound(20, max_gpu_budget=8) == free
+
+
+def test_a_deployment_starts_with_no_more_than_its_planner_may_hold() -> None:
+    found = bound(20, max_gpu_budget=7)
+    assert found.prefill + found.decode == 7
     assert found.shortage == (
-        "the load needs 5 prefill and 3 decode replicas with 8 GPUs, but features.planner allows "
-        "at most 4 prefill; raise max_gpu_budget"
+        "the load needs 5 prefill and 3 decode replicas with 8 GPUs, but it may have 7; "
+        "raise features.planner.max_gpu_budget"
     )
 
 
