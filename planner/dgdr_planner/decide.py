@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner_policy import SizingPolicy
+from dgdr_api.models.sla_planner_policy import SizingPolicy, WhenUnreachable
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.forecast import Demand, Forecast, forecaster_for
 from dgdr_planner.limit import budget
@@ -21,9 +21,10 @@ from dgdr_planner.observe.observation import Observation, RoleSeen, TargetSeen
 from dgdr_planner.observe.value import Idle, Trouble, Unknown, number
 from dgdr_planner.plan import Decision, Plan, RolePlan
 from dgdr_planner.policy import Policy
+from dgdr_planner.size.cached import cached_after, with_cached
 from dgdr_planner.size.classic import classic_needs
 from dgdr_planner.size.correction import correction as correction_after
-from dgdr_planner.size.curves import RoleSizing, size_role, unlike
+from dgdr_planner.size.curves import RoleSizing, observed, size_role, unlike
 from dgdr_planner.size.need import Advice, replicas_needed
 from dgdr_planner.state import State, with_look, with_plan
 
@@ -57,10 +58,14 @@ def decide(
         correction = replace(state.correction, late=frozenset())
         state = replace(state, correction=correction)
         return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
+    cached = cached_after(
+        state.cached, seen.load, ready.profile, observed(ready.forecast, seen.load), now
+    )
+    seen = replace(seen, load=with_cached(seen.load, cached))
     found = correction_after(
         state.correction, state.starts, seen.load, ready.profile, ready.forecast, policy, now
     )
-    state = replace(state, forecast=ready.forecast, correction=found)
+    state = replace(state, forecast=ready.forecast, correction=found, cached=cached)
     drafts = tuple(
         _draft(ready.target.role(role), seen, ready, policy, state, now) for role in policy.roles
     )
@@ -169,6 +174,8 @@ def _draft(
     found = size_role(role, ready.profile, ready.forecast, seen.load, policy, factor)
     if ready.classic is not None:
         advice = Advice(ready.classic[role])
+    elif (given_up := _without_a_target(found, ready.forecast, current, policy, role)) is not None:
+        advice = given_up
     else:
         advice = replicas_needed(
             seen.load,
@@ -191,6 +198,21 @@ def _draft(
         near_needs=advice.near,
         fewest=limits.fewest,
     )
+
+
+def _without_a_target(
+    found: RoleSizing | None, forecast: Forecast, current: int, policy: Policy, role: Role
+) -> Advice | None:
+    """Return what the user wants where no number of replicas meets the target; None otherwise."""
+    if found is None or found.answer.reachable or forecast.planned <= 0:
+        return None
+    match policy.when_unreachable:
+        case WhenUnreachable.HOLD:
+            return Advice(current)
+        case WhenUnreachable.MAX_OUT:
+            return Advice(policy.limits[role].most)
+        case WhenUnreachable.BEST_EFFORT:
+            return None
 
 
 def _budgeted(
@@ -231,6 +253,7 @@ def _planned(draft: _Draft, gpus: budget.GpuPlan, state: State, policy: Policy) 
         limit=_limit(draft, gpus, edit),
         factor=state.correction.factor(draft.role),
         edit=edit,
+        least_loaded=draft.sized.least_loaded if draft.sized else None,
     )
 
 

@@ -20,7 +20,8 @@ class RolePlan:
     were never seen, so that nothing was sized. ``factor`` is what observed latencies multiply the
     need of the curves by. ``current`` is where the decision starts from: in
     Shadow what it would have asked for before. ``edit`` is a number of somebody else's that is
-    left alone.
+    left alone. ``least_loaded`` are the replicas that least-loaded dispatch would need, where that
+    is much less.
     """
 
     seen: RoleSeen
@@ -32,6 +33,7 @@ class RolePlan:
     limit: Limit | None
     factor: float = 1.0
     edit: Edit | None = None
+    least_loaded: int | None = None
 
     @property
     def changes(self) -> bool:

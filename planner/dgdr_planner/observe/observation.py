@@ -26,7 +26,8 @@ class LoadSeen:
     ``ttft_p95`` over requests, ``itl_p95`` over gaps between tokens. ``isl_quantiles`` are
     (share, prompt length) pairs, ascending in both, with the mean ``isl``, ``osl_quantiles`` the
     same of answers; None where nobody knows. The histograms say which share of the requests (TTFT),
-    or of the gaps between tokens (ITL), was within a target.
+    or of the gaps between tokens (ITL), was within a target. ``cached_share`` are the tokens of
+    prompts whose KV cache was there.
     """
 
     rate_per_s: Metric
@@ -39,6 +40,7 @@ class LoadSeen:
     frontends: int = 0
     completed_per_s: Metric = NOT_MEASURED
     queued: Metric = NOT_MEASURED
+    cached_share: Metric = NOT_MEASURED
     requests: float = 0.0
     quantiles: Mapping[str, Metric] = field(default_factory=dict)
     isl_quantiles: tuple[tuple[float, float], ...] | None = None

@@ -141,6 +141,7 @@ def _metrics(seen: Observation) -> Statement:
             return Statement(kind, True, Reason.FRESH, text)
         case Value(rate_per_s):
             text = f"{rate_per_s:.1f} requests/s at {seen.load.frontends} frontends"
+            text += explain.assumed_lengths(seen.load)
             return Statement(kind, True, Reason.FRESH, text)
 
 
@@ -156,12 +157,14 @@ def _reachable(plan: Plan, policy: Policy) -> Statement:
     kind = ConditionType.SLA_REACHABLE
     if all(role.answer is None for role in plan.roles):
         return Statement(kind, None, Reason.NO_TRAFFIC, "no request was seen yet")
-    told = [explain.unreachable(role, plan.forecast, policy.targets) for role in plan.roles]
+    told = [explain.unreachable(role, plan.forecast, policy) for role in plan.roles]
     troubles = [text for text in told if text]
+    notes = [
+        note for note in (explain.late_alone(plan), explain.other_router(plan, policy)) if note
+    ]
     if troubles:
-        return Statement(kind, False, Reason.UNREACHABLE, "; ".join(troubles))
-    beyond = explain.late_alone(plan)
-    text = f"enough replicas meet the targets{f'; {beyond}' if beyond else ''}"
+        return Statement(kind, False, Reason.UNREACHABLE, "; ".join((*troubles, *notes)))
+    text = "; ".join(("enough replicas meet the targets", *notes))
     return Statement(kind, True, Reason.REACHABLE, text)
 
 
