@@ -10,7 +10,7 @@ from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_kube.errors import ClusterError
 from dgdr_planner.forecast import FORECASTER_MISSING
 from dgdr_planner.limit.guards import Limit
-from dgdr_planner.observe.observation import Observation
+from dgdr_planner.observe.observation import LoadSeen, Observation
 from dgdr_planner.observe.value import Idle, Trouble, Unknown, Value
 from dgdr_planner.plan import Decision, Plan
 from dgdr_planner.policy import Policy
@@ -92,7 +92,7 @@ def statements(
         yield _metrics(seen)
     if isinstance(outcome, Plan):
         yield _profile_used(outcome)
-        yield _reachable(outcome, policy)
+        yield _reachable(seen.load, outcome, policy)
         yield _limited(outcome)
         yield _reconciling(outcome)
         yield _within_budget(outcome)
@@ -153,7 +153,7 @@ def _profile_used(plan: Plan) -> Statement:
     return Statement(ConditionType.PROFILE_VALID, True, Reason.PROFILE_USED, text)
 
 
-def _reachable(plan: Plan, policy: Policy) -> Statement:
+def _reachable(load: LoadSeen, plan: Plan, policy: Policy) -> Statement:
     kind = ConditionType.SLA_REACHABLE
     if all(role.answer is None for role in plan.roles):
         return Statement(kind, None, Reason.NO_TRAFFIC, "no request was seen yet")
@@ -163,8 +163,9 @@ def _reachable(plan: Plan, policy: Policy) -> Statement:
         note for note in (explain.late_alone(plan), explain.other_router(plan, policy)) if note
     ]
     if troubles:
-        return Statement(kind, False, Reason.UNREACHABLE, "; ".join((*troubles, *notes)))
-    text = "; ".join(("enough replicas meet the targets", *notes))
+        text = "; ".join((*troubles, *notes)) + explain.assumed_lengths(load)
+        return Statement(kind, False, Reason.UNREACHABLE, text)
+    text = "; ".join(("enough replicas meet the targets", *notes)) + explain.assumed_lengths(load)
     return Statement(kind, True, Reason.REACHABLE, text)
 
 

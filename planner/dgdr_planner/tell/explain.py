@@ -7,6 +7,7 @@ from dgdr_perf.sizing_result import SAME, Expected
 from dgdr_planner.forecast import Forecast
 from dgdr_planner.limit.guards import Limit
 from dgdr_planner.observe.observation import LoadSeen
+from dgdr_planner.observe.value import Value
 from dgdr_planner.plan import Plan, RolePlan
 from dgdr_planner.policy import Policy
 
@@ -141,7 +142,9 @@ def late_alone(plan: Plan) -> str | None:
 
 
 def assumed_lengths(load: LoadSeen) -> str:
-    """Say which lengths are told by their mean alone; nothing where none are."""
+    """Say which lengths are told by their mean alone; nothing where none are, or no load is."""
+    if not isinstance(load.rate_per_s, Value):
+        return ""
     shapes = (("prompts", load.isl_quantiles), ("answers", load.osl_quantiles))
     missing = " and ".join(name for name, points in shapes if points is None)
     return f"; how the lengths of {missing} spread is assumed, no histogram says it" * bool(missing)

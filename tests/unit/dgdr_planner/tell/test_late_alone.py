@@ -42,4 +42,9 @@ def test_what_another_router_would_need_is_said() -> None:
 
 
 def test_nothing_is_said_where_all_prompts_can_be_in_time() -> None:
-    assert told(None) == (None, "enough replicas meet the targets")
+    assert told(((0.0, 2048.0), (1.0, 2048.0))) == (None, "enough replicas meet the targets")
+
+
+def test_what_follows_from_lengths_that_are_assumed_says_so() -> None:
+    _, message = told(None)
+    assert message.endswith("; how the lengths of prompts spread is assumed, no histogram says it")
