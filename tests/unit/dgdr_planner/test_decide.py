@@ -133,7 +133,7 @@ def said(decision: Decision, how: Policy = POLICY) -> list[str]:
 def test_a_decision_says_why() -> None:
     prefill, decode = said(decided(load(9.4)))
     assert re.fullmatch(
-        r"Scaled prefill from 1 to 3: 9\.4 requests/s of ISL 2048 need 2\.55 replicas, 1\.86 of"
+        r"Scaled prefill from 1 to 3: 9\.4 requests/s of ISL 2048 need 2\.47 replicas, 1\.86 of"
         r" them busy, for mean TTFT <= 300 ms \(3 would have 2\d\d ms, bound by ttft\)",
         prefill,
     )
