@@ -81,7 +81,8 @@ class ServiceTime:
             below = np.minimum(at.astype(np.int64), points - 2)
             above = at - below
             found = np.bincount(below, self.shares * (1.0 - above), points)
-            return found + np.bincount(below + 1, self.shares * above, points)
+            found = found + np.bincount(below + 1, self.shares * above, points)
+            return np.asarray(found, dtype=np.float64)
         shape, scale = 1.0 / self.cv2, self.seconds * self.cv2
         times = step_s * np.arange(points, dtype=np.float64)[:, None]
         beyond = self.seconds * gammaincc(shape + 1.0, times / scale)
