@@ -1,16 +1,18 @@
 """Replicas that ``dgdr_perf.sizing`` asks for over the fewest that suffice in the simulator.
 
-    python -m bench.sizing_grid            JSON to standard output, a table to standard error
+    python -m bench.sizing_grid [--seed 1]      JSON to standard output, a table to standard error
 
 Engines are those of the public profile (Llama-3.1-8B-FP8 on one H200), arrivals Poisson. A cell is
 a distribution of lengths, a dispatch, a rate, a percentile and a target. Prefill and decode are
-sized and simulated apart; sizing is told the lengths as a replay tells them (``needs.SHARES``).
+sized and simulated apart; sizing is told the lengths as the histograms of frontends tell them.
 
 A number of replicas suffices when the share of the requests within the target is at least the
-percentile's, or when the mean is within it (of ITL: over tokens); a twentieth of the requests is
-left out at the begin. Targets are multiples of what a lone request takes: of TTFT at the 99th
-percentile of prompts, of ITL at the mean context. ``below``: fewer than suffice by more than one
-replica and by more than 5 %. ``above``: more by more than one and by more than 15 %.
+percentile's, of those that are within it alone, or when the mean is within it (of ITL: over
+tokens); of decode also when no more than a twentieth, or what the percentile forgives, waits for
+room in the KV cache. A twentieth of the requests is left out at the begin. Targets are multiples
+of what a lone request takes: of TTFT at the 99th percentile of prompts, of ITL at the mean context.
+``below``: fewer than suffice by more than one replica and by more than 5 %. ``above``: more by more
+than one and by more than 15 %.
 """
 
 import argparse
@@ -34,7 +36,8 @@ from dgdr_perf.simulator.engine import Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.simulator.run import simulate
 from dgdr_perf.sizing import Dispatch, Percentile, Targets, Workload, size_decode, size_prefill
-from dgdr_rehearsal.replay.needs import SHARES
+from dgdr_perf.workload import Quantiles
+from dgdr_rehearsal.replay.ours import LENGTH_BOUNDS, histogram
 
 SEED = 1
 REQUESTS = 30_000
@@ -43,6 +46,10 @@ RATES_PER_S = (4.0, 30.0)
 PERCENTILES = (Percentile.MEAN, Percentile.P95, Percentile.P99)
 TTFT_FACTORS = (1.2, 2.0, 5.0)
 ITL_FACTORS = (1.3, 2.0, 4.0)
+# Of the requests of decode, the most that may wait for room whatever the percentile.
+WAITING = 0.05
+# Shorter waits for a batch are rounding.
+NO_WAIT_MS = 1e-6
 # The search ends here: where so many do not suffice, none does.
 MOST = 512
 UNLIMITED_MS = 1e12
@@ -109,12 +116,13 @@ class Lab:
     profile: EngineProfile
     engine: Engine
     lengths: dict[str, Lengths]
+    seed: int = SEED
 
     @classmethod
-    def of(cls) -> "Lab":
+    def of(cls, seed: int = SEED) -> "Lab":
         profile = reference_engine()
-        drawn = {name: draw(np.random.default_rng(SEED)) for name, draw in distributions().items()}
-        return cls(profile, Engine.of(profile), drawn)
+        drawn = {name: draw(np.random.default_rng(seed)) for name, draw in distributions().items()}
+        return cls(profile, Engine.of(profile), drawn, seed)
 
     def target_ms(self, cell: Cell) -> float:
         isl, osl = self.lengths[cell.distribution]
@@ -131,7 +139,8 @@ class Lab:
             rate_per_s=cell.rate_per_s,
             isl=float(isl.mean()),
             osl=float(osl.mean()),
-            isl_quantiles=tuple(zip(SHARES, np.quantile(isl, SHARES).tolist(), strict=True)),
+            isl_quantiles=told(isl),
+            osl_quantiles=told(osl),
         )
 
     def sized(self, cell: Cell) -> tuple[int, bool]:
@@ -150,7 +159,7 @@ class Lab:
         return max(found.replicas, 1), found.reachable
 
     def suffices(self, cell: Cell, replicas: int) -> bool:
-        rng = np.random.default_rng(SEED)
+        rng = np.random.default_rng(self.seed)
         times = np.cumsum(rng.exponential(1.0 / cell.rate_per_s, REQUESTS))
         isl, osl = self.lengths[cell.distribution]
         options = Options(dispatch=cell.dispatch, decode_dispatch=cell.dispatch)
@@ -159,21 +168,31 @@ class Lab:
         seen = slice(int(LEFT_OUT * REQUESTS), None)
         prefill = cell.role is Role.PREFILL
         values = (outcome.ttft_ms if prefill else outcome.itl_ms)[seen]
+        alone = (outcome.alone_ttft_ms if prefill else outcome.alone_itl_ms)[seen]
         target_ms, share = self.target_ms(cell), cell.percentile.share
+        waiting = 0.0 if prefill else float((outcome.ttft_ms[seen] > NO_WAIT_MS).mean())
+        if waiting > min(WAITING, 1.0 - (share or 0.0)):
+            return False
         if share is not None:
+            promised = np.nan_to_num(alone, nan=0.0) <= target_ms
             late = np.nan_to_num(values, nan=0.0) > target_ms
-            return float(late.mean()) <= 1.0 - share
+            return not promised.any() or float(late[promised].mean()) <= 1.0 - share
         weights = np.ones_like(values) if prefill else osl[seen] - 1.0
         kept = np.isfinite(values)
         return float(np.average(values[kept], weights=weights[kept])) <= target_ms
 
     def fewest(self, cell: Cell, guess: int) -> int | None:
         """Find the fewest replicas that suffice, from a guess on; None when ``MOST`` do not."""
-        low, high = 0, guess
-        while not self.suffices(cell, high):
-            if high >= MOST:
-                return None
-            low, high = high, min(2 * high, MOST)
+        if not self.suffices(cell, guess):
+            low, step = guess, 1
+            while not self.suffices(cell, high := min(low + step, MOST)):
+                if high >= MOST:
+                    return None
+                low, step = high, 2 * step
+        else:
+            high, step = guess, 1
+            while (low := max(high - step, 0)) and self.suffices(cell, low):
+                high, step = low, 2 * step
         while high - low > 1:
             middle = (low + high) // 2
             if self.suffices(cell, middle):
@@ -181,6 +200,11 @@ class Lab:
             else:
                 low = middle
         return high
+
+
+def told(lengths: Array) -> Quantiles | None:
+    found = histogram(lengths, LENGTH_BOUNDS)
+    return found.points(float(lengths.mean())) if found else None
 
 
 def cells(names: Sequence[str]) -> Iterator[Cell]:
@@ -276,9 +300,10 @@ def worst(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--only", nargs="+", help="distributions, by name")
-    told = parser.parse_args(given)
-    lab = Lab.of()
-    names = [name for name in lab.lengths if not told.only or name in told.only]
+    parser.add_argument("--seed", type=int, default=SEED, help="of lengths and arrivals")
+    asked = parser.parse_args(given)
+    lab = Lab.of(asked.seed)
+    names = [name for name in lab.lengths if not asked.only or name in asked.only]
     found = [row_of(lab, cell) for cell in cells(names)]
     lines = summary(found)
     for line in lines:

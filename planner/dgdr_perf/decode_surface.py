@@ -89,6 +89,12 @@ class DecodeSurface:
         value = self.itl_of_batches(np.array([batch]), context_tokens)[0]
         return Estimate(value_ms=float(value), in_range=self.covers(batch, context_tokens))
 
+    def by_context(self, context_tokens: float) -> float:
+        """Share of what one more request adds to a step that its context is responsible for."""
+        _, per_request, per_token = map(float, self.form.coefficients)
+        cached = per_token * context_tokens
+        return cached / (per_request + cached) if cached > 0 else 0.0
+
     def covers(self, batch: float, context_tokens: float) -> bool:
         """Whether batch, context and their product lie between measured ones."""
         return (

@@ -3,20 +3,22 @@
 The number of engines may be any positive real: between integers each formula below is continued
 smoothly, so that "how many engines" has one continuous answer.
 
-* Random split (M/G/1 at each engine): exact (Pollaczek and Khinchine), on a grid.
+* A queue at each engine (GI/G/1), exact but for a lattice of times: Lindley's wait is the largest
+  sum of "service less time between arrivals"; its transform is the factor of positive times of one
+  less that difference's (Wiener and Hopf; by fast Fourier transform after R. Gruebel, "G/G/1 via
+  FFT", AS 265, 1991). Filled by chance, times between arrivals are exponential; filled in turn,
+  every c-th prompt of all comes, and they are a sum of c exponentials: a gamma distribution, for
+  real c too.
 * Shared queue (M/G/c): probability of waiting by Erlang's C formula (A. K. Erlang 1917; for real c
   by the incomplete gamma function); mean wait ``E[S^2] / (2 E[S]^2)`` times that of M/M/c (Lee and
   Longton 1959).
-* Round robin (Erlang-c arrivals at each engine): probability of waiting after Kraemer and
-  Langenbach-Belz (1976). Equal prompts wait as in a shared queue, which is the same queue then;
-  unequal ones add at most Kingman's bound (1962), damped as regular arrivals damp it.
-* Tail: ``P(W > t)`` falls as ``exp(-decay * t)`` for large t, with the exact decay. Random split:
+* Tail: ``P(W > t)`` falls as ``exp(-decay * t)`` for large t, with the exact decay. By chance:
   ``log M(k) = log(1 + k c / rate)`` with M the moment generating function of the service time
-  (Cramer and Lundberg). Shared queue: c times that decay (Takahashi 1981: c busy engines, each a
-  renewal process). Round robin: ``log M(k) = c log(1 + k / rate)``. For equal prompts the last two
-  are the same queue, and the formulas agree.
-* Between the probability of waiting and that exponential lies a plateau, as long as the mean wait
-  asks for: prompts of bounded length end their service neither at once nor very late.
+  (Cramer and Lundberg). In turn: ``log M(k) = c log(1 + k / rate)``. Shared queue: c times that of
+  chance (Takahashi 1981: c busy engines, each a renewal process).
+* Of the shared queue, between the probability of waiting and that exponential lies a plateau, as
+  long as the mean wait asks for: prompts of bounded length end their service neither at once nor
+  very late.
 """
 
 import math
@@ -27,19 +29,21 @@ import numpy as np
 from scipy.special import gammaincc, gammaln
 
 from dgdr_perf.curve_fit import Array
-from dgdr_perf.service_time import ServiceTime
+from dgdr_perf.service_time import ServiceTime, spread_on_lattice
 
 # Below it engines never meet a second prompt, and decays leave the range of floating point.
 LEAST_USE = 1e-9
 # Of the engines' use: closer to saturation than this a queue counts as saturated.
 SATURATION = 1e-7
-# Cells of the grid on which a split queue is solved, over so many of the longest service times:
-# beyond them its tail is exponential.
-CELLS = 128
-HORIZON = 4.0
-# Damping of the wait by regular arrivals. Kraemer and Langenbach-Belz have 2/3, which simulated
-# mixtures of prompts with 4 to 16 engines exceed by up to a fifth; from 0.12 down none does.
-REGULARITY = 0.12
+# Points of the lattice of times, a power of two; half of them are waits.
+POINTS = 1024
+# A wait that is longer than the lattice has less probability than this, times that of waiting.
+BEYOND = 1e-3
+PLACES: Array = np.arange(POINTS // 2, dtype=np.float64)
+# Of the decay, the tilt of the lattice; over its length no more than such an exponent.
+TILT, MOST_TILTED = 0.5, 12.0
+# In squared steps: what sharing out between two points adds to the variance of a smooth density.
+SHARED_OUT = 1.0 / 6.0
 # Of the root: the third power of it is left.
 HALLEY_END = 1e-6
 HALLEY_ROUNDS = 40
@@ -113,41 +117,65 @@ def wait_at(
         return ENDLESS
     if dispatch is Dispatch.SHARED:
         return _shared(rate_per_s, engines, service)
-    if dispatch is Dispatch.RANDOM or engines <= 1.0:
-        return _split(rate_per_s / engines, service, horizon_s)
-    return _in_turn(rate_per_s, engines, service)
+    stages = max(engines, 1.0) if dispatch is Dispatch.ROUND_ROBIN else 1.0
+    return _own(rate_per_s / engines, stages, service)
 
 
-def _split(rate_per_s: float, service: ServiceTime, horizon_s: float) -> Wait:
-    """Pollaczek and Khinchine: the wait is a geometric number of residual service times.
-
-    On a grid that is the power series ``(1 - use) / (1 - use * residual(z))``.
-    """
+def _own(rate_per_s: float, stages: float, service: ServiceTime) -> Wait:
+    """Wait in a queue of its own that gets every ``stages``-th prompt of a Poisson stream."""
     use = rate_per_s * service.mean_s
-    step_s = min(horizon_s, HORIZON * service.longest_s) / CELLS
-    edges_s: Array = step_s * (np.arange(CELLS + 1, dtype=np.float64) + 0.5)
-    residual = -np.diff(service.residual_exceeds(edges_s), prepend=1.0)[:-1]
-    series = -use * residual
-    series[0] += 1.0
-    waits = (1.0 - use) * _reciprocal(series)
+    decay = _decay(service, stages * rate_per_s, use, stages)
+    length_s = -math.log(BEYOND) / decay + service.longest_s
+    step_s = 2.0 * length_s / POINTS
+    up = service.on_lattice(step_s, POINTS // 2)
+    down = _apart(stages * rate_per_s, stages, step_s)
+    tilt = min(TILT * decay, MOST_TILTED / length_s) * step_s
+    # Below zero by rounding only.
+    waits = np.maximum(_largest_sum(up, down, tilt), 0.0)
+    tail = np.maximum(1.0 - np.cumsum(waits), 0.0)
+    # Lengths between two points vary by more on the lattice; waits are as long as they vary.
+    served = service.second_s2 - service.mean_s**2
+    spread = step_s**2 * (float(up @ PLACES**2) - float(up @ PLACES) ** 2 + SHARED_OUT)
+    apart = 1.0 / (stages * rate_per_s**2)
+    step_s *= (served + apart) / (spread + apart)
+    times_s = step_s * np.arange(len(waits) + 1, dtype=np.float64)
+    times_s[1:] -= step_s / 2.0
     return Wait(
-        probability=use,
-        mean_s=rate_per_s * service.second_s2 / (2.0 * (1.0 - use)),
-        decay_per_s=_decay(service, rate_per_s, use),
-        times_s=np.concatenate([[0.0], edges_s[:-1]]),
-        tail=np.concatenate([[use], 1.0 - np.cumsum(waits)]),
+        probability=float(tail[0]),
+        mean_s=float(waits @ PLACES) * step_s,
+        decay_per_s=decay,
+        times_s=times_s,
+        tail=np.concatenate([tail[:1], tail]),
     )
 
 
-def _reciprocal(series: Array) -> Array:
-    """Coefficients of one over a power series, by Newton's method: each round doubles them."""
-    inverse = np.array([1.0 / series[0]])
-    while len(inverse) < len(series):
-        size = min(2 * len(inverse), len(series))
-        error = -np.convolve(series[:size], inverse)[:size]
-        error[0] += 2.0
-        inverse = np.convolve(inverse, error)[:size]
-    return inverse
+def _apart(rate_per_s: float, stages: float, step_s: float) -> Array:
+    """Time between every ``stages``-th arrival of a Poisson stream, on a lattice, with its mean.
+
+    What is longer than the last point counts as it: nobody waits then.
+    """
+    times: Array = rate_per_s * step_s * np.arange(POINTS // 2 + 1, dtype=np.float64)
+    longer = gammaincc(stages, times)
+    density = np.exp(stages * np.log(times[1:]) - times[1:] - gammaln(stages + 1.0))
+    beyond = (stages - times) * longer
+    beyond[1:] += stages * density
+    return spread_on_lattice(beyond[:-1] / (rate_per_s * step_s))
+
+
+def _largest_sum(up: Array, down: Array, tilt: float) -> Array:
+    """Distribution of the largest M of all sums of "up less down", both on the same lattice.
+
+    ``log E[exp(s M)]`` is the sum over k > 0 of ``a_k (exp(s k) - 1)``, where ``a_k`` are the
+    coefficients of ``-log(1 - transform)`` (Spitzer 1956). The transform is taken of probabilities
+    times ``exp(tilt * k)``: less than one everywhere, so that coefficients fall off on both sides.
+    """
+    grown = np.exp(tilt * PLACES)
+    transform = np.fft.rfft(up * grown, POINTS) * np.conj(np.fft.rfft(down / grown, POINTS))
+    positive = -np.fft.irfft(np.log(1.0 - transform), POINTS)
+    positive[0] = positive[POINTS // 2 :] = 0.0
+    positive[: POINTS // 2] /= grown
+    exponent = np.fft.rfft(positive) - positive.sum()
+    return np.asarray(np.fft.irfft(np.exp(exponent), POINTS)[: POINTS // 2])
 
 
 def _shared(rate_per_s: float, engines: float, service: ServiceTime) -> Wait:
@@ -157,30 +185,6 @@ def _shared(rate_per_s: float, engines: float, service: ServiceTime) -> Wait:
     mean_s = probability * residual_s / (engines - load)
     split = _decay(service, rate_per_s / engines, load / engines)
     return Wait(probability=probability, mean_s=mean_s, decay_per_s=engines * split)
-
-
-def _in_turn(rate_per_s: float, engines: float, service: ServiceTime) -> Wait:
-    load = rate_per_s * service.mean_s
-    use, arrivals, served = load / engines, 1.0 / engines, service.variation
-    shape = (1.0 + arrivals + use * served) / (
-        1.0 + use * (served - 1.0) + use**2 * (4.0 * arrivals + served)
-    )
-    probability = use + (arrivals - 1.0) * use * (1.0 - use) * shape
-    equal_s = erlang_c(engines, load) * service.mean_s / (2.0 * (engines - load))
-    return Wait(
-        probability=probability,
-        mean_s=equal_s + _by_variation_s(use, arrivals, service),
-        decay_per_s=_decay(service, rate_per_s, use, engines),
-    )
-
-
-def _by_variation_s(use: float, arrivals: float, service: ServiceTime) -> float:
-    """Mean wait that unequal prompts add to that of equal ones in a queue filled in turn."""
-    if service.variation <= 0:
-        return 0.0
-    regular = REGULARITY * (1.0 - use) * (1.0 - arrivals) / (use * service.variation)
-    bound_s = use / (1.0 - use) * service.mean_s * service.variation / 2.0
-    return bound_s * math.exp(-regular)
 
 
 def _decay(service: ServiceTime, rate_per_s: float, use: float, stages: float = 1.0) -> float:

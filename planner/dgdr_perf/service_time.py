@@ -71,18 +71,37 @@ class ServiceTime:
         second = (1.0 + self.cv2) * float(weights @ longer**2)
         return float(np.add.reduce(weights)), float(weights @ longer), second
 
-    def residual_exceeds(self, times_s: Array) -> Array:
-        """Probability that the rest of a service that is met running exceeds each time."""
-        times = times_s[:, None]
+    def on_lattice(self, step_s: float, points: int) -> Array:
+        """Probabilities of multiples of a step; what is longer than the last counts as it.
+
+        A length between two of them is shared out so that its mean stays.
+        """
         if self.cv2 <= LEAST_CV2:
-            longer = np.maximum(self.seconds - times, 0.0)
-        else:
-            shape, scale = 1.0 / self.cv2, self.seconds * self.cv2
-            longer = self.seconds * gammaincc(shape + 1.0, times / scale)
-            longer = longer - times * gammaincc(shape, times / scale)
-        return np.asarray(longer @ self.shares / self.mean_s, dtype=np.float64)
+            at = np.minimum(self.seconds / step_s, points - 1.0)
+            below = np.minimum(at.astype(np.int64), points - 2)
+            above = at - below
+            found = np.bincount(below, self.shares * (1.0 - above), points)
+            found = found + np.bincount(below + 1, self.shares * above, points)
+            return np.asarray(found, dtype=np.float64)
+        shape, scale = 1.0 / self.cv2, self.seconds * self.cv2
+        times = step_s * np.arange(points, dtype=np.float64)[:, None]
+        beyond = self.seconds * gammaincc(shape + 1.0, times / scale)
+        beyond -= times * gammaincc(shape, times / scale)
+        return spread_on_lattice(beyond @ self.shares / step_s)
 
     @property
     def pole_per_s(self) -> float:
         """Decay from which ``log_mgf`` is infinite."""
         return math.inf if self.cv2 <= LEAST_CV2 else 1.0 / (self.cv2 * self.longest_s)
+
+
+def spread_on_lattice(beyond: Array) -> Array:
+    """Probabilities of 0, 1, ... of a positive number T, from ``E[(T - k)+]`` at each k.
+
+    A number between two of them is shared out so that its mean stays; what is beyond the last
+    counts as it.
+    """
+    slopes = np.empty(len(beyond) + 1)
+    slopes[0], slopes[-1] = -1.0, 0.0
+    np.subtract(beyond[1:], beyond[:-1], out=slopes[1:-1])
+    return slopes[1:] - slopes[:-1]

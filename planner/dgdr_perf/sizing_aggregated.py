@@ -48,7 +48,7 @@ def size_aggregated(
         busy=decode.replicas_exact,
         latency_ms=binding.ms,
         alone_ms=binding.alone_ms,
-        in_range=decode.in_range and profile.prefill.covers(engine.prompts.isl),
+        in_range=decode.in_range and profile.prefill.covers(load.computed(engine.prompts)),
         reachable=holds and decode.fits and exact <= MOST_REPLICAS,
         fits=decode.fits,
         binding=_binding(replicas, Binding.TTFT if by_ttft else decode.binding),
@@ -82,7 +82,7 @@ class _Engine:
         terms: PrefillTerms,
     ) -> "_Engine":
         prompts = load.prompts()
-        prefill_s = profile.prefill.ttft_of_lengths(prompts.isl) / 1000.0
+        prefill_s = profile.prefill.ttft_of_lengths(load.computed(prompts)) / 1000.0
         mean_s = float(prompts.shares @ prefill_s)
         ranks = profile.prefill.ranks
         decoding = Decoding.of(profile, load, targets, mean_s / ranks)

@@ -4,9 +4,12 @@ A request that arrives sees the others of its replica and itself in every step. 
 replica holds ``n = rate * osl * itl(n + 1)`` others on average. Their number is that of a queue in
 which requests do not wait but slow each other down (insensitive to the distribution of lengths,
 Kelly 1979); linearised around its mean its variance is ``n * itl(n + 1) / itl(1)``: Poisson while
-steps cost the same, wider where each request makes them longer. A replica is full when
-``n + 1 + z * deviation`` requests, z from the percentile, would break the ITL target, overflow the
-KV cache or exceed the batch that the engine runs at once.
+steps cost the same, wider where each request makes them longer. Requests add to a step, and to the
+KV cache, by their own context: what they add together is a compound Poisson number, whose variance
+has ``1 + cv2`` of the context as a factor for the part that the context is responsible for. A
+replica is full when the batch that is as long to step as ``n + 1 + z * deviation`` requests of the
+mean context, z from the percentile, would break the ITL target, when their contexts would overflow
+the KV cache, or when their number would exceed the batch that the engine runs at once.
 """
 
 import math
@@ -137,7 +140,8 @@ def _evaluated(
     served_per_s = np.maximum.accumulate(served_per_s)
     grows = np.diff(served_per_s, prepend=-1.0) > 0
     slowed = 1.0 / (1.0 - served_per_s * busy_s)
-    peak = OTHERS + 1.0 + spread * deviation
+    uneven = math.sqrt(1.0 + context_cv2 * surface.by_context(context) ** 2)
+    peak = OTHERS + 1.0 + spread * uneven * deviation
     peak_ms = surface.itl_of_batches(peak, context) if spread else step_ms
     kv_spread = room * math.sqrt(1.0 + context_cv2) * deviation
     return Decoding(

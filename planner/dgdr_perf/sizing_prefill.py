@@ -31,9 +31,6 @@ LEAST_SLACK = 0.05
 ALMOST_LATE = 0.95
 # Of all prompts, the most that are taken out of the promise as late by themselves.
 MOST_LOST = 0.75
-# Late requests are this much more than the approximation says, at most: simulated mixtures of
-# prompts at one to twenty engines.
-CAUTION = 1.08
 # The search for the number of engines looks at the logarithm of what is waited over what is
 # allowed, between these: none at all and without end have none.
 LEAST_SHOWN, MOST_SHOWN = 0.05, 100.0
@@ -50,7 +47,7 @@ class Asked:
     ``alone_s`` has shape (classes,): time to first token without any wait. ``lost`` is the share
     of each class that is late however many replicas there are: the percentile speaks about the
     others, ``possible`` of all, or no number would do. ``room_s`` is how long each class may wait,
-    ``waiting`` the share of it, with caution, that a wait can make late, and ``promised`` are the
+    ``waiting`` the share of it that a wait can make late, and ``promised`` are the
     shares of what the percentile speaks about: all prompts where too many are late by themselves.
     """
 
@@ -67,7 +64,7 @@ class Asked:
     def __post_init__(self) -> None:
         # Read at every step of every search.
         object.__setattr__(self, "room_s", np.maximum(self.target_s - self.alone_s, 0.0))
-        object.__setattr__(self, "waiting", (1.0 - self.lost) * CAUTION)
+        object.__setattr__(self, "waiting", 1.0 - self.lost)
         object.__setattr__(self, "possible", float(self.shares @ (1.0 - self.lost)))
         share, promised = self.percentile.share, self.shares
         if share is not None and self.possible >= share:
@@ -134,7 +131,8 @@ def size_prefill(
     and the engine prefills the next one meanwhile.
     """
     prompts, terms = load.prompts(), with_transfer(profile, terms)
-    served_ms = profile.prefill.ttft_of_lengths(prompts.isl)
+    computed = load.computed(prompts)
+    served_ms = profile.prefill.ttft_of_lengths(computed)
     service = service_time(load, prompts.shares, served_ms / 1000.0)
     asked = Asked.of(prompts.shares, (served_ms + terms.of(prompts.isl)) / 1000.0, targets)
     ranks = profile.prefill.ranks
@@ -154,7 +152,7 @@ def size_prefill(
         latency_ms=latency_ms,
         alone_ms=alone_ms,
         ttft=Expected(latency_ms, alone_ms),
-        in_range=profile.prefill.covers(prompts.isl),
+        in_range=profile.prefill.covers(computed),
         reachable=latency_ms <= targets.ttft_ms * SAME and exact <= MOST_REPLICAS,
         binding=_binding(exact, busy),
         source=_source(profile),
@@ -201,7 +199,7 @@ def fewest(excess: Callable[[float], float], busy: float) -> float:
         now = there if engines == high else excess(engines)
         return math.log(min(max(1.0 + now, LEAST_SHOWN), MOST_SHOWN))
 
-    return float(brentq(straightened, low, high, rtol=1e-8))
+    return float(brentq(straightened, low, high, rtol=1e-6))
 
 
 def _binding(exact: float, busy: float) -> Binding:

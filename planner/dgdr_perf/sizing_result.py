@@ -50,7 +50,8 @@ class Sizing:
     unknown. ``fits``: enough of the requests fit into an empty KV cache. ``ttft`` and ``itl`` are
     those that the role answers for; of an aggregated engine, which has both, ``latency_ms`` and
     ``alone_ms`` repeat the binding one. ``late_alone`` is the share of the prompts that miss the
-    TTFT target without any other: no percentile is promised of them.
+    TTFT target without any other: no percentile is promised of them. ``chased`` are the replicas
+    that the target itself would be given where the answer is for less than it.
     """
 
     replicas: int
@@ -66,6 +67,7 @@ class Sizing:
     ttft: Expected | None = None
     itl: Expected | None = None
     late_alone: float = 0.0
+    chased: int | None = None
 
 
 def rounded_up(exact: float) -> int:

@@ -69,7 +69,8 @@ class Workload:
     default covers engines and prompts that differ a little: against 0 it costs no more than one
     replica where the target is three times the prefill or more. ``osl_quantiles`` are the same for
     answers; without them all are equally long. Prompts and answers are taken as independent:
-    histograms of each do not say how they go together.
+    histograms of each do not say how they go together. ``cached_share`` of the prompts' tokens are
+    not computed by prefill, because an engine has their KV cache: of each prompt alike.
     """
 
     rate_per_s: float
@@ -78,12 +79,17 @@ class Workload:
     service_cv2: float = 0.1
     isl_quantiles: Quantiles | None = None
     osl_quantiles: Quantiles | None = None
+    cached_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("rate_per_s", "isl", "osl", "service_cv2"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise WorkloadError(f"{name} is {value}; it must be finite and not negative")
+        if not 0 <= self.cached_share < 1:
+            raise WorkloadError(
+                f"cached_share is {self.cached_share}; it must be 0 or more, and less than 1"
+            )
         for name in ("isl_quantiles", "osl_quantiles"):
             points = getattr(self, name)
             if points is not None:
@@ -110,6 +116,10 @@ class Workload:
     def prompts(self) -> Prompts:
         """Return the prompt lengths as classes with mean ``isl``."""
         return Prompts(*_classes(self.isl_quantiles, self.isl))
+
+    def computed(self, prompts: Prompts) -> Array:
+        """Tokens of each class of prompts that prefill computes."""
+        return (1.0 - self.cached_share) * prompts.isl
 
     def answers(self) -> Answers:
         """Return the answer lengths as classes with mean ``osl``."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from dgdr_api.graph import Role
-from dgdr_api.models.sla_planner_policy import SizingPolicy
+from dgdr_api.models.sla_planner_policy import SizingPolicy, WhenUnreachable
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_planner.forecast import Demand, Forecast, forecaster_for
 from dgdr_planner.limit import budget
@@ -23,9 +23,10 @@ from dgdr_planner.observe.value import Idle, Trouble, Unknown, number
 from dgdr_planner.plan import Decision, Plan, RolePlan
 from dgdr_planner.policy import Policy
 from dgdr_planner.size.backlog import Backlog, backlog, with_backlog
+from dgdr_planner.size.cached import Cached, cached_after, with_cached
 from dgdr_planner.size.classic import classic_needs
 from dgdr_planner.size.correction import correction as correction_after
-from dgdr_planner.size.curves import RoleSizing, size_role, unlike
+from dgdr_planner.size.curves import RoleSizing, observed, size_role, unlike
 from dgdr_planner.size.need import Advice, replicas_needed
 from dgdr_planner.state import State, with_look, with_plan
 
@@ -60,6 +61,9 @@ def decide(
         state = replace(state, correction=correction)
         return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
     state = replace(state, forecast=ready.forecast)
+    if not seen.is_fast:
+        state = replace(state, cached=_cached(seen, ready, state, now))
+    seen = replace(seen, load=with_cached(seen.load, state.cached))
     if not seen.is_fast:
         found = correction_after(
             state.correction, state.starts, seen.load, ready.profile, ready.forecast, policy, now
@@ -165,6 +169,11 @@ def _ticked(
     return found
 
 
+def _cached(seen: Observation, ready: _Ready, state: State, now: datetime) -> Cached:
+    known = observed(ready.forecast, seen.load)
+    return cached_after(state.cached, seen.load, ready.profile, known, now)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
     """One role before GPUs are counted."""
@@ -193,6 +202,8 @@ def _draft(
     waiting: Backlog | None = None
     if ready.classic is not None:
         advice = Advice(ready.classic[role])
+    elif (given_up := _without_a_target(found, ready.forecast, current, policy, role)) is not None:
+        advice = given_up
     else:
         waiting = backlog(
             role,
@@ -228,6 +239,21 @@ def _draft(
         fewest=limits.fewest,
         backlog=waiting,
     )
+
+
+def _without_a_target(
+    found: RoleSizing | None, forecast: Forecast, current: int, policy: Policy, role: Role
+) -> Advice | None:
+    """Return what the user wants where no number of replicas meets the target; None otherwise."""
+    if found is None or found.answer.reachable or forecast.planned <= 0:
+        return None
+    match policy.when_unreachable:
+        case WhenUnreachable.HOLD:
+            return Advice(current)
+        case WhenUnreachable.MAX_OUT:
+            return Advice(policy.limits[role].most)
+        case WhenUnreachable.BEST_EFFORT:
+            return None
 
 
 def _budgeted(
@@ -269,6 +295,7 @@ def _planned(draft: _Draft, gpus: budget.GpuPlan, state: State, policy: Policy) 
         factor=state.correction.factor(draft.role),
         backlog=draft.backlog,
         edit=edit,
+        least_loaded=draft.sized.least_loaded if draft.sized else None,
     )
 
 

@@ -21,7 +21,8 @@ class RolePlan:
     were never seen, so that nothing was sized. ``factor`` is what observed latencies multiply the
     need of the curves by; ``backlog`` is what waits beyond the plan. ``current`` is where the
     decision starts from: in Shadow what it would have asked for before. ``edit`` is a number of
-    somebody else's that is left alone.
+    somebody else's that is left alone. ``least_loaded`` are the replicas that least-loaded dispatch
+    would need, where that is much less.
     """
 
     seen: RoleSeen
@@ -34,6 +35,7 @@ class RolePlan:
     factor: float = 1.0
     backlog: Backlog | None = None
     edit: Edit | None = None
+    least_loaded: int | None = None
 
     @property
     def changes(self) -> bool:

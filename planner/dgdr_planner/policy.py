@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner import SLAPlannerSpec
-from dgdr_api.models.sla_planner_policy import Bounds, RoleBounds, SizingPolicy
+from dgdr_api.models.sla_planner_policy import Bounds, RoleBounds, SizingPolicy, WhenUnreachable
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.sizing import Percentile, Targets
 
@@ -42,6 +42,7 @@ class Policy:
     max_step_down: int | None = None
     sizing: SizingPolicy = SizingPolicy.QUEUEING
     dispatch: Dispatch = Dispatch.ROUND_ROBIN
+    when_unreachable: WhenUnreachable = WhenUnreachable.BEST_EFFORT
     forecast_model: str = "Auto"
     quantile: float = 0.9
     budget_gpus: int | None = None
@@ -76,6 +77,7 @@ class Policy:
             max_step_down=spec.max_step_down,
             sizing=spec.sizing_policy,
             dispatch=Dispatch(spec.queue),
+            when_unreachable=spec.when_unreachable,
             forecast_model=spec.forecast_model,
             quantile=spec.quantile,
             budget_gpus=spec.budget.gpus if spec.budget else None,

@@ -12,6 +12,7 @@ from dgdr_planner.observe.observation import RoleSeen, TargetSeen
 from dgdr_planner.observe.startup import Starts
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.policy import Policy
+from dgdr_planner.size.cached import Cached
 from dgdr_planner.size.correction import Correction
 from dgdr_planner.state import Costs, State
 from dgdr_planner.tell.status import REFRESH_S
@@ -40,6 +41,7 @@ def state_of(
             if (edit := _edit(seen, known.get(seen.role))) is not None
         },
         correction=_correction(status, policy),
+        cached=Cached(share=(status.forecast and status.forecast.cached_share) or 0.0),
         costs=_costs(status.shadow, now) if policy.shadow else None,
     )
 

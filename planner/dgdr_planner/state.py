@@ -14,6 +14,7 @@ from dgdr_planner.observe.observation import Observation, TargetSeen
 from dgdr_planner.observe.startup import Starts, with_sight
 from dgdr_planner.policy import Policy
 from dgdr_planner.size.backlog import Backlog
+from dgdr_planner.size.cached import Cached
 from dgdr_planner.size.correction import Correction
 
 HOUR_S = 3600.0
@@ -46,6 +47,7 @@ class State:
     known: Mapping[Role, Known] = field(default_factory=dict)
     edits: Mapping[Role, Edit] = field(default_factory=dict)
     correction: Correction = field(default_factory=Correction)
+    cached: Cached = field(default_factory=Cached)
     near_needs: Mapping[Role, tuple[float, ...]] = field(default_factory=dict)
     backlogs: Mapping[Role, Backlog] = field(default_factory=dict)
     windows: tuple[WindowAttainment, ...] = ()

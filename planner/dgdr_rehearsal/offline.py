@@ -52,7 +52,11 @@ def read_planner(path: Path) -> SLAPlanner:
 
 def gpus_measured(prefill: PrefillData, decode: DecodeData) -> dict[Role, int]:
     """Return the GPUs of one replica of each role, where the curves say on how many they are."""
-    known = {Role.PREFILL: prefill, Role.DECODE: decode, Role.WORKER: decode}
+    known: dict[Role, PrefillData | DecodeData] = {
+        Role.PREFILL: prefill,
+        Role.DECODE: decode,
+        Role.WORKER: decode,
+    }
     prints = {role: data.provenance.fingerprint for role, data in known.items()}
     return {role: one.gpus for role, one in prints.items() if one is not None and one.gpus}
 

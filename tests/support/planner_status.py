@@ -16,6 +16,8 @@ STATUS: dict[str, Any] = {
         "requestsPerSecond": 18.4,
         "isl": 2048,
         "osl": 128,
+        "islQuantiles": [{"share": share, "isl": 2048} for share in (0.0, 1.0)],
+        "oslQuantiles": [{"share": share, "osl": 128} for share in (0.0, 1.0)],
         "ttftMs": 240.0,
         "itlMs": 19.2,
         "frontends": 2,

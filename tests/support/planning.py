@@ -13,6 +13,7 @@ from dgdr_perf.sizing import Percentile, Targets
 from dgdr_planner.forecast import Demand, Forecast
 from dgdr_planner.observe import queries
 from dgdr_planner.observe.endpoint import Endpoint
+from dgdr_planner.observe.histogram import Histogram
 from dgdr_planner.observe.history import Sample
 from dgdr_planner.observe.observation import LoadSeen, Observation, RoleSeen, TargetSeen
 from dgdr_planner.observe.snapshot import GraphKey, NoSnapshot, Snapshot, read
@@ -109,7 +110,7 @@ def _target(*roles: RoleSeen) -> TargetSeen:
 
 
 def load(rate_per_s: float, isl: float = 2048, osl: float = 128) -> LoadSeen:
-    """Load as one frontend shows it; a rate of 0 is idle."""
+    """Load of equal requests as one frontend shows it; a rate of 0 is idle."""
     nothing = rate_per_s == 0
     numbers: dict[str, Metric] = {
         name: Idle() if nothing else Value(number)
@@ -122,7 +123,13 @@ def load(rate_per_s: float, isl: float = 2048, osl: float = 128) -> LoadSeen:
             "duration_s": 3.0,
         }.items()
     }
-    return LoadSeen(window_s=20, frontends=1, **numbers)
+    return LoadSeen(
+        window_s=20,
+        frontends=1,
+        isl_quantiles=((0.0, isl), (1.0, isl)),
+        osl_quantiles=((0.0, osl), (1.0, osl)),
+        **numbers,
+    )
 
 
 def unknown(reason: str = "PrometheusUnreachable", cause: str = "Prometheus is away") -> LoadSeen:
@@ -292,6 +299,13 @@ def adapter(component: str, replicas: int) -> dict[str, Any]:
     }
 
 
+def _equal(tokens: float) -> Histogram:
+    return Histogram(bounds=(tokens - 1.0, tokens), at_most=(0.0, 1.0), total=1.0)
+
+
+EQUAL_LENGTHS = {queries.ISL: _equal(2048.0), queries.OSL: _equal(128.0)}
+
+
 class FakeMetrics:
     """A Prometheus that shows whatever rate is set; None is one that does not answer.
 
@@ -314,7 +328,8 @@ class FakeMetrics:
         if self.rate_per_s is None:
             return NoSnapshot("PrometheusUnreachable", "Prometheus cannot be reached")
         scrapes = tuple(1000.0 - window_s + 3 + 5 * step for step in range(int(window_s / 5)))
-        return read(frontend(scrapes, rate_per_s=self.rate_per_s), at_s=1000.0, window_s=window_s)
+        found = read(frontend(scrapes, rate_per_s=self.rate_per_s), at_s=1000.0, window_s=window_s)
+        return replace(found, histograms=dict.fromkeys(found.graphs, EQUAL_LENGTHS))
 
     async def history(
         self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float

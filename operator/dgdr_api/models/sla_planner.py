@@ -20,6 +20,7 @@ from dgdr_api.models.sla_planner_policy import (
     RoleBounds,
     Sizing,
     SizingPolicy,
+    WhenUnreachable,
 )
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 
@@ -125,6 +126,11 @@ class SLAPlannerSpec(ApiModel):
     def percentile(self) -> Percentile:
         """Which requests the latency targets speak about."""
         return self.sla.percentile or Percentile.MEAN
+
+    @property
+    def when_unreachable(self) -> WhenUnreachable:
+        """What a role does whose target no number of replicas meets."""
+        return self.sla.when_unreachable or WhenUnreachable.BEST_EFFORT
 
     @property
     def stabilization_s(self) -> int:

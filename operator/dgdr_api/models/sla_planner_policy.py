@@ -19,6 +19,14 @@ class Percentile(StrEnum):
     P99 = "p99"
 
 
+class WhenUnreachable(StrEnum):
+    """What to do for a target that no number of replicas meets."""
+
+    BEST_EFFORT = "BestEffort"
+    HOLD = "Hold"
+    MAX_OUT = "MaxOut"
+
+
 class PlannerSla(ApiModel):
     """Latency targets of one request."""
 
@@ -28,6 +36,12 @@ class PlannerSla(ApiModel):
         default=None,
         description="Requests that the targets speak about: their mean, or the share of them "
         "that must be within the targets. Default: mean.",
+    )
+    when_unreachable: WhenUnreachable | None = Field(
+        default=None,
+        description="What a role does whose target no number of replicas meets. BestEffort takes "
+        "the replicas that bring 90 % of what is possible, and no more. Hold leaves its replicas "
+        "as they are. MaxOut takes all that roles and budget allow. Default: BestEffort.",
     )
 
 

@@ -79,6 +79,11 @@ class Forecast(LenientModel):
         max_length=63,
         description="Whose quantile is planned for: a model's, or Seen, that of what was seen.",
     )
+    cached_share: float | None = Field(
+        default=None,
+        description="Share of the prompts' tokens that prefill does not compute, because their KV "
+        "cache is there: told by frontends, or proved by TTFT below the curve.",
+    )
     horizon_seconds: Int32 | None = Field(
         default=None, description="How far ahead: the time to start a replica."
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
+from dgdr_perf.assumed_lengths import with_assumed_lengths
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.queueing import Dispatch
 from dgdr_perf.sizing import MOST_REPLICAS, Percentile, Targets, Workload
@@ -183,13 +184,15 @@ def _load(status: SLAPlannerStatus, given: Overrides) -> tuple[Workload, str]:
     told_from = "given" if given.loads else "forecast" if told else "observed"
     prompts = seen.isl_quantiles if seen else None
     answers = seen.osl_quantiles if seen else None
-    return Workload(
+    load = Workload(
         rate_per_s=rate,
         isl=isl,
         osl=osl,
         isl_quantiles=tuple((one.share, one.isl) for one in prompts) if prompts else None,
         osl_quantiles=tuple((one.share, one.osl) for one in answers) if answers else None,
-    ), told_from
+        cached_share=(told.cached_share if told else None) or 0.0,
+    )
+    return with_assumed_lengths(load), told_from
 
 
 def _first(*values: float | None) -> float | None:

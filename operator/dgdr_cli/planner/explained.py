@@ -158,6 +158,8 @@ def _planned_for(planner: SLAPlanner) -> str:
         f"ISL {_number(told.isl, 0)}",
         f"OSL {_number(told.osl, 0)}",
     ]
+    if told.cached_share:
+        parts.append(f"{100 * told.cached_share:.0f} % of the prompts' tokens cached")
     how = []
     if planned is not None and told.quantile is not None:
         seen = told.planned_by in (None, SEEN)

@@ -59,6 +59,7 @@ def measure(
         completed_per_s=_per_s(pods, live, lambda pod: pod.increase(queries.COMPLETED), rate),
         queued=queued(live, rate),
         in_flight=rate if isinstance(rate, Idle) else Value(in_flight(live)),
+        cached_share=_cached_share(pods, rate),
         requests=sum(pod.increase(queries.COMPLETED) for pod in pods),
     )
     return _with_distributions(seen, snapshot, graph)
@@ -132,6 +133,17 @@ def queued(live: list[Frontend], rate: Metric) -> Metric:
     if not any(queries.QUEUED in pod.series for pod in live):
         return Unknown("NotCounted", "the frontends do not say how many requests wait")
     return Value(sum(pod.last(queries.QUEUED) for pod in live))
+
+
+def _cached_share(pods: list[Frontend], rate: Metric) -> Metric:
+    """Return the share of the prompts' tokens whose KV cache was there, where frontends say it."""
+    if isinstance(rate, Idle):
+        return rate
+    if not all(queries.CACHED in pod.series for pod in pods):
+        return Unknown("NotCounted", "the frontends do not say how many tokens were cached")
+    asked = sum(pod.increase(f"{queries.ISL}_sum") for pod in pods)
+    cached = sum(pod.increase(queries.CACHED) for pod in pods)
+    return Value(min(cached / asked, 1.0)) if asked > 0 else NOTHING_FINISHED
 
 
 def _mean(pods: list[Frontend], name: str, rate: Metric, most: float, scale: float = 1.0) -> Metric:

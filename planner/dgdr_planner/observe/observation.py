@@ -28,7 +28,8 @@ class LoadSeen:
     ``ttft_p95`` over requests, ``itl_p95`` over gaps between tokens. ``isl_quantiles`` are
     (share, prompt length) pairs, ascending in both, with the mean ``isl``, ``osl_quantiles`` the
     same of answers; None where nobody knows. The histograms say which share of the requests (TTFT),
-    or of the gaps between tokens (ITL), was within a target.
+    or of the gaps between tokens (ITL), was within a target. ``cached_share`` are the tokens of
+    prompts whose KV cache was there.
     """
 
     rate_per_s: Metric
@@ -42,6 +43,7 @@ class LoadSeen:
     completed_per_s: Metric = NOT_MEASURED
     queued: Metric = NOT_MEASURED
     in_flight: Metric = NOT_MEASURED
+    cached_share: Metric = NOT_MEASURED
     requests: float = 0.0
     quantiles: Mapping[str, Metric] = field(default_factory=dict)
     isl_quantiles: tuple[tuple[float, float], ...] | None = None

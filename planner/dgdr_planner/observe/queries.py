@@ -25,6 +25,8 @@ ITL = f"{PREFIX}inter_token_latency_seconds"
 DURATION = f"{PREFIX}request_duration_seconds"
 ISL = f"{PREFIX}input_sequence_tokens"
 OSL = f"{PREFIX}output_sequence_tokens"
+# Since Dynamo 1.6.
+CACHED = f"{PREFIX}cached_tokens_sum"
 HISTOGRAMS = (TTFT, ITL, DURATION, ISL, OSL)
 BUCKETED = (TTFT, ITL, ISL, OSL)
 # Written from the frontend's start, or from a model's registration, whether or not there is load:
@@ -34,7 +36,7 @@ ALIVE = f"{PREFIX}disconnected_clients"
 MODEL_KNOWN = f"{PREFIX}model_context_length"
 
 PLAIN = (STARTED, COMPLETED, IN_FLIGHT, QUEUED, ALIVE, MODEL_KNOWN)
-METRICS = (*PLAIN, *(f"{name}_{part}" for name in HISTOGRAMS for part in ("sum", "count")))
+METRICS = (*PLAIN, *(f"{name}_{part}" for name in HISTOGRAMS for part in ("sum", "count")), CACHED)
 
 # Labels that say by which way a series reached Prometheus, not what it counts.
 ROUTE_LABELS = (

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 
 from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner_policy import WhenUnreachable
+from dgdr_perf.assumed_lengths import with_assumed_lengths
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.queueing import wait_at
+from dgdr_perf.queueing import Dispatch, wait_at
 from dgdr_perf.sizing import (
     Percentile,
     Sizing,
@@ -23,8 +25,13 @@ from dgdr_perf.sizing_decode import Decoding
 from dgdr_perf.sizing_prefill import Asked, service_time, with_transfer
 from dgdr_planner.forecast import Forecast
 from dgdr_planner.observe.observation import LoadSeen, RoleSeen, TargetSeen
-from dgdr_planner.observe.value import Value
+from dgdr_planner.observe.value import Value, number
 from dgdr_planner.policy import Policy
+from dgdr_planner.size.knee import at_most_the_knee
+
+# From so many replicas, and that many times those that others would do with, it is worth a word
+# that another dispatch needs fewer.
+LEAST_TOLD, TOLD_FACTOR = 4, 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +51,13 @@ class RoleSizing:
     """One role under the load that is planned for.
 
     ``answer`` is what the curves say, ``need`` what observed latencies have made of it.
+    ``least_loaded`` are the replicas that would do if no prompt waited for one engine while another
+    is free; None where that is no large part less.
     """
 
     answer: Sizing
     need: Need
+    least_loaded: int | None = None
 
 
 def size_role(
@@ -68,20 +78,37 @@ def size_role(
         hold = size(role, profile, highest, policy.targets, policy)
     highest_exact = max(answer.replicas_exact, hold.replicas_exact)
     need = Need(grow=factor * answer.replicas_exact, hold=factor * highest_exact)
-    return RoleSizing(answer=answer, need=need)
+    other = _least_loaded(role, profile, planned, answer, policy)
+    return RoleSizing(answer=answer, need=need, least_loaded=other)
+
+
+def _least_loaded(
+    role: Role, profile: EngineProfile, load: Workload, answer: Sizing, policy: Policy
+) -> int | None:
+    """Return what another dispatch would need, where this one leaves much of the engines idle."""
+    blind = role is not Role.DECODE and policy.dispatch is not Dispatch.SHARED
+    if not blind or answer.replicas < LEAST_TOLD or answer.replicas < TOLD_FACTOR * answer.busy:
+        return None
+    other = size(role, profile, load, policy.targets, replace(policy, dispatch=Dispatch.SHARED))
+    return other.replicas if TOLD_FACTOR * other.replicas <= answer.replicas else None
 
 
 def workload(forecast: Forecast, rate_per_s: float, load: LoadSeen) -> Workload | None:
-    """Return requests at this rate, as long as the forecast says; None where it does not."""
+    """Return requests at this rate, as long as the forecast says; None where it does not.
+
+    How lengths spread around that is assumed where no histogram tells it.
+    """
     if forecast.isl is None or forecast.osl is None:
         return None
-    return Workload(
+    told = Workload(
         rate_per_s=rate_per_s,
         isl=forecast.isl,
         osl=forecast.osl,
         isl_quantiles=load.isl_quantiles,
         osl_quantiles=load.osl_quantiles,
+        cached_share=number(load.cached_share) or 0.0,
     )
+    return with_assumed_lengths(told)
 
 
 def observed(forecast: Forecast, load: LoadSeen) -> Workload | None:
@@ -97,14 +124,27 @@ def observed(forecast: Forecast, load: LoadSeen) -> Workload | None:
 def size(
     role: Role, profile: EngineProfile, load: Workload, targets: Targets, policy: Policy
 ) -> Sizing:
-    """Return the fewest replicas of a role that meet these targets."""
+    """Return the fewest replicas of a role that meet these targets, or what is done without."""
+    answer = _strictly(role, profile, load, targets, policy.dispatch)
+    if policy.when_unreachable is not WhenUnreachable.BEST_EFFORT:
+        return answer
+    return at_most_the_knee(
+        answer,
+        targets,
+        lambda eased: _strictly(role, profile, load, eased, policy.dispatch),
+    )
+
+
+def _strictly(
+    role: Role, profile: EngineProfile, load: Workload, targets: Targets, dispatch: Dispatch
+) -> Sizing:
     match role:
         case Role.PREFILL:
-            return size_prefill(profile, load, targets, policy.dispatch)
+            return size_prefill(profile, load, targets, dispatch)
         case Role.DECODE:
             return size_decode(profile, load, targets)
         case Role.WORKER:
-            return size_aggregated(profile, load, targets, policy.dispatch)
+            return size_aggregated(profile, load, targets, dispatch)
         case _:
             raise ValueError(f"a component of type {role} runs no engine")
 
@@ -114,7 +154,7 @@ def alone_ms(role: Role, profile: EngineProfile, load: Workload) -> float:
     if role is Role.DECODE:
         return profile.decode.itl_ms(1.0, load.context_tokens).value_ms
     prompts = load.prompts()
-    served_ms = profile.prefill.ttft_of_lengths(prompts.isl)
+    served_ms = profile.prefill.ttft_of_lengths(load.computed(prompts))
     return float(prompts.shares @ (served_ms + with_transfer(profile).of(prompts.isl)))
 
 
@@ -130,7 +170,7 @@ def expected_ms(
         decoding = Decoding.of(profile, load, targets)
         return decoding.at(decoding.peak_itl_ms, load.rate_per_s / replicas)
     prompts = load.prompts()
-    served_s = profile.prefill.ttft_of_lengths(prompts.isl) / 1000.0
+    served_s = profile.prefill.ttft_of_lengths(load.computed(prompts)) / 1000.0
     service = service_time(load, prompts.shares, served_s)
     servers = replicas * profile.prefill.ranks
     wait = wait_at(policy.dispatch, load.rate_per_s, servers, service)

@@ -10,7 +10,7 @@ from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_kube.errors import ClusterError
 from dgdr_planner.forecast import FORECASTER_MISSING
 from dgdr_planner.limit.guards import Limit
-from dgdr_planner.observe.observation import Observation
+from dgdr_planner.observe.observation import LoadSeen, Observation
 from dgdr_planner.observe.value import Idle, Trouble, Unknown, Value
 from dgdr_planner.plan import Decision, Plan
 from dgdr_planner.policy import Policy
@@ -92,7 +92,7 @@ def statements(
         yield _metrics(seen)
     if isinstance(outcome, Plan):
         yield _profile_used(outcome)
-        yield _reachable(outcome, policy)
+        yield _reachable(seen.load, outcome, policy)
         yield _limited(outcome)
         yield _reconciling(outcome)
         yield _within_budget(outcome)
@@ -141,6 +141,7 @@ def _metrics(seen: Observation) -> Statement:
             return Statement(kind, True, Reason.FRESH, text)
         case Value(rate_per_s):
             text = f"{rate_per_s:.1f} requests/s at {seen.load.frontends} frontends"
+            text += explain.assumed_lengths(seen.load)
             return Statement(kind, True, Reason.FRESH, text)
 
 
@@ -152,16 +153,19 @@ def _profile_used(plan: Plan) -> Statement:
     return Statement(ConditionType.PROFILE_VALID, True, Reason.PROFILE_USED, text)
 
 
-def _reachable(plan: Plan, policy: Policy) -> Statement:
+def _reachable(load: LoadSeen, plan: Plan, policy: Policy) -> Statement:
     kind = ConditionType.SLA_REACHABLE
     if all(role.answer is None for role in plan.roles):
         return Statement(kind, None, Reason.NO_TRAFFIC, "no request was seen yet")
-    told = [explain.unreachable(role, plan.forecast, policy.targets) for role in plan.roles]
+    told = [explain.unreachable(role, plan.forecast, policy) for role in plan.roles]
     troubles = [text for text in told if text]
+    notes = [
+        note for note in (explain.late_alone(plan), explain.other_router(plan, policy)) if note
+    ]
     if troubles:
-        return Statement(kind, False, Reason.UNREACHABLE, "; ".join(troubles))
-    beyond = explain.late_alone(plan)
-    text = f"enough replicas meet the targets{f'; {beyond}' if beyond else ''}"
+        text = "; ".join((*troubles, *notes)) + explain.assumed_lengths(load)
+        return Statement(kind, False, Reason.UNREACHABLE, text)
+    text = "; ".join(("enough replicas meet the targets", *notes)) + explain.assumed_lengths(load)
     return Statement(kind, True, Reason.REACHABLE, text)
 
 

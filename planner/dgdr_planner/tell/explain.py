@@ -3,10 +3,13 @@
 from datetime import UTC, datetime
 
 from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner_policy import WhenUnreachable
 from dgdr_perf.sizing import Binding, Percentile, Sizing, Targets
 from dgdr_perf.sizing_result import SAME, Expected
 from dgdr_planner.forecast import Forecast
 from dgdr_planner.limit.guards import Limit
+from dgdr_planner.observe.observation import LoadSeen
+from dgdr_planner.observe.value import Value
 from dgdr_planner.plan import Plan, RolePlan
 from dgdr_planner.policy import Policy
 
@@ -40,12 +43,39 @@ def load(role: Role, forecast: Forecast) -> str:
     return f"{forecast.planned:.1f} requests/s of {_request(role, forecast)}"
 
 
-def unreachable(role: RolePlan, forecast: Forecast, targets: Targets) -> str | None:
-    """Say why no number of replicas meets the target; None when one does."""
+def unreachable(role: RolePlan, forecast: Forecast, policy: Policy) -> str | None:
+    """Say why no number of replicas meets the target, and what is done; None when one does."""
     if role.answer is None:
         return None
     request = _request(role.seen.role, forecast)
-    return shortfall(role.answer, request, targets)
+    why = shortfall(role.answer, request, policy.targets)
+    return why and f"{why}; {_without_a_target(role, policy)}"
+
+
+def _without_a_target(role: RolePlan, policy: Policy) -> str:
+    """Say what ``sla.whenUnreachable`` makes of a role."""
+    told = f"whenUnreachable {policy.when_unreachable}: {role.seen.role}"
+    match policy.when_unreachable:
+        case WhenUnreachable.HOLD:
+            return f"{told} stays at {role.replicas}"
+        case WhenUnreachable.MAX_OUT:
+            return f"{told} takes all that roles and budget allow"
+        case WhenUnreachable.BEST_EFFORT if role.answer and role.answer.chased is not None:
+            count = role.answer.replicas
+            return f"{told} gets {count} for 90 % of what is possible, not {role.answer.chased}"
+        case WhenUnreachable.BEST_EFFORT:
+            return f"{told} gets what brings nearly all that is possible"
+
+
+def other_router(plan: Plan, policy: Policy) -> str | None:
+    """Say what another router mode would need; None where that is not much less."""
+    told = [
+        f"with {policy.dispatch} dispatch {role.seen.role} needs {role.answer.replicas} replicas,"
+        f" a least-loaded router (Dynamo 1.6) would need {role.least_loaded}"
+        for role in plan.roles
+        if role.answer is not None and role.least_loaded is not None
+    ]
+    return "; ".join(told) or None
 
 
 def _request(role: Role, forecast: Forecast) -> str:
@@ -111,6 +141,15 @@ def late_alone(plan: Plan) -> str | None:
     if share < LEAST_TOLD:
         return None
     return f"{100 * share:.1f} % of the prompts are late even alone: no replica is asked for them"
+
+
+def assumed_lengths(load: LoadSeen) -> str:
+    """Say which lengths are told by their mean alone; nothing where none are, or no load is."""
+    if not isinstance(load.rate_per_s, Value):
+        return ""
+    shapes = (("prompts", load.isl_quantiles), ("answers", load.osl_quantiles))
+    missing = " and ".join(name for name, points in shapes if points is None)
+    return f"; how the lengths of {missing} spread is assumed, no histogram says it" * bool(missing)
 
 
 def edited(plan: Plan) -> str | None:

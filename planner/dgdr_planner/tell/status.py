@@ -58,7 +58,7 @@ def status_after(
     return SLAPlannerStatus(
         observed_generation=generation,
         observed=_observed(seen.load, now),
-        forecast=_forecast(plan.forecast, policy) if plan else old.forecast,
+        forecast=_forecast(plan.forecast, policy, decision.state) if plan else old.forecast,
         capacity=_capacity(plan) if plan else old.capacity,
         startup_seconds=round(starts.seconds),
         startup_source=api.StartupSource.MEASURED if measured else api.StartupSource.ASSUMED,
@@ -241,7 +241,7 @@ def _rounded(metric: Metric, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def _forecast(forecast: Forecast, policy: Policy) -> api.Forecast:
+def _forecast(forecast: Forecast, policy: Policy, state: State) -> api.Forecast:
     return api.Forecast(
         requests_per_second=round(forecast.rate_per_s, 2),
         isl=None if forecast.isl is None else round(forecast.isl),
@@ -250,5 +250,6 @@ def _forecast(forecast: Forecast, policy: Policy) -> api.Forecast:
         model=forecast.model,
         planned_by=forecast.planned_by or SEEN,
         quantile=policy.quantile,
+        cached_share=round(state.cached.share, 3) or None,
         horizon_seconds=round(forecast.horizon_s),
     )

@@ -116,10 +116,10 @@ def load_seen(seen: WindowSeen, head_room: float = 1.0) -> LoadSeen:
         return nothing if np.isnan(number) else Value(number)
 
     rate: Metric = Idle() if idle else Value(head_room * seen.rate_per_s)
-    ttft = _histogram(seen.ttft_ms, LATENCY_BOUNDS_MS)
-    itl = _histogram(seen.itl_ms, LATENCY_BOUNDS_MS, seen.gaps)
-    isl = _histogram(seen.prompts, LENGTH_BOUNDS)
-    osl = _histogram(seen.answers, LENGTH_BOUNDS)
+    ttft = histogram(seen.ttft_ms, LATENCY_BOUNDS_MS)
+    itl = histogram(seen.itl_ms, LATENCY_BOUNDS_MS, seen.gaps)
+    isl = histogram(seen.prompts, LENGTH_BOUNDS)
+    osl = histogram(seen.answers, LENGTH_BOUNDS)
     return LoadSeen(
         rate_per_s=rate,
         isl=value(seen.isl),
@@ -158,9 +158,10 @@ def _target(seen: WindowSeen, gpus: Mapping[Role, int]) -> TargetSeen:
     return TargetSeen(namespace="rehearsal", name="target", model=None, roles=roles, frontends=1)
 
 
-def _histogram(
+def histogram(
     values: Array, bounds: tuple[float, ...], weights: Array | None = None
 ) -> Histogram | None:
+    """Count as a frontend does; None where there is nothing to count."""
     if not values.size:
         return None
     weights = np.ones_like(values) if weights is None else weights

@@ -73,7 +73,7 @@ def held(trouble: Trouble, present: Mapping[Role, int | None], decision_id: int)
 
 def _sentence(plan: Plan, policy: Policy) -> str:
     told = [_role(role, plan, policy) for role in plan.roles]
-    missed = [explain.unreachable(role, plan.forecast, policy.targets) for role in plan.roles]
+    missed = [explain.unreachable(role, plan.forecast, policy) for role in plan.roles]
     beyond = explain.extrapolated(plan)
     return "; ".join([*told, *(text for text in missed if text), *([beyond] if beyond else [])])
 

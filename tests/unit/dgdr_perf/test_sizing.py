@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -211,4 +212,5 @@ def test_each_further_engine_shortens_the_wait(load: float, cv2: float, dispatch
     service = ServiceTime(np.ones(1), np.ones(1), cv2)
     fewest = int(load) + 1
     means = [wait_at(dispatch, load, fewest + more, service).mean_s for more in range(20)]
-    assert means == sorted(means, reverse=True)
+    # A lattice of times rounds.
+    assert all(more <= less + 1e-5 for less, more in pairwise(means))

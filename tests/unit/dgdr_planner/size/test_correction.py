@@ -126,6 +126,7 @@ def test_a_target_that_no_replica_meets_is_not_chased() -> None:
 
 
 def test_a_late_first_token_that_decode_causes_adds_no_prefill() -> None:
-    stuck = replace(SLOW, ttft_ms=Value(5000.0))
+    equal = ((0.0, 2048.0), (1.0, 2048.0))
+    stuck = replace(SLOW, ttft_ms=Value(5000.0), isl_quantiles=equal)
     assert after([stuck] * 4).state.correction.factor(Role.PREFILL) == NONE
     assert after([stuck] * 4).state.correction.factor(Role.DECODE) > NONE

@@ -30,8 +30,21 @@ def told(quantiles: tuple[tuple[float, float], ...] | None) -> tuple[str | None,
 def test_prompts_that_are_late_alone_are_said() -> None:
     text, message = told(TAIL)
     assert text == "3.5 % of the prompts are late even alone: no replica is asked for them"
-    assert message == f"enough replicas meet the targets; {text}"
+    assert message.startswith(f"enough replicas meet the targets; {text}")
+
+
+def test_what_another_router_would_need_is_said() -> None:
+    _, message = told(TAIL)
+    assert message.endswith(
+        "; with RoundRobin dispatch prefill needs 12 replicas, a least-loaded router (Dynamo 1.6)"
+        " would need 4"
+    )
 
 
 def test_nothing_is_said_where_all_prompts_can_be_in_time() -> None:
-    assert told(None) == (None, "enough replicas meet the targets")
+    assert told(((0.0, 2048.0), (1.0, 2048.0))) == (None, "enough replicas meet the targets")
+
+
+def test_what_follows_from_lengths_that_are_assumed_says_so() -> None:
+    _, message = told(None)
+    assert message.endswith("; how the lengths of prompts spread is assumed, no histogram says it")
