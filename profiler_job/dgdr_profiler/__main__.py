@@ -123,7 +123,9 @@ async def _profile(
         plan=prepared.plan,
         graphs=dict(prepared.graphs),
         model=prepared.model,
-        deployments=KubeDeployments(kube, request.owner_reference, patience, prepared.expected),
+        deployments=KubeDeployments(
+            kube, request.owner_reference, patience, prepared.expected, prepared.image_fields
+        ),
         load=Aiperf(os.environ.get(TOKENIZER_ENV, DEFAULT_TOKENIZER), work_dir),
         records=records,
     )
