@@ -49,9 +49,9 @@ class Trouble:
     """A pod that will not serve.
 
     ``patience_s`` is how long it may be like this before it is believed. ``image`` is set when the
-    image itself cannot be had: ``reason`` is why then. ``log_end`` is what the kubelet kept of the container's log: to read
-    the log itself takes a right. ``lasting`` is False when the same candidate may do well on
-    another day.
+    image itself cannot be had: ``reason`` is why then. ``log_end`` is what the kubelet kept of the
+    container's log: to read the log itself takes a right. ``lasting`` is False when the same
+    candidate may do well on another day.
     """
 
     pod: str
