@@ -23,7 +23,7 @@ from dgdr_api.names import (
     points_config_map,
 )
 from dgdr_api.points import Point
-from dgdr_cli.errors import Unreachable, Unreadable
+from dgdr_cli.errors import AlreadyThere, Unreachable, Unreadable
 from dgdr_cli.found import Found, FoundPlanner, Listed, Running
 from dgdr_cli.report import Report
 
@@ -44,7 +44,7 @@ _OLD_DGD = new_class(
     "DynamoGraphDeployment", version="nvidia.com/v1alpha1", plural="dynamographdeployments"
 )
 _SLAP = new_class("SLAPlanner", version="dgdr.dev/v1alpha1", plural="slaplanners")
-_NOT_FOUND = 404
+_NOT_FOUND, _CONFLICT = 404, 409
 _BUDGET = new_class("GPUBudget", version="dgdr.dev/v1alpha1", plural="gpubudgets")
 
 
@@ -120,14 +120,20 @@ class KubeSource:
         """Make an object.
 
         Raises:
-            Unreachable: the cluster refuses, because it is there already, say.
+            AlreadyThere: there is one of that name.
+            Unreachable: the cluster refuses.
         """
         kinds = {_SLAP.kind: _SLAP, _DGDR.kind: _DGDR}
         kind = kinds[manifest["kind"]]
         if manifest["apiVersion"] == _BESIDE_DGDR.version:
             kind = _BESIDE_DGDR
         with _readable_errors():
-            kind(dict(manifest), api=self._api).create()
+            try:
+                kind(dict(manifest), api=self._api).create()
+            except kr8s.ServerError as exc:
+                if _status(exc) != _CONFLICT:
+                    raise
+                raise AlreadyThere(already_there(manifest)) from exc
 
     def _graph(self, name: str, namespace: str) -> dict[str, Any] | None:
         """Return a deployment as v1beta1, in whichever version it is served."""
@@ -146,7 +152,7 @@ class KubeSource:
         try:
             return list(self._all(kind, namespace, fields))
         except kr8s.ServerError as exc:
-            if exc.response is not None and exc.response.status_code == _NOT_FOUND:
+            if _status(exc) == _NOT_FOUND:
                 return None
             raise
 
@@ -201,6 +207,20 @@ class KubeSource:
         while stored := self._get(ConfigMap, points_config_map(name, index), namespace):
             yield from (Point.from_text(text) for text in (stored.get("data") or {}).values())
             index += 1
+
+
+def already_there(manifest: Mapping[str, Any]) -> str:
+    """Say which object is not made because there is one, and what helps."""
+    meta, kind = manifest["metadata"], manifest["kind"]
+    where = f" in namespace {meta['namespace']}" if meta.get("namespace") else ""
+    return (
+        f"{kind} {meta['name']} is there already{where}; without --apply it is only printed: put "
+        "that through `kubectl apply -f -` to change it, or delete it first"
+    )
+
+
+def _status(exc: kr8s.ServerError) -> int | None:
+    return None if exc.response is None else exc.response.status_code
 
 
 def _has_curves(config_map: Mapping[str, Any]) -> bool:

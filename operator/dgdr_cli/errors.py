@@ -13,5 +13,9 @@ class Unreachable(CliError):
     """The cluster does not answer, or does not let us in."""
 
 
+class AlreadyThere(CliError):
+    """An object of that name is there, and is not written over."""
+
+
 class Unreadable(CliError):
     """An object is there, but is not what we know."""

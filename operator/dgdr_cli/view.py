@@ -6,6 +6,7 @@ Units are in the names: ``_ms`` milliseconds, ``_per_s`` per second.
 from dataclasses import dataclass
 from datetime import datetime
 
+from dgdr_api import cluster_words
 from dgdr_api.effective import EffectiveSpec, effective
 from dgdr_api.models.base import Condition, ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
@@ -129,7 +130,7 @@ def shortened(text: str) -> str:
     """Cut what would fill the screen, and say where the rest is."""
     if len(text) <= SHOWN_CHARS:
         return text
-    return f"{text[:SHOWN_CHARS].rstrip()} ... (`kubectl describe dgdr` has all of it)"
+    return f"{cluster_words.shortened(text, SHOWN_CHARS)} (`kubectl describe dgdr` has all of it)"
 
 
 def targets_of(wanted: EffectiveSpec) -> str:

@@ -27,7 +27,7 @@ from dgdr_planner.size.cached import Cached, cached_after, with_cached
 from dgdr_planner.size.classic import classic_needs
 from dgdr_planner.size.correction import correction as correction_after
 from dgdr_planner.size.curves import RoleSizing, observed, size_role, unlike
-from dgdr_planner.size.need import Advice, replicas_needed
+from dgdr_planner.size.need import Advice, beyond_most, replicas_needed
 from dgdr_planner.state import State, with_look, with_plan
 
 
@@ -229,12 +229,16 @@ def _draft(
             patience_s=policy.stabilization_s,
         )
     history = state.histories.get(role, History())
+    needed = advice.replicas
+    if ready.classic is None and found is not None and needed == limits.most:
+        needed = beyond_most(needed, found.need)
+    guarded = guard(needed, current, limits, policy, history, now)
     return _Draft(
         seen=there,
         current=current,
         sized=found,
-        needed=advice.replicas,
-        guarded=guard(advice.replicas, current, limits, policy, history, now),
+        needed=needed,
+        guarded=guarded,
         near_needs=state.near_needs.get(role, ()) if seen.is_fast else advice.near,
         fewest=limits.fewest,
         backlog=waiting,

@@ -31,6 +31,7 @@ from dgdr_profiler.adapters.waiting import Patience
 from dgdr_profiler.core.curves import TooFewPoints
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.known_model import KnownModel
+from dgdr_profiler.ports import Show
 from dgdr_profiler.prepare import Prepared, prepare
 from dgdr_profiler.report.result import result
 from dgdr_profiler.run import NothingMeasured, Run
@@ -95,7 +96,7 @@ async def _outcome(
 ) -> tuple[int, str]:
     """Return the exit code, and what went wrong."""
     try:
-        known = await _known_model(request)
+        known = await _known_model(request, records.show)
         prepared = prepare(request, await _profiles(kube, request), known)
         await _profile(request, prepared, work_dir, kube, records)
     except (InvalidRequest, NothingMeasured, TooFewPoints) as exc:
@@ -123,7 +124,9 @@ async def _profile(
         plan=prepared.plan,
         graphs=dict(prepared.graphs),
         model=prepared.model,
-        deployments=KubeDeployments(kube, request.owner_reference, patience, prepared.expected),
+        deployments=KubeDeployments(
+            kube, request.owner_reference, patience, prepared.expected, prepared.image_fields
+        ),
         load=Aiperf(os.environ.get(TOKENIZER_ENV, DEFAULT_TOKENIZER), work_dir),
         records=records,
     )
@@ -133,7 +136,7 @@ async def _profile(
     logger.info("done: %s", done.message)
 
 
-async def _known_model(request: ProfilingRequest) -> KnownModel | None:
+async def _known_model(request: ProfilingRequest, show: Show) -> KnownModel | None:
     """Return what the model's files say; None for mockers, which load no model.
 
     Raises:
@@ -142,7 +145,7 @@ async def _known_model(request: ProfilingRequest) -> KnownModel | None:
     if request.policy.uses_mocker:
         return None
     try:
-        found = await read_model(effective(request.spec), Hub.of(os.environ))
+        found = await read_model(effective(request.spec), Hub.of(os.environ), show)
     except InvalidRequest as exc:
         if request.policy.model is None:
             raise

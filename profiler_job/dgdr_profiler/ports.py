@@ -26,6 +26,9 @@ class Result:
 Tell = Callable[[float, str], Awaitable[None]]
 """Hears for how many seconds something has been waited for, and why."""
 
+Show = Callable[[Progress], Awaitable[None]]
+"""Shows a user where the Job stands."""
+
 
 class Deployments(Protocol):
     """Brings graphs up and takes them down."""

@@ -15,6 +15,7 @@ from dgdr_profiler.core.actions import Plan
 from dgdr_profiler.core.demand import DEFAULT_DECODE_POINTS, DEFAULT_PREFILL_POINTS, Demand
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.expected import Expected
+from dgdr_profiler.core.images import fields_of_images
 from dgdr_profiler.core.known_model import KnownModel, known_model
 from dgdr_profiler.core.prior import by_promise
 from dgdr_profiler.core.render import Setting
@@ -28,13 +29,14 @@ class Prepared:
     """A request that can be worked on.
 
     ``model`` is the name that the candidates serve; ``expected`` says by the name of each graph
-    what its engine should be like.
+    what its engine should be like, ``image_fields`` by image where a user says which it is.
     """
 
     plan: Plan
     setting: Setting
     graphs: Mapping[str, Graph]
     expected: Mapping[str, Expected]
+    image_fields: Mapping[str, str]
     model: str
 
 
@@ -78,6 +80,7 @@ def prepare(
         setting=wanted.setting,
         graphs=tried.graphs,
         expected=tried.expected,
+        image_fields=fields_of_images(request, spec),
         model=served,
     )
 

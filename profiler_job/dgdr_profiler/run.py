@@ -146,7 +146,7 @@ class Run:
         if missing is None:
             await self._deploy(candidate)
         else:
-            await self._give_up(candidate, CandidateFailed(f"not tried: {told[missing]}"))
+            await self._give_up(candidate, CandidateFailed(told[missing]))
 
     async def _deploy(self, candidate: Candidate) -> None:
         await self._account.begin_stay(candidate)

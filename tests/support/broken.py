@@ -79,17 +79,17 @@ BREACHES = {
         main={"image": NEVER_PULLED, "imagePullPolicy": "IfNotPresent"},
         sign="ErrImagePull",
         patience_s=SECOND_PULL_S,
-        said=("container main", NEVER_PULLED),
+        said=("cannot be pulled", NEVER_PULLED),
     ),
     "not-loaded": Breach(
         main={"image": NEVER_PULLED, "imagePullPolicy": "Never"},
         sign="ErrImageNeverPull",
-        said=("container main", "ErrImageNeverPull", NEVER_PULLED),
+        said=("cannot be pulled", NEVER_PULLED),
     ),
     "no-name": Breach(
         main={"image": NO_NAME},
         sign="InvalidImageName",
-        said=("container main", "InvalidImageName", NO_NAME),
+        said=("cannot be pulled", NO_NAME),
     ),
     "crash": Breach(
         main=program("print('no such device'); raise SystemExit(3)"),

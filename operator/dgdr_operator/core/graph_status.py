@@ -1,6 +1,6 @@
 """Status of a DynamoGraphDeployment, in upstream's words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -38,10 +38,15 @@ _WEIGHT = {reason: weight for weight, reason in enumerate(Reason)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What is to say about one component, or about the whole graph."""
+    """What is to say about one component, or about the whole graph.
+
+    ``trouble`` is what its ``pods`` have: those of several components mostly have the same.
+    """
 
     reason: Reason
     message: str
+    trouble: str = ""
+    pods: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +73,7 @@ def status_after(seen: GraphSeen, old: DGDStatus, now: datetime) -> DGDStatus:
     """Return the status; equal to ``old`` when nothing has changed."""
     findings = tuple(findings_of(seen))
     worst = max((f.reason for f in findings), key=_WEIGHT.__getitem__, default=Reason.ALL_READY)
-    message = "; ".join(f.message for f in findings) or "All resources are ready"
+    message = _told(findings) or "All resources are ready"
     conditions = with_progress(
         old.conditions, _progress(worst), worst, message, now, seen.generation
     )
@@ -132,6 +137,24 @@ def _unreconciled(
     )
 
 
+def _told(findings: Iterable[Finding]) -> str:
+    """Say all that was found; what pods of several components have is said once, behind them."""
+    by_trouble: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_trouble.setdefault(finding.trouble, []).append(finding)
+    return "; ".join(text for trouble, of in by_trouble.items() for text in _texts(trouble, of))
+
+
+def _texts(trouble: str, findings: Sequence[Finding]) -> Iterator[str]:
+    yield from (finding.message for finding in findings)
+    pods = [pod for finding in findings for pod in finding.pods]
+    if pods:
+        others = f" (and {len(pods) - 1} more)" if len(pods) > 1 else ""
+        yield f"pod {pods[0]} {trouble}{others}"
+    elif trouble:
+        yield trouble
+
+
 def _progress(worst: Reason) -> Progress:
     match worst:
         case Reason.ALL_READY:
@@ -179,12 +202,11 @@ def _finding(seen: GraphSeen, component: Component) -> Finding | None:
     if is_ready(deployment):
         return None
     pods = [pod for pod in seen.pods if pod.component == component.name]
-    why = _pods_finding(pods) or _failure_finding(deployment)
     ready = min(deployment.ready, deployment.wanted)
     count = f"{component.name}: {ready} of {deployment.wanted} {_replicas(component)} are ready"
-    if why is None:
-        return Finding(reason=_waiting_reason(deployment), message=count)
-    return Finding(reason=why.reason, message=f"{count}; {why.message}")
+    if why := _of_pods(pods, count) or _of_failure(deployment, count):
+        return why
+    return Finding(reason=_waiting_reason(deployment), message=count)
 
 
 def _replicas(component: Component) -> str:
@@ -193,27 +215,28 @@ def _replicas(component: Component) -> str:
     return f"groups of {component.nodes} pods, each of which starts again as a whole,"
 
 
-def _pods_finding(pods: list[PodSeen]) -> Finding | None:
+def _of_pods(pods: Sequence[PodSeen], count: str) -> Finding | None:
     """Say what is wrong with one of the pods: the others mostly say the same."""
-    troubled = [pod for pod in pods if pod.troubles]
+    troubled = tuple(pod.name for pod in pods if pod.troubles)
     if troubled:
-        text = f"pod {troubled[0].name} {troubled[0].troubles[0]}{_others(troubled)}"
-        return Finding(reason=Reason.PODS_NOT_READY, message=text)
+        trouble = next(str(pod.troubles[0]) for pod in pods if pod.troubles)
+        return Finding(reason=Reason.PODS_NOT_READY, message=count, trouble=trouble, pods=troubled)
     homeless = [pod for pod in pods if pod.unschedulable is not None]
-    if homeless:
-        text = f"pod {homeless[0].name} has no node: {homeless[0].unschedulable}{_others(homeless)}"
-        return Finding(reason=Reason.NO_CAPACITY, message=text)
-    return None
+    if not homeless:
+        return None
+    return Finding(
+        reason=Reason.NO_CAPACITY,
+        message=count,
+        trouble=f"has no node: {homeless[0].unschedulable}",
+        pods=tuple(pod.name for pod in homeless),
+    )
 
 
-def _others(pods: list[PodSeen]) -> str:
-    return f" (and {len(pods) - 1} more)" if len(pods) > 1 else ""
-
-
-def _failure_finding(deployment: WorkloadSeen) -> Finding | None:
+def _of_failure(deployment: WorkloadSeen, count: str) -> Finding | None:
     if deployment.failure is None:
         return None
-    return Finding(reason=_failure_reason(deployment), message=deployment.failure)
+    reason = _failure_reason(deployment)
+    return Finding(reason=reason, message=count, trouble=deployment.failure)
 
 
 def _failure_reason(deployment: WorkloadSeen) -> Reason:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dgdr_api.cluster_words import pull_cause, scheduler_words, shortened
 from dgdr_api.names import Label
 from dgdr_api.redaction import without_secrets
 
@@ -22,6 +23,8 @@ _STUCK = frozenset(
         "RunContainerError",
     }
 )
+# Of these the kubelet quotes the runtime, which names the image again and again.
+_NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
 MAX_WORDS_CHARS = 300
 
 
@@ -129,7 +132,9 @@ def _pod_seen(manifest: dict[str, Any]) -> PodSeen:
     meta, status = manifest["metadata"], manifest.get("status") or {}
     placed = [c for c in status.get("conditions") or () if c.get("type") == "PodScheduled"]
     unschedulable = (
-        c.get("message") or c.get("reason", "") for c in placed if c.get("status") == "False"
+        scheduler_words(c.get("message") or c.get("reason", ""))
+        for c in placed
+        if c.get("status") == "False"
     )
     containers = [
         *(status.get("initContainerStatuses") or ()),
@@ -158,8 +163,15 @@ def _troubles(statuses: Iterable[dict[str, Any]]) -> Iterator[Trouble]:
             container=status.get("name", ""),
             reason=_reason(waiting.get("reason") if stuck else None, ended),
             restarts=restarts,
-            words=last_words((ended or {}).get("message") or waiting.get("message") or ""),
+            words=last_words(_words(status, waiting, ended or {})),
         )
+
+
+def _words(status: dict[str, Any], waiting: dict[str, Any], ended: dict[str, Any]) -> str:
+    reason, said = waiting.get("reason"), str(waiting.get("message") or "")
+    if reason in _NO_IMAGE and status.get("image"):
+        return f'image "{status["image"]}" cannot be pulled ({pull_cause(reason, said)})'
+    return str(ended.get("message") or said)
 
 
 def _reason(waiting: str | None, ended: dict[str, Any] | None) -> str:
@@ -173,4 +185,4 @@ def last_words(text: str) -> str:
     """Return the last line that says something, shortened, without what looks like a token."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = without_secrets(lines[-1]) if lines else ""
-    return line if len(line) <= MAX_WORDS_CHARS else f"{line[: MAX_WORDS_CHARS - 3]}..."
+    return shortened(line, MAX_WORDS_CHARS)

@@ -1,7 +1,7 @@
 """What is to say about an object before it is stored: refusals, and warnings.
 
 The same functions as the operator's passes use decide: ``validate``, ``validate_graph``,
-``fields_without_effect`` and ``planner_notes`` of ``dgdr_api``.
+``doubts``, ``fields_without_effect`` and ``planner_notes`` of ``dgdr_api``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from dgdr_api import codec_v1beta1
 from dgdr_api.conversion import ALPHA, BETA, converted
 from dgdr_api.conversion.unsaid import unsaid
+from dgdr_api.doubts import doubts
 from dgdr_api.effective import effective
 from dgdr_api.fields_without_effect import fields_without_effect
 from dgdr_api.models.dgdr_rules import TTFT_WITHOUT_ITL
@@ -79,7 +80,7 @@ def _of_request(own: Json, hub: Json) -> Verdict:
         found = tuple(one for one in found if one.message != TTFT_WITHOUT_ITL)
     planner = effective(spec).planner or {}
     later = [f"{one} (until then the request fails)" for one in troubles(spec)]
-    return Verdict(found, _in_words((*later, *planner_notes(planner)), own, hub))
+    return Verdict(found, _in_words((*later, *doubts(spec), *planner_notes(planner)), own, hub))
 
 
 def _of_graph(own: Json, hub: Json) -> Verdict:

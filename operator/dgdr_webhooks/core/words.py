@@ -60,6 +60,6 @@ def with_names(text: str, hub: Mapping[str, Any]) -> str:
 
 def _renamed(path: str, names: tuple[tuple[str, str], ...]) -> str:
     for new, old in names:
-        if path == new or path.startswith((f"{new}.", f"{new}[", f"{new}:")):
+        if path == new or path.startswith((f"{new}.", f"{new}[", f"{new}:", f"{new} ")):
             return f"{old}{path[len(new) :]}"
     return path

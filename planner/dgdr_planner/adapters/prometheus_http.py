@@ -5,9 +5,11 @@ body may hold anything: users read a status code, and what to do about it.
 """
 
 import asyncio
+import os
+import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +36,9 @@ _CURES = {
 }
 _REDIRECTED = "it redirects; name the final URL, and credentials if it is a log-in page"
 _BUSY = "it is starting, overloaded or broken; see its own log"
+_URL = "the chart's prometheus.url or spec.metrics.prometheus.url"
+# Of getaddrinfo, and gone again soon; all others say that there is no such name.
+_PASSING = frozenset({socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY})
 
 
 Told = Callable[[str, float], None]
@@ -114,7 +119,8 @@ def cause_of(endpoint: Endpoint, exc: Exception) -> NoSnapshot:
             cure = _REDIRECTED if 300 <= status < 400 else _CURES.get(status, _BUSY)
             return NoSnapshot("PrometheusRefused", f"{at} answered {status}: {cure}")
         case TimeoutError() | requests.Timeout() | urllib3.exceptions.TimeoutError():
-            cause = f"did not answer within {endpoint.timeout_s:g} s"
+            cause = f"did not answer within {endpoint.timeout_s:g} s; see its own log, and check"
+            cause = f"{cause} network policies and {_URL}"
             return NoSnapshot("PrometheusTimeout", f"{at} {cause}")
         case Partial():
             cause = "says that its answer is not complete; see its own log"
@@ -126,9 +132,27 @@ def cause_of(endpoint: Endpoint, exc: Exception) -> NoSnapshot:
             cause = "cannot be trusted, or does not trust us: check CA bundle and certificate"
             return NoSnapshot("PrometheusUntrusted", f"{at} {cause}")
         case requests.RequestException() | OSError():
-            cause = f"cannot be reached ({type(exc).__name__})"
+            cause = f"cannot be reached ({_unreached(exc)}); correct {_URL}"
             return NoSnapshot("PrometheusUnreachable", f"{at} {cause}")
         case urllib3.exceptions.HTTPError() | ValueError() | LookupError() | TypeError():
             cause = f"answered something that is no query result ({type(exc).__name__})"
             return NoSnapshot("PrometheusAnswerUnreadable", f"{at} {cause}")
     raise exc
+
+
+def _unreached(exc: Exception) -> str:
+    """Return in a few words why there is no connection: what began the chain of errors."""
+    first = [*_chain(exc)][-1]
+    match first:
+        case socket.gaierror(errno=number):
+            return "name lookup failed" if number in _PASSING else "name not found"
+        case OSError(errno=int(number)):
+            # Such as "connection refused" and "network is unreachable".
+            return os.strerror(number).lower()
+    return type(first).__name__
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__

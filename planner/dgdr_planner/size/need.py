@@ -102,5 +102,13 @@ def advise(need: Need, current: int, share: float, near: tuple[float, ...]) -> A
     return Advice(current, known)
 
 
+def beyond_most(most: int, need: Need) -> int:
+    """Return what is needed by a role that has all the replicas that it may have.
+
+    Noise decides nothing there: what is above is not given, and said as long as it is above.
+    """
+    return max(most, _whole(need.grow))
+
+
 def _whole(need: float) -> int:
     return max(math.ceil(need - _ROUNDING), 0)

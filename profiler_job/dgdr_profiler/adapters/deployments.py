@@ -28,7 +28,11 @@ GONE_TIMEOUT_S = 180.0
 
 
 class KubeDeployments:
-    """Deployments of one run; ``expected`` says by name what each engine should be like."""
+    """Deployments of one run.
+
+    ``expected`` says by name what each engine should be like, ``image_fields`` by image where a
+    user says which it is.
+    """
 
     def __init__(
         self,
@@ -36,11 +40,13 @@ class KubeDeployments:
         owner: OwnerReference,
         patience: Patience,
         expected: Mapping[str, Expected],
+        image_fields: Mapping[str, str],
     ) -> None:
         self._kube = kube
         self._owner = owner
         self._patience = patience
         self._expected = expected
+        self._image_fields = image_fields
 
     async def standing(self, graph: Graph) -> bool:
         """Whether the graph is there, left by an earlier pod of the Job."""
@@ -51,7 +57,7 @@ class KubeDeployments:
         """Deploy a graph, or adopt it where it stands already, and wait until it serves."""
         logger.info("deploying %s", graph.name)
         await self._ensure(candidate_manifest(graph, self._owner), graph)
-        wait = Wait(self._kube, graph, self._patience, tell)
+        wait = Wait(self._kube, graph, self._patience, tell, self._image_fields)
         await wait.until_serving(frontend_url(graph), model)
         return await engine_facts(self._kube, graph, self._expected.get(graph.name, Expected()))
 

@@ -10,6 +10,8 @@ from dgdr_api.effective import EffectiveModelCache, EffectiveSpec
 from dgdr_profiler.adapters.hub import CONFIG, QUANTIZATION, Hub
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.known_model import FactsSource, KnownModel, from_files
+from dgdr_profiler.core.progress import reading
+from dgdr_profiler.ports import Show
 
 # Below the folder that HF_HOME names.
 HUB_FOLDER = "hub"
@@ -23,10 +25,11 @@ class _Place:
     folder: Path
 
 
-async def read_model(wanted: EffectiveSpec, hub: Hub) -> KnownModel:
+async def read_model(wanted: EffectiveSpec, hub: Hub, show: Show) -> KnownModel:
     """Return what the first files say that are found; the hub is asked only without any.
 
-    Nothing found is no error: engines may know ways to a model that the Job does not.
+    Nothing found is no error: engines may know ways to a model that the Job does not. A hub that is
+    not there takes minutes to say so, so ``show`` says that it is asked.
 
     Raises:
         InvalidRequest: there are files, and they describe no model.
@@ -34,6 +37,8 @@ async def read_model(wanted: EffectiveSpec, hub: Hub) -> KnownModel:
     found = await asyncio.to_thread(_in_folders, wanted)
     if found.facts is not None or wanted.model.startswith("/"):
         return found
+    if not hub.offline:
+        await show(reading(f"{CONFIG} of {wanted.model} from the hub"))
     asked = await hub.read(wanted.model)
     return replace(asked, tried=(*found.tried, *asked.tried))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,9 +12,10 @@ from dgdr_api.names import Label
 from dgdr_profiler.adapters.endpoint import serves
 from dgdr_profiler.adapters.kube import DGD, EVENT, POD, ClusterError, Kube, Manifest
 from dgdr_profiler.core.errors import CandidateFailed
+from dgdr_profiler.core.images import unpullable
 from dgdr_profiler.core.last_words import READ_LOGS, TAIL_LINES, last_words
 from dgdr_profiler.core.pod_troubles import Trouble, homeless
-from dgdr_profiler.core.readiness import is_ready, is_scaling_up, with_words, words_of
+from dgdr_profiler.core.readiness import in_short, is_ready, is_scaling_up, with_words, words_of
 from dgdr_profiler.core.watched import Watched, believed, failed_pulls, watch
 from dgdr_profiler.ports import Tell
 
@@ -36,13 +37,21 @@ class Patience:
 
 
 class Wait:
-    """One wait for one candidate."""
+    """One wait for one candidate; ``fields`` name by image where a user says which it is."""
 
-    def __init__(self, kube: Kube, graph: Graph, patience: Patience, tell: Tell) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        graph: Graph,
+        patience: Patience,
+        tell: Tell,
+        fields: Mapping[str, str],
+    ) -> None:
         self._kube = kube
         self._graph = graph
         self._patience = patience
         self._tell = tell
+        self._fields = fields
         self._began_s = time.monotonic()
         self._next_word_s = FIRST_WORD_S
         self._promised: dict[str, float] = {}
@@ -77,25 +86,28 @@ class Wait:
                 raise await self._failed(stuck, words)
             await self._check_nodes(pods, words)
         waited_s = time.monotonic() - self._began_s
-        why = [*(str(h) for h in homeless(pods)), *(str(w.trouble) for w in self._watched)]
+        why = [*(h.words for h in homeless(pods)), *(str(w.trouble) for w in self._watched)][:1]
         if waited_s > self._patience.ready_s:
             late = f"not serving after {self._patience.ready_s:.0f} s"
-            raise CandidateFailed(with_words(": ".join([late, *why[:1]]), words))
+            raise CandidateFailed(with_words(": ".join([late, *why]), words, "".join(why)))
         if waited_s >= self._next_word_s:
             self._next_word_s = waited_s + NEXT_WORD_S
-            await self._tell(waited_s, words or "; ".join(why[:1]) or "it does not answer yet")
+            await self._tell(waited_s, in_short(words) or "".join(why) or "it does not answer yet")
 
     async def _failed(self, stuck: Trouble, words: str) -> CandidateFailed:
+        if stuck.image is not None:
+            text = unpullable(stuck.image, stuck.reason, self._fields)
+            return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)
         container = stuck.container
         said = ""
-        if container is not None and stuck.image is None:
+        if container is not None:
             read = await self._kube.log_tail(stuck.pod, container, stuck.restarted, TAIL_LINES)
             last = last_words(read or stuck.log_end).strip()
             said = f"; its log ends: {last}" if last else ""
         text = with_words(f"{stuck}{said}", words)
-        if stuck.restarted and stuck.image is None and not said:
+        if stuck.restarted and not said:
             text += f"; its last words are not known: {READ_LOGS}"
-        return CandidateFailed(text, lasting=stuck.lasting, image=stuck.image)
+        return CandidateFailed(text, lasting=stuck.lasting)
 
     async def _failed_pulls(self) -> dict[tuple[str, str | None], int]:
         """Count for each image that may still come how often it did not."""
@@ -110,7 +122,8 @@ class Wait:
         now, limit_s = datetime.now(UTC), self._patience.schedule_s
         for lost in homeless(pods):
             if lost.waited_s(now) > limit_s and not await self._gets_node(lost.pod):
-                raise CandidateFailed(with_words(f"no node for {limit_s:.0f} s: {lost}", words))
+                text = f"no node for {limit_s:.0f} s: {lost.words}"
+                raise CandidateFailed(with_words(text, words, lost.words))
 
     async def _gets_node(self, pod: str) -> bool:
         """Whether an autoscaler makes a node."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from dgdr_api.cluster_words import pull_cause, scheduler_words
+
 Json = Mapping[str, Any]
 
 # A first error of a registry is often the only one. The kubelet's second try comes 10 to 15 s after
@@ -47,9 +49,9 @@ class Trouble:
     """A pod that will not serve.
 
     ``patience_s`` is how long it may be like this before it is believed. ``image`` is set when the
-    image itself cannot be had. ``log_end`` is what the kubelet kept of the container's log: to read
-    the log itself takes a right. ``lasting`` is False when the same candidate may do well on
-    another day.
+    image itself cannot be had: ``reason`` is why then. ``log_end`` is what the kubelet kept of the
+    container's log: to read the log itself takes a right. ``lasting`` is False when the same
+    candidate may do well on another day.
     """
 
     pod: str
@@ -72,6 +74,9 @@ class Trouble:
         return self.pod, self.container
 
     def __str__(self) -> str:
+        if self.image is not None:
+            # The same for every pod with that image.
+            return f'image "{self.image}" cannot be pulled ({self.reason})'
         container = f", container {self.container}" if self.container else ""
         return f"pod {self.pod}{container}: {self.reason}"
 
@@ -87,9 +92,6 @@ class Homeless:
     def waited_s(self, now: datetime) -> float:
         """Return how long it has waited; 0 when the scheduler does not say."""
         return 0.0 if self.since is None else (now - self.since).total_seconds()
-
-    def __str__(self) -> str:
-        return f"pod {self.pod}: {self.words}"
 
 
 def troubles(pods: Iterable[Json]) -> Iterator[Trouble]:
@@ -113,7 +115,7 @@ def homeless(pods: Iterable[Json]) -> Iterator[Homeless]:
             since = scheduled.get("lastTransitionTime")
             yield Homeless(
                 pod=pod["metadata"]["name"],
-                words=str(scheduled.get("message") or "it has no node"),
+                words=scheduler_words(str(scheduled.get("message") or "it has no node")),
                 since=datetime.fromisoformat(since) if since else None,
             )
 
@@ -165,7 +167,7 @@ def _no_image(found: Trouble, status: Json, waiting: Json) -> Trouble:
     final = reason in _NO_IMAGE or any(word in words.lower() for word in _FINAL_WORDS)
     return replace(
         found,
-        reason=_joined(f"{reason} of {image}" if image else reason, words),
+        reason=pull_cause(reason, words) if image else _joined(reason, words),
         patience_s=0.0 if final else PULL_PATIENCE_S,
         image=image or None,
     )

@@ -35,6 +35,11 @@ class Progress:
 STARTING = Progress(phase=ProfilingPhase.INITIALIZING, message="reading what is already measured")
 
 
+def reading(what: str) -> Progress:
+    """Return what to show while something is read, before there is a plan."""
+    return Progress(phase=STARTING.phase, message=f"reading {what}")
+
+
 def starting(plan: Plan) -> Progress:
     """Return what to show first: what is going to be tried, and why not more."""
     return Progress(phase=STARTING.phase, message=plan.space or STARTING.message)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from dgdr_api.cluster_words import shortened
 from dgdr_api.graph import Role
 from dgdr_api.models.dgd_v1beta1 import DgdState, DynamoGraphDeployment
 from dgdr_api.names import Label
@@ -43,12 +44,22 @@ def words_of(dgd: DynamoGraphDeployment) -> str:
     """Return what the deployment itself says stands against it; empty when nothing does."""
     false = {c.type: c.message for c in dgd.status.conditions if not c.is_true and c.message}
     said = [false[kind] for kind in _TOLD_BY if kind in false]
-    return "; ".join(dict.fromkeys(said))[:MAX_WORDS_CHARS]
+    return "; ".join(dict.fromkeys(said))
 
 
-def with_words(reason: str, words: str) -> str:
-    """Return a reason with what the deployment says about it, unless it says the same."""
-    return reason if not words or words in reason else f"{reason}; the deployment says: {words}"
+def in_short(words: str) -> str:
+    """Return what a deployment says as far as others quote it."""
+    return shortened(words, MAX_WORDS_CHARS)
+
+
+def with_words(reason: str, words: str, told: str = "") -> str:
+    """Return a reason with what the deployment says about it, unless it says the same.
+
+    ``told`` is the part of the reason that the deployment may repeat.
+    """
+    if not words or words in reason or (told and told in words):
+        return reason
+    return f"{reason}; the deployment says: {in_short(words)}"
 
 
 def is_scaling_up(events: Iterable[Json], pod: str) -> bool:

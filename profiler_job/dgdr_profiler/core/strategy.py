@@ -277,13 +277,27 @@ def _decode(points: Iterable[Point]) -> list[Point]:
 
 
 def _nothing_measured(plan: Plan, state: RunState) -> str:
+    """Say why of all candidates, each reason once; one that all share comes first."""
     live = _live(plan, state)
-    reasons = [
-        f"{c.label}: {state.rejected[c.id]}" for c in plan.candidates if c.id in state.rejected
-    ]
-    reasons += [f"{c.label}: {why}" for c in live if (why := _too_large(plan, c, live))]
-    reasons += [f"{entry.label}: {entry.reason}" for entry in plan.infeasible]
-    return "no candidate could be measured; " + "; ".join(reasons or ["there is none"])
+    rejected = [c for c in plan.candidates if c.id in state.rejected]
+    tried = [(c.label, state.rejected[c.id]) for c in rejected]
+    tried += [(c.label, why) for c in live if (why := _too_large(plan, c, live))]
+    beside = [(entry.label, entry.reason) for entry in plan.infeasible]
+    shared = {why for _, why in tried}
+    if len(tried) > 1 and len(shared) == 1:
+        labels = ", ".join(label for label, _ in tried)
+        none = f"no candidate could be measured ({labels})"
+        return "; ".join([*shared, none, *_by_reason(beside)])
+    reasons = _by_reason([*tried, *beside])
+    return "; ".join(["no candidate could be measured", *(reasons or ["there is none"])])
+
+
+def _by_reason(reasons: Iterable[tuple[str, str]]) -> list[str]:
+    """Return reasons with the labels of all that have them."""
+    labels: dict[str, list[str]] = {}
+    for label, why in reasons:
+        labels.setdefault(why, []).append(label)
+    return [f"{', '.join(of)}: {why}" for why, of in labels.items()]
 
 
 def _too_large(plan: Plan, candidate: Candidate, others: Sequence[Candidate]) -> str | None:

@@ -122,6 +122,23 @@ def test_a_pod_without_a_node_says_what_the_scheduler_said() -> None:
     assert "pod g-decode-x has no node: Insufficient nvidia.com/gpu" in message(seen)
 
 
+def test_what_pods_of_several_components_have_is_said_once() -> None:
+    why = "0/1 nodes are available: 1 Insufficient cpu"
+    pods = [PodSeen(name=n, component=c, unschedulable=why)
+            for n, c in (("f-1", "Frontend"), ("d-1", "decode"), ("d-2", "decode"))]  # fmt: skip
+    starting = replace(DONE, ready=0, available=0)
+    seen = seeing(
+        None,
+        *pods,
+        graph=graph(frontend(), decode_worker()),
+        workloads=(replace(starting, name="g-frontend"), starting),
+    )
+    assert message(seen) == (
+        "Frontend: 0 of 2 pods are ready; decode: 0 of 2 pods are ready; "
+        f"pod f-1 has no node: {why} (and 2 more)"
+    )
+
+
 def test_the_worst_reason_wins_and_every_component_is_told() -> None:
     crash = PodSeen(
         name="p", component="Frontend", troubles=(Trouble(container="main", reason="ErrImagePull"),)

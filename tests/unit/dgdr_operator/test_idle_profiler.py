@@ -11,7 +11,7 @@ from dgdr_operator.core.observed_job import job_seen
 from support.dgdr_world import NS, World, dgdr
 
 JOB_MANIFEST = {"metadata": {"name": "profile-q"}}
-NO_CPU = "0/1 nodes are available: 1 Insufficient cpu."
+NO_CPU = "0/1 nodes are available: 1 Insufficient cpu"
 HOMELESS = {
     "phase": "Pending",
     "conditions": [{"type": "PodScheduled", "status": "False", "message": NO_CPU}],

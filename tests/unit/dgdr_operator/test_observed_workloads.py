@@ -49,6 +49,20 @@ def container(**status: Any) -> dict[str, Any]:
         pytest.param(
             container(state={"waiting": {"reason": "ErrImagePull", "message": "no such image"}}),
             "container main ErrImagePull: no such image",
+            id="image without a name",
+        ),
+        pytest.param(
+            container(
+                image="x:1",
+                state={
+                    "waiting": {
+                        "reason": "ErrImagePull",
+                        "message": 'failed to resolve "x:1": lookup x: no such host',
+                    }
+                },
+            ),
+            'container main ErrImagePull: image "x:1" cannot be pulled (lookup failed: no such '
+            "host)",
             id="image",
         ),
     ],
@@ -93,15 +107,16 @@ def test_pods_that_are_going_or_done_are_not_seen() -> None:
     assert pods_seen([going, pod({"phase": "Failed"}), pod({"phase": "Succeeded"})]) == ()
 
 
-def test_the_schedulers_sentence_is_kept() -> None:
+def test_the_schedulers_sentence_is_kept_without_its_tail() -> None:
     condition = {
         "type": "PodScheduled",
         "status": "False",
         "reason": "Unschedulable",
-        "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
+        "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to "
+        "deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful.",
     }
     (seen,) = pods_seen([pod({"conditions": [condition]})])
-    assert seen.unschedulable == condition["message"]
+    assert seen.unschedulable == "0/1 nodes are available: 1 Insufficient nvidia.com/gpu"
 
 
 def test_a_deployment_that_nobody_has_looked_at() -> None:
@@ -118,3 +133,4 @@ def test_last_words_tell_no_token(secret: str) -> None:
 
 def test_last_words_are_few() -> None:
     assert len(last_words("x" * 10_000)) == MAX_WORDS_CHARS
+    assert last_words(f"{'x' * 200} {'y' * 200}") == f"{'x' * 200} …"

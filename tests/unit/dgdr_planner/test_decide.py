@@ -12,7 +12,7 @@ from dgdr_planner.observe.history import Sample
 from dgdr_planner.observe.observation import LoadSeen, Observation
 from dgdr_planner.observe.value import Trouble, Unknown, Value
 from dgdr_planner.plan import Decision, Plan
-from dgdr_planner.policy import Policy
+from dgdr_planner.policy import Limits, Policy
 from dgdr_planner.state import State
 from dgdr_planner.tell import explain
 from support.planning import EXACTLY, POLICY, PROFILE, at, load, policy, seeing, unknown
@@ -142,6 +142,17 @@ def test_a_decision_says_why() -> None:
         r" 1\.\d\d of them busy, for mean ITL <= 25 ms \(2 would have 2\d ms, bound by itl\)",
         decode,
     )
+
+
+def test_a_need_a_little_above_the_most_is_said_while_it_lasts() -> None:
+    # 7 requests/s need 2.03 prefill replicas.
+    few = replace(POLICY, limits=dict.fromkeys(POLICY.limits, Limits(fewest=1, most=2)))
+    first = decided(load(7), 1, 1, how=few)
+    then = decided(load(7), 2, 2, how=few, state=first.state, seconds=60)
+    for decision in (first, then):
+        needs = explain.limited(plan(decision)) or ""
+        assert needs.startswith("prefill needs 3 replicas, spec.roles allows 2")
+    assert any("spec.roles allows 2" in text for text in said(first, few))
 
 
 def test_a_shadow_says_what_it_would_do() -> None:

@@ -12,6 +12,7 @@ from dgdr_profiler.adapters.model_files import read_model
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.known_model import FactsSource, KnownModel
 from support.model_configs import config_of
+from support.profiler_ports import MemoryRecords
 
 GIB = 2**30
 NAME = "Qwen/Qwen3-8B"
@@ -122,8 +123,21 @@ async def test_an_address_that_makes_no_sense_is_no_error() -> None:
 async def test_a_model_that_is_a_path_is_not_asked_for() -> None:
     answers = Answers()
     spec = effective(DGDRSpec.model_validate({"model": "/models/x", "image": "i"}))
-    await read_model(spec, hub(answers))
+    await read_model(spec, hub(answers), MemoryRecords().show)
     assert answers.asked == []
+
+
+async def test_that_the_hub_is_asked_is_shown_before_it_answers() -> None:
+    records, shown = MemoryRecords(), []
+
+    def answers(_: httpx.Request) -> httpx.Response:
+        shown.extend(records.shown)
+        return httpx.Response(404)
+
+    spec = effective(DGDRSpec.model_validate({"model": NAME, "image": "i"}))
+    await read_model(spec, hub(answers), records.show)
+    (before,) = {one.message for one in shown}
+    assert before == f"reading config.json of {NAME} from the hub"
 
 
 @pytest.mark.parametrize(

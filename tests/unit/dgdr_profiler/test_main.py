@@ -5,7 +5,7 @@ import pytest
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.__main__ import HOPELESS, RETRYABLE, _known_model, _outcome, main
 from dgdr_profiler.adapters.records import KubeRecords
-from support.profiler_ports import MemoryKube
+from support.profiler_ports import MemoryKube, MemoryRecords
 
 
 def request(**policy: object) -> ProfilingRequest:
@@ -56,14 +56,14 @@ async def test_a_file_that_describes_no_model_is_said_and_not_retried(tmp_path: 
 
 
 async def test_a_user_who_says_what_the_model_is_needs_no_file(tmp_path: Path) -> None:
-    found = await _known_model(real(tmp_path, model={"weightGiB": 16}))
+    found = await _known_model(real(tmp_path, model={"weightGiB": 16}), MemoryRecords().show)
     assert found is not None
     assert "config.json has none of architectures" in found.tried[0]
 
 
 async def test_the_files_of_a_model_that_mockers_stand_for_are_not_read(tmp_path: Path) -> None:
     asked = real(tmp_path).model_copy(update={"policy": request().policy})
-    assert await _known_model(asked) is None
+    assert await _known_model(asked, MemoryRecords().show) is None
 
 
 async def test_an_unexpected_error_is_retried_and_told(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from dgdr_profiler.adapters.model_files import read_model
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.known_model import FactsSource, KnownModel
 from support.model_configs import config_of, model
+from support.profiler_ports import MemoryRecords
 
 NAME = "Qwen/Qwen3-8B"
 CONFIG = config_of("qwen3-8b")
@@ -43,7 +44,10 @@ def wanted(mount: Path | None = None, path: str | None = None, name: str = NAME)
 
 
 async def read(of: EffectiveSpec) -> KnownModel:
-    return await read_model(of, OFFLINE)
+    records = MemoryRecords()
+    found = await read_model(of, OFFLINE, records.show)
+    assert records.shown == [], "a hub that is not asked is not waited for"
+    return found
 
 
 async def test_a_claims_folder_says_what_the_model_is(tmp_path: Path) -> None:

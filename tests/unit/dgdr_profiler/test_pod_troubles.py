@@ -129,7 +129,7 @@ def homeless_pod(**condition: Any) -> dict[str, Any]:
 def test_a_pod_without_a_node_says_why_and_since_when() -> None:
     since = "2026-01-01T00:00:00Z"
     (found,) = homeless([homeless_pod(message="2 Insufficient gpu", lastTransitionTime=since)])
-    assert str(found) == "pod d-1: 2 Insufficient gpu"
+    assert (found.pod, found.words) == ("d-1", "2 Insufficient gpu")
     assert found.waited_s(datetime(2026, 1, 1, 0, 5, tzinfo=UTC)) == 300
     assert list(homeless([pod()])) == []
 

@@ -229,13 +229,21 @@ async def test_a_stored_point_without_a_prompt_does_not_stop_the_next_pod() -> N
 
 async def test_nothing_measured_is_a_failure_with_the_reasons() -> None:
     down: dict[str, str | CandidateFailed] = dict.fromkeys(GRAPHS, "no node has GPUs")
-    with pytest.raises(NothingMeasured, match="TP=1: no node has GPUs"):
+    down["q-p-tp2"] = "OOMKilled"
+    with pytest.raises(NothingMeasured, match=r"; TP=1, TP=4: no node has GPUs; TP=2: OOMKilled$"):
+        await finished(deployments=FakeDeployments(broken=down))
+
+
+async def test_a_reason_that_all_candidates_share_comes_first_and_once() -> None:
+    down: dict[str, str | CandidateFailed] = dict.fromkeys(GRAPHS, "no node has GPUs")
+    told = r"^no node has GPUs; no candidate could be measured \(TP=1, TP=2, TP=4\)$"
+    with pytest.raises(NothingMeasured, match=told):
         await finished(deployments=FakeDeployments(broken=down))
 
 
 async def test_a_new_pod_gets_no_new_deadline() -> None:
     records = MemoryRecords(spent_by_earlier_pods_s=3601)
-    with pytest.raises(NothingMeasured, match="TP=1: the deadline of 3600 s has passed"):
+    with pytest.raises(NothingMeasured, match=r"^the deadline of 3600 s has passed; no cand"):
         await finished(request(deadline="1h"), records=records)
     records.spent_by_earlier_pods_s = 0
     assert (await finished(request(deadline="1h"), records=records)).texts

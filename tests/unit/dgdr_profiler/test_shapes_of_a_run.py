@@ -61,7 +61,10 @@ def test_engines_that_no_deployment_can_have_are_a_failure_that_says_so() -> Non
     actions = run(Machine(plan(PREFILL, DECODE, gpus_at_once=1)))
     last = actions[-1]
     assert isinstance(last, Fail)
-    assert "prefill TP=1: the smallest deployment with it has 2 GPUs, it may have 1" in last.reason
+    assert last.reason == (
+        "the smallest deployment with it has 2 GPUs, it may have 1; no candidate could be "
+        "measured (prefill TP=1, decode TP=1)"
+    )
 
 
 def test_shapes_that_a_planners_budget_does_not_hold_are_not_tried() -> None:

@@ -195,6 +195,16 @@ def test_two_faults_are_said_at_once() -> None:
             id="a field without effect",
         ),
         pytest.param(
+            request(sla={"ttft": 0.5, "itl": 0.05}),
+            "spec.sla.itl is 0.05 ms; did you mean 50?",
+            id="another unit",
+        ),
+        pytest.param(
+            old_request({"sla": {"ttft": 200, "itl": 20, "isl": 20_000_000}}),
+            "spec.profilingConfig.config.sla.isl is 20000000 tokens, which is above",
+            id="a value that nobody means, in v1alpha1",
+        ),
+        pytest.param(
             old_graph(w=service(ingress={"enabled": True})),
             "spec.services.w.ingress: kept, without effect",
             id="a field of v1alpha1 alone",

@@ -1,15 +1,21 @@
 """Everything that a Prometheus, or what stands in front of it, can answer instead of samples."""
 
 import asyncio
+import errno
+import http.client
 import json
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import requests
 from aiohttp import web
 
 from dgdr_planner.adapters.prometheus import PrometheusMetrics
+from dgdr_planner.adapters.prometheus_http import cause_of
 from dgdr_planner.observe.endpoint import Credentials, Endpoint
 from dgdr_planner.observe.history import Sample
 from dgdr_planner.observe.load import measure
@@ -171,6 +177,30 @@ async def test_nobody_there_is_a_cause() -> None:
     snapshot = await asked(url)
     assert isinstance(snapshot, NoSnapshot)
     assert snapshot.reason == "PrometheusUnreachable"
+    assert snapshot.cause == (
+        f"Prometheus at {url} cannot be reached (connection refused); correct the chart's "
+        "prometheus.url or spec.metrics.prometheus.url"
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "reason", "said"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "x"), "PrometheusUnreachable", "(name not found)"),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), "PrometheusUnreachable", "(name lookup failed)"),
+        (OSError(errno.ENETUNREACH, "x"), "PrometheusUnreachable", "(network is unreachable)"),
+        (http.client.RemoteDisconnected("x"), "PrometheusUnreachable", "(RemoteDisconnected)"),
+        (TimeoutError(), "PrometheusTimeout", "within 10 s; see its own log, and check network"),
+        (ssl.SSLError(1, "x"), "PrometheusUntrusted", "check CA bundle and certificate"),
+    ],
+)
+def test_why_nobody_is_reached_is_told_apart(first: Exception, reason: str, said: str) -> None:
+    kinds = {TimeoutError: requests.Timeout, ssl.SSLError: requests.exceptions.SSLError}
+    exc = kinds.get(type(first), requests.ConnectionError)("x")
+    exc.__cause__ = first
+    found = cause_of(Endpoint(url="http://p:9090"), exc)
+    assert found.reason == reason
+    assert said in found.cause
 
 
 @pytest.mark.parametrize(
