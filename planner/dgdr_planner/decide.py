@@ -235,12 +235,15 @@ def _draft(
             patience_s=policy.stabilization_s,
         )
     history = state.histories.get(role, History())
+    guarded = guard(advice.replicas, current, limits, policy, history, now)
+    if seen.is_fast and advice.replicas <= current:  # it adds, or it says nothing
+        guarded = replace(guarded, history=history)
     return _Draft(
         seen=there,
         current=current,
         sized=found,
         needed=advice.replicas,
-        guarded=guard(advice.replicas, current, limits, policy, history, now),
+        guarded=guarded,
         near_needs=state.near_needs.get(role, ()) if seen.is_fast else advice.near,
         fewest=limits.fewest,
         backlog=waiting,
