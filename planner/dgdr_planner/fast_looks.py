@@ -5,14 +5,14 @@ A look changes nothing. Where it shows more than is planned for, the planner's p
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from dgdr_kube.ports import Key
 from dgdr_planner.decide import rises
 from dgdr_planner.memory import Memory
 from dgdr_planner.observe.endpoint import LEAST_S
-from dgdr_planner.observe.looks import LOOK_S, Look, kept
+from dgdr_planner.observe.looks import Look, kept
 from dgdr_planner.observe.value import Unknown
 from dgdr_planner.observer import Observer
 
@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds before a tick in which no pass is brought forward: it would be the tick.
 NEAR_S = 5.0
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class FastLooks:
@@ -33,11 +35,11 @@ class FastLooks:
         self._rising: dict[Key, datetime] = {}
         self._looking: set[Key] = set()
 
-    async def run(self, mark: Callable[[Key], None]) -> None:
+    async def run(self, mark: Callable[[Key], None], sleep: Sleep = asyncio.sleep) -> None:
         """Look until cancelled; ``mark`` those whose load rises."""
         async with asyncio.TaskGroup() as group:
             while True:
-                await asyncio.sleep(LOOK_S)
+                await sleep(self._observer.look_s)
                 self.look_at_all(mark, group)
 
     def look_at_all(self, mark: Callable[[Key], None], group: asyncio.TaskGroup) -> None:

@@ -212,3 +212,16 @@ async def test_a_tick_that_failed_is_not_made_a_fast_pass() -> None:
     world.seconds += 2
     await world.run(KEY)
     assert not world.left.turn.seen.is_fast
+
+
+async def test_looks_at_slow_scrapes_come_less_often() -> None:
+    world, slept = Minutely(), list[float]()
+    world.run._observer.look_s = 30.0
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await world.run.looks.run(lambda _: None, sleep)
+    assert slept == [30.0]
