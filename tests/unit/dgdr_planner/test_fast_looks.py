@@ -225,3 +225,18 @@ async def test_looks_at_slow_scrapes_come_less_often() -> None:
     with pytest.raises(asyncio.CancelledError):
         await world.run.looks.run(lambda _: None, sleep)
     assert slept == [30.0]
+
+
+async def test_the_status_tells_of_whole_windows_only() -> None:
+    world = Minutely()
+    await world.ticked(2.0)
+    told = world.status()["observed"]
+    await world.looked(9.4)
+    await world.looked(9.4)
+    writes = world.status_writes()
+    await world.run(KEY)
+    assert world.status_writes() > writes
+    assert world.status()["observed"] == told
+    world.restart()
+    await world.run(KEY)
+    assert world.demand().recent[0, 2] == pytest.approx(2.0, abs=0.1)
