@@ -143,9 +143,15 @@ def _forecast(
     found = state.forecast if seen.is_fast else _ticked(seen, policy, state, forecaster)
     if found is None:
         return Unknown("NoForecast", "nothing was planned for yet")
-    if isinstance(found, Unknown):
+    if isinstance(found, Unknown) or policy.sizing is SizingPolicy.CLASSIC or _is_quiet(seen):
         return found
     return found.raised_by(lately(seen.looks, now.timestamp()), policy.quantile)
+
+
+def _is_quiet(seen: Observation) -> bool:
+    """Whether nothing comes: neither in the tick's window nor in the last look."""
+    looked = seen.looks[-1].rate_per_s if seen.looks else 0.0
+    return isinstance(seen.load.rate_per_s, Idle) and looked <= 0.0
 
 
 def _ticked(
@@ -233,6 +239,8 @@ def _draft(
     if ready.classic is None and found is not None and needed == limits.most:
         needed = beyond_most(needed, found.need)
     guarded = guard(needed, current, limits, policy, history, now)
+    if seen.is_fast and needed <= current:  # it adds, or it says nothing
+        guarded = replace(guarded, history=history)
     return _Draft(
         seen=there,
         current=current,

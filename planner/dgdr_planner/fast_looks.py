@@ -5,21 +5,23 @@ A look changes nothing. Where it shows more than is planned for, the planner's p
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from dgdr_kube.ports import Key
 from dgdr_planner.decide import rises
 from dgdr_planner.memory import Memory
-from dgdr_planner.observe.looks import LOOK_S, Look, kept
+from dgdr_planner.observe.endpoint import LEAST_S
+from dgdr_planner.observe.looks import Look, kept
 from dgdr_planner.observe.value import Unknown
 from dgdr_planner.observer import Observer
-from dgdr_planner.turn import tick_in_s
 
 log = logging.getLogger(__name__)
 
 #: Seconds before a tick in which no pass is brought forward: it would be the tick.
 NEAR_S = 5.0
+
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class FastLooks:
@@ -31,16 +33,21 @@ class FastLooks:
         self._clock = clock
         self._looks: dict[Key, tuple[Look, ...]] = {}
         self._rising: dict[Key, datetime] = {}
+        self._looking: set[Key] = set()
 
-    async def run(self, mark: Callable[[Key], None]) -> None:
+    async def run(self, mark: Callable[[Key], None], sleep: Sleep = asyncio.sleep) -> None:
         """Look until cancelled; ``mark`` those whose load rises."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self.look_at_all(mark)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await sleep(self._observer.look_s)
+                self.look_at_all(mark, group)
 
-    async def look_at_all(self, mark: Callable[[Key], None]) -> None:
-        """Look once at all planners at the same time: they share what they ask."""
-        await asyncio.gather(*(self._marked(key, mark) for key in self._memory.known()))
+    def look_at_all(self, mark: Callable[[Key], None], group: asyncio.TaskGroup) -> None:
+        """Begin a look at each planner: they share what they ask, and wait for no other one."""
+        for key in self._memory.known():
+            if key not in self._looking:
+                self._looking.add(key)
+                group.create_task(self._marked(key, mark))
 
     async def _marked(self, key: Key, mark: Callable[[Key], None]) -> None:
         try:
@@ -48,6 +55,8 @@ class FastLooks:
                 mark(key)
         except Exception:  # the next tick sees what this look did not
             log.exception("%s/%s: a fast look failed", *key)
+        finally:
+            self._looking.discard(key)
 
     async def look(self, key: Key) -> bool:
         """Look once; return whether more comes than is planned for."""
@@ -55,15 +64,17 @@ class FastLooks:
         if left is None or isinstance(left.turn.seen.load.rate_per_s, Unknown):
             self._looks.pop(key, None)
             return False
-        policy = left.turn.policy
-        window_s = self._observer.look_window_s(policy)
+        window_s = self._observer.look_window_s(left.turn.policy)
         if window_s is None:
             return False
         fresh = await self._observer.glance(left.turn, window_s, now)
-        looks = self._looks[key] = kept(self._looks.get(key, ()), fresh)
-        if tick_in_s(left.turn.planner, policy, now) < NEAR_S:
+        left, now = self._memory.left(key), self._clock()
+        if left is None:  # it went meanwhile
             return False
-        if not rises(left.state.forecast, looks, policy, now):
+        looks = self._looks[key] = kept(self._looks.get(key, ()), fresh)
+        if left.tick_in_s(now) < NEAR_S:
+            return False
+        if not rises(left.state.forecast, looks, left.turn.policy, now):
             return False
         self._rising[key] = now
         return True
@@ -73,9 +84,11 @@ class FastLooks:
         return self._looks.get(key, ())
 
     def took_rise(self, key: Key) -> bool:
-        """Whether a look has brought this pass: each does so once, and at once."""
-        at = self._rising.pop(key, None)
-        return at is not None and (self._clock() - at).total_seconds() < NEAR_S
+        """Whether a look has brought this pass: each does so once, at once, and before the tick."""
+        at, left, now = self._rising.pop(key, None), self._memory.left(key), self._clock()
+        if at is None or left is None or left.tick_in_s(now) < LEAST_S:
+            return False
+        return (now - at).total_seconds() < NEAR_S
 
     def forget(self, key: Key) -> None:
         """Drop what was seen of a planner that is gone."""

@@ -1,6 +1,7 @@
 """What passes leave for the next ones: a cache. A new process starts from the status."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_kube.ports import Key
@@ -9,7 +10,7 @@ from dgdr_planner.observe.value import Unknown
 from dgdr_planner.observer import Observer
 from dgdr_planner.restart import state_of
 from dgdr_planner.state import State
-from dgdr_planner.turn import Read, Turn
+from dgdr_planner.turn import Read, Turn, tick_in_s
 
 # A history that failed so often, with a Prometheus that answers otherwise, is never to be had.
 HISTORY_TRIES = 5
@@ -25,6 +26,11 @@ class Left:
     turn: Turn
     state: State
     unwritten: SLAPlannerStatus | None
+
+    def tick_in_s(self, now: datetime) -> float:
+        """Return the seconds until the tick that follows this pass; below 0 where it is late."""
+        begun = self.turn.now
+        return tick_in_s(self.turn.planner, self.turn.policy, begun) - (now - begun).total_seconds()
 
 
 class Memory:

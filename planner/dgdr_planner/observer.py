@@ -16,7 +16,7 @@ from dgdr_planner.observe.endpoint import Endpoint
 from dgdr_planner.observe.glance import glance
 from dgdr_planner.observe.history import MOST_WINDOWS, Sample
 from dgdr_planner.observe.load import measure
-from dgdr_planner.observe.looks import LOOK_S, LOOK_SCRAPES, Look, looks_help
+from dgdr_planner.observe.looks import Look, look_s, looks_help
 from dgdr_planner.observe.observation import LoadSeen, Observation, TargetSeen
 from dgdr_planner.observe.ownership import conflict_with, conflict_with_nvidias, owner_of
 from dgdr_planner.observe.snapshot import NoSnapshot, Snapshot, graph_key
@@ -52,6 +52,7 @@ class Observer:
         self._endpoints = endpoints
         self._computing = computing
         self._scrape_interval_s = scrape_interval_s
+        self.look_s = look_s(scrape_interval_s)
 
     async def observe(self, key: Key, planner: SLAPlanner, policy: Policy) -> Observation:
         """Return what is there, as the watches tell; under a shared budget as it is now."""
@@ -83,8 +84,7 @@ class Observer:
 
     def look_window_s(self, policy: Policy) -> float | None:
         """Return the seconds that a fast look sees; None where ticks see as much."""
-        window_s = max(LOOK_S, LOOK_SCRAPES * self._scrape_interval_s)
-        return window_s if looks_help(policy.interval_s, window_s) else None
+        return self.look_s if looks_help(policy.interval_s, self.look_s) else None
 
     async def glance(self, turn: Turn, window_s: float, now: datetime) -> Look | None:
         """Return the load of the last seconds; None where it cannot be had."""

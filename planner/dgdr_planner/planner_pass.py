@@ -106,11 +106,13 @@ class PlannerPass:
         return known
 
     async def _run(self, key: Key, read: Read, started: float) -> float:
+        begun = self._clock()
         seen = await self._seen(key, read)
         profile = await self._profiles.profile(
             key.namespace, read.planner.spec.profile.config_map_ref.name
         )
-        turn = Turn(key, read, seen, self._clock())
+        # A fast pass is one of the interval in which it began, however long it takes.
+        turn = Turn(key, read, seen, begun if seen.is_fast else self._clock())
         state = await self._memory.state(turn)
         decision = await self._decided(turn, profile, state)
         if writes(turn, decision):
@@ -124,7 +126,15 @@ class PlannerPass:
         decided(outcome(decision, done))
         await self._report(turn, decision, done)
         self._telemetry.count(key, outcome(decision, done), time.monotonic() - started)
-        return RETRY_S if done.outdated else tick_in_s(read.planner, read.policy, self._clock())
+        return RETRY_S if done.outdated else self._tick_in_s(turn)
+
+    def _tick_in_s(self, turn: Turn) -> float:
+        """Return the seconds until the next tick: at once where a fast pass has outlasted it."""
+        now = self._clock()
+        if not turn.seen.is_fast:
+            return tick_in_s(turn.planner, turn.policy, now)
+        left_s = tick_in_s(turn.planner, turn.policy, turn.now)
+        return max(left_s - (now - turn.now).total_seconds(), 0.0)
 
     async def _seen(self, key: Key, read: Read) -> Observation:
         """Look at everything; where a fast look brought this pass, at what may have changed."""

@@ -52,9 +52,9 @@ def rise(
     level = max(
         _level(looks, planned_per_s, noise_per_s), _ramp(looks[-3:], horizon_s, noise_per_s)
     )
-    chance = NormalDist().inv_cdf(quantile) * _error(level, 2.0 * last.window_s)
-    if level + chance <= planned_per_s:
+    if level <= planned_per_s:
         return None
+    chance = NormalDist().inv_cdf(quantile) * _error(level, 2.0 * last.window_s)
     return Rise(planned_per_s=level + chance, over_per_s=planned_per_s, look=last)
 
 

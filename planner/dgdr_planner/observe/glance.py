@@ -34,4 +34,5 @@ def glance(
         rate_per_s=rate_per_s,
         queued=number(queued(live, Value(rate_per_s))),
         in_flight=in_flight(live),
+        span_s=snapshot.window_s,
     )

@@ -57,7 +57,7 @@ def status_after(
     decisions = (record, *old.decisions)[:MAX_DECISIONS] if record else old.decisions
     return SLAPlannerStatus(
         observed_generation=generation,
-        observed=_observed(seen.load, now),
+        observed=_observed(seen, old, now),
         forecast=_forecast(plan.forecast, policy, decision.state) if plan else old.forecast,
         capacity=_capacity(plan) if plan else old.capacity,
         startup_seconds=round(starts.seconds),
@@ -195,7 +195,11 @@ def _shadow(state: State) -> api.Shadow | None:
     )
 
 
-def _observed(load: LoadSeen, now: datetime) -> api.Observed:
+def _observed(seen: Observation, old: SLAPlannerStatus, now: datetime) -> api.Observed:
+    """Say what the last tick saw: what a look counts is not the load of an interval."""
+    if seen.is_fast and old.observed is not None:
+        return old.observed
+    load = seen.load
     return api.Observed(
         time=now,
         knowledge=_knowledge(load.rate_per_s),

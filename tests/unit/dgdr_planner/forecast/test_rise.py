@@ -66,6 +66,11 @@ def test_a_load_that_comes_in_bursts_is_left_to_the_ticks() -> None:
     assert planned(*bursts, 28, 34) is None
 
 
+@pytest.mark.parametrize("over", [0.0, 0.05])
+def test_where_nothing_comes_chance_is_no_rise(over: float) -> None:
+    assert rise(looks(0.0), over, 0.9, 100.0) is None
+
+
 @given(st.floats(0.5, 50), st.floats(0, 500))
 def test_one_burst_never_plans_for_twice_as_much(before: float, burst: float) -> None:
     found = planned(before, before, burst, over=before)

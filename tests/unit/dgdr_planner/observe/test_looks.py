@@ -1,9 +1,11 @@
 """A look counts what came in the last seconds, never too much, and says nothing where in doubt."""
 
+from dataclasses import replace
+
 import pytest
 
 from dgdr_planner.observe.glance import glance
-from dgdr_planner.observe.looks import Look, kept, lately, looks_help
+from dgdr_planner.observe.looks import Look, kept, lately, look_s, looks_help
 from dgdr_planner.observe.snapshot import NoSnapshot, graph_key, read
 from support.planning import DYNAMO_NAMESPACE, NAMESPACE, frontend
 
@@ -68,6 +70,33 @@ def test_a_look_that_failed_ends_what_was_seen_before() -> None:
 def test_only_looks_that_lead_up_to_now_count() -> None:
     assert lately((look(0), look(45), look(60)), 62.0) == (look(45), look(60))
     assert lately((look(0), look(15)), 100.0) == ()
+
+
+def test_looks_at_slow_scrapes_are_as_far_apart_as_they_see() -> None:
+    assert (look_s(5.0), look_s(10.0)) == (15.0, 30.0)
+    slow = tuple(replace(look(at_s), span_s=30.0) for at_s in (0, 30, 60))
+    assert lately(slow, 62.0) == slow
+    assert lately(slow, 120.0) == ()
+
+
+def test_looks_as_far_apart_as_they_see_count_no_request_twice() -> None:
+    """A burst of 60 requests between two scrapes, 10 s apart: one look sees it."""
+
+    def burst(at_s: float) -> float:
+        return 60.0 if at_s > 985.0 else 0.0
+
+    def found(at_s: float) -> Look | None:
+        scrapes = [float(one) for one in range(int(at_s) - 28, int(at_s), 10)]
+        entries = frontend(scrapes, in_flight=burst)
+        snapshot = read(entries, at_s=at_s, window_s=look_s(10.0))
+        return glance(snapshot, GRAPH, at_s=at_s, frontends=1)
+
+    first, later = found(1000.0), found(1000.0 + look_s(10.0))
+    assert first is not None
+    assert later is not None
+    assert (first.span_s, first.window_s) == (30.0, 20.0)
+    assert first.rate_per_s > 0.0
+    assert later.rate_per_s == 0.0
 
 
 def test_looks_help_where_they_come_twice_between_ticks() -> None:
