@@ -58,9 +58,9 @@ def decide(
     ready = _ready(seen, profile, policy, state, now, forecaster)
     if isinstance(ready, Trouble):
         correction = replace(state.correction, late=frozenset())
-        state = replace(state, correction=correction)
+        state = replace(state, correction=correction, is_held=True)
         return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
-    state = replace(state, forecast=ready.forecast)
+    state = replace(state, forecast=ready.forecast, is_held=False)
     if not seen.is_fast:
         state = replace(state, cached=_cached(seen, ready, state, now))
     seen = replace(seen, load=with_cached(seen.load, state.cached))
@@ -77,11 +77,12 @@ def decide(
         histories={draft.role: draft.guarded.history for draft in drafts},
         near_needs={draft.role: draft.near_needs for draft in drafts},
         backlogs={draft.role: draft.backlog for draft in drafts if draft.backlog},
+        ticked=state.ticked if seen.is_fast else {one.role: one.current for one in drafts},
     )
     gpus = _budgeted(drafts, seen, policy, state)
     if gpus.infeasible is not None:
         outcome: Plan | Trouble = Trouble("BudgetInfeasible", gpus.infeasible)
-        return Decision(outcome=outcome, state=state, claim=gpus.claim)
+        return Decision(outcome=outcome, state=replace(state, is_held=True), claim=gpus.claim)
     roles = tuple(_planned(draft, gpus, state, policy) for draft in drafts)
     state = with_plan(state, {role.seen.role: role.replicas for role in roles})
     outcome = Plan(
@@ -235,7 +236,8 @@ def _draft(
             patience_s=policy.stabilization_s,
         )
     history = state.histories.get(role, History())
-    guarded = guard(advice.replicas, current, limits, policy, history, now)
+    step_from = state.ticked.get(role, current) if seen.is_fast else current
+    guarded = guard(advice.replicas, current, limits, policy, history, now, step_from=step_from)
     if seen.is_fast and advice.replicas <= current:  # it adds, or it says nothing
         guarded = replace(guarded, history=history)
     return _Draft(
@@ -328,9 +330,15 @@ def _standing(seen: Observation, policy: Policy) -> Claim | None:
     return budget.standing_claim(held, fewest)
 
 
-def rises(forecast: Forecast | None, looks: Sequence[Look], policy: Policy, now: datetime) -> bool:
-    """Whether fast looks show more than is planned for: whether to decide before the next tick."""
-    if forecast is None or policy.suspended or policy.sizing is SizingPolicy.CLASSIC:
+def rises(state: State, looks: Sequence[Look], policy: Policy, now: datetime) -> bool:
+    """Whether fast looks show more than is planned for: whether to decide before the next tick.
+
+    What holds a planner, holds it until the tick.
+    """
+    forecast = state.forecast
+    if forecast is None or state.is_held or policy.suspended:
+        return False
+    if policy.sizing is SizingPolicy.CLASSIC:
         return False
     found = forecast.raised_by(lately(looks, now.timestamp()), policy.quantile)
     return found.planned > forecast.planned
