@@ -58,9 +58,9 @@ def decide(
     ready = _ready(seen, profile, policy, state, now, forecaster)
     if isinstance(ready, Trouble):
         correction = replace(state.correction, late=frozenset())
-        state = replace(state, correction=correction)
+        state = replace(state, correction=correction, is_held=True)
         return Decision(outcome=ready, state=state, claim=_standing(seen, policy))
-    state = replace(state, forecast=ready.forecast)
+    state = replace(state, forecast=ready.forecast, is_held=False)
     if not seen.is_fast:
         state = replace(state, cached=_cached(seen, ready, state, now))
     seen = replace(seen, load=with_cached(seen.load, state.cached))
@@ -77,11 +77,12 @@ def decide(
         histories={draft.role: draft.guarded.history for draft in drafts},
         near_needs={draft.role: draft.near_needs for draft in drafts},
         backlogs={draft.role: draft.backlog for draft in drafts if draft.backlog},
+        ticked=state.ticked if seen.is_fast else {one.role: one.current for one in drafts},
     )
     gpus = _budgeted(drafts, seen, policy, state)
     if gpus.infeasible is not None:
         outcome: Plan | Trouble = Trouble("BudgetInfeasible", gpus.infeasible)
-        return Decision(outcome=outcome, state=state, claim=gpus.claim)
+        return Decision(outcome=outcome, state=replace(state, is_held=True), claim=gpus.claim)
     roles = tuple(_planned(draft, gpus, state, policy) for draft in drafts)
     state = with_plan(state, {role.seen.role: role.replicas for role in roles})
     outcome = Plan(
@@ -203,54 +204,79 @@ def _draft(
 ) -> _Draft:
     role, limits = there.role, policy.limits[there.role]
     current = state.costs.replicas.get(role, there.replicas) if state.costs else there.replicas
-    factor = state.correction.factor(role)
-    found = size_role(role, ready.profile, ready.forecast, seen.load, policy, factor)
-    waiting: Backlog | None = None
-    if ready.classic is not None:
-        advice = Advice(ready.classic[role])
-    elif (given_up := _without_a_target(found, ready.forecast, current, policy, role)) is not None:
-        advice = given_up
-    else:
-        waiting = backlog(
-            role,
-            found,
-            ready.profile,
-            seen.load,
-            ready.forecast,
-            policy,
-            state.starts,
-            now,
-            state.backlogs.get(role),
-        )
-        found = with_backlog(found, waiting)
-        advice = replicas_needed(
-            seen.load,
-            found,
-            ready.forecast,
-            current,
-            limits.fewest,
-            state.near_needs.get(role, ()),
-            state.demand,
-            is_late=seen.is_fast or waiting is not None or role in state.correction.late,
-            patience_s=policy.stabilization_s,
-        )
-    history = state.histories.get(role, History())
+    advised = _advised(role, current, seen, ready, policy, state, now)
+    found, advice = advised.sized, advised.advice
     needed = advice.replicas
     if ready.classic is None and found is not None and needed == limits.most:
         needed = beyond_most(needed, found.need)
-    guarded = guard(needed, current, limits, policy, history, now)
-    if seen.is_fast and needed <= current:  # it adds, or it says nothing
-        guarded = replace(guarded, history=history)
     return _Draft(
         seen=there,
         current=current,
         sized=found,
         needed=needed,
-        guarded=guarded,
+        guarded=_guarded(role, needed, current, seen, policy, state, now),
         near_needs=state.near_needs.get(role, ()) if seen.is_fast else advice.near,
         fewest=limits.fewest,
-        backlog=waiting,
+        backlog=advised.backlog,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Advised:
+    """What a role needs before any limit, and what of it is a backlog's."""
+
+    advice: Advice
+    sized: RoleSizing | None
+    backlog: Backlog | None = None
+
+
+def _advised(
+    role: Role,
+    current: int,
+    seen: Observation,
+    ready: _Ready,
+    policy: Policy,
+    state: State,
+    now: datetime,
+) -> _Advised:
+    load, forecast, factor = seen.load, ready.forecast, state.correction.factor(role)
+    found = size_role(role, ready.profile, forecast, load, policy, factor)
+    if ready.classic is not None:
+        return _Advised(Advice(ready.classic[role]), found)
+    given_up = _without_a_target(found, forecast, current, policy, role)
+    if given_up is not None:
+        return _Advised(given_up, found)
+    before, starts = state.backlogs.get(role), state.starts
+    waiting = backlog(role, found, ready.profile, load, forecast, policy, starts, now, before)
+    found = with_backlog(found, waiting)
+    advice = replicas_needed(
+        load,
+        found,
+        forecast,
+        current,
+        policy.limits[role].fewest,
+        state.near_needs.get(role, ()),
+        state.demand,
+        is_late=seen.is_fast or waiting is not None or role in state.correction.late,
+        patience_s=policy.stabilization_s,
+    )
+    return _Advised(advice, found, waiting)
+
+
+def _guarded(
+    role: Role,
+    needed: int,
+    current: int,
+    seen: Observation,
+    policy: Policy,
+    state: State,
+    now: datetime,
+) -> Guarded:
+    """Return what limits leave of it; a pass between two ticks adds, or says nothing."""
+    history, limits = state.histories.get(role, History()), policy.limits[role]
+    step_from = state.ticked.get(role, current) if seen.is_fast else current
+    found = guard(needed, current, limits, policy, history, now, step_from=step_from)
+    return replace(found, history=history) if seen.is_fast and needed <= current else found
 
 
 def _without_a_target(
@@ -331,9 +357,15 @@ def _standing(seen: Observation, policy: Policy) -> Claim | None:
     return budget.standing_claim(held, fewest)
 
 
-def rises(forecast: Forecast | None, looks: Sequence[Look], policy: Policy, now: datetime) -> bool:
-    """Whether fast looks show more than is planned for: whether to decide before the next tick."""
-    if forecast is None or policy.suspended or policy.sizing is SizingPolicy.CLASSIC:
+def rises(state: State, looks: Sequence[Look], policy: Policy, now: datetime) -> bool:
+    """Whether fast looks show more than is planned for: whether to decide before the next tick.
+
+    What holds a planner, holds it until the tick.
+    """
+    forecast = state.forecast
+    if forecast is None or state.is_held or policy.suspended:
+        return False
+    if policy.sizing is SizingPolicy.CLASSIC:
         return False
     found = forecast.raised_by(lately(looks, now.timestamp()), policy.quantile)
     return found.planned > forecast.planned

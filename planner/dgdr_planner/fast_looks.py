@@ -74,7 +74,7 @@ class FastLooks:
         looks = self._looks[key] = kept(self._looks.get(key, ()), fresh)
         if left.tick_in_s(now) < NEAR_S:
             return False
-        if not rises(left.state.forecast, looks, left.turn.policy, now):
+        if not rises(left.state, looks, left.turn.policy, now):
             return False
         self._rising[key] = now
         return True

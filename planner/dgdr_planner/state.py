@@ -37,7 +37,9 @@ class State:
 
     ``known`` are the replicas that each role had, or was asked to have, at the end of the last
     pass; ``near_needs`` its last needs that were too near to the number that is there to change
-    it; ``backlogs`` what waited for them. ``costs`` is counted in Shadow only.
+    it; ``backlogs`` what waited for them. ``ticked`` are the replicas that the last tick found,
+    from which steps up count; ``is_held`` says that the last pass had a reason to change nothing.
+    ``costs`` is counted in Shadow only.
     """
 
     histories: Mapping[Role, History] = field(default_factory=dict)
@@ -51,6 +53,8 @@ class State:
     near_needs: Mapping[Role, tuple[float, ...]] = field(default_factory=dict)
     backlogs: Mapping[Role, Backlog] = field(default_factory=dict)
     windows: tuple[WindowAttainment, ...] = ()
+    ticked: Mapping[Role, int] = field(default_factory=dict)
+    is_held: bool = False
     costs: Costs | None = None
 
 

@@ -83,25 +83,38 @@ class Guarded:
 
 
 def guard(
-    needed: int, current: int, limits: Limits, policy: Policy, history: History, now: datetime
+    needed: int,
+    current: int,
+    limits: Limits,
+    policy: Policy,
+    history: History,
+    now: datetime,
+    *,
+    step_from: int | None = None,
 ) -> Guarded:
-    """Return the replicas to ask for when ``needed`` are needed and ``current`` are there."""
+    """Return the replicas to ask for when ``needed`` are needed and ``current`` are there.
+
+    A step up counts from ``step_from``: what was there at the last tick. None: it is this one.
+    """
     wanted = limits.clamp(needed)
     # The user's limits are orders: a number outside them is corrected at once.
     base = limits.clamp(current)
     gap_s = TOLERATED_INTERVALS * policy.interval_s
     kept = _with_recommendation(history, wanted, base, now, policy.stabilization_s, gap_s)
     kept = replace(kept, rising=_rising(history, wanted, base, now, policy.stabilization_up_s))
-    replicas, limit = _stepped(wanted, base, kept, policy)
+    start = base if step_from is None else min(limits.clamp(step_from), base)
+    replicas, limit = _stepped(wanted, base, start, kept, policy)
     if limit is None and wanted != needed:
         limit = Limit.MAXIMUM if wanted < needed else Limit.MINIMUM
     return Guarded(replicas=replicas, limit=limit, history=kept)
 
 
-def _stepped(wanted: int, base: int, history: History, policy: Policy) -> tuple[int, Limit | None]:
+def _stepped(
+    wanted: int, base: int, start: int, history: History, policy: Policy
+) -> tuple[int, Limit | None]:
     if wanted > base:
         steady = max(history.lowest(), base)
-        most = steady if policy.max_step_up is None else base + policy.max_step_up
+        most = steady if policy.max_step_up is None else max(start + policy.max_step_up, base)
         if steady > most:
             return most, Limit.STEP_UP
         return steady, Limit.STABILIZING_UP if steady < wanted else None

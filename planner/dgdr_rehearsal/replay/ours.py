@@ -75,8 +75,8 @@ class Ours:
         return self._decided(self._ticked, now)
 
     def _fast(self, target: TargetSeen, now: datetime) -> Replicas:
-        ticked, forecast = self._ticked, self.state.forecast
-        if ticked is None or not rises(forecast, self._looks, self.policy, now):
+        ticked = self._ticked
+        if ticked is None or not rises(self.state, self._looks, self.policy, now):
             return {}
         return self._decided(replace(ticked, target=target).looked(self._looks), now)
 

@@ -6,9 +6,10 @@ import pytest
 
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner_policy import SizingPolicy, WhenUnreachable
-from dgdr_planner.decide import decide
+from dgdr_planner.decide import decide, rises
 from dgdr_planner.observe.looks import Look
 from dgdr_planner.observe.observation import LoadSeen
+from dgdr_planner.observe.value import Trouble
 from dgdr_planner.plan import Decision, Plan
 from dgdr_planner.policy import Policy
 from dgdr_planner.state import State
@@ -52,6 +53,7 @@ def replicas(decision: Decision) -> tuple[int, ...]:
 
 HOPELESS = replace(POLICY.targets, ttft_ms=1.0)
 QUANTILE = policy(quantile=0.9)
+SWITCH = Trouble("Switch", "somebody has thrown it")
 
 
 def test_an_idle_target_gives_up_what_max_out_had_taken() -> None:
@@ -96,3 +98,32 @@ def test_a_fast_pass_that_adds_nothing_leaves_patience_as_it_was() -> None:
     assert state.histories[Role.DECODE].below_since is not None
     assert fast.state.histories[Role.DECODE] == state.histories[Role.DECODE]
     assert fast.state.histories[Role.PREFILL] != state.histories[Role.PREFILL]
+
+
+def test_fast_passes_between_two_ticks_make_one_step() -> None:
+    how = policy(max_step_up=1)
+    state, there = decided(load(2.0), (1, 1), (), how=how).state, (1, 1)
+    for seconds, rate_per_s in ((15, 20), (30, 40), (45, 80)):
+        seen = looks(rate_per_s, rate_per_s, until_s=seconds)
+        decision = decided(
+            load(2.0), there, seen, state=state, how=how, seconds=seconds, is_fast=True
+        )
+        state, there = decision.state, (replicas(decision)[0], replicas(decision)[1])
+    assert there == (2, 2)
+    tick = decided(load(80.0), there, (), state=state, how=how, seconds=60)
+    assert replicas(tick) == (3, 3)
+
+
+def test_a_held_planner_waits_for_the_tick() -> None:
+    seen = looks(40, 40, until_s=15)
+    state = decided(load(2.0), (1, 1), ()).state
+    assert rises(state, seen, POLICY, at(15))
+    short = policy(budget_gpus=1)
+    for held in (
+        decide(replace(seeing(load(2.0)), hold=SWITCH), PROFILE, POLICY, state, at(0)),
+        decided(load(2.0), (1, 1), (), state=state, how=short),
+    ):
+        assert isinstance(held.outcome, Trouble)
+        assert not rises(held.state, seen, POLICY, at(15))
+        again = decided(load(2.0), (1, 1), (), state=held.state, seconds=1)
+        assert rises(again.state, seen, POLICY, at(15))

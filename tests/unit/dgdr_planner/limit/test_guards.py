@@ -109,3 +109,19 @@ def test_whatever_comes_the_limits_hold(
         assert base - down <= after <= base + (up or 8)
         assert after >= min(base, ONE_TO_EIGHT.clamp(needed))
         before = after
+
+
+@pytest.mark.parametrize(
+    ("current", "step_from", "replicas"),
+    [
+        pytest.param(2, 2, 4, id="nothing was added since the tick"),
+        pytest.param(3, 2, 4, id="a part of the step was"),
+        pytest.param(4, 2, 4, id="all of it was"),
+        pytest.param(6, 2, 6, id="somebody added more"),
+        pytest.param(2, 5, 4, id="the tick took some away"),
+    ],
+)
+def test_a_step_up_is_one_from_tick_to_tick(current: int, step_from: int, replicas: int) -> None:
+    how = replace(EAGER, max_step_up=2)
+    answer = guard(8, current, ONE_TO_EIGHT, how, History(), at(0), step_from=step_from)
+    assert (answer.replicas, answer.limit) == (replicas, Limit.STEP_UP)
