@@ -145,10 +145,10 @@ def test_a_decision_says_why() -> None:
 
 
 def test_a_need_a_little_above_the_most_is_said_while_it_lasts() -> None:
-    # 7 requests/s need 2.03 prefill replicas.
+    # 7.3 requests/s need 2.03 prefill replicas.
     few = replace(POLICY, limits=dict.fromkeys(POLICY.limits, Limits(fewest=1, most=2)))
-    first = decided(load(7), 1, 1, how=few)
-    then = decided(load(7), 2, 2, how=few, state=first.state, seconds=60)
+    first = decided(load(7.3), 1, 1, how=few)
+    then = decided(load(7.3), 2, 2, how=few, state=first.state, seconds=60)
     for decision in (first, then):
         needs = explain.limited(plan(decision)) or ""
         assert needs.startswith("prefill needs 3 replicas, spec.roles allows 2")
