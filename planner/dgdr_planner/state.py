@@ -37,8 +37,8 @@ class State:
 
     ``known`` are the replicas that each role had, or was asked to have, at the end of the last
     pass; ``near_needs`` its last needs that were too near to the number that is there to change
-    it; ``backlogs`` what waited for them. ``ticked`` are the replicas that the last tick found, from
-    which steps up count; ``is_held`` says that the last pass had a reason to change nothing.
+    it; ``backlogs`` what waited for them. ``ticked`` are the replicas that the last tick found,
+    from which steps up count; ``is_held`` says that the last pass had a reason to change nothing.
     ``costs`` is counted in Shadow only.
     """
 

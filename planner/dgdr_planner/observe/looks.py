@@ -7,8 +7,8 @@ see a rise before the window of a tick has ended.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Seconds from one look to the next at least. With a tick a minute, of three queries, that makes four looks
-#: of one query each.
+#: Seconds from one look to the next at least. With a tick a minute, of three queries, that makes
+#: four looks of one query each.
 LOOK_S = 15.0
 #: Scrapes that a look sees at least. It counts between the scrapes of its own seconds only, and the
 #: next one begins where it ended, so that no two looks count the same request.
