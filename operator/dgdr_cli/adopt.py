@@ -175,7 +175,7 @@ def _request(running: Running, graph: Graph, targets: tuple[float, float]) -> di
 def _remarks(graph: Graph, held: int | None, another: Component | None) -> Iterator[str]:
     if held is not None:
         yield (
-            f"the most is what runs now, {held} GPUs; --max-gpus, or an edit of spec.roles, allows "
+            f"the most is what runs now, {held} GPUs; --max-gpus, or an edit of spec.budget, allows "
             "more"
         )
     if another is not None:

@@ -69,9 +69,10 @@ def test_roles_gpus_and_limits_are_those_that_run() -> None:
     assert planner.spec.target_ref.name == "chat"
     assert planner.spec.profile.config_map_ref.name == "mine"
     assert manifest["spec"]["roles"] == {
-        "prefill": {"min": 1, "max": 1},
+        "prefill": {"min": 1, "max": 2},
         "decode": {"min": 1, "max": 1},
     }
+    assert manifest["spec"]["budget"] == {"gpus": 4}
     assert "4 GPUs" in found.remarks[0]
 
 
@@ -79,9 +80,10 @@ def test_more_gpus_are_shared_between_the_roles() -> None:
     wanted = Wanted(ttft_ms=300, itl_ms=30, max_gpus=12, profile="mine")
     found = adopted(running(curves=("mine",)), wanted)
     assert found.manifests[0]["spec"]["roles"] == {
-        "prefill": {"min": 1, "max": 4},
-        "decode": {"min": 1, "max": 4},
+        "prefill": {"min": 1, "max": 10},
+        "decode": {"min": 1, "max": 5},
     }
+    assert found.manifests[0]["spec"]["budget"] == {"gpus": 12}
     assert found.remarks == ()
 
 
@@ -110,7 +112,7 @@ def test_a_planner_of_nvidias_says_targets_limits_and_curves(arguments: tuple[st
     found = adopted(running(planner, curves=("planner-profile-data-1",)), Wanted())
     (manifest,) = found.manifests
     assert manifest["spec"]["sla"] == {"ttftMs": 200, "itlMs": 20}
-    assert manifest["spec"]["roles"]["decode"]["max"] == 4
+    assert manifest["spec"]["budget"] == {"gpus": 12}
     assert manifest["spec"]["profile"]["configMapRef"]["name"] == "planner-profile-data-1"
     # Two planners would undo each other's work.
     assert manifest["spec"]["mode"] == "Shadow"
