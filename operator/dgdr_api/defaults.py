@@ -17,6 +17,16 @@ class Defaults:
     itl_ms: float
     auto_apply: bool
 
+    @property
+    def latencies_ms(self) -> tuple[float, float]:
+        """TTFT and ITL."""
+        return self.ttft_ms, self.itl_ms
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Tokens in and out."""
+        return self.isl, self.osl
+
 
 V1ALPHA1 = Defaults(isl=3000, osl=500, ttft_ms=50, itl_ms=10, auto_apply=False)
 V1BETA1 = Defaults(isl=4000, osl=1000, ttft_ms=2000, itl_ms=30, auto_apply=True)

@@ -15,7 +15,7 @@ from dgdr_api.graph import Json
 from dgdr_api.models import dgdr_rules as rules
 from dgdr_api.models.dgdr_v1beta1 import Backend, DGDRSpec, SearchStrategy, Sla, Workload
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
-from dgdr_api.names import MAX_WORKLOAD_NAME_CHARS, dgd_name
+from dgdr_api.names import MAX_DGD_AND_COMPONENT_CHARS, MAX_WORKLOAD_NAME_CHARS, dgd_name
 from dgdr_api.planner_config import FIELD as PLANNER
 from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, role_bounds
 from dgdr_api.problem import Problem, summary
@@ -28,6 +28,7 @@ __all__ = [
     "missing_config_map",
     "missing_policy",
     "name_in_override",
+    "names_with_grove",
     "policy_not_for",
     "problems",
     "summary",
@@ -39,6 +40,8 @@ _FRAME = {"kind": "DynamoGraphDeployment", "metadata": {"name": "override"}}
 _DGD_VERSIONS = ("nvidia.com/v1beta1", "nvidia.com/v1alpha1")
 # Names of the components in every generated deployment.
 _COMPONENTS = ("frontend", "prefill", "decode", "worker")
+_LONGEST = max(_COMPONENTS, key=len)
+_GROVE = "nvidia.com/enable-grove"
 
 
 def problems(
@@ -297,25 +300,48 @@ def _planner(wanted: EffectiveSpec, policy: ProfilingPolicySpec) -> Iterator[Pro
         )
 
 
+def names_with_grove(spec: DGDRSpec, name: str) -> Iterator[Problem]:
+    """Check the name of the generated deployment by what NVIDIA's operator makes with Grove."""
+    wanted = effective(spec)
+    metadata = _object((wanted.dgd_override or {}).get("metadata"))
+    if str(_object(metadata.get("annotations")).get(_GROVE)).lower() == "false":
+        return
+    most = MAX_DGD_AND_COMPONENT_CHARS - len(_LONGEST)
+    share = f"{MAX_DGD_AND_COMPONENT_CHARS} characters where NVIDIA's operator uses Grove"
+    off = f'{_GROVE}: "false" in spec.overrides.dgd.metadata.annotations'
+    yield from _too_long(wanted, name, most, share, f", or do without Grove: {off}")
+
+
 def _names(wanted: EffectiveSpec, name: str) -> Iterator[Problem]:
     """Check the name of the generated deployment, where an override gives it."""
     if not name:
         return
+    most = MAX_WORKLOAD_NAME_CHARS - len(f"-{_LONGEST}")
+    yield from _too_long(wanted, name, most, f"{MAX_WORKLOAD_NAME_CHARS} characters")
+    override = name_in_override(wanted.dgd_override)
+    if override and not _DNS_NAME.match(override):
+        yield Problem(
+            "spec.overrides.dgd.metadata.name",
+            override,
+            "use lower-case letters, digits and dashes",
+        )
+    yield from _first_letters(name, override)
+
+
+def _too_long(
+    wanted: EffectiveSpec, name: str, most: int, share: str, else_: str = ""
+) -> Iterator[Problem]:
+    """Say that a generated deployment's name leaves a component none."""
     override = name_in_override(wanted.dgd_override)
     field = "spec.overrides.dgd.metadata.name" if override else "metadata.name"
     given, generated = override or name, dgd_name(name, override)
-    longest = max(_COMPONENTS, key=len)
-    most = MAX_WORKLOAD_NAME_CHARS - len(f"-{longest}") - (len(generated) - len(given))
-    if len(given) > most:
+    if len(generated) > most:
         yield Problem(
             field,
             given,
-            f"the deployment {generated} and its component {longest} share "
-            f"{MAX_WORKLOAD_NAME_CHARS} characters; use at most {most}",
+            f"the deployment {generated} and its component {_LONGEST} share {share}; use at most "
+            f"{most - (len(generated) - len(given))}{else_}",
         )
-    if override and not _DNS_NAME.match(override):
-        yield Problem(field, override, "use lower-case letters, digits and dashes")
-    yield from _first_letters(name, override)
 
 
 def _first_letters(name: str, override: str | None) -> Iterator[Problem]:

@@ -79,7 +79,12 @@ def adopted(running: Running, wanted: Wanted) -> Adopted:
     except BudgetTooSmall as exc:
         raise CliError(f"--max-gpus: {exc.why}") from exc
     remarks = [*_remarks(graph, held if given is None else None, nvidias if has_another else None)]
-    if request is not None:
+    if request is None:
+        remarks.append(
+            f"the curves are those of ConfigMap {profile}: make sure that they are of this "
+            "deployment's model and engine; --profile names others"
+        )
+    else:
         remarks.append(
             f"{graph.name} has no curves: request {request['metadata']['name']} measures some, on "
             "GPUs beside those that serve, and the planner holds until then; --profile names others"
@@ -118,7 +123,11 @@ def _profile(
     nvidias: Component | None,
     targets: tuple[float, float],
 ) -> tuple[str, dict[str, Any] | None]:
-    """Return the ConfigMap with the curves, and the request that measures them if nobody has."""
+    """Return the ConfigMap with the curves, and the request that measures them if nobody has.
+
+    The one that NVIDIA's profiler leaves bears no name of a deployment: a namespace has one of its
+    latest run, of whatever model. So it counts only where a planner of NVIDIA's reads it.
+    """
     if wanted.profile is not None:
         if wanted.profile not in running.curves:
             there = ", ".join(sorted(running.curves)) or "none"
@@ -126,8 +135,8 @@ def _profile(
                 f"--profile: ConfigMap {wanted.profile} holds no curves; those that do: {there}"
             )
         return wanted.profile, None
-    mounted = [] if nvidias is None else list(_mounted(nvidias))
-    for name in (*mounted, NVIDIAS_PROFILE, output_config_map(_request_name(graph))):
+    nvidias_own = [] if nvidias is None else [*_mounted(nvidias), NVIDIAS_PROFILE]
+    for name in (*nvidias_own, output_config_map(_request_name(graph))):
         if name in running.curves:
             return name, None
     request = _request(running, graph, targets)
@@ -175,8 +184,8 @@ def _request(running: Running, graph: Graph, targets: tuple[float, float]) -> di
 def _remarks(graph: Graph, held: int | None, another: Component | None) -> Iterator[str]:
     if held is not None:
         yield (
-            f"the most is what runs now, {held} GPUs; --max-gpus, or an edit of spec.budget, allows "
-            "more"
+            f"the most is what runs now, {held} GPUs; --max-gpus, or an edit of spec.budget, "
+            "allows more"
         )
     if another is not None:
         yield (

@@ -8,8 +8,8 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from dgdr_kube import lease
@@ -35,7 +35,8 @@ def _nobody() -> None:
 class Candidate:
     """Stands for election under the name ``me``, which no other process has.
 
-    ``back`` is called when the Lease is renewed after it had lapsed.
+    ``annotations`` are written with each claim and each renewal. ``back`` is called when the Lease
+    is renewed after it had lapsed.
     """
 
     cluster: Cluster
@@ -43,6 +44,7 @@ class Candidate:
     name: str
     me: str
     timing: Timing = TIMING
+    annotations: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     back: Callable[[], None] = _nobody
@@ -90,9 +92,10 @@ class Candidate:
 
     async def keep(self) -> None:
         """Renew until cancelled; raises LeaseLost when another process leads."""
+        delay_s = self.timing.retry_s
         while True:
-            await asyncio.sleep(self.timing.retry_s)
-            await self._turn()
+            await asyncio.sleep(delay_s)
+            delay_s = await self._turn()
 
     async def release(self) -> None:
         """Give the Lease up, if it is ours, so that the next one leads at once."""
@@ -181,9 +184,9 @@ class Candidate:
     async def _write(self, version: str, spec: Manifest) -> Manifest:
         async with asyncio.timeout(self.timing.try_s):
             if not version:
-                manifest = lease.lease(self.namespace, self.name, spec)
+                manifest = lease.lease(self.namespace, self.name, spec, self.annotations)
                 return await self.cluster.create(manifest, self.name)
-            patch = {"spec": spec}
+            patch = lease.change(spec, self.annotations)
             return await self.cluster.patch(
                 LEASE, self.namespace, self.name, patch, self.name, resource_version=version
             )

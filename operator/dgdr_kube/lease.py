@@ -115,10 +115,19 @@ def released() -> Manifest:
     return {"holderIdentity": "", "leaseDurationSeconds": 1}
 
 
-def lease(namespace: str, name: str, spec: Manifest) -> Manifest:
+def lease(namespace: str, name: str, spec: Manifest, annotations: Mapping[str, str]) -> Manifest:
     """Return a Lease to create."""
-    meta = {"namespace": namespace, "name": name}
+    meta: Manifest = {"namespace": namespace, "name": name}
+    if annotations:
+        meta["annotations"] = dict(annotations)
     return {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": meta, "spec": spec}
+
+
+def change(spec: Manifest, annotations: Mapping[str, str]) -> Manifest:
+    """Return what is merged into a Lease that is there."""
+    if not annotations:
+        return {"spec": spec}
+    return {"metadata": {"annotations": dict(annotations)}, "spec": spec}
 
 
 def _seen_gone(before: Seen | None, now_s: float) -> Seen:

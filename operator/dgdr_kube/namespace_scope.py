@@ -12,15 +12,16 @@ from collections.abc import Iterable
 
 from dgdr_api.names import NAMESPACE_SCOPE_LEASE
 from dgdr_kube.candidate import Candidate, LeaseLost
-from dgdr_kube.errors import ClusterError
-from dgdr_kube.kinds import LEASE
 from dgdr_kube.lease import Timing
 from dgdr_kube.ports import Cluster
 
 log = logging.getLogger(__name__)
 
 PRINCIPAL = "nvidia.com/dynamo-operator-principal"
-"""Annotation: as whom NVIDIA's webhooks let the holder write replicas that an adapter owns."""
+"""Annotation: as whom NVIDIA's webhooks let the holder write replicas that an adapter owns.
+
+Part of each renewal: without it adapters of ours are refused, and the Lease may be made anew.
+"""
 TIMING = Timing(lease_s=30, renew_s=20.0, retry_s=10.0, look_s=2.0)
 
 
@@ -35,11 +36,10 @@ class NamespaceScope:
         principal: str,
         timing: Timing = TIMING,
     ) -> None:
-        self._cluster = cluster
         self.holder = holder
-        self._principal = principal
+        says = {PRINCIPAL: principal}
         self._candidates = {
-            namespace: Candidate(cluster, namespace, NAMESPACE_SCOPE_LEASE, holder, timing)
+            namespace: Candidate(cluster, namespace, NAMESPACE_SCOPE_LEASE, holder, timing, says)
             for namespace in namespaces
         }
 
@@ -58,17 +58,6 @@ class NamespaceScope:
         while True:
             try:
                 await candidate.acquire()
-                await self._introduce(namespace)
                 await candidate.keep()
             except LeaseLost as exc:
                 log.warning("Namespace %s is taken from us: %s", namespace, exc)
-
-    async def _introduce(self, namespace: str) -> None:
-        """Say who writes here; without it adapters of ours are refused, which they report."""
-        patch = {"metadata": {"annotations": {PRINCIPAL: self._principal}}}
-        try:
-            await self._cluster.patch(
-                LEASE, namespace, NAMESPACE_SCOPE_LEASE, patch, NAMESPACE_SCOPE_LEASE
-            )
-        except ClusterError as exc:
-            log.warning("Lease %s/%s bears no principal: %s", namespace, NAMESPACE_SCOPE_LEASE, exc)

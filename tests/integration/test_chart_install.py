@@ -69,7 +69,7 @@ def install(where: TestCluster) -> str:
 def installed(own_cluster: TestCluster) -> TestCluster:
     """The chart, installed; its pods run as far as a cluster without containers can tell."""
     notes = install(own_cluster)
-    assert "kubectl get dgdr" in notes
+    assert "kubectl get dynamographdeploymentrequests.nvidia.com" in notes
     return own_cluster
 
 
@@ -98,6 +98,15 @@ def test_the_api_server_accepts_every_example(installed: TestCluster, path: Path
     namespace = () if spaces else ("--namespace", TEAM)
     # Strict: a field that the schema does not know is an error, not a warning.
     installed.kubectl("apply", "--validate=strict", *namespace, "--filename", str(path))
+
+
+def test_a_release_that_owns_nvidias_kinds_does_not_change_its_mode(
+    installed: TestCluster,
+) -> None:
+    values = ("--values", str(ROOT / "hack/demo/values.yaml"), "--dry-run=server")
+    helm(installed, "upgrade", "dgdr-operator", CHART, *values)
+    with pytest.raises(AssertionError, match="mode Beside: this release is Standalone"):
+        helm(installed, "upgrade", "dgdr-operator", CHART, *values, "--set", "mode=Beside")
 
 
 OPERATOR = f"system:serviceaccount:{SYSTEM}:dgdr-operator"

@@ -276,6 +276,19 @@ spec:
 {{- end -}}
 
 {{/*
+A release that owns the nvidia.com CRDs would leave them with a webhook that is gone, or, where they
+are not kept, delete them with all objects. What it is now stands in its ConfigMap; a render without a
+cluster finds none.
+*/}}
+{{- define "dgdr-operator.modeStays" -}}
+{{- $now := lookup "v1" "ConfigMap" .Release.Namespace (include "dgdr-operator.fullname" .) | default dict -}}
+{{- $mode := (get ($now.data | default dict) "config.yaml" | default "" | fromYaml).mode | default "" -}}
+{{- if and (eq (lower $mode) "standalone") (ne .Values.mode "Standalone") -}}
+{{- fail (printf "mode %s: this release is Standalone, and the nvidia.com CRDs are its own. Uninstall it first, its CRDs too (helm/dgdr-operator/README.md, \"Uninstall\"); install NVIDIA's operator, then this chart with mode %s (docs/beside.md)" .Values.mode .Values.mode) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
 The file that operator and planner read. Written field by field, so that a value which no program
 knows cannot slip in.
 */}}
@@ -283,6 +296,7 @@ knows cannot slip in.
 {{- if and (eq .Values.mode "Takeover") (not .Values.namespaces) -}}
 {{- fail "mode Takeover takes namespaces from NVIDIA's operator; name them: --set namespaces={team-a}" -}}
 {{- end -}}
+{{- include "dgdr-operator.modeStays" . -}}
 mode: {{ .Values.mode }}
 namespaces: {{ toJson .Values.namespaces }}
 images:

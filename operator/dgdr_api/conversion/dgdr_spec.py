@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dgdr_api.defaults import V1ALPHA1, V1BETA1, Defaults
+from dgdr_api.defaults import V1ALPHA1, V1BETA1
 
 Json = Mapping[str, Any]
 Path = tuple[str, ...]
@@ -61,7 +61,6 @@ _TOKENS: tuple[tuple[Path, Path], ...] = (
     ((*_CONFIG, "sla", "isl"), ("workload", "isl")),
     ((*_CONFIG, "sla", "osl"), ("workload", "osl")),
 )
-_TARGETS = (*_MILLISECONDS, *_TOKENS)
 _E2E: Path = ("sla", "e2eLatency")
 _OVERRIDES: Path = ("deploymentOverrides",)
 _DGD: Path = ("overrides", "dgd")
@@ -93,7 +92,8 @@ def to_v1beta1(spec: Json) -> dict[str, Any]:
     _put(found, _GPUS_PER_NODE[1], _count(_at(spec, _OLD_GPUS_PER_NODE)))
     for alpha, beta, fits in _moves():
         _put(found, beta, fits(_at(spec, alpha)))
-    _complete(found, [beta for _, beta in _TARGETS], V1ALPHA1)
+    _complete(found, [beta for _, beta in _MILLISECONDS], V1ALPHA1.latencies_ms)
+    _complete(found, [beta for _, beta in _TOKENS], V1ALPHA1.lengths)
     if metadata := _metadata(_object(_at(spec, _OVERRIDES)) or {}):
         _put(found, _DGD, {**_DGD_FRAME, "metadata": metadata})
     _put(found, _STRATEGY, _strategy(spec))
@@ -119,7 +119,8 @@ def to_v1alpha1(spec: Json) -> dict[str, Any]:
     for alpha, beta, fits in _moves():
         _put(found, alpha, fits(_at(spec, beta)))
     if _at(spec, _E2E) is None:
-        _complete(found, [alpha for alpha, _ in _TARGETS], V1BETA1)
+        _complete(found, [alpha for alpha, _ in _MILLISECONDS], V1BETA1.latencies_ms)
+    _complete(found, [alpha for alpha, _ in _TOKENS], V1BETA1.lengths)
     _put(found, _OVERRIDES, _metadata(_object(_at(spec, (*_DGD, "metadata"))) or {}))
     modes = [mode for mode, name in _STRATEGIES.items() if name == _at(spec, _STRATEGY)]
     _put(found, _ESTIMATED[0], modes[0] if modes else None)
@@ -129,12 +130,11 @@ def to_v1alpha1(spec: Json) -> dict[str, Any]:
     return found
 
 
-def _complete(found: dict[str, Any], targets: Sequence[Path], meant: Defaults) -> None:
-    """Say what is meant by targets that are not said; a part of an object stays a part."""
+def _complete(found: dict[str, Any], paths: Sequence[Path], meant: Sequence[float]) -> None:
+    """Say what is meant by what is not said; a part of an object stays a part."""
     if "model" not in found:
         return
-    values = (meant.ttft_ms, meant.itl_ms, meant.isl, meant.osl)
-    for path, value in zip(targets, values, strict=True):
+    for path, value in zip(paths, meant, strict=True):
         if _at(found, path) is None:
             _put(found, path, value)
 

@@ -28,7 +28,7 @@ from dgdr_kube.kinds import (
 )
 from dgdr_kube.manifests import is_owned_by
 from dgdr_kube.ports import Manifest, WatchedCluster
-from dgdr_kube.served import installed
+from dgdr_kube.served import Mode, installed
 from dgdr_operator.core import observed_run as read
 from dgdr_operator.core.final_config import BadResult, read_deployment
 from dgdr_operator.core.hardware import Node, decide_hardware
@@ -72,6 +72,7 @@ class DgdrObserver:
         self._data_plane = data_plane
         self._prometheus_url = settings.prometheus.url
         self._kinds = [kind for kind in NEEDED_KINDS if kind in installed(settings.mode)]
+        self._is_beside = settings.mode is Mode.BESIDE
         self._policy_namespace = settings.profiling.policy_namespace
 
     async def observe(self, dgdr: Manifest) -> Observation:
@@ -118,6 +119,8 @@ class DgdrObserver:
         policy = await self._policy(request.namespace, dgdr)
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
+        if self._is_beside:
+            found = (*found, *validate.names_with_grove(spec, request.name))
         missing = [policy.problem, *await self._missing(request.namespace, spec, policy)]
         override = read_override(spec, known)
         nodes = await self._data_plane.nodes()

@@ -9,6 +9,7 @@ from dgdr_api.validate import (
     missing_claim,
     missing_config_map,
     missing_policy,
+    names_with_grove,
     problems,
     summary,
 )
@@ -158,6 +159,26 @@ def test_names_fit_the_budget(name: str, override: str | None, field: str | None
     dgd = DGD | {"metadata": {"name": override}} if override else DGD
     found = problems(DGDRSpec.model_validate(GOOD | {"overrides": {"dgd": dgd}}), None, name)
     assert [problem.field for problem in found] == ([field] if field else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "field"),
+    [
+        ("a" * 33, {}, None),
+        ("a" * 34, {}, "metadata.name"),
+        ("a" * 34, {"name": "b" * 37}, None),
+        ("a", {"name": "b" * 38}, "spec.overrides.dgd.metadata.name"),
+        ("a" * 34, {"annotations": {"nvidia.com/enable-grove": "false"}}, None),
+    ],
+)
+def test_names_fit_what_nvidias_operator_makes_with_grove(
+    name: str, metadata: dict[str, Any], field: str | None
+) -> None:
+    dgd = DGD | {"metadata": metadata}
+    spec = DGDRSpec.model_validate(GOOD | {"overrides": {"dgd": dgd}})
+    found = [*names_with_grove(spec, name)]
+    assert [problem.field for problem in found] == ([field] if field else [])
+    assert all("use at most 3" in str(problem) for problem in found)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_more_gpus_are_shared_between_the_roles() -> None:
         "decode": {"min": 1, "max": 5},
     }
     assert found.manifests[0]["spec"]["budget"] == {"gpus": 12}
-    assert found.remarks == ()
+    assert not any("--max-gpus" in remark for remark in found.remarks)
 
 
 def test_without_curves_there_is_a_request_that_measures_them_and_deploys_nothing() -> None:
@@ -123,6 +123,32 @@ def test_a_planner_of_nvidias_that_is_switched_off_leaves_the_scaling_to_us() ->
     planner = nvidias("--ttft", "200", "--itl", "20", replicas=0)
     found = adopted(running(planner, curves=("planner-profile-data",)), Wanted())
     assert found.manifests[0]["spec"].get("mode", "Active") == "Active"
+
+
+def test_curves_that_nothing_of_the_deployment_names_are_not_its_own() -> None:
+    found = adopted(running(curves=("planner-profile-data",)), TARGETS)
+    request, planner = found.manifests
+    assert request["kind"] == "DynamoGraphDeploymentRequest"
+    assert planner["spec"]["profile"]["configMapRef"]["name"] == "dgdr-output-chat-profile"
+
+
+@pytest.mark.parametrize(
+    ("planner", "name", "wanted"),
+    [
+        pytest.param(nvidias(), "planner-profile-data", TARGETS, id="a planner of NVIDIA's"),
+        pytest.param(nvidias(volume="p-1"), "p-1", TARGETS, id="mounted by it"),
+        pytest.param(None, "dgdr-output-chat-profile", TARGETS, id="measured before"),
+        pytest.param(
+            None, "mine", Wanted(ttft_ms=300, itl_ms=30, profile="mine"), id="named by the user"
+        ),
+    ],
+)
+def test_a_remark_names_the_curves(
+    planner: dict[str, Any] | None, name: str, wanted: Wanted
+) -> None:
+    found = adopted(running(planner, curves=(name,)), wanted)
+    assert found.manifests[-1]["spec"]["profile"]["configMapRef"]["name"] == name
+    assert f"ConfigMap {name}:" in found.remarks[-1]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from dgdr_kube.candidate import Candidate, LeaseLost
 from dgdr_kube.errors import Unreachable
 from dgdr_kube.kinds import LEASE
+from dgdr_kube.lease import Timing
 from dgdr_kube.ports import Manifest
 from support.fake_cluster import FakeCluster
 from support.virtual_time import run_virtually
@@ -242,6 +243,21 @@ def test_a_claim_whose_answer_was_lost_is_given_up_all_the_same() -> None:
         return holder(wire)
 
     assert run_virtually(lost()) == ""
+
+
+def test_a_renewal_that_failed_is_tried_again_at_the_next_look() -> None:
+    async def refused() -> float:
+        wire = Wire(random.Random(0))
+        one = candidate(wire, "a")
+        one.timing = Timing(lease_s=30, renew_s=20.0, retry_s=10.0, look_s=2.0)
+        await one.acquire()
+        keeping = asyncio.create_task(one.keep())
+        await wire.patch(LEASE, SPACE, NAME, {"metadata": {"labels": {"a": "b"}}}, "somebody")
+        await asyncio.sleep(13)  # a renewal at 10 s is a conflict, the one at 12 s is none
+        keeping.cancel()
+        return one.left_s()
+
+    assert run_virtually(refused()) == pytest.approx(29)
 
 
 class Slowest(random.Random):

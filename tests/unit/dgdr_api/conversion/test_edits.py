@@ -1,12 +1,15 @@
 """An edit made in one version changes in the other what it edits, and nothing else."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dgdr_api.conversion import ALPHA, BETA, converted
 from dgdr_api.conversion.kept import ABSENT
+from dgdr_api.effective import EffectiveSpec, effective
+from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 
 REQUEST = {
     "apiVersion": ALPHA,
@@ -115,6 +118,63 @@ def test_an_edit_in_v1alpha1_keeps_what_only_v1beta1_can_say() -> None:
     assert "hardware" not in seen["spec"]
     back = converted(edited(seen, "spec.profilingConfig.config.sla.ttft", 300), BETA)
     assert back["spec"] == edited(hub, "spec.sla.ttft", 300)["spec"]
+
+
+SLA = "spec.profilingConfig.config.sla"
+WRITTEN_AS = {
+    f"{SLA}.ttft": "spec.sla.ttft",
+    f"{SLA}.itl": "spec.sla.itl",
+    f"{SLA}.isl": "spec.workload.isl",
+    f"{SLA}.osl": "spec.workload.osl",
+}
+
+MEANT_BY = {
+    f"{SLA}.ttft": "ttft_ms",
+    f"{SLA}.itl": "itl_ms",
+    f"{SLA}.isl": "isl",
+    f"{SLA}.osl": "osl",
+}
+
+
+def request(sla: dict[str, Any], workload: dict[str, Any]) -> dict[str, Any]:
+    meta = {"name": "new"}
+    said = {"sla": sla, "workload": workload}
+    spec = {"model": "org/model-8b", **{key: one for key, one in said.items() if one}}
+    return {"apiVersion": BETA, "kind": REQUEST["kind"], "metadata": meta, "spec": spec}
+
+
+def meaning(manifest: dict[str, Any]) -> EffectiveSpec:
+    return effective(DGDRSpec.model_validate(manifest["spec"]))
+
+
+@pytest.mark.parametrize("at_first", [{}, {"isl": 100}, {"osl": 10}, {"requestRate": 2.5}], ids=str)
+@pytest.mark.parametrize(
+    ("sla", "path"),
+    [
+        *(({}, path) for path in WRITTEN_AS),
+        *(({"ttft": 300, "itl": 20}, path) for path in WRITTEN_AS),
+        # A target of the whole request has no words in v1alpha1, and is refused beside the others.
+        *(({"e2eLatency": 5000}, f"{SLA}.{one}") for one in ("isl", "osl")),
+    ],
+    ids=str,
+)
+def test_an_edit_in_v1alpha1_changes_of_what_a_request_means_what_it_edits(
+    sla: dict[str, Any], path: str, at_first: dict[str, Any]
+) -> None:
+    hub = request(sla, at_first)
+    back = converted(edited(converted(hub, ALPHA), path, 777), BETA)
+    assert meaning(back) == replace(meaning(hub), **{MEANT_BY[path]: 777})
+
+
+@pytest.mark.parametrize("said", [{}, {"ttft": 300}, {"osl": 10}], ids=str)
+@pytest.mark.parametrize("path", WRITTEN_AS)
+def test_an_edit_in_v1beta1_changes_of_what_a_request_means_what_it_edits(
+    path: str, said: dict[str, Any]
+) -> None:
+    alpha = edited(REQUEST, SLA, said)
+    hub = edited(converted(alpha, BETA), WRITTEN_AS[path], 777)
+    # As v1alpha1 applies it, without the note.
+    assert meaning(converted(without_notes(converted(hub, ALPHA)), BETA)) == meaning(hub)
 
 
 def test_a_component_that_is_taken_out_goes_with_all_that_was_kept_of_it() -> None:
