@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaincc, gammaln
 
 from dgdr_perf.curve_fit import Array
@@ -171,11 +172,19 @@ def _largest_sum(up: Array, down: Array, tilt: float) -> Array:
     """
     grown = np.exp(tilt * PLACES)
     transform = np.fft.rfft(up * grown, POINTS) * np.conj(np.fft.rfft(down / grown, POINTS))
-    positive = -np.fft.irfft(np.log(1.0 - transform), POINTS)
+    positive = -np.fft.irfft(_logarithm(1.0 - transform), POINTS)
     positive[0] = positive[POINTS // 2 :] = 0.0
     positive[: POINTS // 2] /= grown
     exponent = np.fft.rfft(positive) - positive.sum()
     return np.asarray(np.fft.irfft(np.exp(exponent), POINTS)[: POINTS // 2])
+
+
+def _logarithm(numbers: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Natural logarithm by real functions; that of numpy takes six times as long near one."""
+    found = np.empty_like(numbers)
+    found.real = 0.5 * np.log(numbers.real**2 + numbers.imag**2)
+    found.imag = np.arctan2(numbers.imag, numbers.real)
+    return found
 
 
 def _shared(rate_per_s: float, engines: float, service: ServiceTime) -> Wait:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.optimize import brentq
 
 from dgdr_api.points import Source
 from dgdr_api.provenance import least_certain
@@ -31,9 +30,14 @@ LEAST_SLACK = 0.05
 ALMOST_LATE = 0.95
 # Of all prompts, the most that are taken out of the promise as late by themselves.
 MOST_LOST = 0.75
-# The search for the number of engines looks at the logarithm of what is waited over what is
-# allowed, between these: none at all and without end have none.
-LEAST_SHOWN, MOST_SHOWN = 0.05, 100.0
+# What is waited over what is allowed is looked at between these by the search for the number of
+# engines.
+LEAST_SHOWN, MOST_SHOWN = 1e-6, 100.0
+# Its steps: the first one as a share of the engines that are busy and at least so many engines,
+# the farthest one and the end of all as logarithms, and the square of what counts as none.
+FIRST_STEP, LEAST_STEP = 0.25, 1e-3
+FAR_STEP, FARTHEST = math.log(4.0), math.log(2.0 * MOST_REPLICAS)
+END = 1e-8
 # The search for a quantile cuts its interval into 64, to less than a millionth of the time.
 PARTS: Array = np.arange(1, 64) / 64
 QUANTILE_ROUNDS = 4
@@ -181,25 +185,37 @@ def service_time(load: Workload, shares: Array, seconds: Array) -> ServiceTime:
 
 
 def fewest(excess: Callable[[float], float], busy: float) -> float:
-    """Smallest real number of engines above ``busy`` at which a falling excess is not above 0."""
-    if busy <= 0:
-        return 0.0
-    if busy >= MOST_REPLICAS:
-        return busy
-    low, step = busy, max(0.25 * busy, 1e-3)
-    high = busy + step
-    while (there := excess(high)) > 0:
-        low, step = high, 2.0 * step
-        high = busy + step
-        if high > 2 * MOST_REPLICAS:
-            return high
+    """Smallest real number of engines above ``busy`` at which a falling excess is not above 0.
 
-    def straightened(engines: float) -> float:
-        # Waits fall about exponentially; near saturation any positive number shows the side.
-        now = there if engines == high else excess(engines)
-        return math.log(min(max(1.0 + now, LEAST_SHOWN), MOST_SHOWN))
+    By secants of logarithms: waits fall with the number of engines about as a power does. Each
+    evaluation is a queue to compute; the step that is left after the last one is trusted where its
+    product with the step before, about the error of a secant, is negligible.
+    """
+    if not 0 < busy < MOST_REPLICAS:
+        return max(busy, 0.0)
+    low, high, at = math.log(busy), math.inf, math.log(busy + max(FIRST_STEP * busy, LEAST_STEP))
+    before, shown, step = low, _shown(excess(busy)), at - low
+    while at <= FARTHEST and high - low > END:
+        now = _shown(excess(math.exp(at)))
+        low, high = (at, high) if now > 0 else (low, at)
+        left = now * (at - before) / (shown - now) if shown != now else math.inf
+        if low <= at + left <= high and abs(left * step) < END:
+            return math.exp(at + left)
+        before, shown, step = at, now, _inside(left, at, low, high)
+        at += step
+    return math.exp(min(at, high))
 
-    return float(brentq(straightened, low, high, rtol=1e-6))
+
+def _shown(excess: float) -> float:
+    """Logarithm of what is waited over what is allowed, where none at all and endless have one."""
+    return math.log(min(max(1.0 + excess, LEAST_SHOWN), MOST_SHOWN))
+
+
+def _inside(step: float, at: float, low: float, high: float) -> float:
+    """Return the step, or another one where that leaves what is known or goes far beyond."""
+    if low < at + step < min(high, at + FAR_STEP):
+        return step
+    return FAR_STEP if math.isinf(high) else (low + high) / 2.0 - at
 
 
 def _binding(exact: float, busy: float) -> Binding:
