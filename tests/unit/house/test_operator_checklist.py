@@ -74,7 +74,7 @@ ROWS = {
         "test_spellings_of_one_amount_are_equal",
     ],
     "waiting has a deadline, or says since when": [
-        "test_the_schedulers_sentence_is_kept",
+        "test_the_schedulers_sentence_is_kept_without_its_tail",
         "test_a_deployment_that_is_not_ready_is_named_and_since_when",
         "test_what_is_refused_for_good_is_tried_ever_more_rarely",
     ],
