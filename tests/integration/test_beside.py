@@ -159,7 +159,7 @@ def test_the_planner_of_what_runs_already_is_one_command(stage: Stage) -> None:
     assert set(spec["roles"]) == {"prefill", "decode"}
     there = adopt(DGD_NAME, "--apply")
     assert there.returncode != 0
-    assert "already exists" in there.stderr
+    assert "is there already" in there.stderr
     stage.cluster.kubectl("delete", "slaplanner", DGD_NAME, "-n", NAMESPACE)
     made = adopt(DGD_NAME, "--apply")
     assert made.returncode == 0, made.stderr
