@@ -24,7 +24,7 @@ LONGEST_S = 240.0
 def stage(light_cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A planner that has decided about a load."""
     with planner_stage(light_cluster, tmp_path_factory.mktemp("cli")) as on:
-        on.frontend.rate_per_s = 9.4
+        on.frontend.rate_per_s = 8.4
         on.until("both roles have more", lambda: min(on.replicas()) > 1, LONGEST_S)
         yield on
 
