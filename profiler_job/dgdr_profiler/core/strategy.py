@@ -284,7 +284,7 @@ def _nothing_measured(plan: Plan, state: RunState) -> str:
     tried += [(c.label, why) for c in live if (why := _too_large(plan, c, live))]
     beside = [(entry.label, entry.reason) for entry in plan.infeasible]
     shared = {why for _, why in tried}
-    if len(tried) > 1 and len(shared) == 1:
+    if len(shared) == 1:
         labels = ", ".join(label for label, _ in tried)
         none = f"no candidate could be measured ({labels})"
         return "; ".join([*shared, none, *_by_reason(beside)])
