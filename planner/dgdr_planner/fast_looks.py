@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from dgdr_kube.errors import ClusterError
 from dgdr_kube.ports import Key
 from dgdr_planner.decide import rises
 from dgdr_planner.memory import Memory
@@ -53,6 +54,8 @@ class FastLooks:
         try:
             if await self.look(key):
                 mark(key)
+        except ClusterError as exc:  # an outage, which the passes tell of
+            log.info("%s/%s: no fast look: %s", *key, exc)
         except Exception:  # the next tick sees what this look did not
             log.exception("%s/%s: a fast look failed", *key)
         finally:
