@@ -67,13 +67,13 @@ e2e: venv ## End-to-end tests on a full cluster with real pods
 	.venv/bin/pytest -m e2e tests/e2e
 
 .PHONY: test
-test: ## Everything: check, integration, e2e
-	$(MAKE) check
-	$(MAKE) images
-	$(MAKE) --jobs=2 --output-sync=target e2e integration-aside
+test: ## Everything: check, integration and, beside them, e2e
+	$(MAKE) venv images
+	$(MAKE) --jobs=2 --output-sync=target e2e check-and-integration-aside
 
-.PHONY: integration-aside
-integration-aside: venv
+.PHONY: check-and-integration-aside
+check-and-integration-aside: venv
+	python3 -m hack.aside $(MAKE) check
 	python3 -m hack.aside $(MAKE) integration
 
 .PHONY: demo
