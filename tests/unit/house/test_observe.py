@@ -69,6 +69,8 @@ def expressions() -> Iterator[tuple[str, str]]:
         yield rule.get("alert") or rule["record"], rule["expr"]
     for board in sorted((MONITORING / "dashboards").glob("*.json")):
         told = json.loads(board.read_text())
+        for note in told["annotations"]["list"]:
+            yield f"{board.stem}: {note['name']}", note["expr"]
         for panel in told["panels"]:
             for target in panel["targets"]:
                 yield f"{board.stem}: {panel['title']}", target["expr"]
