@@ -176,8 +176,8 @@ class Changes:
         self.took_s: dict[str, list[float]] = {"scale_to_deployment": [], "edit_to_status": []}
         self.refused = 0
 
-    async def run(self, per_s: float, seconds: float) -> dict[str, Any]:
-        """Make the changes, and wait for what comes of them."""
+    async def run(self, per_s: float, seconds: float, first: int) -> dict[str, Any]:
+        """Make the changes, and wait for what comes of them; ``first`` is asked for by none yet."""
         watches = [
             asyncio.create_task(self._hear(DEPLOYMENT, "scale_to_deployment")),
             asyncio.create_task(self._hear(DGD, "edit_to_status")),
@@ -189,7 +189,7 @@ class Changes:
             await asyncio.sleep(max(0.0, began + number / per_s - loop.time()))
             place = places[number % len(places)]
             change = self._edit if number % 2 else self._scale
-            made = self._made(change, place, 2 + number // len(places))
+            made = self._made(change, place, first + number // len(places))
             calls_made.append(asyncio.create_task(made))
         await asyncio.gather(*calls_made)
         for _ in range(120):
@@ -269,12 +269,14 @@ async def measured(server: TestCluster, folder: Path, options: Any) -> dict[str,
         found["at_rest"] = await at_rest(server, on, options.rest_s)
         tell(at_rest=found["at_rest"])
         found["changes"] = []
+        first = 2
         for per_s in options.changes_per_s:
             cpu_before, passes = on.cpu_s, sum(on.passes().values())
-            changes = await Changes(kube, ears, fleet).run(per_s, options.changes_s)
+            changes = await Changes(kube, ears, fleet).run(per_s, options.changes_s, first)
             changes["cpu_ms_per_change"] = round(
                 (on.cpu_s - cpu_before) * 1000 / changes["changes"], 1
             )
+            first += 1 + changes["changes"] // fleet.count
             changes["passes"] = sum(on.passes().values()) - passes
             found["changes"].append(changes)
             tell(changes=changes)

@@ -34,6 +34,18 @@ class Urgency(IntEnum):
 Waiting = tuple[Urgency, int]
 """How urgent, and since when: a number that rises."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """What a key that was marked during its own pass waits for after it."""
+
+    urgency: Urgency
+    after_s: float = 0.0
+
+    def earlier(self, other: "_Again") -> "_Again":
+        return _Again(min(self.urgency, other.urgency), min(self.after_s, other.after_s))
+
+
 log = logging.getLogger(__name__)
 
 # Of a key that failed through an outage: more would be a long wait for the first error after it,
@@ -90,7 +102,7 @@ class WorkQueue(Generic[K]):
         self._open = asyncio.Event()
         self._open.set()
         self._running: dict[K, float] = {}
-        self._again: dict[K, Urgency] = {}
+        self._again: dict[K, _Again] = {}
         self._held_until_s: dict[K, float] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
@@ -107,13 +119,20 @@ class WorkQueue(Generic[K]):
         """
         self._mark(key, Urgency.WANTED)
 
-    def notice(self, key: K, urgency: Urgency = Urgency.NOTICED) -> None:
+    def notice(self, key: K, urgency: Urgency = Urgency.NOTICED, *, after_s: float = 0.0) -> None:
         """Mark a key around which something changed that nobody asked for.
 
-        One that fails keeps its back-off: its own status, or a child that it makes again and
-        again, must not bring it back at once.
+        What comes within ``after_s`` costs one pass. One that fails keeps its back-off: its own
+        status, or a child that it makes again and again, must not bring it back at once.
         """
-        if key in self._running or not (key in self._failures and key in self._timers):
+        if key in self._running:
+            known = self._again.get(key, _Again(urgency, after_s))
+            self._again[key] = known.earlier(_Again(urgency, after_s))
+        elif key in self._failures and key in self._timers:
+            return
+        elif after_s > 0:
+            self.add_after(key, after_s)
+        else:
             self._mark(key, urgency)
 
     def add_all(self, keys: Iterable[K]) -> None:
@@ -194,8 +213,11 @@ class WorkQueue(Generic[K]):
         finally:
             del self._running[key]
         again = self._again.pop(key, None)
-        if again is not None and (again is Urgency.WANTED or key not in self._failures):
-            self._mark(key, again)
+        if again is not None and (again.urgency is Urgency.WANTED or key not in self._failures):
+            if again.after_s > 0:
+                self.add_after(key, again.after_s)
+            else:
+                self._mark(key, again.urgency)
         if delay_s is not None:
             self.add_after(key, delay_s)
 
@@ -235,7 +257,8 @@ class WorkQueue(Generic[K]):
             return
         self._cancel_timer(key)
         if key in self._running:
-            self._again[key] = min(urgency, self._again.get(key, urgency))
+            known = self._again.get(key, _Again(urgency))
+            self._again[key] = known.earlier(_Again(urgency))
         elif key not in self._waiting or urgency < self._waiting[key][0]:
             if key not in self._waiting:
                 self.adds += 1

@@ -39,6 +39,8 @@ from dgdr_operator.passes.waits import NODES, Waits, room_in
 PREFIX = "operator.dgdr.dev"
 # Somebody else wrote the graph in the same moment: read again soon, a scale is waiting.
 ADAPTER_RETRY_S = 0.1
+# A rollout of a Deployment is told in half a dozen changes of its status: one pass serves them.
+ROLLOUT_S = 0.25
 # A first pass makes 16 calls, one after the other: behind a slow API server four passes at once
 # made half a graph a second. The client's pace bounds what all of them ask for.
 GRAPHS_AT_ONCE = 16
@@ -73,6 +75,7 @@ class Queues:
     adapters_of: AdaptersOf = _no_adapters
     candidates_of: CandidatesOf = _no_candidates
     waits: Waits = field(default_factory=Waits)
+    rollout_s: float = ROLLOUT_S
     _heard: dict[tuple[str, Kind, Key], int] = field(default_factory=dict)
 
     def all(self) -> tuple[WorkQueue[Key], ...]:
@@ -123,10 +126,10 @@ class Heard:
         """How urgent is what follows from it."""
         return Urgency.FIRST if self.first else Urgency.NOTICED
 
-    def mark(self, queue: WorkQueue[Key], keys: Iterable[Key]) -> None:
+    def mark(self, queue: WorkQueue[Key], keys: Iterable[Key], *, after_s: float = 0.0) -> None:
         """Mark keys in a queue because of it."""
         for key in keys:
-            queue.notice(key, self.urgency)
+            queue.notice(key, self.urgency, after_s=after_s)
 
 
 Handle = Callable[[Heard], None]
@@ -231,11 +234,12 @@ def _adapter(queues: Queues, heard: Heard) -> None:
 
 def _deployment(queues: Queues, heard: Heard) -> None:
     """Mark the graph, and its adapters, which report the pods."""
+    after_s = 0.0 if heard.gone or heard.first else queues.rollout_s
     if queues.is_news("graph", heard, news.of_deployment_for_graph(heard.body)):
-        heard.mark(queues.graphs, routing.graph(heard.body))
+        heard.mark(queues.graphs, routing.graph(heard.body), after_s=after_s)
     if queues.is_news("adapters", heard, news.of_deployment_for_adapters(heard.body)):
         for graph in routing.graph(heard.body):
-            heard.mark(queues.adapters, queues.adapters_of(graph))
+            heard.mark(queues.adapters, queues.adapters_of(graph), after_s=after_s)
 
 
 def _child(queues: Queues, heard: Heard) -> None:

@@ -45,6 +45,61 @@ async def test_a_mark_during_the_pass_runs_it_once_more_and_never_beside_it() ->
     assert (most, passes) == (1, 2)
 
 
+async def test_what_is_noticed_during_a_pass_waits_for_what_else_comes() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    passes = 0
+    done = asyncio.Event()
+
+    async def reconcile(key: str) -> None:
+        nonlocal passes
+        passes += 1
+        if passes == 1:
+            queue.notice(key, after_s=0.01)
+            queue.notice(key, after_s=30.0)
+        else:
+            done.set()
+
+    queue.add("a")
+    await queue.drain(reconcile)
+    assert passes == 1
+    worker = asyncio.create_task(queue.run(reconcile))
+    await asyncio.wait_for(done.wait(), 5)
+    worker.cancel()
+
+
+async def test_what_is_wanted_during_a_pass_does_not_wait() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    passes = 0
+
+    async def reconcile(key: str) -> None:
+        nonlocal passes
+        passes += 1
+        if passes == 1:
+            queue.notice(key, after_s=30.0)
+            queue.add(key)
+
+    queue.add("a")
+    await queue.drain(reconcile)
+    assert passes == 2
+
+
+async def test_a_key_that_fails_is_not_brought_back_by_what_can_wait() -> None:
+    queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=30.0))
+    passes = 0
+
+    async def reconcile(_: str) -> None:
+        nonlocal passes
+        passes += 1
+        raise RuntimeError("no")
+
+    queue.add("a")
+    await queue.drain(reconcile)
+    queue.notice("a", after_s=0.001)
+    await asyncio.sleep(0.01)
+    await queue.drain(reconcile)
+    assert passes == 1
+
+
 async def test_a_failing_key_is_tried_again_and_others_are_served() -> None:
     queue: WorkQueue[str] = WorkQueue(backoff=Backoff(first_s=0.001))
     tries: list[str] = []

@@ -1,5 +1,6 @@
 """An event marks the right passes, through the very handlers that kopf calls."""
 
+import asyncio
 from typing import Any
 
 import kopf
@@ -167,10 +168,11 @@ async def test_a_request_that_fails_runs_at_once_for_an_edit_and_not_for_its_own
 class Heard:
     """The handlers, and which queues hold something after an event."""
 
-    def __init__(self) -> None:
+    def __init__(self, rollout_s: float = 0.0) -> None:
         self.queues = Queues(
             adapters_of=lambda graph: [Key(graph.namespace, graph.name)],
             candidates_of=lambda namespace, run: [Key(namespace, f"of-{run}")],
+            rollout_s=rollout_s,
         )
         registry = kopf.OperatorRegistry()
         register(registry, self.queues)
@@ -216,6 +218,26 @@ async def test_pods_that_a_deployment_counts_are_news_to_the_adapter() -> None:
     ready = {**body, "status": {"replicas": 2, "readyReplicas": 1}}
     assert await heard.marked("deployments", ready) == {"dgd"}
     assert await heard.marked("deployments", ready) == set()
+
+
+async def test_a_rollout_costs_one_pass() -> None:
+    heard = Heard(rollout_s=0.01)
+    body, passes = meta("g-decode", labels=GRAPH, generation=1), 0
+    served = asyncio.Event()
+
+    async def serve(_: Key) -> None:
+        nonlocal passes
+        passes += 1
+        served.set()
+
+    for ready in range(6):
+        await heard.hear("deployments", {**body, "status": {"readyReplicas": ready}}, "MODIFIED")
+    assert len(heard.queues.graphs) == 0
+    worker = asyncio.create_task(heard.queues.graphs.run(serve))
+    await asyncio.wait_for(served.wait(), 5)
+    await asyncio.sleep(0.03)
+    worker.cancel()
+    assert passes == 1
 
 
 async def test_what_was_there_before_waits_for_what_somebody_wants_now() -> None:
