@@ -134,7 +134,12 @@ class KubeCluster:
         found: list[T] = []
         token = ""
         while True:
-            query = [("limit", str(_PAGE)), ("labelSelector", labels), ("continue", token)]
+            query = [
+                ("limit", str(_PAGE)),
+                ("labelSelector", labels),
+                ("fieldSelector", kind.fields),
+                ("continue", token),
+            ]
             sent = [(k, v) for k, v in query if v]
             answer = await self._call(Verb.LIST, kind, namespace, query=sent)
             page = answers.page_of(answer, kind, f"LIST {kind.path(namespace)}")

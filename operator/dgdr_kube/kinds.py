@@ -1,7 +1,7 @@
 """The kinds that the controllers read or write, and where the API server keeps them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dgdr_api.names import NVIDIA_GROUP, OUR_GROUP
@@ -9,13 +9,14 @@ from dgdr_api.names import NVIDIA_GROUP, OUR_GROUP
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind as the API server serves it."""
+    """One kind as the API server serves it; where it is followed, only objects ``named`` so."""
 
     group: str
     version: str
     plural: str
     kind: str
     namespaced: bool = True
+    named: str = field(default="", compare=False)
 
     @property
     def api_version(self) -> str:
@@ -28,6 +29,11 @@ class Kind:
         scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
         tail = "".join(f"/{part}" for part in (name, sub) if part)
         return f"{root}{scope}/{self.plural}{tail}"
+
+    @property
+    def fields(self) -> str:
+        """The field selector of its collection."""
+        return f"metadata.name={self.named}" if self.named else ""
 
     @property
     def discovery(self) -> "Kind":

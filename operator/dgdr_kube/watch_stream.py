@@ -35,7 +35,7 @@ async def watch(
     call = f"WATCH {kind.path(namespace)}"
     began_s, code = time.perf_counter(), NO_ANSWER
     try:
-        response = await _open(api, kind.path(namespace), version, labels, call)
+        response = await _open(api, kind, namespace, version, labels, call)
         code = str(response.status)
     finally:
         told(Call(Verb.WATCH, kind, code, time.perf_counter() - began_s))
@@ -49,7 +49,7 @@ async def watch(
 
 
 async def _open(
-    api: ApiClient, path: str, version: str, labels: str, call: str
+    api: ApiClient, kind: Kind, namespace: str | None, version: str, labels: str, call: str
 ) -> aiohttp.ClientResponse:
     query = {
         "watch": "1",
@@ -57,11 +57,12 @@ async def _open(
         "resourceVersion": version,
         "timeoutSeconds": str(SERVER_TIMEOUT_S),
         **({"labelSelector": labels} if labels else {}),
+        **({"fieldSelector": kind.fields} if kind.named else {}),
     }
     try:
         verb, url, sent, _, _ = await api.param_serialize(
             "GET",
-            path,
+            kind.path(namespace),
             query_params=[*query.items()],
             header_params={"Accept": "application/json"},
             auth_settings=["BearerToken"],

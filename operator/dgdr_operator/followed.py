@@ -4,8 +4,9 @@ The API server sends what carries these labels, and nothing else, of kinds that 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from dgdr_api.names import Label
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE, Label
 from dgdr_kube.index import Index, labelled
 from dgdr_kube.kinds import (
     CONFIG_MAP,
@@ -14,6 +15,7 @@ from dgdr_kube.kinds import (
     DGDR,
     DGDSA,
     JOB,
+    LEASE,
     NODE,
     POD,
     PROFILING_POLICY,
@@ -71,10 +73,10 @@ def _child(kind: Kind) -> Collection:
 
 
 def collections(mode: Mode) -> tuple[Collection, ...]:
-    """Return what is followed: where NVIDIA's operator makes the workloads, none of those."""
+    """Return what is followed: where NVIDIA's operator makes the workloads, none of that."""
     if mode is not Mode.BESIDE:
         return COLLECTIONS
-    return tuple(one for one in COLLECTIONS if one.kind not in (DGDSA, *CHILDREN))
+    return tuple(one for one in COLLECTIONS if one.kind not in (DGDSA, LEASE, *CHILDREN))
 
 
 COLLECTIONS = (
@@ -105,6 +107,12 @@ COLLECTIONS = (
     Collection(kind=PROFILING_POLICY, kept=kept.without_history),
     Collection(kind=SLA_PLANNER, kept=kept.only_metadata),
     Collection(kind=PVC, kept=kept.only_name),
+    # Whose a namespace is. Without the right to read it only Deployments show a second owner.
+    Collection(
+        kind=replace(LEASE, named=NAMESPACE_SCOPE_LEASE),
+        kept=kept.without_history,
+        needed=False,
+    ),
     # Who may not read nodes has to say the GPUs himself: a smaller installation, and a whole one.
     # A request looks at all of them at once: to unpack 5,000 takes 0.1 s.
     Collection(kind=NODE, kept=kept.of_node, indices=(GPU_NODES,), needed=False, packed=False),

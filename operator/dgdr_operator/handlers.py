@@ -19,6 +19,7 @@ from dgdr_kube.kinds import (
     DGDR,
     DGDSA,
     JOB,
+    LEASE,
     NODE,
     POD,
     PROFILING_POLICY,
@@ -167,6 +168,7 @@ def _handlers(queues: Queues) -> dict[Kind, Handle]:
         POD: lambda heard: _pod(queues, heard),
         SLA_PLANNER: lambda heard: _planner(queues, heard),
         NODE: lambda heard: heard.mark(queues.requests, queues.waits.woken_by(NODES)),
+        LEASE: lambda _: None,  # each pass looks at it, and most of its changes are renewals
     }
 
 

@@ -121,7 +121,7 @@ def _before_profiling(seen: Observation) -> Step:
     if seen.request.spec is None or seen.request.problems:
         return RejectSpec("; ".join(seen.request.problems))
     if seen.missing:
-        return AwaitReferences("; ".join(seen.missing))
+        return AwaitReferences("; ".join(seen.missing), is_watched=not seen.missing_unwatched)
     if seen.in_the_way is not None:
         return AwaitPredecessor(_in_the_way(seen))
     if seen.job.going:

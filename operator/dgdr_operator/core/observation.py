@@ -194,7 +194,8 @@ class Observation:
     """Everything that a pass over one DGDR looks at.
 
     ``accepted`` is what the Job was, or will be, started with: from then on it is the spec that
-    counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only.
+    counts, whatever is edited. ``missing`` and ``hardware`` are looked up before that only;
+    ``missing_unwatched`` where nobody would hear of some of it.
     ``lacks`` is None where nobody looked at what the data plane lacks. ``referred`` are the kinds
     and names of what the request needs of its namespace. ``ignored_keys`` are sentences about keys
     of the planner, and fields, that come to nothing.
@@ -205,6 +206,7 @@ class Observation:
     request: Request
     accepted: ProfilingRequest | None = None
     missing: tuple[str, ...] = ()
+    missing_unwatched: bool = False
     ignored_overrides: tuple[str, ...] = ()
     ignored_keys: tuple[str, ...] = ()
     in_the_way: str | None = None

@@ -64,7 +64,7 @@ def _after(draft: Draft, seen: Observation, step: Step) -> Draft:
             return draft.with_(phase=Phase.FAILED)
         case steps.StartOver(why):
             return _started_over(draft, why)
-        case steps.AwaitReferences(message):
+        case steps.AwaitReferences(message=message):
             draft = _unblocked(draft).waiting(Aspect.VALIDATION, "ValidationFailed", message)
             return draft.with_(phase=Phase.PENDING)
         case steps.AwaitHardware(message):

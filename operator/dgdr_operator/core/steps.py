@@ -44,9 +44,13 @@ class StartOver:
 
 @dataclass(frozen=True, slots=True)
 class AwaitReferences:
-    """Something that the spec names is not there yet; it is looked for again."""
+    """Something that the spec names is not there yet; it is looked for again.
+
+    ``is_watched``: a watch tells when it comes, all of it.
+    """
 
     message: str
+    is_watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,9 @@ class DgdrObserver:
         found = validate.problems(spec, known, request.name)
         if self._is_beside:
             found = (*found, *validate.names_with_grove(spec, request.name))
-        missing = [policy.problem, *await self._missing(request.namespace, spec, policy)]
+        claim = await self._missing_claim(request.namespace, spec)
+        data = await self._missing_data(request.namespace, policy)
+        missing = [one for one in (policy.problem, claim, data) if one is not None]
         override = read_override(spec, known)
         nodes = await self._data_plane.nodes()
         return replace(
@@ -131,7 +133,8 @@ class DgdrObserver:
                 request, problems=(*(str(entry) for entry in found), *override.problems)
             ),
             policy=policy.spec,
-            missing=tuple(str(entry) for entry in missing if entry is not None),
+            missing=tuple(str(entry) for entry in missing),
+            missing_unwatched=bool(data or (policy.problem and self._policy_namespace)),
             referred=_referred(spec, _policy_name(dgdr)),
             ignored_overrides=override.ignored,
             ignored_keys=(*planner_notes(effective(spec).planner or {}), *field_notes(spec)),
@@ -178,17 +181,20 @@ class DgdrObserver:
             first = problem.from_validation(exc, f"ProfilingPolicy {name}")[0]
             return _Policy(name=name, spec=ProfilingPolicySpec(), problem=first)
 
-    async def _missing(self, namespace: str, spec: DGDRSpec, policy: _Policy) -> list[Problem]:
-        missing: list[Problem] = []
+    async def _missing_claim(self, namespace: str, spec: DGDRSpec) -> Problem | None:
         cache = effective(spec).model_cache
-        if cache and await self._cluster.look(PVC, namespace, cache.pvc_name) is None:
-            missing.append(validate.missing_claim(cache.pvc_name, namespace))
-        if policy.spec.uses_mocker:
-            name = policy.spec.mocker_data
-            # A user's own, without a label of ours: nobody watches it.
-            if await self._cluster.get(CONFIG_MAP, namespace, name) is None:
-                missing.append(validate.missing_config_map(name, namespace, policy.name))
-        return missing
+        if cache is None or await self._cluster.look(PVC, namespace, cache.pvc_name) is not None:
+            return None
+        return validate.missing_claim(cache.pvc_name, namespace)
+
+    async def _missing_data(self, namespace: str, policy: _Policy) -> Problem | None:
+        """Look for the data of the mocker: a user's own, which nobody watches."""
+        name = policy.spec.mocker_data
+        if not policy.spec.uses_mocker:
+            return None
+        if await self._cluster.get(CONFIG_MAP, namespace, name) is not None:
+            return None
+        return validate.missing_config_map(name, namespace, policy.name)
 
     async def _claims(self, seen: Observation) -> Claims:
         """Look up what the claims of a result hand out before it is recorded."""

@@ -38,7 +38,8 @@ BLOCKED_S = 600.0
 # What the spec names may appear at any time; a ConfigMap of a user's own is not watched.
 REFERENCES_S = 30.0
 LONGEST_S = 120.0
-LONGEST_HARDWARE_S = 600.0
+# A watch tells of nodes, claims and policies: this bounds how long a lost event goes unnoticed.
+LONGEST_WATCHED_S = 600.0
 # Garbage collection of an earlier request's objects takes about this long.
 PREDECESSOR_S = 2.0
 
@@ -169,7 +170,8 @@ class _Patience:
 
 
 _REFERENCES = _Patience(aspect=Aspect.VALIDATION, least_s=REFERENCES_S, most_s=LONGEST_S)
-_HARDWARE = _Patience(aspect=Aspect.PROFILING, least_s=REFERENCES_S, most_s=LONGEST_HARDWARE_S)
+_WATCHED = _Patience(aspect=Aspect.VALIDATION, least_s=REFERENCES_S, most_s=LONGEST_WATCHED_S)
+_HARDWARE = _Patience(aspect=Aspect.PROFILING, least_s=REFERENCES_S, most_s=LONGEST_WATCHED_S)
 _PREDECESSOR = _Patience(aspect=Aspect.PROFILING, least_s=PREDECESSOR_S, most_s=LONGEST_S)
 _JOB_BLOCKED = _Patience(aspect=Aspect.PROFILING, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
 _BLOCKED = _Patience(aspect=Aspect.DEPLOYMENT_READY, least_s=LEAST_BLOCKED_S, most_s=BLOCKED_S)
@@ -183,8 +185,8 @@ def look_again_s(step: Step, status: DGDRStatus, now: datetime) -> float | None:
 
 def _patience(step: Step) -> _Patience | None:
     match step:
-        case steps.AwaitReferences():
-            return _REFERENCES
+        case steps.AwaitReferences(is_watched=is_watched):
+            return _WATCHED if is_watched else _REFERENCES
         case steps.AwaitHardware():
             return _HARDWARE
         case steps.AwaitPredecessor():

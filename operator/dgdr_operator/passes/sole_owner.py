@@ -30,8 +30,8 @@ Pass = Callable[[Key, datetime], Awaitable[float | None]]
 LOOK_AGAIN_S = 30.0
 # A Lease of ours is about to be had, or the API server does not answer.
 SOON_S = 2.0
-# A Lease lasts 30 s; all objects of a namespace share one look.
-GOOD_FOR = timedelta(seconds=15)
+# A right that is not there may be given.
+BARRED_FOR = timedelta(minutes=2)
 # A Lease that nobody else holds is had at once; one that was held by a process that died, later.
 PATIENCE = timedelta(seconds=60)
 _CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
@@ -43,7 +43,7 @@ class Owners:
 
     cluster: WatchedCluster
     scope: NamespaceScope | None = None
-    _looked: dict[str, tuple[datetime, str | None]] = field(default_factory=dict)
+    _barred_until: dict[str, datetime] = field(default_factory=dict)
     _missed: dict[str, datetime] = field(default_factory=dict)
 
     def has(self, namespace: str) -> bool:
@@ -63,15 +63,14 @@ class Owners:
 
     async def _holder(self, namespace: str, now: datetime) -> str | None:
         """Return who holds a namespace; nobody is known to where Leases may not be read."""
-        known = self._looked.get(namespace)
-        if known is not None and now - known[0] < GOOD_FOR:
-            return known[1]
+        if now < self._barred_until.get(namespace, now):
+            return None
         try:
-            lease = await self.cluster.get(LEASE, namespace, NAMESPACE_SCOPE_LEASE)
+            lease = await self.cluster.look(LEASE, namespace, NAMESPACE_SCOPE_LEASE)
         except Rejected:
-            lease = None
-        self._looked[namespace] = (now, holder_of(lease, now))
-        return self._looked[namespace][1]
+            self._barred_until[namespace] = now + BARRED_FOR
+            return None
+        return holder_of(lease, now)
 
     async def second(self, kind: Kind, manifest: Manifest, now: datetime) -> str | None:
         """Say why an object has another owner; None where none is seen."""

@@ -707,6 +707,13 @@ async def test_an_unusable_result_fails(final: list[dict[str, object]], text: st
     assert world.dgd is None
 
 
+async def test_a_claim_is_heard_of_and_looked_for_rarely() -> None:
+    world = World(dgdr(modelCache={"pvcName": "models"}))
+    await world.settle()
+    world.now += timedelta(days=1)
+    assert await world.one_pass() == 600.0
+
+
 async def test_an_earlier_requests_job_is_waited_out() -> None:
     old = await profiling()
     assert old.job is not None
