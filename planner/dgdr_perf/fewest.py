@@ -32,7 +32,7 @@ def fewest(excess: Callable[[float], float], busy: float, first: Iterable[float]
         return math.log(engines), shown(excess(engines))
 
     found = sorted(map(point, [busy, *first]), key=lambda one: abs(one[1]))
-    low = max(place for place, height in found if height > 0)
+    low = max((place for place, height in found if height > 0), default=math.log(busy))
     high = min((place for place, height in found if height <= 0), default=math.inf)
     known = found[POINTS - 1 :: -1]
     while True:

@@ -101,3 +101,7 @@ def test_what_no_number_meets_is_more_than_any_cluster_has() -> None:
 
 def test_a_cliff_is_found() -> None:
     assert fewest(lambda engines: 9.0 if engines < 7.0 else -0.9, 2.0) == pytest.approx(7.0)
+
+
+def test_where_nobody_ever_waits_the_busy_engines_are_enough() -> None:
+    assert fewest(lambda _: -1.0, 2.0) == pytest.approx(2.0)
