@@ -1,8 +1,9 @@
 """What a tick of many SLAPlanners costs: light cluster, real Prometheus, real planner process.
 
 ``python -m bench.planner_scale [--planners N]`` prints one JSON object. Each planner has its own
-deployment, adapters and frontend series. ``tick_s`` is how long the planner process is busy in
-one interval, ``cpu_s`` the CPU time of that, both medians over the intervals;
+deployment, adapters and frontend series, and remembers 520 windows of load. ``tick_s`` is how long
+the planner process is busy in one interval, ``cpu_s`` the CPU time of that, both medians over the
+intervals;
 ``ratio_to_reading`` compares that CPU time with what this process needs to read the five objects
 of each planner from the same API server, as every tick would without watches.
 """
@@ -23,11 +24,12 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from bench.scale_world import Exporter, Fleet, queries_asked
+from bench.scale_past import remembering
+from bench.scale_world import RATE_PER_S, Exporter, Fleet, queries_asked
 from support.cluster import ROOT, TestCluster, cluster
-from support.live_metrics import LivePrometheus, prometheus, served, until
+from support.live_metrics import prometheus, served, until
 
-GOAL = {"tick_s": 5.0, "queries_per_tick": 10.0}
+GOAL = {"tick_s": 5.0, "queries_per_tick": 10.0, "peak_memory_mib": 512.0}
 SCRAPE_S = 5.0
 SAMPLE_S = 0.1
 # Of a core: less is housekeeping.
@@ -63,10 +65,10 @@ def ticks(pid: int, interval_s: float, count: int) -> list[dict[str, float]]:
     return found
 
 
-def planner_process(folder: Path, on: TestCluster, server: LivePrometheus) -> subprocess.Popen[Any]:
+def planner_process(folder: Path, on: TestCluster, url: str) -> subprocess.Popen[Any]:
     """Start the planner as an installation does."""
     settings = {
-        "prometheus": {"url": server.url, "scrapeIntervalSeconds": SCRAPE_S},
+        "prometheus": {"url": url, "scrapeIntervalSeconds": SCRAPE_S},
         "health": {"port": 0},
         "switch": {"namespace": "dgdr-system"},
     }
@@ -86,8 +88,9 @@ def measured(on: TestCluster, folder: Path, planners: int, interval_s: int) -> d
     with (
         served(Exporter(fleet)) as address,
         prometheus(folder, {}, SCRAPE_S, jobs=[fleet.scrape_job(address)]) as server,
+        remembering(server.url, RATE_PER_S) as url,
     ):
-        process = planner_process(folder, on, server)
+        process = planner_process(folder, on, url)
         try:
             kubeconfig = str(on.kubeconfig)
             ready = until_ready(fleet, kubeconfig, 120 + planners)

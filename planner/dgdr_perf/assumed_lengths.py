@@ -19,6 +19,8 @@ SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 
 def with_assumed_lengths(load: Workload) -> Workload:
     """Return the load with a distribution where it has none; its means stay."""
+    if load.isl_quantiles and load.osl_quantiles:
+        return load
     return replace(
         load,
         isl_quantiles=load.isl_quantiles or ASSUMED_PROMPTS,

@@ -36,17 +36,20 @@ from dgdr_perf.service_time import ServiceTime, spread_on_lattice
 LEAST_USE = 1e-9
 # Of the engines' use: closer to saturation than this a queue counts as saturated.
 SATURATION = 1e-7
-# Points of the lattice of times, a power of two; half of them are waits.
+# Points of the lattice of times, a power of two; half of them are waits. With half as many, needs
+# for heavy-tailed prompts are off by 5 % instead of 1.4.
 POINTS = 1024
 # A wait that is longer than the lattice has less probability than this, times that of waiting.
 BEYOND = 1e-3
 PLACES: Array = np.arange(POINTS // 2, dtype=np.float64)
 # Of the decay, the tilt of the lattice; over its length no more than such an exponent.
 TILT, MOST_TILTED = 0.5, 12.0
+# Standard deviations, and units, after its mean by which a sum of exponentials has ended.
+CERTAIN, CERTAIN_LATER = 9.0, 40.0
 # In squared steps: what sharing out between two points adds to the variance of a smooth density.
 SHARED_OUT = 1.0 / 6.0
 # Of the root: the third power of it is left.
-HALLEY_END = 1e-6
+HALLEY_END = 1e-3
 HALLEY_ROUNDS = 40
 
 
@@ -83,6 +86,8 @@ class Wait:
 
     def exceeds(self, times_s: Array) -> Array:
         """Probability of waiting longer than each time; 1 for negative times."""
+        if self.times_s is not None and self.tail is not None and times_s.max() < self.times_s[-1]:
+            return np.interp(times_s, self.times_s, self.tail, left=1.0)
         return np.where(times_s < 0, 1.0, self.tail_at(np.maximum(times_s, 0.0)))
 
     def tail_at(self, after: Array) -> Array:
@@ -99,17 +104,8 @@ NO_WAIT = Wait(probability=0.0, mean_s=0.0, decay_per_s=0.0)
 ENDLESS = Wait(probability=1.0, mean_s=math.inf, decay_per_s=0.0)
 
 
-def wait_at(
-    dispatch: Dispatch,
-    rate_per_s: float,
-    engines: float,
-    service: ServiceTime,
-    horizon_s: float = math.inf,
-) -> Wait:
-    """Wait of a prompt when ``engines`` (any positive real) serve ``rate_per_s``.
-
-    Waits up to ``horizon_s`` are of interest.
-    """
+def wait_at(dispatch: Dispatch, rate_per_s: float, engines: float, service: ServiceTime) -> Wait:
+    """Wait of a prompt when ``engines`` (any positive real) serve ``rate_per_s``."""
     load = rate_per_s * service.mean_s
     use = load / engines
     if use < LEAST_USE:
@@ -120,6 +116,30 @@ def wait_at(
         return _shared(rate_per_s, engines, service)
     stages = max(engines, 1.0) if dispatch is Dispatch.ROUND_ROBIN else 1.0
     return _own(rate_per_s / engines, stages, service)
+
+
+@dataclass(frozen=True, slots=True)
+class RoughWaits:
+    """Waits as if they were exponential, for several numbers of engines: arrays of that shape."""
+
+    probability: Array
+    mean_s: Array
+
+
+def rough_waits(
+    dispatch: Dispatch, rate_per_s: float, engines: Array, service: ServiceTime
+) -> RoughWaits:
+    """Wait with each of so many engines, more than are busy, in a tenth of the time of ``wait_at``.
+
+    The mean is J. F. C. Kingman's (1961), with the probability of waiting for one of several
+    engines by H. Sakasegawa (1977).
+    """
+    each = engines if dispatch is Dispatch.SHARED else np.ones(engines.shape)
+    stages = np.maximum(engines, 1.0) if dispatch is Dispatch.ROUND_ROBIN else 1.0
+    use = rate_per_s * service.mean_s / engines
+    probability = use ** (np.sqrt(2.0 * each + 2.0) - 1.0)
+    varied_s = (1.0 / stages + service.variation) / 2.0 * service.mean_s
+    return RoughWaits(probability, probability * varied_s / (each * (1.0 - use)))
 
 
 def _own(rate_per_s: float, stages: float, service: ServiceTime) -> Wait:
@@ -155,12 +175,16 @@ def _apart(rate_per_s: float, stages: float, step_s: float) -> Array:
 
     What is longer than the last point counts as it: nobody waits then.
     """
-    times: Array = rate_per_s * step_s * np.arange(POINTS // 2 + 1, dtype=np.float64)
-    longer = gammaincc(stages, times)
+    scale = rate_per_s * step_s
+    # By then a prompt has come for certain, to rounding.
+    certain = stages + CERTAIN * math.sqrt(stages) + CERTAIN_LATER
+    points = min(math.ceil(certain / scale), POINTS // 2)
+    times: Array = scale * np.arange(points, dtype=np.float64)
+    beyond: Array = np.zeros(POINTS // 2)
+    beyond[:points] = (stages - times) * gammaincc(stages, times)
     density = np.exp(stages * np.log(times[1:]) - times[1:] - gammaln(stages + 1.0))
-    beyond = (stages - times) * longer
-    beyond[1:] += stages * density
-    return spread_on_lattice(beyond[:-1] / (rate_per_s * step_s))
+    beyond[1:points] += stages * density
+    return spread_on_lattice(beyond / scale)
 
 
 def _largest_sum(up: Array, down: Array, tilt: float) -> Array:

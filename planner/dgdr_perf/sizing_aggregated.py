@@ -16,9 +16,10 @@ from dgdr_api.points import Source
 from dgdr_api.provenance import least_certain
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
+from dgdr_perf.fewest import fewest
 from dgdr_perf.queueing import Dispatch, Wait, wait_at
 from dgdr_perf.sizing_decode import Decoding, decode_answer
-from dgdr_perf.sizing_prefill import NO_TERMS, Asked, fewest, service_time
+from dgdr_perf.sizing_prefill import NO_TERMS, Asked, service_time
 from dgdr_perf.sizing_result import MOST_REPLICAS, SAME, Binding, Expected, Sizing, rounded_up
 from dgdr_perf.workload import PrefillTerms, Prompts, Targets, Workload
 
@@ -109,9 +110,8 @@ class _Engine:
     def _wait(self, replicas: float) -> Wait:
         seconds = self.prefill_s + self._step_s(replicas)
         service = service_time(self.load, self.prompts.shares, seconds)
-        horizon_s = self.targets.ttft_ms / 1000.0
         servers = replicas * self.ranks
-        return wait_at(self.dispatch, self.load.rate_per_s, servers, service, horizon_s)
+        return wait_at(self.dispatch, self.load.rate_per_s, servers, service)
 
     def _asked(self, replicas: float) -> Asked:
         alone_s = self.prefill_s + 2.0 * self._step_s(replicas)

@@ -17,10 +17,11 @@ from dgdr_api.points import Source
 from dgdr_api.provenance import least_certain
 from dgdr_perf.curve_fit import Array
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.queueing import Dispatch, Wait, wait_at
+from dgdr_perf.fewest import FAR_STEP, LEAST_SHOWN, fewest
+from dgdr_perf.queueing import NO_WAIT, Dispatch, RoughWaits, Wait, rough_waits, wait_at
 from dgdr_perf.service_time import ServiceTime
 from dgdr_perf.sizing_result import MOST_REPLICAS, SAME, Binding, Expected, Sizing, rounded_up
-from dgdr_perf.workload import Percentile, PrefillTerms, Targets, Workload
+from dgdr_perf.workload import Percentile, PrefillTerms, Prompts, Targets, Workload
 
 # A mean wait below a twentieth of the target is not worth another replica: keeps the answer
 # finite where the target is at or below the service time itself.
@@ -30,14 +31,9 @@ LEAST_SLACK = 0.05
 ALMOST_LATE = 0.95
 # Of all prompts, the most that are taken out of the promise as late by themselves.
 MOST_LOST = 0.75
-# What is waited over what is allowed is looked at between these by the search for the number of
-# engines.
-LEAST_SHOWN, MOST_SHOWN = 1e-6, 100.0
-# Its steps: the first one as a share of the engines that are busy and at least so many engines,
-# the farthest one and the end of all as logarithms, and the square of what counts as none.
-FIRST_STEP, LEAST_STEP = 0.25, 1e-3
-FAR_STEP, FARTHEST = math.log(4.0), math.log(2.0 * MOST_REPLICAS)
-END = 1e-8
+# Times the engines that are busy, at which waits are looked at roughly: no farther than a search
+# goes in one step.
+LOOKED_AT: Array = 1.0 + np.geomspace(1e-2, math.exp(FAR_STEP) - 1.0, 40)
 # The search for a quantile cuts its interval into 64, to less than a millionth of the time.
 PARTS: Array = np.arange(1, 64) / 64
 QUANTILE_ROUNDS = 4
@@ -93,11 +89,25 @@ class Asked:
         """How far a wait is from what is allowed: above 0 is too long; -1 is none at all."""
         share = self.percentile.share
         if share is None:
-            alone_s = float(self.shares @ self.alone_s)
-            slack_s = max(self.target_s - alone_s, LEAST_SLACK * self.target_s)
-            return wait.mean_s / slack_s - 1.0
+            return wait.mean_s / self._slack_s - 1.0
         late = float(self.shares @ (self.waiting * wait.tail_at(self.room_s)))
         return late / (self.possible * (1.0 - share)) - 1.0
+
+    def rough_excess(self, waits: RoughWaits) -> Array:
+        """Return the same of several waits, roughly; their shape."""
+        share = self.percentile.share
+        if share is None:
+            return waits.mean_s / self._slack_s - 1.0
+        decay_per_s = waits.probability / waits.mean_s
+        tails = waits.probability[:, None] * np.exp(-decay_per_s[:, None] * self.room_s)
+        late = tails @ (self.shares * self.waiting)
+        return np.asarray(late / (self.possible * (1.0 - share)) - 1.0)
+
+    @property
+    def _slack_s(self) -> float:
+        """Return what a mean may wait."""
+        alone_s = float(self.shares @ self.alone_s)
+        return max(self.target_s - alone_s, LEAST_SLACK * self.target_s)
 
     def latency_s(self, wait: Wait) -> float:
         """Time to first token at the percentile of the target."""
@@ -134,34 +144,91 @@ def size_prefill(
     The KV transfer of the profile counts where its rows do not hold it: a prompt is late by it,
     and the engine prefills the next one meanwhile.
     """
-    prompts, terms = load.prompts(), with_transfer(profile, terms)
-    computed = load.computed(prompts)
-    served_ms = profile.prefill.ttft_of_lengths(computed)
-    service = service_time(load, prompts.shares, served_ms / 1000.0)
-    asked = Asked.of(prompts.shares, (served_ms + terms.of(prompts.isl)) / 1000.0, targets)
-    ranks = profile.prefill.ranks
-    busy = load.rate_per_s * service.mean_s / ranks
+    return PrefillQueue.of(profile, load, dispatch, terms).sized(targets)
 
-    def wait(engines: float) -> Wait:
-        return wait_at(dispatch, load.rate_per_s, engines * ranks, service, asked.target_s)
 
-    exact = fewest(lambda engines: asked.excess(wait(engines)), busy)
-    replicas = rounded_up(exact)
-    latency_ms = 1000.0 * asked.latency_s(wait(replicas))
-    alone_ms = 1000.0 * asked.latency_s(wait(math.inf))
-    return Sizing(
-        replicas=replicas,
-        replicas_exact=exact,
-        busy=busy,
-        latency_ms=latency_ms,
-        alone_ms=alone_ms,
-        ttft=Expected(latency_ms, alone_ms),
-        in_range=profile.prefill.covers(computed),
-        reachable=latency_ms <= targets.ttft_ms * SAME and exact <= MOST_REPLICAS,
-        binding=_binding(exact, busy),
-        source=_source(profile),
-        late_alone=1.0 - asked.possible,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PrefillQueue:
+    """A load in front of prefill replicas, for all targets that are asked about.
+
+    ``alone_s`` has shape (classes,), ``busy`` are the replicas that the load keeps busy, ``waits``
+    those that were computed so far, by replicas: the search for one target begins at what the
+    search for another one looked at.
+    """
+
+    profile: EngineProfile
+    load: Workload
+    dispatch: Dispatch
+    prompts: Prompts
+    alone_s: Array
+    service: ServiceTime
+    busy: float
+    waits: dict[float, Wait] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        profile: EngineProfile,
+        load: Workload,
+        dispatch: Dispatch,
+        terms: PrefillTerms = NO_TERMS,
+    ) -> "PrefillQueue":
+        """Put a load in front of replicas."""
+        prompts = load.prompts()
+        served_ms = profile.prefill.ttft_of_lengths(load.computed(prompts))
+        service = service_time(load, prompts.shares, served_ms / 1000.0)
+        return cls(
+            profile=profile,
+            load=load,
+            dispatch=dispatch,
+            prompts=prompts,
+            alone_s=(served_ms + with_transfer(profile, terms).of(prompts.isl)) / 1000.0,
+            service=service,
+            busy=load.rate_per_s * service.mean_s / profile.prefill.ranks,
+        )
+
+    def sized(self, targets: Targets) -> Sizing:
+        """Choose the fewest replicas that keep TTFT within its target."""
+        asked = Asked.of(self.prompts.shares, self.alone_s, targets)
+        exact = self._fewest(asked)
+        replicas = rounded_up(exact)
+        latency_ms = 1000.0 * asked.latency_s(self._wait(replicas))
+        alone_ms = 1000.0 * asked.latency_s(NO_WAIT)
+        return Sizing(
+            replicas=replicas,
+            replicas_exact=exact,
+            busy=self.busy,
+            latency_ms=latency_ms,
+            alone_ms=alone_ms,
+            ttft=Expected(latency_ms, alone_ms),
+            in_range=self.profile.prefill.covers(self.load.computed(self.prompts)),
+            reachable=latency_ms <= targets.ttft_ms * SAME and exact <= MOST_REPLICAS,
+            binding=_binding(exact, self.busy),
+            source=_source(self.profile),
+            late_alone=1.0 - asked.possible,
+        )
+
+    def _wait(self, replicas: float) -> Wait:
+        found = self.waits.get(replicas)
+        if found is None:
+            engines = replicas * self.profile.prefill.ranks
+            found = wait_at(self.dispatch, self.load.rate_per_s, engines, self.service)
+            self.waits[replicas] = found
+        return found
+
+    def _fewest(self, asked: Asked) -> float:
+        if not self.busy > 0:
+            return 0.0
+        first = list(self.waits) or [self._guess(asked)]
+        return fewest(lambda replicas: asked.excess(self._wait(replicas)), self.busy, first)
+
+    def _guess(self, asked: Asked) -> float:
+        """Return about the fewest replicas, from waits that are known roughly."""
+        replicas = self.busy * LOOKED_AT
+        engines = replicas * self.profile.prefill.ranks
+        waits = rough_waits(self.dispatch, self.load.rate_per_s, engines, self.service)
+        heights = np.log(np.maximum(1.0 + asked.rough_excess(waits), LEAST_SHOWN))
+        return math.exp(np.interp(0.0, -heights, np.log(replicas)))
 
 
 def with_transfer(profile: EngineProfile, terms: PrefillTerms = NO_TERMS) -> PrefillTerms:
@@ -182,40 +249,6 @@ def service_time(load: Workload, shares: Array, seconds: Array) -> ServiceTime:
     """Service times of the classes; without an observed distribution spread by ``service_cv2``."""
     known = load.isl_quantiles is not None
     return ServiceTime(shares, seconds, 0.0 if known else load.service_cv2)
-
-
-def fewest(excess: Callable[[float], float], busy: float) -> float:
-    """Smallest real number of engines above ``busy`` at which a falling excess is not above 0.
-
-    By secants of logarithms: waits fall with the number of engines about as a power does. Each
-    evaluation is a queue to compute; the step that is left after the last one is trusted where its
-    product with the step before, about the error of a secant, is negligible.
-    """
-    if not 0 < busy < MOST_REPLICAS:
-        return max(busy, 0.0)
-    low, high, at = math.log(busy), math.inf, math.log(busy + max(FIRST_STEP * busy, LEAST_STEP))
-    before, shown, step = low, _shown(excess(busy)), at - low
-    while at <= FARTHEST and high - low > END:
-        now = _shown(excess(math.exp(at)))
-        low, high = (at, high) if now > 0 else (low, at)
-        left = now * (at - before) / (shown - now) if shown != now else math.inf
-        if low <= at + left <= high and abs(left * step) < END:
-            return math.exp(at + left)
-        before, shown, step = at, now, _inside(left, at, low, high)
-        at += step
-    return math.exp(min(at, high))
-
-
-def _shown(excess: float) -> float:
-    """Logarithm of what is waited over what is allowed, where none at all and endless have one."""
-    return math.log(min(max(1.0 + excess, LEAST_SHOWN), MOST_SHOWN))
-
-
-def _inside(step: float, at: float, low: float, high: float) -> float:
-    """Return the step, or another one where that leaves what is known or goes far beyond."""
-    if low < at + step < min(high, at + FAR_STEP):
-        return step
-    return FAR_STEP if math.isinf(high) else (low + high) / 2.0 - at
 
 
 def _binding(exact: float, busy: float) -> Binding:

@@ -177,7 +177,9 @@ def _deviations(percentile: Percentile) -> float:
     return 0.0 if share is None else NormalDist().inv_cdf(share)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _check(name: str, points: Quantiles) -> None:
+    """One decision makes a dozen workloads of the same distributions."""
     if not points:
         raise WorkloadError(f"{name} is empty; leave it out when nothing was observed")
     for index, (share, length) in enumerate(points):

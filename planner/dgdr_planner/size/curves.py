@@ -3,8 +3,9 @@
 And whether they are the curves of the engines that run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dgdr_api.fingerprint import Fingerprint
 from dgdr_api.graph import Role
@@ -19,10 +20,9 @@ from dgdr_perf.sizing import (
     Workload,
     size_aggregated,
     size_decode,
-    size_prefill,
 )
 from dgdr_perf.sizing_decode import Decoding
-from dgdr_perf.sizing_prefill import Asked, service_time, with_transfer
+from dgdr_perf.sizing_prefill import Asked, PrefillQueue, service_time, with_transfer
 from dgdr_planner.forecast import Forecast
 from dgdr_planner.observe.observation import LoadSeen, RoleSeen, TargetSeen
 from dgdr_planner.observe.value import Value, number
@@ -125,26 +125,23 @@ def size(
     role: Role, profile: EngineProfile, load: Workload, targets: Targets, policy: Policy
 ) -> Sizing:
     """Return the fewest replicas of a role that meet these targets, or what is done without."""
-    answer = _strictly(role, profile, load, targets, policy.dispatch)
+    sized = _sizing(role, profile, load, policy.dispatch)
+    answer = sized(targets)
     if policy.when_unreachable is not WhenUnreachable.BEST_EFFORT:
         return answer
-    return at_most_the_knee(
-        answer,
-        targets,
-        lambda eased: _strictly(role, profile, load, eased, policy.dispatch),
-    )
+    return at_most_the_knee(answer, targets, sized)
 
 
-def _strictly(
-    role: Role, profile: EngineProfile, load: Workload, targets: Targets, dispatch: Dispatch
-) -> Sizing:
+def _sizing(
+    role: Role, profile: EngineProfile, load: Workload, dispatch: Dispatch
+) -> Callable[[Targets], Sizing]:
     match role:
         case Role.PREFILL:
-            return size_prefill(profile, load, targets, dispatch)
+            return PrefillQueue.of(profile, load, dispatch).sized
         case Role.DECODE:
-            return size_decode(profile, load, targets)
+            return partial(size_decode, profile, load)
         case Role.WORKER:
-            return size_aggregated(profile, load, targets, dispatch)
+            return lambda targets: size_aggregated(profile, load, targets, dispatch)
         case _:
             raise ValueError(f"a component of type {role} runs no engine")
 

@@ -15,5 +15,5 @@ SECONDS = 0.006761575944946292
 def test_waits_end_next_to_saturation(dispatch: Dispatch, cv2: float, idle: float) -> None:
     service = ServiceTime(np.ones(1), np.array([SECONDS]), cv2)
     rate_per_s = (1.0 - idle) * 8 / SECONDS
-    wait = wait_at(dispatch, rate_per_s, 8.0, service, 1.0)
+    wait = wait_at(dispatch, rate_per_s, 8.0, service)
     assert wait.decay_per_s > 0.0
