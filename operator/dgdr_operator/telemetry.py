@@ -162,6 +162,8 @@ class Telemetry:
             buckets=PHASE_BUCKETS_S,
             registry=registry,
         )
+        for phase in Phase:  # an increase is not seen of a series that begins with it
+            self._phases.labels(phase.value)
         self._census = _Census(monotonic)
         self._began_s: dict[Key, float | None] = {}
 

@@ -34,6 +34,8 @@ from dgdr_perf.service_time import ServiceTime, spread_on_lattice
 
 # Below it engines never meet a second prompt, and decays leave the range of floating point.
 LEAST_USE = 1e-9
+# So few engines keep nobody from waiting for ever; fewer leave that range, too.
+LEAST_ENGINES = 1e-9
 # Of the engines' use: closer to saturation than this a queue counts as saturated.
 SATURATION = 1e-7
 # Points of the lattice of times, a power of two; half of them are waits. With half as many, needs
@@ -134,7 +136,8 @@ def rough_waits(
     The mean is J. F. C. Kingman's (1961), with the probability of waiting for one of several
     engines by H. Sakasegawa (1977).
     """
-    each = engines if dispatch is Dispatch.SHARED else np.ones(engines.shape)
+    shared = np.maximum(engines, LEAST_ENGINES)
+    each = shared if dispatch is Dispatch.SHARED else np.ones(engines.shape)
     stages = np.maximum(engines, 1.0) if dispatch is Dispatch.ROUND_ROBIN else 1.0
     use = rate_per_s * service.mean_s / engines
     probability = use ** (np.sqrt(2.0 * each + 2.0) - 1.0)
