@@ -247,9 +247,8 @@ def test_a_request_without_an_image_gets_the_installations(checked: Objects) -> 
         assert answer.ok, answer.message
         assert checked.get(REQUEST, "v1beta1", name)["spec"]["image"] == IMAGE
     profiling = checked.get(REQUEST, "v1alpha1", "bare-lpha1")["spec"]["profilingConfig"]
-    # What v1alpha1 means by no target is written out beside what was added (0040).
-    targets = {"ttft": 50, "itl": 10, "isl": 3000, "osl": 500}
-    assert profiling == {"profilerImage": IMAGE, "config": {"sla": targets}}
+    # No target was named, and none is there (0040).
+    assert profiling == {"profilerImage": IMAGE}
 
 
 @pytest.mark.parametrize(
