@@ -374,6 +374,12 @@ def test_each_mode_installs_the_kinds_that_are_its_own(helm: Path, case: str) ->
     assert there in (set(map(crd_name, installed(Mode(rendered_mode(case))))), set())
 
 
+def test_a_values_file_of_before_renders_as_it_did(helm: Path) -> None:
+    now, before = template(helm), template(helm, "--set", "mode=standalone")
+    assert before.returncode == 0, before.stderr
+    assert before.stdout == now.stdout
+
+
 def test_beside_nvidias_operator_nothing_of_its_is_touched_but_deployments(helm: Path) -> None:
     documents = rendered(helm, *values_of("beside"))
     held = {
