@@ -53,7 +53,7 @@ ODD: tuple[Any, ...] = (
 class Outcome(StrEnum):
     """What became of a manifest."""
 
-    REFUSED = "refused by the CRD"
+    REFUSED = "refused by the CRD or at admission"
     UNREADABLE = "of no version of ours"
     TOLD = "read, with a condition that names what is wrong"
     RUNS = "read and carried out"
@@ -130,9 +130,12 @@ async def judge(manifest: Manifest) -> Outcome:
         written = admitted(of_version(manifest["kind"], version), manifest, None)
     except Rejected:
         return Outcome.REFUSED
-    verdict(written, None)
+    refusals = verdict(written, None).refusals
     stored = converted(written, BETA)
     verdict(converted(stored, ALPHA), written)
+    # Whatever else admission refuses may be there from before it came, and goes on.
+    if "spec" not in stored and refusals:
+        return Outcome.REFUSED
     if manifest["kind"] == DGD.kind:
         return await _judge_graph(stored)
     return await _judge_request(stored)
