@@ -78,15 +78,15 @@ def render_workloads(graph: Graph, owner: Manifest, plane: DataPlane) -> Workloa
 
 def problem_of(graph: Graph, component: Component, plane: DataPlane) -> Problem | None:
     """Return why standalone mode cannot run a component; None when it can."""
-    if is_group(component) and not plane.groups:
+    if idle := not_run(component):
+        text = idle
+    elif is_group(component) and not plane.groups:
         text = (
             f"multinode.nodeCount {component.nodes} needs LeaderWorkerSet, which this cluster does "
             "not serve; install it (https://lws.sigs.k8s.io), or give the engine at most the GPUs "
             "of one node"
         )
     elif is_group(component) and isinstance(why := programs_of(graph, component), str):
-        text = why
-    elif why := not_run(component):
         text = why
     elif namesake := _namesake(graph, component):
         text = f"its workload would be named like that of {namesake}; choose another name"
