@@ -2,11 +2,12 @@
 
 ``python -m bench.conversion [--objects 1000] [--times 50]`` prints one JSON object. On a light
 cluster with two webhook processes behind something like a Service there are as many deployments as
-named. ``review`` has all of them converted at once, as the API server does when it begins to serve
-a version; afterwards it lists from memory. ``first_list`` is that list, after a change of the CRD;
-``list`` and ``get`` are those that follow. Each is done in turn as v1alpha1 and as v1beta1, which
-is stored, and ratios are of one run. Then, with readers at work: one webhook is killed, the
-certificate is replaced, it is over, and both are down. ``seen`` is why reads failed.
+named. The API server converts each when it begins to serve a version, and lists from memory
+afterwards: ``first_list`` is the first one after a change of the CRD, with the number of reviews
+that it takes, ``list`` and ``get`` are those that follow. Each is done in turn as v1alpha1 and as
+v1beta1, which is stored, and ratios are of one run. ``review`` is one review of all objects, sent
+to a webhook. Then, with readers at work: one webhook is killed, the certificate is replaced, it is
+over, and both are down. ``seen`` is why reads failed.
 """
 
 import argparse
@@ -28,6 +29,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
+
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -123,6 +128,18 @@ def cpu_s(webhooks: LightWebhooks) -> float:
     return total / TICKS_PER_S
 
 
+def reviewed(webhooks: LightWebhooks) -> int:
+    """Return how many reviews the webhooks have answered with conversions."""
+    total = 0.0
+    for config in webhooks.folder.glob("webhooks-*.yaml"):
+        port = yaml.safe_load(config.read_text())["health"]["port"]
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as page:
+            families = text_string_to_metric_families(page.read().decode())
+        samples = [one for family in families for one in family.samples]
+        total += sum(s.value for s in samples if s.name == "dgdr_webhooks_reviews_total")
+    return round(total)
+
+
 def quiet(objects: Objects, webhooks: LightWebhooks, names: Sequence[str], times: int) -> Json:
     """List all, and read them one by one, in both versions in turn."""
     found: Json = {}
@@ -162,9 +179,10 @@ def reviews(where: TestCluster, webhooks: LightWebhooks, stored: list[Json], tim
     return {**reads.told(), "webhook_cpu_ms": round(spent_ms, 1), "body_bytes": len(body)}
 
 
-def first_lists(where: TestCluster, objects: Objects, times: int) -> Json:
+def first_lists(where: TestCluster, webhooks: LightWebhooks, objects: Objects, times: int) -> Json:
     """Change the CRD, whereupon the API server forgets what it had; list until it answers."""
     found: Json = {}
+    before = reviewed(webhooks)
     for version in ("v1beta1", "v1alpha1") * times:
         index = ["v1beta1", "v1alpha1"].index(version)
         text = f"changed at {time.monotonic_ns()}"
@@ -175,7 +193,9 @@ def first_lists(where: TestCluster, objects: Objects, times: int) -> Json:
         while not reads.once(objects, version):
             time.sleep(0.02)
         found.setdefault(version, []).append(round(time.perf_counter() - begun_s, 2))
-    return {f"{version}_s": sorted(seconds) for version, seconds in found.items()}
+    each = (reviewed(webhooks) - before) / (2 * times)
+    seconds = {f"{version}_s": sorted(seconds) for version, seconds in found.items()}
+    return {**seconds, "reviews_each": round(each)}
 
 
 @contextmanager
@@ -276,7 +296,7 @@ def run(where: TestCluster, folder: Path, count: int, times: int) -> Json:
         stored = objects.read(GRAPH, "v1beta1").body["items"]
         found = {"review": reviews(where, webhooks, stored, times)}
         found |= quiet(objects, webhooks, names, times)
-        found["first_list"] = first_lists(where, objects, 5)
+        found["first_list"] = first_lists(where, webhooks, objects, 5)
         troubles = Troubles(where, webhooks, objects, behind)
         for trouble in (
             troubles.one_killed,
