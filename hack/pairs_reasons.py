@@ -294,11 +294,6 @@ _OF_NAMES = (
         _RENDERED, r"template\.metadata\.labels\.nvidia\.com/dynamo-namespace$",
     ),
     _row(
-        Side.LATER, "globalDynamoNamespace has no effect, which FieldsWithoutEffect says",
-        _RENDERED, r"(labels\.nvidia\.com/dynamo-namespace|DYN_NAMESPACE\]\.value)$",
-        _theirs("dynamo"),
-    ),
-    _row(
         Side.UPSTREAM, "modelRef is for DynamoModel; FieldsWithoutEffect says so",
         _RENDERED, r"(dynamo-base-model-hash|template\.metadata\.annotations|^Service)$",
     ),

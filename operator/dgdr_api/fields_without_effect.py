@@ -18,7 +18,6 @@ _OF_SPEC = {
 _OF_COMPONENT = {
     "eppConfig": "an endpoint picker",
     "experimental": "features of NVIDIA's operator",
-    "globalDynamoNamespace": "a namespace of Dynamo's own that graphs share; set DYN_NAMESPACE",
     "minAvailable": "gang scheduling by Grove",
     "modelRef": "a Service of the model",
     "topologyConstraint": "placement by Grove; use affinity in the podTemplate",

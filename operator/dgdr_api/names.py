@@ -192,6 +192,10 @@ def dynamo_namespace(namespace: str, dgd: str) -> str:
     return f"{namespace}-{dgd}"
 
 
+SHARED_DYNAMO_NAMESPACE = "dynamo"
+"""That of components with ``globalDynamoNamespace``, of whichever graph."""
+
+
 def frontend_url(namespace: str, dgd: str, component: str = "frontend", port: int = 8000) -> str:
     """In-cluster URL of a graph's OpenAI endpoint."""
     return f"http://{component_name(dgd, component)}.{namespace}.svc.cluster.local:{port}"

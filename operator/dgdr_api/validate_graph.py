@@ -78,6 +78,16 @@ def _names(graph: Graph) -> Iterator[Problem]:
         yield Problem("spec.components", len(pickers), "only one component may have the type epp")
 
 
+def not_run(component: Component) -> str | None:
+    """Say why nothing runs a component of this type; None where something does."""
+    if component.role is not Role.EPP:
+        return None
+    return (
+        "type epp (endpoint picker of the Gateway API) is not run in standalone mode yet; "
+        "remove the component and send requests to the frontend"
+    )
+
+
 def too_long(graph: str, component: str) -> str | None:
     """Say that a workload's name would be too long for a Service; None when it is not."""
     name = component_name(graph, component)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.errors import ClusterError
@@ -35,28 +36,31 @@ async def leave(cluster: Cluster, own: Webhooks) -> list[str]:
     return []
 
 
-async def run(settings: Settings) -> int:
-    """Leave once and say how it went; returns the exit code."""
+Done = Callable[[Cluster, Webhooks], Awaitable[list[str]]]
+
+
+async def run(settings: Settings, do: Done, done: str) -> int:
+    """Do it once and say how it went; returns the exit code."""
     cluster = await KubeCluster.connect(user_agent="dgdr-webhooks")
     try:
-        problems = await leave(cluster, settings.webhooks)
+        problems = await do(cluster, settings.webhooks)
     except ClusterError as exc:
         problems = [str(exc)]
     finally:
         await cluster.close()
-    for line in problems or ["CRDs do without webhooks; only the stored version is served"]:
+    for line in problems or [done]:
         print(line)
     return 1 if problems else 0
 
 
-def main() -> int:
-    """Run the chart's hook."""
+def main(do: Done, done: str) -> int:
+    """Run a hook of the chart."""
     try:
-        return asyncio.run(run(load()))
+        return asyncio.run(run(load(), do, done))
     except SettingsError as exc:
         print(exc, file=sys.stderr)
         return 2
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(leave, "CRDs do without webhooks; only the stored version is served"))

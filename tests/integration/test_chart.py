@@ -374,6 +374,12 @@ def test_each_mode_installs_the_kinds_that_are_its_own(helm: Path, case: str) ->
     assert there in (set(map(crd_name, installed(Mode(rendered_mode(case))))), set())
 
 
+def test_a_values_file_of_before_renders_as_it_did(helm: Path) -> None:
+    now, before = template(helm), template(helm, "--set", "mode=standalone")
+    assert before.returncode == 0, before.stderr
+    assert before.stdout == now.stdout
+
+
 def test_beside_nvidias_operator_nothing_of_its_is_touched_but_deployments(helm: Path) -> None:
     documents = rendered(helm, *values_of("beside"))
     held = {
@@ -690,7 +696,7 @@ def test_webhooks_may_write_certificates_and_whom_to_trust_and_nothing_else(helm
         for d in managed
         if d["kind"] == "ClusterRole"
         and "webhooks" in str(d["metadata"]["name"])
-        and "farewell" not in d["metadata"]["name"]
+        and not d["metadata"]["name"].endswith(("farewell", "comeback"))
     ]
     (read,) = named(managed, "Role", "dgdr-operator-webhooks")["rules"]
     assert read["verbs"] == ["get"]
@@ -716,3 +722,12 @@ def test_crds_that_are_kept_are_taken_leave_of(helm: Path) -> None:
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
     for setting in ("crds.keep=false", "crds.install=false", "admission.enabled=false"):
         assert not [d for d in rendered(helm, "--set", setting) if d["kind"] == "Job"]
+
+
+def test_an_install_with_cert_manager_has_the_kinds_converted_again(helm: Path) -> None:
+    documents = rendered(helm, "--set", "admission.certificate.certManager.enabled=true")
+    job = named(documents, "Job", "dgdr-operator-webhooks-comeback")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "post-install"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["python3", "-m", "dgdr_webhooks.comeback"]
+    assert rules(documents, "dgdr-operator-webhooks-comeback")

@@ -8,9 +8,14 @@ from support.fake_admission import breaches, pruned, schemas
 KINDS = {kind.kind: kind for kind in (DGDR, DGD, DGDSA)}
 
 
-def schema(kind: str, version: str) -> dict[str, Any]:
+def of_version(kind: str, api_version: str) -> Kind:
+    """Return a kind in a version, which may be one that no program asks for."""
     known = KINDS[kind]
-    found: dict[str, Any] = schemas()[Kind(known.group, version, known.plural, kind)]
+    return Kind(known.group, api_version.rpartition("/")[2], known.plural, kind)
+
+
+def schema(kind: str, version: str) -> dict[str, Any]:
+    found: dict[str, Any] = schemas()[of_version(kind, version)]
     return found
 
 

@@ -3,8 +3,9 @@
     mutants(manifests, seed=1, count=2000)     # the same ones each time
     python -m support.mutants DIR [COUNT [SEED]]   # those of a directory's manifests, from tests/
 
-Each is judged by ``judge``: what the CRD refuses is refused, everything else goes through the
-passes, which may raise nothing and have to leave a condition.
+Each is judged by ``judge``: what the CRD refuses is refused, everything else goes through
+admission, whatever it says, and through the passes, which may raise nothing and have to leave a
+condition.
 """
 
 import asyncio
@@ -21,15 +22,16 @@ from typing import Any
 
 import yaml
 
-from dgdr_api.conversion import BETA, converted
-from dgdr_api.reading import CodecError
+from dgdr_api.conversion import ALPHA, BETA, converted
 from dgdr_kube.errors import Rejected
-from dgdr_kube.kinds import DGD, DGDR, DGDSA, kind_of
+from dgdr_kube.kinds import DGD, DGDR, DGDSA
 from dgdr_kube.ports import Key
 from dgdr_operator.core import news
 from dgdr_operator.core.census import graph_counted, request_counted
 from dgdr_operator.passes.adapter_pass import AdapterPass
 from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_webhooks.core.verdict import verdict
+from support.admitted_objects import of_version
 from support.crds import installed
 from support.dgdr_world import NS, SETTINGS, World
 from support.fake_admission import admitted
@@ -51,8 +53,8 @@ ODD: tuple[Any, ...] = (
 class Outcome(StrEnum):
     """What became of a manifest."""
 
-    REFUSED = "refused by the CRD"
-    UNREADABLE = "has no other version"
+    REFUSED = "refused by the CRD or at admission"
+    UNREADABLE = "of no version of ours"
     TOLD = "read, with a condition that names what is wrong"
     RUNS = "read and carried out"
 
@@ -121,13 +123,18 @@ async def judge(manifest: Manifest) -> Outcome:
     """Send one through the door and the passes; whatever they raise comes out."""
     meta = {**(manifest.get("metadata") or {}), "name": "q", "namespace": NS}
     manifest = {**manifest, "metadata": meta}
-    try:
-        manifest = converted(manifest, BETA)
-    except CodecError:
+    version = manifest.get("apiVersion")
+    if version not in (ALPHA, BETA):
         return Outcome.UNREADABLE
     try:
-        stored = admitted(kind_of(manifest), manifest, None)
+        written = admitted(of_version(manifest["kind"], version), manifest, None)
     except Rejected:
+        return Outcome.REFUSED
+    refusals = verdict(written, None).refusals
+    stored = converted(written, BETA)
+    verdict(converted(stored, ALPHA), written)
+    # Whatever else admission refuses may be there from before it came, and goes on.
+    if "spec" not in stored and refusals:
         return Outcome.REFUSED
     if manifest["kind"] == DGD.kind:
         return await _judge_graph(stored)

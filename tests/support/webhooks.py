@@ -77,13 +77,14 @@ class Objects:
         return self._rest.call("POST", path + query, manifest)
 
     def get(self, kind: str, version: str, name: str) -> dict[str, Any]:
-        answer = self._rest.call("GET", self.path(kind, version, name))
+        answer = self.read(kind, version, name)
         assert answer.ok, answer.message
         found: dict[str, Any] = answer.body
         return found
 
-    def list(self, kind: str, version: str) -> Answer:
-        return self._rest.call("GET", self.path(kind, version))
+    def read(self, kind: str, version: str, name: str = "") -> Answer:
+        """Read one object, or list them all."""
+        return self._rest.call("GET", self.path(kind, version, name))
 
     def replace(self, manifest: dict[str, Any]) -> Answer:
         version, name = manifest["apiVersion"].rpartition("/")[2], manifest["metadata"]["name"]

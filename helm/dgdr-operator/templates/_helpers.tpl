@@ -12,9 +12,14 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Who owns NVIDIA's kinds; values files of before write "standalone". */}}
+{{- define "dgdr-operator.mode" -}}
+{{- title .Values.mode -}}
+{{- end -}}
+
 {{/* Whether our webhooks run: NVIDIA's kinds have NVIDIA's. */}}
 {{- define "dgdr-operator.admits" -}}
-{{- if and .Values.admission.enabled (eq .Values.mode "Standalone") }}true{{ end -}}
+{{- if and .Values.admission.enabled (eq (include "dgdr-operator.mode" .) "Standalone") }}true{{ end -}}
 {{- end -}}
 
 {{/* Group of the requests that we serve. */}}
@@ -283,7 +288,7 @@ cluster finds none.
 {{- define "dgdr-operator.modeStays" -}}
 {{- $now := lookup "v1" "ConfigMap" .Release.Namespace (include "dgdr-operator.fullname" .) | default dict -}}
 {{- $mode := (get ($now.data | default dict) "config.yaml" | default "" | fromYaml).mode | default "" -}}
-{{- if and (eq (lower $mode) "standalone") (ne .Values.mode "Standalone") -}}
+{{- if and (eq (title $mode) "Standalone") (ne (include "dgdr-operator.mode" .) "Standalone") -}}
 {{- fail (printf "mode %s: this release is Standalone, and the nvidia.com CRDs are its own. Uninstall it first, its CRDs too (helm/dgdr-operator/README.md, \"Uninstall\"); install NVIDIA's operator, then this chart with mode %s (docs/beside.md)" .Values.mode .Values.mode) -}}
 {{- end -}}
 {{- end -}}
@@ -297,7 +302,7 @@ knows cannot slip in.
 {{- fail "mode Takeover takes namespaces from NVIDIA's operator; name them: --set namespaces={team-a}" -}}
 {{- end -}}
 {{- include "dgdr-operator.modeStays" . -}}
-mode: {{ .Values.mode }}
+mode: {{ include "dgdr-operator.mode" . }}
 namespaces: {{ toJson .Values.namespaces }}
 images:
   profiler: {{ include "dgdr-operator.image" (dict "root" . "name" "profiler") }}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dgdr_api.conversion.notes import Note
 from dgdr_api.defaults import V1ALPHA1, V1BETA1
 
 Json = Mapping[str, Any]
@@ -128,6 +129,20 @@ def to_v1alpha1(spec: Json) -> dict[str, Any]:
         _put(found, _MOCKER[0], True)
     _put(found, _RESOURCES, _object(_profiler(_at(spec, _CONTAINERS)).get("resources")))
     return found
+
+
+def with_both_targets(spec: Json, live: Json, note: Note) -> Json:
+    """Return a v1beta1 spec with TTFT and ITL where one of them was edited.
+
+    It takes none without the other; where it named neither, v1alpha1 read both.
+    """
+    paths = [beta for _, beta in _MILLISECONDS]
+    named = [path for path in paths if _at(spec, path) is not None]
+    was_read = all(_at(note.said, path) is None is not _at(note.read, path) for path in paths)
+    targets = {path[-1]: _at(live, path) for path in paths}
+    if len(named) != 1 or not was_read or None in targets.values():
+        return spec
+    return {**spec, "sla": {**spec["sla"], **targets}}
 
 
 def _complete(found: dict[str, Any], paths: Sequence[Path], meant: Sequence[float]) -> None:

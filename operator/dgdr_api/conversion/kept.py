@@ -55,6 +55,9 @@ def restored(said: Any, read: Any, live: Any) -> Any:
         return live
     if same(live, read):
         return said
+    if said is ABSENT and isinstance(read, Mapping) and isinstance(live, Mapping) and live:
+        # What came back of nothing goes; what was put beside it stays.
+        return _restored_map({}, read, live) or ABSENT
     if isinstance(live, Mapping) and isinstance(said, Mapping):
         return _restored_map(said, read if isinstance(read, Mapping) else {}, live)
     lists = [by_name(one) for one in (said, [] if read is ABSENT else read, live)]

@@ -29,6 +29,8 @@ class Part:
     """What upstream stored, with what its note implies."""
     worded: Callable[[Json, Json], tuple[Json, Json]] = lambda spec, said: (spec, said)
     """A v1alpha1 spec in the words of upstream's note, and what the note has beside them."""
+    whole: Callable[[Json, Json, Note], Json] = lambda hub, live, note: hub
+    """A v1beta1 spec with what it may not lack beside an edit, as it stands in ``live``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,12 @@ KINDS: Mapping[str, Kind] = {
     "DynamoGraphDeploymentRequest": Kind(
         "dgdr",
         (
-            Part("spec", dgdr_spec.to_v1beta1, dgdr_spec.to_v1alpha1),
+            Part(
+                "spec",
+                dgdr_spec.to_v1beta1,
+                dgdr_spec.to_v1alpha1,
+                whole=dgdr_spec.with_both_targets,
+            ),
             Part("status", statuses.request_to_v1beta1, statuses.request_to_v1alpha1),
         ),
     ),
@@ -121,7 +128,9 @@ def _merged(said: Any, note: Note | None, part: Part, api_version: str) -> tuple
         value, left = part.worded(value, note.said)
         note = replace(note, said=left)
     if note is not None:
-        value = note.laid_under(value, lambda own: there(back(own)))
+        live, value = value, note.laid_under(value, lambda own: there(back(own)))
+        if api_version == BETA and isinstance(value, Mapping):
+            value = part.whole(value, live, note)
     return value, kept(said, back(value) if isinstance(value, Mapping) else ABSENT)
 
 

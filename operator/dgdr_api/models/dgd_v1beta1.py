@@ -133,7 +133,12 @@ class DgdComponent(ApiModel):
         "gets what a frontend's container gets. Default: none.",
     )
     topology_constraint: RawObject | None = Field(default=None, description=_NO_EFFECT)
-    global_dynamo_namespace: bool | None = Field(default=None, description=_NO_EFFECT)
+    global_dynamo_namespace: bool | None = Field(
+        default=None,
+        description="Dynamo namespace dynamo in place of the deployment's own: components of all "
+        "deployments that say so find each other. An SLAPlanner does not see their load. "
+        "Default: false.",
+    )
     experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (

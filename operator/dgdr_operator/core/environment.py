@@ -5,7 +5,6 @@ from itertools import chain
 from typing import Any
 
 from dgdr_api.graph import Component, Graph, Json, Role
-from dgdr_api.names import dynamo_namespace
 from dgdr_api.releases import Feature, release_of
 from dgdr_operator.core.data_plane import DataPlane
 from dgdr_operator.core.ports_and_probes import (
@@ -16,6 +15,7 @@ from dgdr_operator.core.ports_and_probes import (
     SYSTEM_PORT,
 )
 from dgdr_operator.core.storage import vllm_cache
+from dgdr_operator.core.workload_labels import runtime_namespace
 
 EnvVar = dict[str, Any]
 
@@ -43,7 +43,7 @@ def _defaults(graph: Graph, component: Component, plane: DataPlane) -> Iterator[
     yield _field("POD_NAME", "metadata.name")
     yield _field("POD_NAMESPACE", "metadata.namespace")
     yield _field("POD_UID", "metadata.uid")
-    yield _value("DYN_NAMESPACE", dynamo_namespace(namespace, graph.name))
+    yield _value("DYN_NAMESPACE", runtime_namespace(graph, component))
     if component.role is not Role.NONE:
         yield _value("DYN_COMPONENT", component.role)
     yield _value("DYN_PARENT_DGD_K8S_NAME", graph.name)

@@ -11,12 +11,12 @@ from dgdr_api.gpus import Claims, Uncountable, replica_gpus
 from dgdr_api.graph import Component, Graph
 from dgdr_api.models.base import Conditions
 from dgdr_api.models.dgd_v1beta1 import ComponentStatus, DgdState, DGDStatus, RestartStatus
-from dgdr_api.names import dynamo_namespace
 from dgdr_operator.core.lacks import Lack, with_lacks
 from dgdr_operator.core.observed_workloads import PodSeen, WorkloadSeen
 from dgdr_operator.core.served_model import served_model_name
 from dgdr_operator.core.upgrades import NOTHING_BEHIND, Upgrade, with_upgrade
 from dgdr_operator.core.workload import is_group, workload_name
+from dgdr_operator.core.workload_labels import runtime_namespace
 from dgdr_operator.core.workloads import Problem
 
 
@@ -261,14 +261,13 @@ def _state(seen: GraphSeen, worst: Reason) -> DgdState:
 
 
 def _component_status(seen: GraphSeen, component: Component) -> ComponentStatus:
-    namespace = dynamo_namespace(seen.graph.namespace or "default", seen.graph.name)
     counted = replica_gpus(component, seen.claims)
     gpus = None if isinstance(counted, Uncountable) else counted
     shape = ComponentStatus(
         gpus_per_engine=gpus,
         gpus_per_replica=gpus,
         served_model_name=served_model_name(seen.graph, component),
-        runtime_namespace=namespace,
+        runtime_namespace=runtime_namespace(seen.graph, component),
         runtime_component_name=_runtime_name(seen.graph, component),
     )
     deployment = seen.workload(component)

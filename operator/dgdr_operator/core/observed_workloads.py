@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from dgdr_api.cluster_words import pull_cause, scheduler_words, shortened
-from dgdr_api.names import Label
+from dgdr_api.names import FieldManager, Label
 from dgdr_api.redaction import without_secrets
 
 # What a waiting container says when waiting longer will not help by itself.
@@ -26,6 +27,8 @@ _STUCK = frozenset(
 # Of these the kubelet quotes the runtime, which names the image again and again.
 _NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
 MAX_WORDS_CHARS = 300
+# A controller hears of a change at once; one that changes no number is never told of.
+REPORTED_WITHIN = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,8 @@ class PodSeen:
     troubles: tuple[Trouble, ...] = ()
 
 
-def workload_seen(manifest: dict[str, Any]) -> WorkloadSeen:
-    """Read a Deployment or a LeaderWorkerSet."""
+def workload_seen(manifest: dict[str, Any], now: datetime | None = None) -> WorkloadSeen:
+    """Read a Deployment or a LeaderWorkerSet; ``now`` tells how old a report of the latter is."""
     meta, status = manifest["metadata"], manifest.get("status") or {}
     failures = (
         c.get("message", "")
@@ -92,7 +95,7 @@ def workload_seen(manifest: dict[str, Any]) -> WorkloadSeen:
         name=meta["name"],
         kind="LeaderWorkerSet" if is_group else "Deployment",
         generation=meta.get("generation", 0),
-        observed_generation=_group_generation(manifest)
+        observed_generation=_group_generation(manifest, now)
         if is_group
         else status.get("observedGeneration"),
         wanted=manifest["spec"].get("replicas", 1),
@@ -104,18 +107,28 @@ def workload_seen(manifest: dict[str, Any]) -> WorkloadSeen:
     )
 
 
-def _group_generation(manifest: dict[str, Any]) -> int | None:
+def _group_generation(manifest: dict[str, Any], now: datetime | None) -> int | None:
     """Return the generation that a LeaderWorkerSet's report is about.
 
-    Its releases differ in whether they tell; one that does not is taken at its word once it has
-    conditions.
+    Its releases differ in whether they tell. One that does not is taken at its word once it has
+    conditions, but not right after we have changed it, when it still tells of what was before.
     """
     status = manifest.get("status") or {}
     told = status.get("observedGeneration")
     if told is not None or not status.get("conditions"):
         return told
     generation: int = manifest["metadata"].get("generation", 0)
-    return generation
+    return generation - 1 if now is not None and _is_of_before(manifest, now) else generation
+
+
+def _is_of_before(manifest: dict[str, Any], now: datetime) -> bool:
+    """Whether the report is older than our last write, and there was hardly time for another."""
+    entries = [e for e in manifest["metadata"].get("managedFields") or () if e.get("time")]
+    ours = [e["time"] for e in entries if e.get("manager") == FieldManager.OPERATOR]
+    reports = [e["time"] for e in entries if e.get("subresource") == "status"]
+    if not ours or max(ours) < max(reports, default=""):
+        return False
+    return now - datetime.fromisoformat(max(ours)) < REPORTED_WITHIN
 
 
 def pods_seen(manifests: Iterable[dict[str, Any]]) -> tuple[PodSeen, ...]:

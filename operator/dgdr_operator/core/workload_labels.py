@@ -1,7 +1,14 @@
 """Labels of what a graph becomes; selectors, dashboards and Dynamo's discovery rely on them."""
 
 from dgdr_api.graph import Component, Graph, Role
-from dgdr_api.names import MANAGED_BY_VALUE, Annotation, Label, component_name, dynamo_namespace
+from dgdr_api.names import (
+    MANAGED_BY_VALUE,
+    SHARED_DYNAMO_NAMESPACE,
+    Annotation,
+    Label,
+    component_name,
+    dynamo_namespace,
+)
 
 Labels = dict[str, str]
 
@@ -24,9 +31,16 @@ def graph_labels(graph: Graph) -> Labels:
     return {Label.MANAGED_BY: MANAGED_BY_VALUE, Label.GRAPH: graph.name}
 
 
+def runtime_namespace(graph: Graph, component: Component) -> str:
+    """Return the Dynamo namespace in which a component registers."""
+    if component.extra.get("globalDynamoNamespace") is True:
+        return SHARED_DYNAMO_NAMESPACE
+    return dynamo_namespace(graph.namespace or "default", graph.name)
+
+
 def component_labels(graph: Graph, component: Component) -> Labels:
     """Labels of a component's Deployment, Service, pods and scaling adapter."""
-    namespace = dynamo_namespace(graph.namespace or "default", graph.name)
+    namespace = runtime_namespace(graph, component)
     return {
         **graph_labels(graph),
         **selector_labels(graph, component),

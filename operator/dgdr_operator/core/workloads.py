@@ -9,6 +9,7 @@ from typing import Any
 
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.names import Annotation, component_name
+from dgdr_api.validate_graph import not_run
 from dgdr_kube.kinds import LEADER_WORKER_SET
 from dgdr_operator.core.amounts import bad_amount
 from dgdr_operator.core.data_plane import DataPlane
@@ -77,7 +78,9 @@ def render_workloads(graph: Graph, owner: Manifest, plane: DataPlane) -> Workloa
 
 def problem_of(graph: Graph, component: Component, plane: DataPlane) -> Problem | None:
     """Return why standalone mode cannot run a component; None when it can."""
-    if is_group(component) and not plane.groups:
+    if idle := not_run(component):
+        text = idle
+    elif is_group(component) and not plane.groups:
         text = (
             f"multinode.nodeCount {component.nodes} needs LeaderWorkerSet, which this cluster does "
             "not serve; install it (https://lws.sigs.k8s.io), or give the engine at most the GPUs "
@@ -85,11 +88,6 @@ def problem_of(graph: Graph, component: Component, plane: DataPlane) -> Problem 
         )
     elif is_group(component) and isinstance(why := programs_of(graph, component), str):
         text = why
-    elif component.role is Role.EPP:
-        text = (
-            "type epp (endpoint picker of the Gateway API) is not run in standalone mode yet; "
-            "remove the component and send requests to the frontend"
-        )
     elif namesake := _namesake(graph, component):
         text = f"its workload would be named like that of {namesake}; choose another name"
     elif component.extra.get("compilationCache") and cache_path(graph, component) is None:

@@ -148,9 +148,10 @@ class GraphPass:
         writer = ChildWriter(self._cluster, graph, owner, groups=groups)
         there = await writer.observe()
         both = self._renderings(dgd, graph, there, plane)
-        is_up = all(map(is_ready, _workloads_of(there)))
+        is_up = all(map(is_ready, _workloads_of(there, now)))
         was_seen = old.observed_generation == _generation(dgd)
-        standings = _standings(graph, there, await self._group_pods(graph, groups=groups))
+        pods = await self._group_pods(graph, groups=groups)
+        standings = _standings(graph, there, pods, now)
         restart, unread = _restart(graph, standings, old.restart, was_seen)
         async with self._upgrades.alone(both):
             decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
@@ -161,7 +162,7 @@ class GraphPass:
         wanted = with_ids(decision.workloads.manifests, restart.ids, Label.COMPONENT)
         children = await writer.write(wanted, there)
         problems = (*unread, *decision.workloads.problems, *children.problems)
-        seen = await self._seen(dgd, graph, children, problems, decision)
+        seen = await self._seen(dgd, graph, children, problems, decision, now)
         status = status_after(replace(seen, restart=restart.status), old, now)
         await self._report(told, status)
         await self._emit(dgd, problems, children.removed_adapters)
@@ -223,8 +224,9 @@ class GraphPass:
         children: Children,
         problems: tuple[Problem, ...],
         decision: Decision,
+        now: datetime,
     ) -> GraphSeen:
-        workloads = _workloads_of(children)
+        workloads = _workloads_of(children, now)
         is_up = all(map(is_ready, workloads))
         pods = () if is_up else await self._pods(graph)
         facts = ClusterFacts() if is_up else await self._facts(pods)
@@ -305,11 +307,13 @@ def _patience_s(status: DGDStatus, now: datetime, least_s: float, most_s: float)
     return min(max(lasted_s, least_s), most_s)
 
 
-def _workloads_of(children: Children) -> tuple[WorkloadSeen, ...]:
-    return tuple(workload_seen(manifest) for kind in WORKLOADS for manifest in children.of(kind))
+def _workloads_of(children: Children, now: datetime) -> tuple[WorkloadSeen, ...]:
+    return tuple(workload_seen(one, now) for kind in WORKLOADS for one in children.of(kind))
 
 
-def _standings(graph: Graph, there: Children, pods: Manifests) -> dict[str, Standing]:
+def _standings(
+    graph: Graph, there: Children, pods: Manifests, now: datetime
+) -> dict[str, Standing]:
     """Return how the workload of each component stands, of those that have one.
 
     ``pods`` are those of groups, whose own report may be of earlier ones.
@@ -317,14 +321,14 @@ def _standings(graph: Graph, there: Children, pods: Manifests) -> dict[str, Stan
     live = {m["metadata"]["name"]: m for kind in WORKLOADS for m in there.of(kind)}
     found = ((c, live.get(workload_name(graph, c))) for c in graph.components)
     return {
-        component.name: _standing(workload, _of_component(pods, component))
+        component.name: _standing(workload, _of_component(pods, component), now)
         for component, workload in found
         if workload is not None
     }
 
 
-def _standing(workload: Manifest, pods: list[Manifest]) -> Standing:
-    is_up = is_ready(workload_seen(workload))
+def _standing(workload: Manifest, pods: list[Manifest], now: datetime) -> Standing:
+    is_up = is_ready(workload_seen(workload, now))
     has_come = workload["kind"] != LEADER_WORKER_SET.kind or have_come(workload, pods)
     return Standing(id=id_of(workload), ready=is_up and has_come)
 

@@ -62,7 +62,7 @@ class Authority:
         wanted = renewed(found, self._settings.terms(), now)
         if wanted != found:
             version = secret["metadata"]["resourceVersion"]
-            data = {"data": _written(wanted)}
+            data = {"data": written(wanted)}
             await self._cluster.patch(
                 SECRET, self._settings.namespace, name, data, MANAGER, version
             )
@@ -113,6 +113,7 @@ def _read(secret: Manifest) -> Certificates | None:
     return Certificates(**texts) if any(texts.values()) else None
 
 
-def _written(made: Certificates) -> dict[str, str]:
+def written(made: Certificates) -> dict[str, str]:
+    """Return what the Secret holds of them."""
     fields = {key: getattr(made, field) for key, field in _KEYS.items()}
     return {key: base64.b64encode(text.encode()).decode() for key, text in fields.items()}

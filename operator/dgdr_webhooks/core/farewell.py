@@ -50,22 +50,27 @@ def farewell(crd: Json, place: Place) -> dict[str, Any] | None:
     return {**patch, "metadata": {"annotations": {TAKEN_OUT: _mark(place, client[BUNDLE])}}}
 
 
-def comeback(crd: Json, place: Place, authorities: str) -> dict[str, Any] | None:
+def comeback(crd: Json, place: Place, authorities: str | None) -> dict[str, Any] | None:
     """Return the merge patch that has us convert again; None where it was not we who left.
 
     Pods that still run while they are uninstalled have the authority of the mark, and put nothing
-    back; the next installation makes one of its own.
+    back; the next installation makes one of its own. Without ``authorities`` somebody else writes
+    whom to trust, and the caller knows that it is a new installation.
     """
     mark = ((crd.get("metadata") or {}).get("annotations") or {}).get(TAKEN_OUT)
-    bundle, client = encoded(authorities), _client(crd)
+    bundle, client = None if authorities is None else encoded(authorities), _client(crd)
     owner = f"{place.namespace}/{place.service}/"
-    if not isinstance(mark, str) or not mark.startswith(owner) or mark == _mark(place, bundle):
+    if (
+        not isinstance(mark, str)
+        or not mark.startswith(owner)
+        or (bundle is not None and mark == _mark(place, bundle))
+    ):
         return None
     if client is not None and not place.is_meant_by(client):
         return None
     service = {"namespace": place.namespace, "name": place.service, "path": CONVERT_PATH}
     webhook = {
-        "clientConfig": {"service": service, BUNDLE: bundle},
+        "clientConfig": {"service": service} | ({BUNDLE: bundle} if bundle else {}),
         "conversionReviewVersions": ["v1"],
     }
     return {

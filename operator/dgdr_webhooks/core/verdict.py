@@ -22,7 +22,7 @@ from dgdr_api.planner_notes import planner_notes
 from dgdr_api.problem import Problem, from_validation
 from dgdr_api.reading import CodecError
 from dgdr_api.validate import locked_change, refusals, troubles
-from dgdr_api.validate_graph import graph_problems
+from dgdr_api.validate_graph import graph_problems, not_run
 from dgdr_webhooks.core.words import path_in_v1alpha1, with_names
 
 Json = Mapping[str, Any]
@@ -86,12 +86,13 @@ def _of_request(own: Json, hub: Json) -> Verdict:
 def _of_graph(own: Json, hub: Json) -> Verdict:
     found = graph_problems(own)
     try:
-        fields = fields_without_effect(codec_v1beta1.decode(hub))
+        graph = codec_v1beta1.decode(hub)
     except CodecError:
-        fields = ()
-    return Verdict(
-        found, tuple(f"{_named(field, own)}: accepted, without effect" for field in fields)
-    )
+        return Verdict(found)
+    idle = [f"{field}: accepted, without effect" for field in fields_without_effect(graph)]
+    whole = [(f"spec.components[{one.name}]", not_run(one)) for one in graph.components]
+    later = [f"{path}: {why}" for path, why in whole if why]
+    return Verdict(found, tuple(_named(one, own) for one in (*idle, *later)))
 
 
 def _in_words(sentences: Iterable[str], own: Json, hub: Json) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def unused(model: type) -> list[str]:
 
 @pytest.mark.parametrize("field", unused(DgdComponent))
 def test_a_field_of_a_component_is_accepted_and_named(field: str) -> None:
-    value = {"minAvailable": 1, "globalDynamoNamespace": True}.get(field, {"name": "m"})
+    value = {"minAvailable": 1}.get(field, {"name": "m"})
     worker = {**decode_worker(), field: value}
     DynamoGraphDeployment.parse(dgd(frontend(), worker))
     found = find(told(NEW, frontend(), worker).conditions, CONDITION)

@@ -189,6 +189,12 @@ def test_components_carry_what_a_planner_asks_for() -> None:
     }
 
 
+def test_a_namespace_that_graphs_share_is_told() -> None:
+    shared = graph(decode_worker(globalDynamoNamespace=True))
+    components = status_after(seeing(DONE, graph=shared), DGDStatus(), NOW).components or {}
+    assert components["decode"].runtime_namespace == "dynamo"
+
+
 def test_replicas_that_have_a_node_are_counted() -> None:
     placed = PodSeen(name="p1", component="decode", scheduled=True)
     homeless = PodSeen(name="p2", component="decode", unschedulable="no GPU")

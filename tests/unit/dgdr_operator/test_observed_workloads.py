@@ -1,9 +1,11 @@
 """Reading pods: which trouble is worth a user's attention."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from dgdr_operator.core.graph_status import is_ready
 from dgdr_operator.core.observed_workloads import (
     MAX_WORDS_CHARS,
     last_words,
@@ -134,3 +136,35 @@ def test_last_words_tell_no_token(secret: str) -> None:
 def test_last_words_are_few() -> None:
     assert len(last_words("x" * 10_000)) == MAX_WORDS_CHARS
     assert last_words(f"{'x' * 200} {'y' * 200}") == f"{'x' * 200} …"
+
+
+def edited_group(status_at: str, told: int | None = None) -> dict[str, Any]:
+    """A LeaderWorkerSet that we changed at 10:00:05, with a report of some time."""
+    entries = [
+        {"manager": "dgdr-operator", "time": "2025-01-01T10:00:05Z"},
+        {"manager": "lws", "subresource": "status", "time": status_at},
+    ]
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), 2)
+    return {
+        "kind": "LeaderWorkerSet",
+        "metadata": {"name": "g", "generation": 4, "managedFields": entries},
+        "spec": {"replicas": 2},
+        "status": {**counts, "conditions": [{}]} | ({"observedGeneration": told} if told else {}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("group", "at", "is_new"),
+    [
+        pytest.param(edited_group("2025-01-01T09:00:00Z"), "10:00:06", False, id="of before"),
+        pytest.param(edited_group("2025-01-01T10:00:05Z"), "10:00:06", False, id="perhaps before"),
+        pytest.param(edited_group("2025-01-01T10:00:06Z"), "10:00:06", True, id="reported since"),
+        pytest.param(edited_group("2025-01-01T09:00:00Z"), "10:00:15", True, id="nothing to tell"),
+        pytest.param(edited_group("2025-01-01T09:00:00Z", told=4), "10:00:06", True, id="it tells"),
+    ],
+)
+def test_the_report_of_a_group_that_was_just_changed_is_of_before(
+    group: dict[str, Any], at: str, is_new: bool
+) -> None:
+    seen = workload_seen(group, datetime.fromisoformat(f"2025-01-01T{at}Z"))
+    assert is_ready(seen) is is_new

@@ -110,6 +110,14 @@ def test_a_graph_has_a_dynamo_namespace_of_its_own() -> None:
     assert env(frontend())["DYN_NAMESPACE"] == env(decode_worker())["DYN_NAMESPACE"] == "ns-g"
 
 
+@pytest.mark.parametrize(("shared", "namespace"), [(True, "dynamo"), (False, "ns-g")])
+def test_components_of_several_graphs_may_share_a_namespace(shared: bool, namespace: str) -> None:
+    worker = decode_worker(globalDynamoNamespace=shared)
+    assert env(worker)["DYN_NAMESPACE"] == namespace
+    labels = rendered(worker)["Deployment/g-decode"]["spec"]["template"]["metadata"]["labels"]
+    assert labels["nvidia.com/dynamo-namespace"] == namespace
+
+
 @pytest.mark.parametrize(
     ("field", "variable"),
     [

@@ -195,6 +195,11 @@ def test_two_faults_are_said_at_once() -> None:
             id="a field without effect",
         ),
         pytest.param(
+            graph({"name": "pick", "type": "epp", "podTemplate": POD}),
+            "spec.components[pick]: type epp (endpoint picker of the Gateway API) is not run",
+            id="a component that nothing runs",
+        ),
+        pytest.param(
             request(sla={"ttft": 0.5, "itl": 0.05}),
             "spec.sla.itl is 0.05 ms; did you mean 50?",
             id="another unit",

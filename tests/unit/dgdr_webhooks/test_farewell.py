@@ -9,6 +9,7 @@ from dgdr_api.catalog import CRDS
 from dgdr_api.crd import render
 from dgdr_kube.kinds import CRD
 from dgdr_webhooks.adapters.authority import CONVERTED, Authority
+from dgdr_webhooks.comeback import come_back
 from dgdr_webhooks.core.farewell import TAKEN_OUT
 from dgdr_webhooks.core.trust import encoded
 from dgdr_webhooks.farewell import leave
@@ -100,6 +101,29 @@ async def test_the_next_installation_of_the_name_converts_again() -> None:
         assert TAKEN_OUT not in found["metadata"].get("annotations", {})
     cluster.writes.clear()
     await Authority(cluster, OURS).tend(NOW)
+    assert cluster.writes == []
+
+
+async def test_where_cert_manager_says_whom_to_trust_the_install_converts_again() -> None:
+    cluster, before = await left()
+    assert await come_back(cluster, OURS) == []
+    for name, was in zip(CONVERTED, before, strict=True):
+        found = await cluster.get(CRD, None, name)
+        assert found is not None
+        assert found["spec"]["versions"] == was["versions"]
+        was["conversion"]["webhook"]["clientConfig"].pop("caBundle")
+        assert found["spec"]["conversion"] == was["conversion"]
+        assert TAKEN_OUT not in found["metadata"].get("annotations", {})
+    cluster.writes.clear()
+    assert await come_back(cluster, OURS) == []
+    assert cluster.writes == []
+
+
+async def test_an_install_converts_nothing_that_it_was_not_taken_out_of() -> None:
+    cluster, _ = await left()
+    cluster.writes.clear()
+    assert await come_back(cluster, Webhooks(namespace="dgdr-system-2")) == []
+    assert await come_back(installed(), OURS) == []
     assert cluster.writes == []
 
 

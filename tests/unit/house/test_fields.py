@@ -44,7 +44,6 @@ def test_the_page_is_what_the_table_says() -> None:
 
 VALUES: dict[str, Any] = {
     "minAvailable": 1,
-    "globalDynamoNamespace": True,
     "hardware.interconnect": "nvlink",
     "hardware.rdma": True,
     "sla.optimizationType": "latency",
@@ -84,7 +83,6 @@ OF_V1ALPHA1: dict[str, Any] = {
     "profilingConfig.configMapRef": {"name": "base"},
     "services{}.serviceName": "x",
     "services{}.minAvailable": 1,
-    "services{}.globalDynamoNamespace": True,
     "services{}.failover": {"enabled": True},
     "services{}.gpuMemoryService": {"enabled": True},
     "pvcs[].create": True,

@@ -154,6 +154,7 @@ def meaning(manifest: dict[str, Any]) -> EffectiveSpec:
         *(({}, path) for path in WRITTEN_AS),
         *(({"ttft": 300, "itl": 20}, path) for path in WRITTEN_AS),
         # A target of the whole request has no words in v1alpha1, and is refused beside the others.
+        *(({"optimizationType": "latency"}, path) for path in WRITTEN_AS),
         *(({"e2eLatency": 5000}, f"{SLA}.{one}") for one in ("isl", "osl")),
     ],
     ids=str,
@@ -175,6 +176,57 @@ def test_an_edit_in_v1beta1_changes_of_what_a_request_means_what_it_edits(
     hub = edited(converted(alpha, BETA), WRITTEN_AS[path], 777)
     # As v1alpha1 applies it, without the note.
     assert meaning(converted(without_notes(converted(hub, ALPHA)), BETA)) == meaning(hub)
+
+
+def put(manifest: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Return a manifest with a value at a path, and with the objects on the way to it."""
+    found = copy.deepcopy(manifest)
+    *parents, last = path.split(".")
+    into = found
+    for key in parents:
+        into = into.setdefault(key, {})
+    into[last] = value
+    return found
+
+
+BARE = {"model": "org/model-8b"}
+
+
+@pytest.mark.parametrize("spec", [BARE, {**BARE, "profilingConfig": {}},
+    {**BARE, "profilingConfig": {"config": {}}},
+    {**BARE, "profilingConfig": {"config": {"sla": {"ttft": 300}}}}], ids=str)  # fmt: skip
+def test_an_image_that_admission_filled_in_reads_back_alone(spec: dict[str, Any]) -> None:
+    alpha = {**REQUEST, "spec": spec}
+    hub = put(converted(alpha, BETA), "spec.image", "registry.test/profiler:1")
+    back = without_notes(converted(hub, ALPHA))
+    assert back == put(alpha, "spec.profilingConfig.profilerImage", "registry.test/profiler:1")
+
+
+NAMELESS = [{}, {"optimizationType": "latency"}]
+
+
+@pytest.mark.parametrize("sla", NAMELESS, ids=str)
+@pytest.mark.parametrize("workload", [{}, {"requestRate": 2.5}], ids=str)
+@pytest.mark.parametrize("path", WRITTEN_AS)
+def test_of_a_request_without_targets_an_edit_in_v1alpha1_changes_just_that_one(
+    path: str, sla: dict[str, Any], workload: dict[str, Any]
+) -> None:
+    hub = request(sla, workload)
+    back = converted(edited(converted(hub, ALPHA), path, 777), BETA)
+    wanted = put(hub, WRITTEN_AS[path], 777)
+    # v1beta1 takes neither latency without the other: what it meant is said beside it.
+    other = {"ttft": ("itl", 30.0), "itl": ("ttft", 2000.0)}.get(path.rpartition(".")[2])
+    if other:
+        wanted = put(wanted, f"spec.sla.{other[0]}", other[1])
+    assert back["spec"] == wanted["spec"]
+    assert converted(converted(back, ALPHA), BETA) == back
+
+
+@pytest.mark.parametrize("path", WRITTEN_AS)
+def test_of_a_request_without_targets_an_edit_in_v1beta1_changes_just_that_one(path: str) -> None:
+    alpha = {**REQUEST, "spec": BARE}
+    hub = edited(converted(alpha, BETA), WRITTEN_AS[path], 777)
+    assert without_notes(converted(hub, ALPHA)) == put(alpha, path, 777)
 
 
 def test_a_component_that_is_taken_out_goes_with_all_that_was_kept_of_it() -> None:
