@@ -109,7 +109,8 @@ class Forecast:
 
     def raised_by(self, looks: Sequence[Look], quantile: float) -> "Forecast":
         """Return the forecast with what fast looks say, compared with what the tick planned."""
-        ticked = self.planned if self.raised is None else self.raised.over_per_s
+        # Looks see now, and until replicas serve more may come than then: that is no rise.
+        ticked = self.held if self.raised is None else self.raised.over_per_s
         found = rise(looks, ticked, quantile, self.horizon_s)
         if found is None or found.planned_per_s <= self.planned:
             return self
