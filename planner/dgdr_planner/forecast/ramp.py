@@ -27,8 +27,11 @@ CERTAIN = 4.0
 LOOSE = 2.0
 #: The median of |a - 2 b + c| of independent numbers in their standard deviations.
 BENDS = 1.65
-#: Windows that say what noise is usual, and how many times that of counting it may be.
-USUAL, SMOOTH = 60, 3.0
+#: Windows that say what noise is usual, fewest bends that do, and how many times that of counting it
+#: may be.
+USUAL, FEWEST_BENDS, SMOOTH = 60, 4, 3.0
+#: What a rise may add, over what was seen: as much as one that fast looks show.
+MOST_ADDED = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,8 @@ class Ramp:
         """Return the quantile of where a rise is ``lead`` windows from now."""
         keep = self.windows / (self.windows + 1.0)
         steps = keep * (1.0 - keep**lead) / (1.0 - keep)
-        return self._upper(self.level_per_s + self.slope_per_s * steps, steps, quantile)
+        gone = self._upper(self.level_per_s + self.slope_per_s * steps, steps, quantile)
+        return min(gone, (1.0 + MOST_ADDED) * self.level_per_s)
 
     def stands_at(self, quantile: float) -> float:
         """Return the quantile of where it is now."""
@@ -104,8 +108,8 @@ def _spread(windows: int) -> float:
 def _bends(rate_per_s: Floats) -> float:
     """Return by how much a window usually differs from a line through its neighbours.
 
-    A ramp does not bend, and the median leaves its begin out.
+    A ramp does not bend, and the median leaves its begin out. Infinite where too few tell.
     """
     bends = np.abs(np.diff(rate_per_s[-USUAL:], 2))
     bends = bends[np.isfinite(bends)]
-    return float(np.median(bends)) / BENDS if bends.size else 0.0
+    return float(np.median(bends)) / BENDS if bends.size >= FEWEST_BENDS else math.inf
