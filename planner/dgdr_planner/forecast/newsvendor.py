@@ -85,7 +85,7 @@ def _at_least(found: Planned, line: Ramp, leads: int, quantile: float) -> Planne
 
 
 def _at_most(found: Planned, now_per_s: float) -> Planned:
-    """Return a plan that is no more than what comes now: errors that rises made are none of a fall."""
+    """Return a plan of no more than comes now: errors that rises made are none of a fall."""
     grow = min(found.grow, now_per_s)
     return replace(found, grow=grow, hold=max(grow, min(found.hold, now_per_s)))
 

@@ -2,9 +2,9 @@
 
 Plans of what was seen, and of forecasters that were right while the load stood still, are late on a
 ramp at every window, and wide long after it. Its own windows say what it does: the line through the
-longest run of them that lie on it as well as noise lets them, its slope, and how unsure both are. How
-long a ramp will last nobody knows; one of k windows is expected to go on for about k more, so that
-its slope fades by k / (k + 1) a window.
+longest run of them that lie on it as well as noise lets them, its slope, and how unsure both are.
+How long a ramp will last nobody knows; one of k windows is expected to go on for about k more, so
+that its slope fades by k / (k + 1) a window.
 
 Loads whose windows differ by much more than counting explains are left to others: a line through
 bursts, or through a curve that turns within minutes, says nothing of what comes.
@@ -18,17 +18,17 @@ import numpy as np
 
 from dgdr_planner.forecast.demand import Floats
 
-#: Fewest windows of a line, two being no trend yet, and most: a ramp of ten minutes, at one a minute.
+#: Fewest windows of a line, two being no trend yet, and most: ten minutes, at one a minute.
 FEWEST, MOST = 3, 10
-#: Standard errors of its slope by which a line is steep for certain. Lines of eight lengths are tried
-#: at each window: a steady load passes this about once in 10,000 windows.
+#: Standard errors of its slope by which a line is steep for certain. Lines of eight lengths are
+#: tried at each window: a steady load passes this about once in 10,000 windows.
 CERTAIN = 4.0
 #: Variance around a line, over that of the noise, with which windows still lie on it.
 LOOSE = 2.0
 #: The median of |a - 2 b + c| of independent numbers in their standard deviations.
 BENDS = 1.65
-#: Windows that say what noise is usual, fewest bends that do, and how many times that of counting it
-#: may be.
+#: Windows that say what noise is usual, fewest bends that do, and how many times that of counting
+#: it may be.
 USUAL, FEWEST_BENDS, SMOOTH = 60, 4, 3.0
 #: What a rise may add, over what was seen: as much as one that fast looks show.
 MOST_ADDED = 0.5
@@ -64,7 +64,7 @@ class Ramp:
         return rate_per_s + NormalDist().inv_cdf(quantile) * share * self.noise_per_s
 
     def surprises(self, rate_per_s: Floats, said: Floats, lead: int) -> bool:
-        """Whether who ``said`` this has foreseen less than half of the ramp, ``lead`` windows before.
+        """Whether who ``said`` this, ``lead`` windows before, foresaw less than half of the ramp.
 
         Who saw it come knows better where it ends; who never spoke of it did not.
         """
