@@ -16,8 +16,8 @@ LOOKED_BACK, KEEP = 120, 0.9
 #: Squared variation of single lengths that is assumed before windows have told theirs, and how fast
 #: they do; the middle of what prompts and answers are assumed to have.
 ASSUMED_CV2, LEARNED = 1.5, 0.1
-#: Standard errors from which a window is news.
-NEWS = 3.0
+#: Standard errors from which a window is news: one in 15,000 is by chance.
+NEWS = 4.0
 
 
 def expected_lengths(lengths: Floats, requests: Floats) -> list[float | None]:

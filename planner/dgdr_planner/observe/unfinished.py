@@ -1,10 +1,10 @@
 """What finished answers say of those that arrive, while some of them have not ended.
 
 Frontends count an answer's length when it ends. While load rises, or decode slows down, those that
-ended in a window are more often the short ones of those that arrived; while it falls, the long ones.
-An answer of twice the tokens ends twice as late, so that, of the answers of a length, more have not
-ended in proportion to it: each counts ``1 + share x tokens``, and the share is what makes the ended
-ones as many as those that arrived.
+ended in a window are more often the short ones of those that arrived; while it falls, the long
+ones. An answer of twice the tokens ends twice as late, so that more of the long ones have not
+ended, in proportion to their length: each answer counts ``1 + share x tokens``, and the share is
+what makes the ended ones as many as those that arrived.
 """
 
 from collections.abc import Sequence
