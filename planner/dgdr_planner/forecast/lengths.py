@@ -16,6 +16,8 @@ LOOKED_BACK, KEEP = 120, 0.9
 #: Squared variation of single lengths that is assumed before windows have told theirs, and how fast
 #: they do; the middle of what prompts and answers are assumed to have.
 ASSUMED_CV2, LEARNED = 1.5, 0.1
+#: Windows with fewer requests than this, and than this share of the most, tell no length.
+FEW, FEW_SHARE = 30.0, 0.25
 #: Standard errors from which a window is news: one in 15,000 is by chance.
 NEWS = 4.0
 
@@ -34,7 +36,9 @@ def _known(lengths: Floats, requests: Floats) -> Iterator[tuple[float, float]]:
         told = np.isfinite(lengths[part])
         if told.any():
             numbers = np.maximum(requests[part][told], 1.0)
-            yield from zip(lengths[part][told].tolist(), numbers.tolist(), strict=True)
+            enough = numbers >= min(FEW, FEW_SHARE * float(numbers.max()))
+            several = lengths[part][told][enough].tolist()
+            yield from zip(several, numbers[enough].tolist(), strict=True)
             return
 
 
