@@ -19,6 +19,7 @@ from dgdr_planner.limit.guards import Guarded, History, Limit, guard
 from dgdr_planner.observe.budget import Claim
 from dgdr_planner.observe.looks import Look, lately
 from dgdr_planner.observe.observation import Observation, RoleSeen, TargetSeen
+from dgdr_planner.observe.unfinished import with_unfinished
 from dgdr_planner.observe.value import Idle, Trouble, Unknown, number
 from dgdr_planner.plan import Decision, Plan, RolePlan
 from dgdr_planner.policy import Policy
@@ -54,6 +55,9 @@ def decide(
 
     Without a ``forecaster`` the one looks ahead that the policy names.
     """
+    if not seen.is_fast:
+        load = with_unfinished(seen.load, seen.looks, now.timestamp())
+        seen = replace(seen, load=load)
     state = with_look(state, seen, policy, now)
     ready = _ready(seen, profile, policy, state, now, forecaster)
     if isinstance(ready, Trouble):

@@ -10,18 +10,17 @@ import numpy as np
 from dgdr_planner.forecast.demand import Demand, Floats
 from dgdr_planner.forecast.grid import Grid, on_grid
 from dgdr_planner.forecast.kalman import kalman
+from dgdr_planner.forecast.lengths import expected_lengths
 from dgdr_planner.forecast.newsvendor import Planned, followed, planned
 from dgdr_planner.forecast.rise import Rise, rise
 from dgdr_planner.forecast.season import holt_winters, periods, remembered_season
-from dgdr_planner.forecast.selection import Candidate, Chosen, select, speaker
+from dgdr_planner.forecast.selection import Candidate, Chosen, select
 from dgdr_planner.forecast.smoothing import (
     MEANS,
     TREND_DAMPINGS,
     TREND_KEEPS,
     damped_trend,
-    filled,
     last_values,
-    mean,
     means,
     medians,
     rises,
@@ -109,7 +108,8 @@ class Forecast:
 
     def raised_by(self, looks: Sequence[Look], quantile: float) -> "Forecast":
         """Return the forecast with what fast looks say, compared with what the tick planned."""
-        ticked = self.planned if self.raised is None else self.raised.over_per_s
+        # Looks see now, and until replicas serve more may come than then: that is no rise.
+        ticked = self.held if self.raised is None else self.raised.over_per_s
         found = rise(looks, ticked, quantile, self.horizon_s)
         if found is None or found.planned_per_s <= self.planned:
             return self
@@ -159,7 +159,7 @@ class Forecaster:
         lead = min(math.ceil(horizon_s / grid.step_s - LATE) + 1, MOST_LEADS)
         candidates = self._candidates(grid, lead, wanted)
         chosen = select(grid.rate_per_s, candidates)
-        isl, osl = expected_lengths(np.array([grid.isl, grid.osl]), grid.requests, lead)
+        isl, osl = expected_lengths(np.array([grid.isl, grid.osl]), grid.requests)
         plan = _planned(grid, candidates, chosen, quantile, wanted)
         if plan.grow > 0 and (isl is None or osl is None):
             return Unknown("NothingFinished", "requests arrive, but none has finished yet")
@@ -217,32 +217,3 @@ def _planned(
         return followed(rate_per_s, who, quantile, step_s)
     rise = rises(rate_per_s, candidates[0].paths.shape[1], step_s)
     return planned(rate_per_s, candidates, rise, quantile, step_s)
-
-
-#: Windows with fewer requests than this, and than this share of the usual ones, tell no length.
-FEW, FEW_SHARE = 30.0, 0.25
-#: Steps that are looked back, and the discount of a step in the mean.
-LOOKED_BACK, KEEP = 120, 0.8
-
-
-def expected_lengths(lengths: Floats, requests: Floats, lead: int) -> list[float | None]:
-    """Return the mean lengths of a request ``lead`` steps ahead; None where none was ever known.
-
-    ``lengths`` has shape (kinds, n), ``requests`` (n,); NaN: unknown.
-    """
-    lengths = _recent_lengths(lengths)
-    known = np.isfinite(lengths)
-    few = np.minimum(FEW, FEW_SHARE * np.where(known, requests, 0.0).max(axis=1, keepdims=True))
-    last = filled(np.where(known & (requests >= few), lengths, np.nan))
-    both = np.stack([last, mean(lengths, np.maximum(requests, 1.0), KEEP)], axis=1)
-    paths = np.broadcast_to(both[..., None], (*both.shape, lead))
-    choices = speaker(lengths, paths, requests)
-    values = [float(told[choice, -1]) for told, choice in zip(both, choices, strict=True)]
-    return [value if math.isfinite(value) else None for value in values]
-
-
-def _recent_lengths(lengths: Floats) -> Floats:
-    """Return the lengths without the older ones of a kind that is known lately."""
-    known = np.isfinite(lengths[:, -LOOKED_BACK:]).any(axis=1, keepdims=True)
-    older = np.arange(lengths.shape[1]) < lengths.shape[1] - LOOKED_BACK
-    return np.where(known & older, np.nan, lengths)

@@ -10,7 +10,7 @@ season that was learned is followed up and down.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dgdr_planner.forecast.conformal import COMPARED_AT, LOOKED_AT, upper
 from dgdr_planner.forecast.demand import Floats
+from dgdr_planner.forecast.ramp import Ramp, ramp
 from dgdr_planner.forecast.selection import Candidate
 from dgdr_planner.forecast.smoothing import RISE, fading
 
@@ -29,8 +30,10 @@ NEWS_ABOVE = 0.9
 ENOUGH, CLEARLY, WORTH = 5, 0.5, 0.05
 #: Powers of the forecast that errors may grow with: none, in proportion.
 POWERS = (0.0, 1.0)
-#: No plan is above what was seen by more, unless a forecaster expects it.
+#: No plan is above what was seen by more, unless a forecaster or a ramp expects it.
 BEYOND = 1.15
+#: Who plans where a ramp goes on that nobody else foresaw.
+RAMP = "DampedTrend"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +59,35 @@ def planned(
     """
     paths = np.array([*(candidate.paths for candidate in candidates), rise])
     names = [*(candidate.model for candidate in candidates), "DampedTrend"]
-    choice = _proven(rate_per_s, paths[:, :, -1], paths.shape[2])
+    leads, line = paths.shape[2], ramp(rate_per_s, step_s)
+    choice = _proven(rate_per_s, paths[:, :, -1], leads)
     if choice is None:
         seen = as_seen(rate_per_s, float(rise[-1, -1]), quantile, step_s)
-        return Planned(grow=seen, hold=seen)
-    return followed(
-        rate_per_s, Candidate(model=names[choice], paths=paths[choice]), quantile, step_s
-    )
+        found = Planned(grow=seen, hold=seen)
+        return found if line is None else _at_least(found, line, leads, quantile)
+    who = Candidate(model=names[choice], paths=paths[choice])
+    found = followed(rate_per_s, who, quantile, step_s)
+    if line is None:
+        return found
+    if line.slope_per_s < 0.0:
+        return _at_most(found, line.stands_at(quantile))
+    if not line.surprises(rate_per_s, who.paths[:, -1], leads):
+        return found
+    return _at_least(found, line, leads, quantile)
+
+
+def _at_least(found: Planned, line: Ramp, leads: int, quantile: float) -> Planned:
+    """Return a plan that is no less than where a rise goes on to."""
+    goes_to = line.goes_to(leads, quantile) if line.slope_per_s > 0.0 else 0.0
+    if goes_to <= found.grow:
+        return found
+    return Planned(grow=goes_to, hold=max(found.hold, goes_to), model=RAMP)
+
+
+def _at_most(found: Planned, now_per_s: float) -> Planned:
+    """Return a plan of no more than comes now: errors that rises made are none of a fall."""
+    grow = min(found.grow, now_per_s)
+    return replace(found, grow=grow, hold=max(grow, min(found.hold, now_per_s)))
 
 
 def followed(rate_per_s: Floats, who: Candidate, quantile: float, step_s: float) -> Planned:

@@ -27,6 +27,8 @@ MOST = 1.5
 CERTAIN = 2.0
 #: What a ramp may add, over what was seen.
 MOST_ADDED = 0.5
+#: Looks of a minute, where one comes every 15 s.
+BEFORE = 4
 #: The median of |a - 2 b + c| of independent numbers in their standard deviations, and the fewest.
 BENDS, FEWEST_BENDS = 1.65, 4
 #: Seconds in which a ramp loses its slope, but for 1/e: as 0.7 a minute.
@@ -46,7 +48,7 @@ def rise(
     looks: Sequence[Look], planned_per_s: float, quantile: float, horizon_s: float
 ) -> Rise | None:
     """Return what to plan for by these looks, the newest last; None where it is no more."""
-    if not looks:
+    if not looks or _falls(looks):
         return None
     last, noise_per_s = looks[-1], _noise(looks)
     level = max(
@@ -56,6 +58,12 @@ def rise(
         return None
     chance = NormalDist().inv_cdf(quantile) * _error(level, 2.0 * last.window_s)
     return Rise(planned_per_s=level + chance, over_per_s=planned_per_s, look=last)
+
+
+def _falls(looks: Sequence[Look]) -> bool:
+    """Whether the last look is below all of a minute before it: what is still above goes down."""
+    before = [look.rate_per_s for look in looks[-1 - BEFORE : -1]]
+    return len(before) == BEFORE and looks[-1].rate_per_s < min(before)
 
 
 def _level(looks: Sequence[Look], planned_per_s: float, noise_per_s: float) -> float:

@@ -83,8 +83,8 @@ def replicas_needed(
 def advise(need: Need, current: int, share: float, near: tuple[float, ...]) -> Advice:
     """Return how many replicas to have when ``current`` are there and needs vary by ``share``.
 
-    Up when the need is clearly above ``current``, or the mean of the needs near it is:
-    that of ``k`` needs varies by ``share / sqrt(k)``. Down to where the rest can carry the whole
+    Up when the need is clearly above ``current``, or the mean of the newest needs near it is: that
+    of ``k`` needs varies by ``share / sqrt(k)``. Down to where the rest can carry the whole
     load, each ``N / (N - 1)`` of what it carries now, and still has the noise to spare: otherwise
     noise would bring it back.
     """
@@ -96,10 +96,21 @@ def advise(need: Need, current: int, share: float, near: tuple[float, ...]) -> A
     if need.grow < current * (1.0 - UP * share):
         return Advice(current)
     known = (*near, need.grow)[-MOST_NEEDS:]
-    clear = 1.0 + max(UP * share / math.sqrt(len(known)), SUSTAINED)
-    if len(known) >= FEWEST_NEEDS and sum(known) / len(known) > current * clear:
-        return Advice(current + 1)
-    return Advice(current, known)
+    return Advice(current + 1) if _sustained(known, current, share) else Advice(current, known)
+
+
+def _sustained(known: tuple[float, ...], current: int, share: float) -> bool:
+    """Whether the mean of the newest needs, of few or of many, is clearly above ``current``.
+
+    Older ones must not outweigh those of a load that has risen since.
+    """
+    total = 0.0
+    for count, need in enumerate(reversed(known), 1):
+        total += need
+        clear = 1.0 + max(UP * share / math.sqrt(count), SUSTAINED)
+        if count >= FEWEST_NEEDS and total > count * current * clear:
+            return True
+    return False
 
 
 def beyond_most(most: int, need: Need) -> int:
