@@ -59,6 +59,12 @@ def explanation_object(planner: SLAPlanner, told: Explanation) -> dict[str, Any]
         "sla": planner.spec.sla.to_json(),
         "status": planner.status.to_json(),
         "budget": asdict(told.budget) if isinstance(told.budget, Division) else None,
+        "held": told.outlook.held,
+        "why": [asdict(one) for one in told.outlook.roles],
+        "coming": [
+            {"at": None if one.at is None else f"{one.at:%Y-%m-%dT%H:%M:%SZ}", "text": one.text}
+            for one in told.outlook.coming
+        ],
         "troubles": [asdict(verdict) for verdict in told.verdicts if verdict.trouble],
     }
 

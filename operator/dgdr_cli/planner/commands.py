@@ -76,12 +76,12 @@ def explain(
     context: Context = None,
     output: given_as.OutputFormat = given_as.Output.TABLE,
 ) -> None:
-    """Say why a planner's replicas are what they are, from its status."""
+    """Say why a planner has no more and no fewer replicas, and what comes next and when."""
     from dgdr_cli.planner import as_json, questions, screens
     from dgdr_cli.planner.explained import explained
 
     found = questions.found_planner(source_of(ctx, context), name, namespace)
-    told = explained(found.planner, datetime.now(UTC), found.budget)
+    told = explained(found.planner, datetime.now(UTC), found.budget, found.target)
     answer = as_json.explanation_object(found.planner, told)
     _show(output, screens.explanation_screen(told), answer)
 
