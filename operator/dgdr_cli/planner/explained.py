@@ -21,7 +21,7 @@ from dgdr_api.models.sla_planner_status import (
 )
 from dgdr_cli.changes import changes_of
 from dgdr_cli.planner.live import as_it_is
-from dgdr_cli.planner.outlook import UNKNOWN, Outlook, in_text, outlook
+from dgdr_cli.planner.outlook import UNKNOWN, Outlook, in_text, outlook, spell
 from dgdr_cli.planner.shares import Division, divided, seen_by
 from dgdr_planner.observe.value import Trouble
 
@@ -129,11 +129,7 @@ def targets_text(spec: SLAPlannerSpec) -> str:
 
 def ago(moment: datetime, now: datetime) -> str:
     """Say how long ago something was, in one unit."""
-    seconds = max((now - moment).total_seconds(), 0.0)
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+    return f"{spell(max((now - moment).total_seconds(), 0.0))} ago"
 
 
 def _mode(spec: SLAPlannerSpec) -> str:

@@ -7,7 +7,6 @@ of its condition Ready, and no other sentence beside it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 
 from dgdr_api.conditions import READY, find
 from dgdr_api.models.base import ConditionStatus
@@ -40,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """``held`` is why nothing changes at all; ``silent`` why the status is not to be trusted."""
+    """``held`` is why nothing changes at all; ``silent`` says that nobody decides any more."""
 
     held: str | None
     silent: str | None
@@ -50,10 +49,12 @@ class Outlook:
 
 def outlook(planner: SLAPlanner, now: datetime) -> Outlook:
     """Return what is to be expected of a planner from ``now`` on."""
-    held = _held(planner)
+    held, silent = _held(planner), _silent(planner, now)
+    if silent is not None:  # nobody decides: what would come next comes no more
+        return Outlook(held=held, silent=silent, roles=(), coming=())
     roles = () if held else tuple(_why(planner, role, now) for role in planner.status.roles)
     coming = sorted(_coming(planner, held, now), key=lambda one: (one.at is None, one.at or now))
-    return Outlook(held=held, silent=_silent(planner, now), roles=roles, coming=tuple(coming))
+    return Outlook(held=held, silent=None, roles=roles, coming=tuple(coming))
 
 
 def _held(planner: SLAPlanner) -> str | None:
@@ -74,8 +75,8 @@ def _silent(planner: SLAPlanner, now: datetime) -> str | None:
     if age_s <= REFRESH_S + 2 * planner.spec.interval_s:
         return None
     return (
-        f"the status is {age_s / 60:.0f} min old, and a planner that runs writes it every"
-        f" {REFRESH_S / 60:.0f} min: see whether its pod runs, and kubectl get lease"
+        f"the status is {spell(age_s)} old, and a planner that runs writes it every"
+        f" {REFRESH_S / 60:.0f} min: kubectl get pods,lease -n dgdr-system"
     )
 
 
@@ -230,16 +231,20 @@ def _changes(planner: SLAPlanner, role: RoleStatus, now: datetime) -> Iterator[E
 def in_text(event: Event, now: datetime) -> str:
     """Say when something comes, by the clock and from now."""
     if event.at is None:
-        return "some time"
+        return UNKNOWN
     left_s = (event.at - now).total_seconds()
     if left_s < 0:
-        return f"{_clock(event.at)}, {_long(-left_s)} overdue"
-    return f"{_clock(event.at)}, in {_long(left_s)}"
+        return f"{_clock(event.at)}, {spell(-left_s)} overdue"
+    return f"{_clock(event.at)}, in {spell(left_s)}"
 
 
 def _clock(moment: datetime) -> str:
     return f"{moment:%H:%M:%S}"
 
 
-def _long(seconds: float) -> str:
-    return f"{ceil(seconds)} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+def spell(seconds: float) -> str:
+    """Say a length of time in one unit."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
