@@ -69,7 +69,8 @@ def course(
     result: Sequence[Mapping[str, Any]], start_s: float, end_s: float, step: float
 ) -> Course:
     """Read the answer to ``query``."""
-    at_s = start_s + step * np.arange(int((end_s - start_s) / step + 1e-9) + 1)
+    steps = np.arange(int((end_s - start_s) / step + 1e-9) + 1, dtype=np.float64)
+    at_s: Array = np.asarray(start_s + step * steps, dtype=np.float64)
     load: dict[str, Array] = {}
     replicas: dict[tuple[str, str], Array] = {}
     within: dict[str, Array] = {}
