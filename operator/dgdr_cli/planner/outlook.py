@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from dgdr_api.conditions import READY, find
 from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.sla_planner import SLAPlanner
+from dgdr_api.models.sla_planner_policy import SizingPolicy
 from dgdr_api.models.sla_planner_status import Capacity, Knowledge, RoleStatus
 from dgdr_planner.observe.endpoint import delay_s
 from dgdr_planner.observe.looks import LOOK_S, looks_help
-from dgdr_planner.size.need import LONGEST_S, OUTAGE
+from dgdr_planner.size.need import DOWN, FEWEST_WINDOWS, LONGEST_S, MOST_NOISE, OUTAGE
 from dgdr_planner.tell.status import REFRESH_S
 
 UNKNOWN = "unknown"
@@ -110,6 +111,9 @@ def _no_more(
     if exact is None:
         return f"{needed} are enough"
     if exact > there:
+        reachable = find(planner.status.conditions, "SLAReachable")
+        if reachable is not None and reachable.status is ConditionStatus.FALSE:
+            return f"{exact:.2f} are needed, but no number meets the targets: see SLAReachable"
         return f"{exact:.2f} are needed: no more than {there} and the noise of counting"
     return f"{exact:.2f} are needed"
 
@@ -135,6 +139,9 @@ def _no_fewer(
         return f"idle for less than {patience_s:.0f} s, which may be an outage in front of it"
     if told is None or told.needed is None:
         return f"{there} are needed"
+    if told.needed <= (there - 1) * (1.0 - DOWN * MOST_NOISE):
+        text = f"{told.needed:.2f} are needed; none go before {FEWEST_WINDOWS} windows were seen"
+        return f"{text}, while requests are late, or while answers are in flight"
     late = told.correction is not None and told.correction > 1.0
     why = f", {told.correction:.2f} x the curves as requests were late" if late else ""
     return f"{there - 1} would not carry {told.needed:.2f} with room to spare{why}"
@@ -169,7 +176,8 @@ def _tick(planner: SLAPlanner, held: str | None, now: datetime) -> Event:
     interval_s = planner.spec.interval_s
     what = "it looks again" if held else "next decision"
     text = f"{what}, then every {interval_s:g} s"
-    if held is None and looks_help(interval_s, LOOK_S):
+    is_classic = planner.spec.sizing_policy is SizingPolicy.CLASSIC
+    if held is None and not is_classic and looks_help(interval_s, LOOK_S):
         text += "; a rise is answered in between"
     return Event(at=_tick_after(planner, now), text=text)
 

@@ -76,6 +76,23 @@ def test_a_role_says_why_not_up_and_why_not_down(
     assert (prefill.no_more, prefill.no_fewer) == (no_more, no_fewer)
 
 
+def test_more_than_any_number_could_meet_is_what_sla_reachable_says() -> None:
+    unmet = {**WITHIN, "type": "SLAReachable", "message": "whenUnreachable Hold: prefill stays"}
+    (prefill,) = one(3, 3, 5.2, conditions=(READY, WITHIN, unmet)).roles
+    assert prefill.no_more == "5.20 are needed, but no number meets the targets: see SLAReachable"
+
+
+def test_what_is_kept_though_fewer_would_do_is_not_said_to_be_needed() -> None:
+    (prefill,) = one(4, 4, 0.9).roles
+    assert prefill.no_fewer.startswith("0.90 are needed; none go before 10 windows were seen")
+
+
+@pytest.mark.parametrize(("policy", "told"), [("Queueing", True), ("Classic", False)])
+def test_only_who_looks_between_ticks_says_so(policy: str, told: bool) -> None:
+    ahead = one(3, 3, 2.5, interval="60s", sizing={"policy": policy})
+    assert ("answered in between" in ahead.coming[0].text) is told
+
+
 def test_late_requests_are_named_where_they_raise_the_need() -> None:
     (prefill,) = one(6, 6, 5.6, correction=1.18).roles
     assert prefill.no_fewer.endswith("1.18 x the curves as requests were late")
