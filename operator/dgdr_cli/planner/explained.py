@@ -95,7 +95,7 @@ def explained(
     budget: GPUBudget | None = None,
     target: DynamoGraphDeployment | None = None,
 ) -> Explanation:
-    """Explain a planner as of ``now``: its status, and the replicas that its target has now.
+    """Explain a planner as of ``now``: its status, and what of its target is ready now.
 
     ``budget`` is the shared one that it takes from.
     """

@@ -1,6 +1,7 @@
-"""A planner's status with the replicas that its target has now.
+"""A planner's status with the ready replicas that its target has now.
 
-A status is written when something is decided, and pods become ready in between.
+A status is written when something is decided, and pods become ready in between. How many are
+wanted it says itself: a deployment follows its adapters a moment later.
 """
 
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
@@ -9,7 +10,7 @@ from dgdr_api.models.sla_planner_status import RoleStatus
 
 
 def as_it_is(planner: SLAPlanner, target: DynamoGraphDeployment | None) -> SLAPlanner:
-    """Return the planner with the replicas of its target; as it was where nobody can see them."""
+    """Return the planner with what of its target is ready; as it was where nobody can see it."""
     if target is None:
         return planner
     roles = tuple(_role(role, target) for role in planner.status.roles)
@@ -18,10 +19,7 @@ def as_it_is(planner: SLAPlanner, target: DynamoGraphDeployment | None) -> SLAPl
 
 
 def _role(role: RoleStatus, target: DynamoGraphDeployment) -> RoleStatus:
-    wanted = {one.name: one.replicas for one in target.spec.components}
     seen = (target.status.components or {}).get(role.component or "")
-    now = {
-        "replicas": wanted.get(role.component or ""),
-        "ready_replicas": seen.ready_replicas if seen else None,
-    }
-    return role.model_copy(update={key: n for key, n in now.items() if n is not None})
+    if seen is None or seen.ready_replicas is None:
+        return role
+    return role.model_copy(update={"ready_replicas": seen.ready_replicas})
