@@ -20,10 +20,6 @@ def _condition(type_: str, field: str) -> str:
     return f'.status.conditions[?(@.type=="{type_}")].{field}'
 
 
-def _role(role: str, field: str) -> str:
-    return f'.status.roles[?(@.role=="{role}")].{field}'
-
-
 _SPEC_FIELDS = tuple(field.alias or name for name, field in DGDRSpec.model_fields.items())
 
 DGDR = Crd(
@@ -151,14 +147,25 @@ SLA_PLANNER = Crd(
             name="v1alpha1",
             model=SLAPlanner,
             columns=(
-                Column(name="Target", path=".spec.targetRef.name"),
-                Column(name="Mode", path=".spec.mode"),
-                Column(name="Prefill", type="integer", path=_role("prefill", "replicas")),
-                Column(name="Decode", type="integer", path=_role("decode", "replicas")),
-                Column(name="Worker", type="integer", path=_role("worker", "replicas")),
+                *(
+                    Column(
+                        name=role.title(),
+                        path=f".status.summary.{role}",
+                        description="Replicas: ready/needed by the load, before limits.",
+                    )
+                    for role in ("prefill", "decode", "worker")
+                ),
+                Column(
+                    name="Attained",
+                    path=".status.summary.attained",
+                    description="Share of the last hour's requests within the targets.",
+                ),
+                Column(name="Limited", path=_condition("ScalingLimited", "status")),
                 Column(name="Ready", path=_condition("Ready", "status")),
                 Column(name="Reason", path=_condition("Ready", "reason")),
                 AGE_COLUMN,
+                Column(name="Target", path=".spec.targetRef.name", priority=1),
+                Column(name="Limit", path=_condition("ScalingLimited", "message"), priority=1),
             ),
         ),
     ),

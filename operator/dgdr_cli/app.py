@@ -16,6 +16,8 @@ from dgdr_cli.errors import NotThere
 from dgdr_cli.found import Source
 from dgdr_cli.planner.commands import explain, plan, what_if
 from dgdr_cli.planner.replaying import replay
+from dgdr_cli.planner.report_command import report
+from dgdr_cli.planner.slo_command import slo
 from dgdr_cli.render import render, render_list, screen
 from dgdr_cli.view import View, view_of
 
@@ -131,5 +133,5 @@ def _over(view: View, until: str | None) -> bool:
     return view.failed or (until is not None and view.phase.lower() == until.lower())
 
 
-for command in (plan, explain, what_if, replay, convert, adopt):
+for command in (plan, explain, slo, report, what_if, replay, convert, adopt):
     app.command()(command)

@@ -1,11 +1,15 @@
 """Read a request and what belongs to it, with the user's own kubeconfig and rights."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import httpx
 import kr8s
+import kr8s.asyncio
+import yaml
 from kr8s.objects import APIObject, ConfigMap, new_class
 from pydantic import ValidationError
 
@@ -23,8 +27,9 @@ from dgdr_api.names import (
     points_config_map,
 )
 from dgdr_api.points import Point
-from dgdr_cli.errors import AlreadyThere, Unreachable, Unreadable
+from dgdr_cli.errors import AlreadyThere, NotThere, Unreachable, Unreadable
 from dgdr_cli.found import Found, FoundPlanner, Listed, Running
+from dgdr_cli.prometheus import OTHERWISE, Prometheus, service_path
 from dgdr_cli.report import Report
 
 _DGDR = new_class(
@@ -45,6 +50,8 @@ _OLD_DGD = new_class(
 )
 _SLAP = new_class("SLAPlanner", version="dgdr.dev/v1alpha1", plural="slaplanners")
 _NOT_FOUND, _CONFLICT = 404, 409
+# For one answer: a query over a month reads many samples.
+ASK_S = 60.0
 _BUDGET = new_class("GPUBudget", version="dgdr.dev/v1alpha1", plural="gpubudgets")
 
 
@@ -52,6 +59,7 @@ class KubeSource:
     """Reads through kr8s; implements ``dgdr_cli.found.Source``."""
 
     def __init__(self, context: str | None = None) -> None:
+        self._context = context
         with _readable_errors():
             self._api = kr8s.api(context=context)
 
@@ -81,7 +89,7 @@ class KubeSource:
             return tuple(sorted(listed, key=lambda one: one.name))
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
-        """Read a planner, its curves and its shared budget; ``None``: there is no such planner.
+        """Read a planner and what it goes by; ``None``: there is no such planner.
 
         Raises:
             Unreachable: the cluster does not answer, or refuses.
@@ -97,7 +105,20 @@ class KubeSource:
             data = None if curves is None else curves.get("data") or {}
             shared = planner.spec.budget_ref
             budget = self._budget(shared, where) if shared else None
-            return FoundPlanner(planner=planner, curves=data, budget=budget)
+            target = self._target(planner.spec.target_ref.name, where)
+            return FoundPlanner(planner=planner, curves=data, budget=budget, target=target)
+
+    def prometheus(self, url: str | None) -> Prometheus:
+        """Return the way to a Prometheus; None is the installation's.
+
+        Raises:
+            NotThere: nobody names one that this user may read of.
+        """
+        url = url or self._installed_prometheus()
+        if url is None:
+            told = "neither spec.metrics nor an installation that you may read names a Prometheus"
+            raise NotThere(f"{told}; {OTHERWISE}")
+        return Prometheus(url, partial(self._ask, url.rstrip("/")))
 
     def find_graph(self, name: str, namespace: str | None) -> Running | None:
         """Read a deployment of either version, and which ConfigMaps beside it hold curves.
@@ -135,6 +156,40 @@ class KubeSource:
                     raise
                 raise AlreadyThere(already_there(manifest)) from exc
 
+    def _installed_prometheus(self) -> str | None:
+        """Return what the chart told the planner; None where this user may not read that."""
+        labels = {"app.kubernetes.io/part-of": "dgdr-operator"}
+        try:
+            found = self._api.get(ConfigMap, namespace=kr8s.ALL, label_selector=labels, raw=True)
+            maps = cast("Iterator[dict[str, Any]]", found)
+            texts = [(one.get("data") or {}).get("config.yaml") for one in maps]
+        except kr8s.ServerError:
+            return None
+        urls = (yaml.safe_load(text)["prometheus"]["url"] for text in texts if text)
+        return next((str(url) for url in urls if url), None)
+
+    def _ask(self, url: str, path: str, params: Mapping[str, str]) -> tuple[int, Any]:
+        """Get a path of a Prometheus: of a Service through the API server, of others at once."""
+        through = service_path(url)
+        with _readable_errors():
+            if through is None:
+                return _answer(httpx.get(f"{url}/{path}", params=params, timeout=ASK_S))
+            return asyncio.run(self._through(through, path, params))
+
+    async def _through(self, service: str, path: str, params: Mapping[str, str]) -> tuple[int, Any]:
+        api = await kr8s.asyncio.api(context=self._context)
+        call = api.call_api(
+            "GET",
+            version="",
+            base=service,
+            url=path,
+            params=params,
+            timeout=ASK_S,
+            raise_for_status=False,
+        )
+        async with call as response:
+            return _answer(response)
+
     def _graph(self, name: str, namespace: str) -> dict[str, Any] | None:
         """Return a deployment as v1beta1, in whichever version it is served."""
         named = {"metadata.name": name}
@@ -161,6 +216,14 @@ class KubeSource:
         try:
             found = self._get(_BUDGET, name, namespace)
             return GPUBudget.parse(found) if found else None
+        except (kr8s.ServerError, ValidationError):
+            return None
+
+    def _target(self, name: str, namespace: str) -> DynamoGraphDeployment | None:
+        """Return what a planner scales; None where it is not there, or is not for this user."""
+        try:
+            found = self._graph(name, namespace)
+            return DynamoGraphDeployment.parse(found) if found else None
         except (kr8s.ServerError, ValidationError):
             return None
 
@@ -207,6 +270,13 @@ class KubeSource:
         while stored := self._get(ConfigMap, points_config_map(name, index), namespace):
             yield from (Point.from_text(text) for text in (stored.get("data") or {}).values())
             index += 1
+
+
+def _answer(response: httpx.Response) -> tuple[int, Any]:
+    try:
+        return response.status_code, response.json()
+    except ValueError:
+        return response.status_code, None
 
 
 def already_there(manifest: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dgdr_api.models.dgdr_v1beta1 import DGDRStatus, DynamoGraphDeploymentReques
 from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_api.points import Point
+from dgdr_cli.prometheus import Prometheus
 from dgdr_cli.report import Report
 
 
@@ -33,11 +34,15 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPlanner:
-    """One SLAPlanner, its curves' ConfigMap and its shared budget; ``None``: not there."""
+    """One SLAPlanner, its curves' ConfigMap, its shared budget and its target.
+
+    ``None``: not there, or not for this user to read.
+    """
 
     planner: SLAPlanner
     curves: Mapping[str, str] | None
     budget: GPUBudget | None = None
+    target: DynamoGraphDeployment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,9 @@ class Source(Protocol):
 
     def find_planner(self, name: str, namespace: str | None) -> FoundPlanner | None:
         """Read a planner; ``None`` when there is none of that name."""
+
+    def prometheus(self, url: str | None) -> Prometheus:
+        """Return the way to a Prometheus; None is the installation's."""
 
     def find_graph(self, name: str, namespace: str | None) -> Running | None:
         """Read a deployment of either version; ``None`` when there is none of that name."""

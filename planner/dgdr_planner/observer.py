@@ -12,6 +12,7 @@ from dgdr_kube.ports import Key
 from dgdr_planner.adapters.compute import Computing
 from dgdr_planner.observe import queries
 from dgdr_planner.observe.budget import BudgetSeen
+from dgdr_planner.observe.doubts import without_workers
 from dgdr_planner.observe.endpoint import Endpoint
 from dgdr_planner.observe.glance import glance
 from dgdr_planner.observe.history import MOST_WINDOWS, Sample
@@ -126,7 +127,8 @@ class Observer:
             return LoadSeen.unknown(target.reason, target.message, window_s)
         graph = graph_key(namespace, dynamo_namespace(namespace, name))
         computed = self._computing.computed
-        return await computed(measure, snapshot, graph, window_s, target.model, target.frontends)
+        seen = await computed(measure, snapshot, graph, window_s, target.model, target.frontends)
+        return without_workers(seen, target)
 
     async def history(
         self, key: Key, planner: SLAPlanner, policy: Policy

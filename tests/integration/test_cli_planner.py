@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,53 @@ def test_explain_shows_what_the_status_says(stage: Stage) -> None:
     assert f"{status['forecast']['plannedRequestsPerSecond']:.2f} requests/s" in screen
     for sentence in status["decisions"][0]["message"].split("; "):
         assert sentence in " ".join(screen.split())
+
+
+def test_explain_says_why_and_what_comes_next(stage: Stage) -> None:
+    _, told, screen = asked(stage, "explain", f"slap/{DGD_NAME}")
+    assert {one["role"] for one in told["why"]} == {"prefill", "decode"}
+    assert (told["held"], told["silent"]) == (None, None)
+    assert any(one["text"].startswith("next decision, then every 5 s") for one in told["coming"])
+    # Nobody makes pods here: what was asked for starts for good.
+    assert any("starting, then" in one["text"] for one in told["coming"])
+    assert "COMES NEXT (UTC)" in screen
+
+
+def test_get_shows_ready_over_needed(stage: Stage) -> None:
+    summary = stage.planner()["status"]["summary"]
+    head, row = stage.cluster.kubectl("get", "slap", DGD_NAME, "-n", NAMESPACE).splitlines()
+    assert head.split() == [
+        "NAME", "PREFILL", "DECODE", "WORKER", "ATTAINED", "LIMITED", "READY", "REASON", "AGE",
+    ]  # fmt: skip
+    assert row.split()[:3] == [DGD_NAME, summary["prefill"], summary["decode"]]
+
+
+def test_slo_and_report_ask_prometheus(stage: Stage, tmp_path: Path) -> None:
+    """Nobody scrapes this planner: nothing is known of it, and that is no zero."""
+    asked_at = ("--prometheus", stage.prometheus.url)
+    told = cli(stage, "slo", DGD_NAME, *asked_at)
+    # Four windows of requests and of two targets with two numbers each; failed ones are counted.
+    assert told.count("unknown") == 20
+    assert "recording rules of the chart" in " ".join(told.split())
+    page = tmp_path / "report.html"
+    cli(stage, "report", DGD_NAME, *asked_at, "--last", "1h", "-o", str(page))
+    assert "has no series of this planner" in page.read_text()
+
+
+def test_a_service_is_asked_through_the_api_server(stage: Stage) -> None:
+    url = f"http://no-prometheus.{NAMESPACE}.svc:9090"
+    asked_for = [sys.executable, "-m", "dgdr_cli", "slo", DGD_NAME, "-n", NAMESPACE]
+    done = subprocess.run(
+        [*asked_for, "--prometheus", url],
+        env=os.environ | {"KUBECONFIG": str(stage.cluster.kubeconfig)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    said = " ".join(done.stderr.split())
+    assert f'Prometheus at {url} answered 404: services "no-prometheus" not found' in said
+    assert "port-forward" in said
 
 
 def test_plan_needs_what_the_planner_needs(stage: Stage) -> None:

@@ -163,6 +163,25 @@ class RoleStatus(LenientModel):
     )
 
 
+class Summary(LenientModel):
+    """What ``kubectl get`` shows: each a few characters, ``?`` where nobody knows."""
+
+    prefill: str | None = Field(
+        default=None, max_length=63, description="Prefill replicas: ready/needed, as 5/6."
+    )
+    decode: str | None = Field(
+        default=None, max_length=63, description="Decode replicas: ready/needed, as 5/6."
+    )
+    worker: str | None = Field(
+        default=None, max_length=63, description="Aggregated workers: ready/needed, as 5/6."
+    )
+    attained: str | None = Field(
+        default=None,
+        max_length=63,
+        description="The lower of attainment.ttft and attainment.itl, as 98.2%.",
+    )
+
+
 class Change(LenientModel):
     """Replicas before and after a decision."""
 
@@ -211,6 +230,9 @@ class SLAPlannerStatus(LenientModel):
     )
     shadow: Shadow | None = Field(
         default=None, description="In Shadow: what Active would have cost."
+    )
+    summary: Summary | None = Field(
+        default=None, description="What kubectl get shows of roles and attainment."
     )
     roles: Annotated[
         tuple[RoleStatus, ...],

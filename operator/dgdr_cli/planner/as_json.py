@@ -34,6 +34,7 @@ def plan_object(case: Case, planned: Planned) -> dict[str, Any]:
         "roles": {str(role.role): _role(role) for role in planned.roles},
         "gpus": planned.gpus,
         "gpu_hours_per_day": planned.gpu_hours_per_day,
+        "meets": planned.meets,
         "reachable": planned.reachable,
         "in_range": planned.in_range,
         "infeasible": planned.infeasible,
@@ -59,6 +60,13 @@ def explanation_object(planner: SLAPlanner, told: Explanation) -> dict[str, Any]
         "sla": planner.spec.sla.to_json(),
         "status": planner.status.to_json(),
         "budget": asdict(told.budget) if isinstance(told.budget, Division) else None,
+        "held": told.outlook.held,
+        "silent": told.outlook.silent,
+        "why": [asdict(one) for one in told.outlook.roles],
+        "coming": [
+            {"at": None if one.at is None else f"{one.at:%Y-%m-%dT%H:%M:%SZ}", "text": one.text}
+            for one in told.outlook.coming
+        ],
         "troubles": [asdict(verdict) for verdict in told.verdicts if verdict.trouble],
     }
 

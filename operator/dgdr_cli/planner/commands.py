@@ -46,7 +46,7 @@ def plan(
 
     With NAME: for an SLAPlanner of the cluster and the load that it plans for. Otherwise for
     --profile and --rate, --isl, --osl, with the targets of --spec or of --ttft-ms and --itl-ms.
-    Ends with 1 when the targets cannot be met.
+    Ends with 1 when these replicas do not meet the targets, whatever keeps them from it.
     """
     from dgdr_cli.planner import as_json, questions, screens
     from dgdr_cli.planner.plan import plan as answer
@@ -66,7 +66,7 @@ def plan(
     with questions.curable():
         planned = answer(case)
     _show(output, screens.plan_screen(case, planned), as_json.plan_object(case, planned))
-    raise typer.Exit(0 if planned.reachable and planned.infeasible is None else UNREACHABLE)
+    raise typer.Exit(0 if planned.meets else UNREACHABLE)
 
 
 def explain(
@@ -76,12 +76,12 @@ def explain(
     context: Context = None,
     output: given_as.OutputFormat = given_as.Output.TABLE,
 ) -> None:
-    """Say why a planner's replicas are what they are, from its status."""
+    """Say why a planner has no more and no fewer replicas, and what comes next and when."""
     from dgdr_cli.planner import as_json, questions, screens
     from dgdr_cli.planner.explained import explained
 
     found = questions.found_planner(source_of(ctx, context), name, namespace)
-    told = explained(found.planner, datetime.now(UTC), found.budget)
+    told = explained(found.planner, datetime.now(UTC), found.budget, found.target)
     answer = as_json.explanation_object(found.planner, told)
     _show(output, screens.explanation_screen(told), answer)
 

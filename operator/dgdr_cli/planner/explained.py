@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dgdr_api.models.base import Condition, ConditionStatus
+from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_api.models.gpu_budget import GPUBudget
 from dgdr_api.models.sla_planner import SLAPlanner, SLAPlannerSpec
 from dgdr_api.models.sla_planner_policy import Bounds, Percentile
@@ -19,15 +20,18 @@ from dgdr_api.models.sla_planner_status import (
     StartupSource,
 )
 from dgdr_cli.changes import changes_of
+from dgdr_cli.planner.live import as_it_is
+from dgdr_cli.planner.outlook import UNKNOWN, Outlook, in_text, outlook, spell
 from dgdr_cli.planner.shares import Division, divided, seen_by
 from dgdr_planner.observe.value import Trouble
 
-UNKNOWN = "unknown"
 SHOWN_DECISIONS = 8
 # Conditions whose "True" is the trouble; of all others "False" is.
 BAD_WHEN_TRUE = frozenset({"Stalled", "ScalingLimited"})
 # Says that something is under way, which is neither good nor bad.
 NEUTRAL = frozenset({"Reconciling"})
+# Said of a plan: they stay as they were where there is none.
+OF_THE_LAST_PLAN = frozenset({"SLAReachable", "ScalingLimited", "BudgetFeasible", "ProfileValid"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,6 @@ class RoleLine:
     bound_by: str
     profile: str
     gpus: str
-    remark: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +83,24 @@ class Explanation:
     shadow: str | None
     budget: Division | str | None
     roles: tuple[RoleLine, ...]
+    outlook: Outlook
+    coming: tuple[tuple[str, str], ...]
     verdicts: tuple[Verdict, ...]
     decisions: tuple[Decided, ...]
 
 
-def explained(planner: SLAPlanner, now: datetime, budget: GPUBudget | None = None) -> Explanation:
-    """Explain a planner's status as of ``now``, with the shared budget that it takes from."""
-    spec, status = planner.spec, planner.status
+def explained(
+    planner: SLAPlanner,
+    now: datetime,
+    budget: GPUBudget | None = None,
+    target: DynamoGraphDeployment | None = None,
+) -> Explanation:
+    """Explain a planner as of ``now``: its status, and what of its target is ready now.
+
+    ``budget`` is the shared one that it takes from.
+    """
+    planner = as_it_is(planner, target)
+    spec, status, ahead = planner.spec, planner.status, outlook(planner, now)
     return Explanation(
         title=f"{planner.metadata.namespace or 'default'}/{planner.metadata.name}",
         mode=_mode(spec),
@@ -98,7 +112,9 @@ def explained(planner: SLAPlanner, now: datetime, budget: GPUBudget | None = Non
         shadow=_shadow(planner),
         budget=_budget(planner, budget),
         roles=tuple(_role(planner, role) for role in status.roles),
-        verdicts=_verdicts(status.conditions),
+        outlook=ahead,
+        coming=tuple((in_text(event, now), event.text) for event in ahead.coming),
+        verdicts=_verdicts(status.conditions, is_held=ahead.held is not None),
         decisions=tuple(_decided(one, now) for one in status.decisions[:SHOWN_DECISIONS]),
     )
 
@@ -113,11 +129,7 @@ def targets_text(spec: SLAPlannerSpec) -> str:
 
 def ago(moment: datetime, now: datetime) -> str:
     """Say how long ago something was, in one unit."""
-    seconds = max((now - moment).total_seconds(), 0.0)
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+    return f"{spell(max((now - moment).total_seconds(), 0.0))} ago"
 
 
 def _mode(spec: SLAPlannerSpec) -> str:
@@ -223,7 +235,6 @@ def _role(planner: SLAPlanner, role: RoleStatus) -> RoleLine:
         bound_by=(told.binding if told else None) or UNKNOWN,
         profile=_in_profile(told),
         gpus=_gpus(role),
-        remark=_remark(role, told),
     )
 
 
@@ -264,29 +275,21 @@ def _gpus(role: RoleStatus) -> str:
     return str(held * role.gpus_per_replica)
 
 
-def _remark(role: RoleStatus, told: Capacity | None) -> str:
-    remarks = []
-    if role.yields_until is not None:
-        remarks.append(f"set by hand, left alone until {role.yields_until:%H:%M} UTC")
-    if role.below_since is not None:
-        remarks.append(f"fewer would do since {role.below_since:%H:%M} UTC")
-    if told is not None and told.correction is not None and told.correction > 1.0:
-        remarks.append(f"{told.correction:.2f} x what the curves say: requests were late")
-    return "; ".join(remarks)
+def _verdicts(conditions: tuple[Condition, ...], *, is_held: bool) -> tuple[Verdict, ...]:
+    """Return the conditions, those that somebody should look at first.
 
-
-def _verdicts(conditions: tuple[Condition, ...]) -> tuple[Verdict, ...]:
-    """Return the conditions, those that somebody should look at first."""
-    told = [_verdict(condition) for condition in conditions]
+    Where nothing is decided, what they say of a plan is no more than the last one's.
+    """
+    told = [_verdict(one, is_old=is_held and one.type in OF_THE_LAST_PLAN) for one in conditions]
     return tuple(sorted(told, key=lambda one: (not one.trouble, not one.unknown)))
 
 
-def _verdict(condition: Condition) -> Verdict:
+def _verdict(condition: Condition, *, is_old: bool) -> Verdict:
     bad = ConditionStatus.TRUE if condition.type in BAD_WHEN_TRUE else ConditionStatus.FALSE
     return Verdict(
         type=condition.type,
         reason=condition.reason,
-        message=condition.message,
+        message=f"when last planned: {condition.message}" if is_old else condition.message,
         trouble=condition.status is bad and condition.type not in NEUTRAL,
         unknown=condition.status is ConditionStatus.UNKNOWN,
     )

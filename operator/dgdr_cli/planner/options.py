@@ -39,6 +39,15 @@ Aggregated = Annotated[
     bool, typer.Option("--aggregated", help="Workers that do both, prefill and decode.")
 ]
 
+PrometheusUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--prometheus",
+        help="URL of Prometheus. Default: the planner's, else the installation's; one of a Service"
+        " is asked through the API server.",
+    ),
+]
+
 
 class Output(StrEnum):
     """For whom the answer is."""

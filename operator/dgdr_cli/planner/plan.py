@@ -97,6 +97,12 @@ class Planned:
         return all(role.reachable for role in self.roles)
 
     @property
+    def meets(self) -> bool:
+        """Whether these replicas meet the targets: neither limits nor budget leave too few."""
+        short = any(role.is_short for role in self.roles)
+        return self.reachable and self.infeasible is None and not short
+
+    @property
     def in_range(self) -> bool:
         """Whether every number was read within the profile."""
         return all(role.in_range for role in self.roles)

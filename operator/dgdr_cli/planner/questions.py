@@ -45,6 +45,7 @@ from dgdr_rehearsal.offline import (
 from dgdr_rehearsal.replay.rehearsal import World
 from dgdr_rehearsal.replay.traces import TraceError
 
+PLANNER_KINDS = ("", "slap", "slaplanner", "slaplanners", "slaplanners.dgdr.dev")
 CURABLE = (
     OfflineError,
     CaseError,
@@ -67,11 +68,15 @@ def curable() -> Iterator[None]:
 
 
 def found_planner(source: Source, name: str, namespace: str | None) -> FoundPlanner:
-    """Read a planner.
+    """Read a planner, named as kubectl names it: NAME or slap/NAME.
 
     Raises:
         NotThere: the namespace has none of that name.
+        CliError: another kind is named.
     """
+    kind, _, name = name.rpartition("/")
+    if kind not in PLANNER_KINDS:
+        raise CliError(f"{kind}/{name} is no SLAPlanner: give its name, as slap/{name}")
     found = source.find_planner(name, namespace)
     if found is None:
         where = f"namespace {namespace}" if namespace else "the context's namespace"

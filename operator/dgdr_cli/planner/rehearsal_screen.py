@@ -21,15 +21,14 @@ def rehearsal_screen(
 ) -> RenderableType:
     """Draw one row for each controller and start-up time, and a line of causes for each of ours."""
     rows = aligned(
-        ("START-UP", ">"),
+        ("START", ">"),
         ("CONTROLLER", "<"),
         ("ATTAINED", ">"),
         ("TTFT", ">"),
         ("ITL", ">"),
         ("GPU-HOURS", ">"),
         ("ACTIONS", ">"),
-        ("MOST REPLICAS", "<"),
-        ("FAILED", ">"),
+        ("MOST", "<"),
     )
     for run in runs:
         rows.add_row(
@@ -40,8 +39,7 @@ def rehearsal_screen(
             _percent(run.itl_attained),
             f"{run.gpu_hours:.2f}",
             str(run.actions),
-            ", ".join(f"{number} {role}" for role, number in run.most.items()),
-            str(run.failed),
+            "+".join(f"{number}{role[0].upper()}" for role, number in run.most.items()),
         )
     causes = [Text(), *_causes(what, runs)] if with_why else []
     return Group(*_head(what, runs), Text(), rows, *causes)
@@ -116,10 +114,7 @@ def _head(what: Rehearsal, runs: Sequence[Rehearsed]) -> list[Text]:
             style="dim",
         )
     ]
-    hopeless = runs[0].hopeless if runs else 0
-    if hopeless:
-        text = f"{hopeless} requests would miss a target even alone; they are in no share."
-        lines.append(Text(text, style="yellow"))
+    lines += [Text(text, style="yellow") for text in (*_left_out(runs), *_failed(runs))]
     if Against.CLASSIC in what.against and what.classic is None:
         text = "classic is left out: upstream's planner cannot start with these roles or curves."
         lines.append(Text(text, style="yellow"))
@@ -127,6 +122,25 @@ def _head(what: Rehearsal, runs: Sequence[Rehearsed]) -> list[Text]:
         text = f"The shared budget {what.policy.budget_ref} is not counted here."
         lines.append(Text(text, style="yellow"))
     return lines
+
+
+def _left_out(runs: Sequence[Rehearsed]) -> Iterator[str]:
+    """Say which requests are in no share, and what ours is of all requests."""
+    if not runs or not runs[0].hopeless:
+        return
+    first = runs[0]
+    share = first.hopeless / first.requests
+    yield (
+        f"{first.hopeless} requests ({_percent(share)}) would miss a target even alone, and are in"
+        f" no share. Of all requests {first.controller} attains"
+        f" {_percent(first.attained * (1.0 - share))} at {first.start_up_s:g} s."
+    )
+
+
+def _failed(runs: Sequence[Rehearsed]) -> Iterator[str]:
+    for run in runs:
+        if run.failed:
+            yield f"{run.failed} requests failed under {run.controller} at {run.start_up_s:g} s."
 
 
 def _percent(share: float) -> str:

@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dgdr_cli.planner.case import Case
-from dgdr_cli.planner.explained import UNKNOWN, Explanation, RoleLine, Verdict
+from dgdr_cli.planner.explained import Explanation, RoleLine, Verdict
+from dgdr_cli.planner.outlook import UNKNOWN
 from dgdr_cli.planner.plan import Latency, Planned, RoleCount
 from dgdr_cli.planner.shares import Division
 from dgdr_cli.planner.what_if import WhatIf, differences
@@ -90,6 +91,7 @@ def explanation_screen(told: Explanation) -> RenderableType:
     ]
     if told.roles:
         parts += [Text(), _roles(told.roles)]
+    parts += [Text(), *_ahead(told)]
     if told.budget is not None:
         parts += [Text(), _division(told.budget)]
     if told.verdicts:
@@ -97,7 +99,7 @@ def explanation_screen(told: Explanation) -> RenderableType:
     return Group(*parts, Text(), *_ledger(told))
 
 
-def _roles(roles: tuple[RoleLine, ...]) -> RenderableType:
+def _roles(roles: tuple[RoleLine, ...]) -> Table:
     rows = aligned(
         ("ROLE", "<"),
         ("REPLICAS", "<"),
@@ -119,8 +121,27 @@ def _roles(roles: tuple[RoleLine, ...]) -> RenderableType:
             Text(role.profile, style="yellow" if role.profile == "beyond" else ""),
             role.gpus,
         )
-    remarks = [Text(f"{role.role}: {role.remark}", style="yellow") for role in roles if role.remark]
-    return Group(rows, *remarks)
+    return rows
+
+
+def _ahead(told: Explanation) -> list[RenderableType]:
+    """Draw why the numbers are not others, and what comes next."""
+    ahead, parts = told.outlook, list[RenderableType]()
+    if ahead.silent:
+        parts += [Text(f"Old: {ahead.silent}.", style="red")]
+    if ahead.held:
+        parts += [Text(f"Held: {ahead.held}.", style="yellow")]
+    if ahead.roles:
+        why = aligned(("WHY", "<"), ("NO MORE", "<"), ("NO FEWER", "<"))
+        for role in ahead.roles:
+            why.add_row(role.role, role.no_more, role.no_fewer)
+        parts += [why]
+    if told.coming:
+        coming = aligned(("COMES NEXT (UTC)", "<"), ("", "<"))
+        for when, what in told.coming:
+            coming.add_row(when, what)
+        parts += [Text(), coming] if parts else [coming]
+    return parts
 
 
 def _division(told: Division | str) -> RenderableType:

@@ -2,8 +2,9 @@
 
 from dgdr_planner.observe import queries
 from dgdr_planner.observe.frontends import COUNTS_LOAD, Frontend
+from dgdr_planner.observe.observation import LoadSeen, TargetSeen
 from dgdr_planner.observe.snapshot import GraphKey, Snapshot
-from dgdr_planner.observe.value import Unknown
+from dgdr_planner.observe.value import Idle, Unknown
 
 # A rate from less than this share of the window says more about chance than about load.
 LEAST_COVERAGE = 1 / 3
@@ -92,6 +93,18 @@ def missing_model(live: list[Frontend], graph: GraphKey, model: str | None) -> U
         f" seen: {_some(sorted(seen))}"
     )
     return Unknown("NoSeries", cause)
+
+
+def without_workers(seen: LoadSeen, target: TargetSeen) -> LoadSeen:
+    """Return the load that may be decided by: silence is idleness only while there are workers.
+
+    Without one the model leaves the frontends. They refuse what is asked, and count nothing.
+    """
+    none = [str(role.role) for role in target.roles if role.ready == 0]
+    if not none or not isinstance(seen.rate_per_s, Idle):
+        return seen
+    cause = f"no {' and no '.join(none)} replica is ready: frontends refuse requests uncounted"
+    return LoadSeen.unknown("NoWorkerReady", cause, seen.window_s)
 
 
 def _some(names: list[str]) -> str:

@@ -157,7 +157,7 @@ def past_load(
     namespace: str, dynamo_namespaces: Iterable[str], window_s: float, scrape_interval_s: float
 ) -> str:
     """Ask for rate, prompt and answer lengths of one deployment, for a range query."""
-    graph = _Selector(GRAPH.render(namespace=namespace, spellings=tuple(dynamo_namespaces)))
+    graph = selector(GRAPH.render(namespace=namespace, spellings=tuple(dynamo_namespaces)))
     window = Duration(window_s)
     fewest = max(2, int(LEAST_OF_PAST_SCRAPES * window_s / scrape_interval_s))
     rate = PAST_RATE.render(
@@ -196,6 +196,11 @@ class _Pattern(str):
 
 class _Selector(str):
     """A selector that another template rendered, so escaped already."""
+
+
+def selector(rendered: str) -> str:
+    """Return what stands in a query as it is: it was rendered, or is ours."""
+    return _Selector(rendered)
 
 
 class Duration(float):

@@ -177,7 +177,7 @@ def _limited(plan: Plan) -> Statement:
         by_gpus = any(role.limit in (Limit.BUDGET, Limit.RELEASE) for role in plan.roles)
         reason = Reason.LIMITED_BY_BUDGET if by_gpus else Reason.LIMITED
         return Statement(kind, True, reason, text)
-    return Statement(kind, False, Reason.WITHIN_LIMITS, "replicas follow the load")
+    return Statement(kind, False, Reason.WITHIN_LIMITS, "no limit keeps a role below what it needs")
 
 
 def _reconciling(plan: Plan) -> Statement:

@@ -19,8 +19,10 @@ _SHOWN = (
 )
 # Ready repeats these; one Event is enough.
 _TOLD_ELSEWHERE = frozenset({Reason.METRICS_UNAVAILABLE, Reason.PROFILE_INVALID, *BUDGET_TROUBLES})
-# True of every deployment whose frontends Prometheus has not scraped, or not often enough, yet.
-_USUAL_AT_FIRST = frozenset({"NoSeries", "NoModel", "TooFewSamples", "FrontendsNotScraped"})
+# True of every deployment that starts, or whose frontends were not scraped often enough yet.
+_USUAL_AT_FIRST = frozenset(
+    {"NoSeries", "NoModel", "NoWorkerReady", "TooFewSamples", "FrontendsNotScraped"}
+)
 _PATIENT_INTERVALS = 3
 
 

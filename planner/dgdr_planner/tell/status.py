@@ -55,6 +55,8 @@ def status_after(
     starts = decision.state.starts
     measured = starts.measured_s is not None
     decisions = (record, *old.decisions)[:MAX_DECISIONS] if record else old.decisions
+    attainment = _attainment(decision.state)
+    roles = _roles(plan, policy, done, decision.state) if plan else old.roles
     return SLAPlannerStatus(
         observed_generation=generation,
         observed=_observed(seen, old, now),
@@ -62,9 +64,10 @@ def status_after(
         capacity=_capacity(plan) if plan else old.capacity,
         startup_seconds=round(starts.seconds),
         startup_source=api.StartupSource.MEASURED if measured else api.StartupSource.ASSUMED,
-        attainment=_attainment(decision.state),
+        attainment=attainment,
         shadow=_shadow(decision.state),
-        roles=_roles(plan, policy, done, decision.state) if plan else old.roles,
+        summary=_summary(roles, attainment),
+        roles=roles,
         decisions=decisions,
         conditions=conditions,
     )
@@ -96,7 +99,10 @@ def _essence(status: SLAPlannerStatus) -> object:
         status.decisions,
         [(c.type, c.status, c.reason) for c in status.conditions],
         [
-            (role.role, role.replicas, role.ready_replicas, role.yields_until)
+            (
+                *(role.role, role.replicas, role.ready_replicas),
+                *(role.desired_replicas, role.yields_until),
+            )
             for role in status.roles
         ],
     )
@@ -146,11 +152,38 @@ def _roles(plan: Plan, policy: Policy, done: Done, state: State) -> tuple[api.Ro
             terminating_replicas=role.seen.terminating or None,
             desired_replicas=role.needed,
             gpus_per_replica=role.seen.gpus_per_replica,
-            below_since=state.histories[role.seen.role].below_since,
+            below_since=_below_since(role, policy, state),
             yields_until=role.edit.until if role.edit else None,
         )
         for role in plan.roles
     )
+
+
+def _below_since(role: RolePlan, policy: Policy, state: State) -> datetime | None:
+    """Return since when fewer than what is asked for now have been enough; None: they are not."""
+    wanted = policy.limits[role.seen.role].clamp(role.needed)
+    return state.histories[role.seen.role].below_since if wanted < role.replicas else None
+
+
+def _summary(
+    roles: tuple[api.RoleStatus, ...], attainment: api.Attainment | None
+) -> api.Summary | None:
+    """Return what ``kubectl get`` shows; None where there is nothing to show."""
+    met = (attainment.ttft, attainment.itl) if attainment else ()
+    known = [share for share in met if share is not None]
+    if not roles and not known:
+        return None
+    counts = {
+        one.role: f"{_or_unknown(one.ready_replicas)}/{_or_unknown(one.desired_replicas)}"
+        for one in roles
+    }
+    # Cut, not rounded: 99.96 % is not all of them.
+    attained = f"{math.floor(1000 * min(known) + 1e-9) / 10:.1f}%" if known else None
+    return api.Summary(attained=attained, **counts)
+
+
+def _or_unknown(count: int | None) -> str:
+    return "?" if count is None else str(count)
 
 
 def _capacity(plan: Plan) -> tuple[api.Capacity, ...]:

@@ -92,7 +92,10 @@ def test_a_plan_that_cannot_meet_its_targets_ends_with_an_error(folder: Path) ->
 
 def test_a_short_budget_shows_no_latency_that_is_not_to_be_had(folder: Path) -> None:
     ran = run("plan", "--profile", folder, *TARGETS, *LOAD, "--budget-gpus", 3, "-o", "json")
-    roles = json.loads(ran.output)["roles"]
+    assert ran.exit_code == 1
+    told = json.loads(ran.output)
+    assert (told["meets"], told["reachable"]) == (False, True)
+    roles = told["roles"]
     assert roles["prefill"]["limited_by"] == "budget"
     assert roles["prefill"]["expected_ms"] == {"ttft": None}
 
@@ -197,6 +200,25 @@ def test_a_replay_says_why_our_planner_missed(folder: Path, trace: Path) -> None
     ours, static = json.loads(run(*typed, "--against", "static", "-o", "json").stdout)["runs"]
     assert sum(ours["why"]["points"].values()) == pytest.approx(100 * (1 - ours["attained"]))
     assert "why" not in static
+
+
+def test_a_replay_fits_80_columns_and_counts_requests_that_are_late_alone(folder: Path) -> None:
+    lines = (
+        json.dumps(
+            {"timestamp": 250 * n, "input_length": 1024 if n % 9 else 9000, "output_length": 16}
+        )
+        for n in range(480)
+    )
+    trace = folder / "late.jsonl"
+    trace.write_text("\n".join(lines))
+    typed = ["replay", "--spec", str(folder / "planner.yaml"), "--profile", str(folder)]
+    ran = CliRunner().invoke(app, [*typed, "--trace", str(trace)], env={"COLUMNS": "80"})
+    assert max(map(len, ran.output.splitlines())) <= 80
+    told = " ".join(ran.output.split())
+    assert "54 requests (11.2 %) would miss a target even alone" in told
+    ours = next(line.split() for line in ran.output.splitlines() if "s  ours" in line)
+    of_all = float(told.split("Of all requests ours attains ")[1].split()[0])
+    assert of_all == pytest.approx(float(ours[3]) * 426 / 480, abs=0.1)
 
 
 def test_a_replay_is_a_table_and_a_picture(folder: Path, trace: Path) -> None:

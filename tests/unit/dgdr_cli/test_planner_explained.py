@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
 from dgdr_cli.planner.explained import ago, explained
 from support.planner_status import STATUS, planner
 
@@ -32,9 +33,45 @@ def test_roles_say_what_is_there_what_is_needed_and_why() -> None:
         "ttft",
         "inside",
     )
-    assert prefill.remark == "1.18 x what the curves say: requests were late"
     assert (decode.replicas, decode.profile) == ("4/4 ready +1 stopping", "beyond")
-    assert (decode.gpus, decode.remark) == ("10", "fewer would do since 11:58 UTC")
+    assert decode.gpus == "10"
+
+
+def test_ready_replicas_are_those_that_the_target_has_now() -> None:
+    components = [{"name": name, "type": name, "replicas": 1} for name in ("prefill", "decode")]
+    target = DynamoGraphDeployment.parse(
+        {
+            "apiVersion": "nvidia.com/v1beta1",
+            "kind": "DynamoGraphDeployment",
+            "metadata": {"name": "q-dgd", "namespace": "demo"},
+            "spec": {"components": components},
+            "status": {
+                "components": {
+                    "prefill": {"componentKind": "Deployment", "replicas": 6, "readyReplicas": 6}
+                }
+            },
+        }
+    )
+    prefill, decode = explained(planner(), NOON, target=target).roles
+    assert prefill.replicas == "6/6 ready"
+    assert decode.replicas == "4/4 ready +1 stopping"  # nobody reported decode's pods
+
+
+@pytest.mark.parametrize("kind", ["ScalingLimited", "SLAReachable"])
+def test_what_was_said_of_a_plan_is_no_news_where_none_is_made(kind: str) -> None:
+    ready = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "MetricsUnavailable",
+        "message": "nothing is changed: no fresh samples",
+        "lastTransitionTime": "2026-01-01T11:59:00Z",
+    }
+    conditions = [ready, *STATUS["conditions"][1:]]
+    told = explained(planner(STATUS | {"conditions": conditions}), NOON)
+    (verdict,) = (one for one in told.verdicts if one.type == kind)
+    assert verdict.message.startswith("when last planned: ")
+    assert told.outlook.held == "nothing is changed: no fresh samples"
+    assert told.outlook.roles == ()
 
 
 def test_troubles_come_first_then_what_nobody_knows() -> None:
@@ -84,12 +121,6 @@ def test_a_shadow_says_what_active_would_have_cost() -> None:
 
 def test_a_suspended_planner_says_so() -> None:
     assert explained(planner(suspend=True), NOON).mode == "suspended"
-
-
-def test_a_number_that_is_left_alone_is_remarked() -> None:
-    roles = [{"role": "decode", "replicas": 3, "yieldsUntil": "2026-01-01T12:25:00Z"}]
-    (role,) = explained(planner({"roles": roles}), NOON).roles
-    assert role.remark == "set by hand, left alone until 12:25 UTC"
 
 
 @pytest.mark.parametrize(

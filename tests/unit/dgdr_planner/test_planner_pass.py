@@ -511,3 +511,26 @@ async def test_a_budget_holds_for_engines_in_native_sidecars() -> None:
     await world.passes(6)
     assert sum(world.replicas()) == 4
     assert [role["gpusPerReplica"] for role in world.status()["roles"]] == [4, 4]
+
+
+async def test_silence_without_workers_is_no_idleness() -> None:
+    world = World()
+    world.metrics.rate_per_s = 9.4
+    await world.passes(20)
+    before = world.replicas()
+    world.metrics.rate_per_s = 0.0
+    down = copy.deepcopy(world.cluster.peek(DGD, NAMESPACE, DGD_NAME))
+    assert down is not None
+    down["status"]["components"]["decode"]["readyReplicas"] = 0
+    world.cluster.seed(down)
+    await world.passes(60)
+    assert world.replicas() == before
+    assert world.condition("MetricsAvailable") == (
+        "False",
+        "NoWorkerReady",
+        "no decode replica is ready: frontends refuse requests uncounted",
+    )
+    down["status"]["components"]["decode"]["readyReplicas"] = 2
+    world.cluster.seed(down)
+    await world.passes(60)
+    assert world.replicas() == (1, 1)

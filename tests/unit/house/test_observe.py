@@ -55,7 +55,7 @@ def series() -> set[str]:
         parts = ("_bucket", "_sum", "_count") if type_ == "histogram" else ("",)
         names |= {f"{name}{part}" for part in parts}
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    frontends = {queries.IN_FLIGHT, f"{queries.TTFT}_bucket"}
+    frontends = {queries.IN_FLIGHT, queries.COMPLETED, f"{queries.TTFT}_bucket"}
     return names | recorded | frontends
 
 

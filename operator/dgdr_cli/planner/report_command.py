@@ -1,0 +1,70 @@
+"""``report``: one planner on one page of HTML."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dgdr_api.models.durations import duration_s
+from dgdr_cli.connection import Context, Namespace, source_of
+from dgdr_cli.errors import CliError
+from dgdr_cli.planner import options as given_as
+
+File = Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")]
+Last = Annotated[str, typer.Option(help="How far back, such as 90m or 168h.")]
+SHORTEST_S = 300.0
+
+
+def report(
+    ctx: typer.Context,
+    name: given_as.PlannerName,
+    output: File,
+    namespace: Namespace = None,
+    context: Context = None,
+    last: Last = "24h",
+    prometheus: given_as.PrometheusUrl = None,
+) -> None:
+    """Write a planner's last hours into one HTML file, to keep or to send.
+
+    Load, forecast, need, replicas, attainment, and each decision with its reason.
+    """
+    from dgdr_cli.planner import course, course_plot, questions
+    from dgdr_cli.planner.explained import explained
+    from dgdr_cli.planner.report_page import Told, report_page
+    from dgdr_cli.planner.slo import objective
+
+    span_s = _span_s(last)
+    source, now = source_of(ctx, context), datetime.now(UTC)
+    found = questions.found_planner(source, name, namespace)
+    planner, end_s = found.planner, now.timestamp()
+    server = source.prometheus(prometheus or planner.spec.prometheus_url)
+    step_s = course.step_s(span_s, planner.spec.interval_s)
+    result = server.query_range(course.query(planner, step_s), end_s - span_s, end_s, step_s)
+    seen = course.course(result, end_s - span_s, end_s, step_s)
+    decided = [one.time for one in planner.status.decisions]
+    told = Told(
+        explanation=explained(planner, now, found.budget, found.target),
+        decisions=planner.status.decisions,
+        seen=seen,
+        svg=course_plot.course_svg(seen, objective(planner), decided, planner.spec.is_shadow)
+        if seen.is_known
+        else None,
+        source=f"Prometheus at {server.shown}",
+        made=now,
+    )
+    try:
+        output.write_text(report_page(told), encoding="utf-8")
+    except OSError as exc:
+        raise CliError(f"{output} cannot be written: {exc.strerror}") from exc
+    print(output)
+
+
+def _span_s(last: str) -> float:
+    try:
+        span_s = duration_s(last)
+    except ValueError as exc:
+        raise CliError(f"--last: {exc}") from exc
+    if span_s < SHORTEST_S:
+        raise CliError(f"--last is {last}: give at least {SHORTEST_S / 60:.0f}m")
+    return span_s
