@@ -178,11 +178,16 @@ def _on(registry: kopf.OperatorRegistry, kind: Kind, handle: Handle) -> None:
         handle(Heard(kind, body, gone=type == "DELETED", first=type is None))
 
 
-def _own(queues: Queues, queue: WorkQueue[Key], heard: Heard) -> None:
+def _own(
+    queues: Queues,
+    queue: WorkQueue[Key],
+    heard: Heard,
+    read: Callable[[Json], object] = news.of_itself,
+) -> None:
     """Mark an object for its own pass: first of all when somebody wants something else of it."""
     is_known = queues.has_heard("itself", heard)
     is_wanted = queues.is_news("intent", heard, intent_of(heard.body))
-    if queues.is_news("itself", heard, news.of_itself(heard.body)):
+    if queues.is_news("itself", heard, read(heard.body)):
         if is_known and is_wanted:
             queue.add(heard.key)
         else:
@@ -229,7 +234,7 @@ def _graph_of_request(queues: Queues, heard: Heard) -> None:
 
 
 def _adapter(queues: Queues, heard: Heard) -> None:
-    _own(queues, queues.adapters, heard)
+    _own(queues, queues.adapters, heard, news.of_adapter)
     if heard.gone:  # the graph may still ask for it
         heard.mark(queues.graphs, routing.graph_of_adapter(heard.body))
 

@@ -17,6 +17,14 @@ def of_itself(body: Json) -> object:
     return meta.get("generation"), [meta.get(key) for key in _OWNERSHIP]
 
 
+def of_adapter(body: Json) -> object:
+    """Read what its pass acts on, and the number that autoscalers read.
+
+    A leader of before may write it late, when nothing else happens any more.
+    """
+    return of_itself(body), (body.get("status") or {}).get("replicas")
+
+
 def of_child(body: Json) -> object:
     """Read all of an object that somebody else has no business with."""
     return of_itself(body), body.get("spec"), body.get("rules"), body.get("roleRef")
