@@ -209,14 +209,19 @@ def _tells_each_time() -> tuple[Replaced, ...]:
 
 
 def _loses_marks() -> tuple[Replaced, ...]:
-    mark = workqueue.WorkQueue._mark
+    mark, notice = workqueue.WorkQueue._mark, workqueue.WorkQueue.notice
 
     def forgetful(self: Any, key: Any, urgency: Any) -> None:
         if key not in self._running:
             mark(self, key, urgency)
 
+    def deaf(self: Any, key: Any, *how: Any, **more: Any) -> None:
+        if key not in self._running:
+            notice(self, key, *how, **more)
+
     return (
         (workqueue.WorkQueue, "_mark", forgetful),
+        (workqueue.WorkQueue, "notice", deaf),
         (dgdr_pass, "look_again_s", lambda *_: None),
         (graph_pass, "_look_again_s", lambda *_: 1e6),
     )

@@ -17,6 +17,7 @@ from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.adapter import (
     Reason,
+    ReplicaCopy,
     Target,
     Verdict,
     components_written_by,
@@ -94,16 +95,12 @@ class AdapterPass:
 
     async def _copy(self, dgd: Manifest, graph: Graph) -> dict[str, Manifest]:
         """Write the numbers of all of the graph's adapters; return those that were heard."""
-        found = await self._cluster.find(DGDSA, graph.namespace, ADAPTERS_OF_GRAPH, graph.name)
-        adapters = {
-            manifest["metadata"]["name"]: (manifest, parsed)
-            for manifest in found
-            if not is_going(manifest)
-            and isinstance(parsed := read_adapter(manifest), Adapter)
-            and parsed.spec.dgd_ref.name == graph.name
-        }
-        ours = components_written_by(dgd, FieldManager.SCALE)
-        copy = decide_copy(graph, (parsed for _, parsed in adapters.values()), ours)
+        adapters, copy = await self._decided(dgd, graph)
+        growing = [one.adapter for one in copy.scalings if one.after > one.before]
+        for name in growing:  # a number that was taken back since holds GPUs that others count on
+            await self._cluster.fresh.look(DGDSA, graph.namespace, name)
+        if growing:
+            adapters, copy = await self._decided(dgd, graph)
         if not copy.scalings:
             return {}
         for scaling in copy.scalings:
@@ -113,9 +110,24 @@ class AdapterPass:
             over(render_copy(dgd, copy), dgd), FieldManager.SCALE, resource_version=version
         )
         for scaling in copy.scalings:
-            about = ref(adapters[scaling.adapter][0])
+            about = ref(adapters[scaling.adapter])
             await self._cluster.emit(Event(about=about, reason="Scaled", message=str(scaling)))
-        return {scaling.adapter: adapters[scaling.adapter][0] for scaling in copy.scalings}
+        return {scaling.adapter: adapters[scaling.adapter] for scaling in copy.scalings}
+
+    async def _decided(
+        self, dgd: Manifest, graph: Graph
+    ) -> tuple[dict[str, Manifest], ReplicaCopy]:
+        """Return the graph's adapters by name, and what they make of its replicas."""
+        found = await self._cluster.find(DGDSA, graph.namespace, ADAPTERS_OF_GRAPH, graph.name)
+        read = [(manifest, read_adapter(manifest)) for manifest in found if not is_going(manifest)]
+        adapters = [
+            (manifest, parsed)
+            for manifest, parsed in read
+            if isinstance(parsed, Adapter) and parsed.spec.dgd_ref.name == graph.name
+        ]
+        ours = components_written_by(dgd, FieldManager.SCALE)
+        copy = decide_copy(graph, (parsed for _, parsed in adapters), ours)
+        return {manifest["metadata"]["name"]: manifest for manifest, _ in adapters}, copy
 
     async def _report(
         self, manifest: Manifest, status: DgdsaStatus, target: Target, now: datetime

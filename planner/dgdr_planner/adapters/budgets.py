@@ -9,11 +9,11 @@ from dgdr_api.gpus import held_gpus
 from dgdr_api.models.gpu_budget import GPUBudget, Holding
 from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import Conflict, NotFound
-from dgdr_kube.kinds import GPU_BUDGET, POD
+from dgdr_kube.kinds import GPU_BUDGET, POD, SLA_PLANNER
 from dgdr_kube.manifests import merge_patch
 from dgdr_kube.ports import Cluster, Key
-from dgdr_planner.observe.budget import BudgetSeen, Claim, budget_seen, left_behind
-from dgdr_planner.observe.ownership import members_of
+from dgdr_planner.observe.budget import BudgetSeen, Claim, budget_seen, claim_of, left_behind
+from dgdr_planner.observe.ownership import PlannerSeen, members_of
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.ports import Planners
 from dgdr_planner.tell.budget import is_news, status_with, status_without_planners
@@ -41,13 +41,17 @@ class ClusterBudgets:
         return budget_seen(budget, planner, running, left)
 
     async def claim(self, namespace: str, seen: BudgetSeen, claim: Claim, target: str) -> bool:
-        """Write a claim; False when somebody wrote since the budget was seen."""
+        """Write a claim; False when somebody wrote, or came, since the budget was seen."""
         manifest = await self._cluster.get(GPU_BUDGET, namespace, seen.name)
         if manifest is None or manifest["metadata"].get("resourceVersion") != seen.version:
             return False
         budget = GPUBudget.parse(manifest)
         if not is_news(budget, seen.me.name, claim):
             return True
+        before = claim_of(budget.status.holding(seen.me.name))
+        grows = before is None or claim.reserved_gpus > before.reserved_gpus
+        if grows and not await self._running(namespace, seen.name) <= seen.running:
+            return False  # one that no watch has told of yet, and that may hold GPUs
         status = status_with(budget, seen, claim, target, self._clock())
         patch = merge_patch(manifest.get("status") or {}, status.to_json())
         try:
@@ -72,6 +76,11 @@ class ClusterBudgets:
             version = manifest["metadata"]["resourceVersion"]
             await self._cluster.patch_status(GPU_BUDGET, *key, patch, FieldManager.PLANNER, version)
         return LEFT_LOOK_S if any(left.values()) else None
+
+    async def _running(self, namespace: str, budget: str) -> frozenset[str]:
+        """Return the members as the API server knows them."""
+        found = await self._cluster.list(SLA_PLANNER, namespace)
+        return members_of(budget, map(PlannerSeen.of, found))
 
     async def _read(self, namespace: str, name: str) -> GPUBudget | Trouble:
         manifest = await self._cluster.get(GPU_BUDGET, namespace, name)

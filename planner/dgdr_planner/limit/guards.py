@@ -132,7 +132,7 @@ def _with_recommendation(
 ) -> History:
     """Add a recommendation; drop those that are too old, or older and not higher."""
     horizon = now - timedelta(seconds=window_s)
-    old, below_since = history.recent, history.below_since
+    old, below_since = _until_now(history.recent, now), history.below_since
     if not old or now - old[-1].until > timedelta(seconds=gap_s):
         # Nobody knows what was needed meanwhile: no less than what was there.
         old, below_since = (*old, Recommendation(now, base)), None
@@ -151,6 +151,11 @@ def _rising(
     Before the first one nothing more than what is there is known to have been needed.
     """
     horizon = now - timedelta(seconds=window_s)
-    old = history.rising or (Recommendation(now, base),) if window_s > 0 else ()
+    old = _until_now(history.rising, now) or (Recommendation(now, base),) if window_s > 0 else ()
     kept = tuple(one for one in old if one.until > horizon and one.replicas < wanted)
     return (*kept, Recommendation(now, wanted))
+
+
+def _until_now(old: tuple[Recommendation, ...], now: datetime) -> tuple[Recommendation, ...]:
+    """Take what was recommended under a clock that ran ahead, and was set back, for the newest."""
+    return tuple(one if one.until <= now else replace(one, until=now) for one in old)

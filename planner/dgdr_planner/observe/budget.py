@@ -85,6 +85,12 @@ class BudgetSeen:
     version: str = ""
 
     @property
+    def running(self) -> frozenset[str]:
+        """The names of those that are known to hold GPUs, or to be about to."""
+        told = (one.name for one in self.others if one.claim is not None)
+        return frozenset({self.me.name, *told, *self.unheard})
+
+    @property
     def guaranteed_gpus(self) -> int:
         """The sum of all guarantees."""
         return sum(member.guaranteed_gpus for member in (self.me, *self.others))

@@ -78,6 +78,16 @@ def test_a_time_of_which_nothing_is_known_is_no_quiet_time() -> None:
     assert guard(1, 4, ONE_TO_EIGHT, policy(), later.history, at(661)).replicas == 1
 
 
+def test_a_clock_that_ran_ahead_for_a_while_does_not_stop_the_planner() -> None:
+    month_s = 30 * 86_400.0
+    history = guarded(4, 4, how=policy()).history
+    for now_s, needed in ((month_s, 3), (month_s + 15, 2), (15, 1), (30, 1), (45, 1), (60, 1)):
+        answer = guard(needed, 4, ONE_TO_EIGHT, policy(), history, at(now_s))
+        history = answer.history
+        assert answer.replicas == 4
+    assert guard(1, 4, ONE_TO_EIGHT, policy(), history, at(76)).replicas == 1
+
+
 def test_a_restart_keeps_the_wait_that_the_status_tells() -> None:
     history = History.restored(4, below_since=at(-70), now=at(0))
     assert guarded(1, 4, how=policy(), history=history).replicas == 3
