@@ -51,31 +51,24 @@ def select(rate_per_s: Floats, candidates: Sequence[Candidate]) -> Chosen:
     ``rate_per_s`` has shape (n,); scored is the farthest lead, which is what is planned for.
     """
     paths = np.array([candidate.paths for candidate in candidates])
-    choice = int(speaker(rate_per_s, paths))
+    choice = _speaker(rate_per_s, paths)
     return Chosen(model=candidates[choice].model, paths=paths[choice])
 
 
-def speaker(seen: Floats, paths: Floats, weights: Floats | None = None) -> NDArray[np.intp]:
-    """Return which candidate speaks now, shape (...): as ``select``, for several series at once.
-
-    ``seen`` has shape (..., n), ``paths`` (..., candidates, n, leads). ``weights``, shape (n,), say
-    how much an outcome counts.
-    """
+def _speaker(seen: Floats, paths: Floats) -> int:
+    """Return which candidate speaks now; ``paths`` has shape (candidates, n, leads)."""
     lead = paths.shape[-1]
     errors, nexts = _errors(seen, paths[..., -1], lead), _errors(seen, paths[..., 0], 1)
-    if weights is not None:
-        counts = weights / max(float(weights.sum()) / weights.size, 1e-12)
-        errors, nexts = errors * counts, nexts * counts
     gains = _gains(errors, lead)
     speaks = gains.clearly & ~_surprised(nexts) & np.isfinite(paths[..., -1, :]).all(axis=-1)
     share = np.where(speaks, gains.share, np.inf)
-    share[..., 0] = 1.0
-    return np.asarray(share.argmin(axis=-1))
+    share[0] = 1.0
+    return int(share.argmin())
 
 
 @dataclass(frozen=True, slots=True)
 class _Gains:
-    """Of each candidate, shape (..., candidates): error over the floor's; is it clearly less?"""
+    """Of each candidate, shape (candidates,): error over the floor's; is it clearly less?"""
 
     share: Floats
     clearly: NDArray[np.bool_]
@@ -84,7 +77,7 @@ class _Gains:
 def _errors(seen: Floats, forecasts: Floats, lead: int) -> Floats:
     """Return |error| known at each time, shape as ``forecasts``: of the forecast ``lead`` ago."""
     errors = np.full(forecasts.shape, np.nan)
-    errors[..., lead:] = np.abs(seen[..., None, lead:] - forecasts[..., :-lead])
+    errors[:, lead:] = np.abs(seen[None, lead:] - forecasts[:, :-lead])
     return errors
 
 
@@ -93,7 +86,7 @@ def _gains(errors: Floats, lead: int) -> _Gains:
 
     Errors at a lead of several steps overlap, so that not each of them is news.
     """
-    first = errors[..., :1, :]
+    first = errors[:1]
     gain = first - errors
     known = np.isfinite(gain)
     gain, floor = np.where(known, gain, 0.0), np.where(known, first, 0.0)
@@ -111,8 +104,8 @@ def _gains(errors: Floats, lead: int) -> _Gains:
 
 def _surprised(nexts: Floats) -> NDArray[np.bool_]:
     """Return which candidates missed the present step far more than the steps before it."""
-    before = nexts[..., :-1]
+    before = nexts[:, :-1]
     known = np.isfinite(before)
     weight = fading(before.shape[-1], KEEP)
     usual = np.where(known, before, 0.0) @ weight / np.maximum(known @ weight, 1e-9)
-    return np.asarray(nexts[..., -1] > NEWS * usual)
+    return np.asarray(nexts[:, -1] > NEWS * usual)

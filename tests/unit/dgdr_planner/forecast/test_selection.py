@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dgdr_planner.forecast.selection import ENOUGH, Candidate, select, speaker
+from dgdr_planner.forecast.selection import ENOUGH, Candidate, select
 
 
 def model_of(seen: np.ndarray, said: np.ndarray) -> str:
@@ -46,12 +46,3 @@ def test_one_who_cannot_speak_now_does_not() -> None:
     said = foreseen(seen)
     said[-1] = np.nan
     assert model_of(seen, said) == "LastValue"
-
-
-def test_outcomes_of_no_weight_do_not_count() -> None:
-    seen = alternating(60)
-    weights = np.where(np.arange(60) % 10 == 5, 1.0, 0.0)
-    other = foreseen(seen) + 15.0 * np.append(weights[1:], 0.0)
-    paths = np.stack([seen, other])[:, :, None]
-    assert speaker(seen, paths) == 1
-    assert speaker(seen, paths, weights) == 0
