@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 
 SETTINGS = parse("images: {profiler: p}")
 CHILDREN = (DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, ROLE, ROLE_BINDING, DGDSA)
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 # A rollout writes into its Deployment at any moment; the work queue would try again as well.
 TRIES = 10
 # The garbage collector looks for new kinds every 30 s; ours are as new as the cluster.
