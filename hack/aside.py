@@ -14,8 +14,8 @@ from pathlib import Path
 from hack.cluster.host import CGROUPS
 
 NAME = "dgdr-aside"
-SHARES_V1 = 64  # of 1024, what a cgroup has that nobody changed
-WEIGHT_V2 = 6  # of 100, likewise
+SHARES_V1 = 128  # of 1024, what a cgroup has that nobody changed
+WEIGHT_V2 = 12  # of 100, likewise
 
 
 def main(command: list[str]) -> None:
