@@ -1,9 +1,11 @@
 """Passes that look at what watches told: at rest nothing is asked, and late news do no harm."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
+from dgdr_kube.errors import Conflict
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, DGDSA, JOB
 from dgdr_kube.ports import Key
 from dgdr_operator.core.steps import AwaitReferences
@@ -229,3 +231,17 @@ async def test_a_fake_that_is_asked_each_time_and_one_that_is_watched_agree() ->
         watched.watches.tell()
         await watched.graph(GRAPH, NOW)
     assert asked.everything().keys() == watched.server.everything().keys()
+
+
+async def test_a_number_that_was_taken_back_is_not_copied_late() -> None:
+    server = FakeCluster(NOW)
+    server.seed(dgd(frontend(), decode_worker(replicas=1, scalingAdapter={})))
+    watches = LateWatches(server, COLLECTIONS)
+    await GraphPass(watches.cluster, PLAIN)(GRAPH, NOW)
+    await server.scale(DGDSA, *DECODE, 5, "somebody")
+    watches.tell()
+    await server.scale(DGDSA, *DECODE, 1, "somebody")
+    with suppress(Conflict):  # of its report, which comes again
+        await AdapterPass(watches.cluster, PLAIN)(DECODE, NOW)
+    components = (server.peek(DGD, *GRAPH) or {})["spec"]["components"]
+    assert [one.get("replicas") for one in components if one["name"] == "decode"] == [1]
