@@ -45,6 +45,9 @@ ROLLOUT_S = 0.25
 # A first pass makes 16 calls, one after the other: behind a slow API server four passes at once
 # made half a graph a second. The client's pace bounds what all of them ask for.
 GRAPHS_AT_ONCE = 16
+# Each of an adapter's calls waits for its turn behind passes of graphs: with four at once scales
+# came 20 s late where 25 objects changed a second.
+ADAPTERS_AT_ONCE = 16
 _RESULTS = ("dgdr-output-", "profile-")
 
 Json = Mapping[str, Any]
@@ -71,7 +74,9 @@ class Queues:
     requests: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(4, "dgdr"))
     graphs: WorkQueue[Key] = field(default_factory=lambda: WorkQueue(GRAPHS_AT_ONCE, "dgd"))
     adapters: WorkQueue[Key] = field(
-        default_factory=lambda: WorkQueue(4, "dgdsa", Backoff(first_s=ADAPTER_RETRY_S))
+        default_factory=lambda: WorkQueue(
+            ADAPTERS_AT_ONCE, "dgdsa", Backoff(first_s=ADAPTER_RETRY_S)
+        )
     )
     adapters_of: AdaptersOf = _no_adapters
     candidates_of: CandidatesOf = _no_candidates
