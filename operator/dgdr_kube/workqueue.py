@@ -126,8 +126,7 @@ class WorkQueue(Generic[K]):
         status, or a child that it makes again and again, must not bring it back at once.
         """
         if key in self._running:
-            known = self._again.get(key, _Again(urgency, after_s))
-            self._again[key] = known.earlier(_Again(urgency, after_s))
+            self._mark_after_pass(key, _Again(urgency, after_s))
         elif key in self._failures and key in self._timers:
             return
         elif after_s > 0:
@@ -257,14 +256,16 @@ class WorkQueue(Generic[K]):
             return
         self._cancel_timer(key)
         if key in self._running:
-            known = self._again.get(key, _Again(urgency))
-            self._again[key] = known.earlier(_Again(urgency))
+            self._mark_after_pass(key, _Again(urgency))
         elif key not in self._waiting or urgency < self._waiting[key][0]:
             if key not in self._waiting:
                 self.adds += 1
                 self._marked_s[key] = time.monotonic()
             since = self._waiting[key] = (urgency, next(self._numbers))
             self._ready.put_nowait((since, key))
+
+    def _mark_after_pass(self, key: K, mark: _Again) -> None:
+        self._again[key] = self._again.get(key, mark).earlier(mark)
 
     def _held_s(self, key: K) -> float:
         until_s = self._held_until_s.get(key)
