@@ -1,4 +1,4 @@
-"""kubectl and helm as functions: JSON in, JSON out, and one way to wait."""
+"""kubectl and helm as functions, objects as JSON, and one way to wait."""
 
 import json
 import os
@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from hack.demo import objects
+from hack.demo.objects import Manifest
 
 T = TypeVar("T")
-Manifest = dict[str, Any]
 
 
 class CommandFailed(RuntimeError):
-    """A command ended with an error; the message holds its output."""
+    """A command or a read ended with an error; the message holds what it said."""
 
 
 class TimedOut(RuntimeError):
@@ -71,17 +73,17 @@ class Kube:
 
     def get(self, kind: str, name: str, namespace: str) -> Manifest | None:
         """Return one object, or None when there is none."""
-        out = self.run(
-            "get", kind, name, "--namespace", namespace, "--output", "json", "--ignore-not-found"
-        )
-        return json.loads(out) if out.strip() else None
+        try:
+            return objects.get(self.kubeconfig, kind, name, namespace)
+        except objects.FAILURES as failed:
+            raise CommandFailed(f"get {kind} {name}: {failed}") from failed
 
-    def list(self, kind: str, namespace: str, selector: str = "") -> list[Manifest]:
-        """Return the objects of a kind in a namespace, or in all for an empty one."""
-        where = ["--namespace", namespace] if namespace else ["--all-namespaces"]
-        out = self.run("get", kind, *where, "--selector", selector, "--output", "json")
-        items: list[Manifest] = json.loads(out)["items"]
-        return items
+    def list(self, kinds: str, namespace: str, selector: str = "") -> list[Manifest]:
+        """Return the objects of kinds in a namespace, or in all for an empty one."""
+        try:
+            return objects.of_kinds(self.kubeconfig, kinds, namespace, selector)
+        except objects.FAILURES as failed:
+            raise CommandFailed(f"get {kinds}: {failed}") from failed
 
 
 def wait_for(
