@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/",
+    # A sixth of the API server's CPU goes into collecting garbage that a cluster of tests can keep.
+    "GOGC": "400",
 }
 
 
