@@ -28,8 +28,7 @@ class Point:
     """A scenario, and one disturbance of it.
 
     ``fault`` makes what sits on the line of the processes, anew for each run. ``deed`` is run
-    beside the story. ``story`` replaces the scenario's. What is ``allowed`` may depend on the call
-    that the fault has struck: which of several it is, of those made at once, differs by run.
+    beside the story. ``story`` replaces the scenario's.
     """
 
     class_: str
@@ -38,7 +37,7 @@ class Point:
     fault: Callable[[], Fault] = NoFault
     deed: Deed | None = None
     story: Story | None = None
-    allowed: Allowance | Callable[[Fault], Allowance] = field(default_factory=Allowance)
+    allowed: Allowance = field(default_factory=Allowance)
     expected: Expected | None = None
 
     def __str__(self) -> str:

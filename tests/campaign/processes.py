@@ -144,6 +144,7 @@ def operating(settings: Settings) -> Work:
     """Return the work of ``dgdr_operator.__main__.work``."""
 
     def work(client: Client, clock: Clock) -> Loops:
+        loop_time = asyncio.get_running_loop().time
         feed = Feed(client, COLLECTIONS, (None,), back=lambda: queues.retry_failed())
         (adapters,) = feed.stores[DGDSA]
         steady = Backoff(jitter=0.0)
@@ -155,8 +156,8 @@ def operating(settings: Settings) -> Work:
         )
         watched = RememberingCluster(client, feed.stores)
         passes = (
-            (queues.requests, DgdrPass(watched, settings, queues.waits)),
-            (queues.graphs, GraphPass(watched, settings)),
+            (queues.requests, DgdrPass(watched, settings, queues.waits, clock=loop_time)),
+            (queues.graphs, GraphPass(watched, settings, loop_time)),
             (queues.adapters, AdapterPass(watched, settings)),
         )
         for queue in queues.all():

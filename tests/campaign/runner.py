@@ -38,7 +38,7 @@ class Outcome:
 
 def live(scenario: Scenario, fault: Fault, seed: int, deed: Deed | None = None) -> Undisturbed:
     """Run a scenario, disturbed or not."""
-    return run_virtually(_live(scenario, fault, seed, deed))
+    return run_virtually(_live(scenario, fault, seed, deed), seed=seed)
 
 
 async def _live(scenario: Scenario, fault: Fault, seed: int, deed: Deed | None) -> Undisturbed:
@@ -71,10 +71,8 @@ def run(point: Point, seed: int) -> Outcome:
     began = time.perf_counter()
     still = undisturbed(point.scenario, seed)
     scenario = point.scenario if point.story is None else replace(point.scenario, story=point.story)
-    fault = point.fault()
-    found = live(scenario, fault, seed, point.deed)
-    allowed = point.allowed(fault) if callable(point.allowed) else point.allowed
-    violations = judge(found.ending, still.ending, allowed)
+    found = live(scenario, point.fault(), seed, point.deed)
+    violations = judge(found.ending, still.ending, point.allowed)
     if point.expected is not None:
         violations += tuple(point.expected(found.ending))
     return Outcome(point, violations, time.perf_counter() - began)

@@ -157,12 +157,14 @@ class World:
         self._tasks.append(asyncio.create_task(service.run(), name=f"kubelet of {name}"))
 
     async def end(self) -> None:
-        self.profiler.end()
+        self._tasks += self.profiler.end()
         for service in self.services.values():
             service.stop()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended  # a fault of the players, or of the harness: no point counts
 
     # -- waiting
 

@@ -242,6 +242,31 @@ async def two_controllers(cluster: Cluster) -> Any:
     ]
 
 
+async def another_owner(cluster: Cluster) -> Any:
+    """A child whose owner was made again under its name, applied for the one before."""
+    owners = [await cluster.create(config_map(f"owner-{n}"), "m") for n in "cd"]
+    first, other = (owner_reference(owner) for owner in owners)
+    await cluster.apply(config_map("child", ownerReferences=[other]), "m")
+    after = await cluster.apply(config_map("child", ownerReferences=[first]), "m")
+    (owner,) = after["metadata"]["ownerReferences"]
+    return {**owner, "uid": owner["uid"] == first["uid"]}
+
+
+async def items_left_out(cluster: Cluster) -> Any:
+    """Items of keyed lists, one of them held by somebody else in part."""
+    made = deployment("items")
+    main = made["spec"]["template"]["spec"]["containers"][0]
+    variables = [{"name": name, "value": "1"} for name in "abc"]
+    main["env"] = variables
+    await cluster.apply(made, "m")
+    main["env"] = [{"name": "b", "value": "2"}]
+    del main["image"], main["ports"], main["readinessProbe"]
+    await cluster.apply(made, "other")
+    main |= {"image": "x:1", "env": variables[2:]}
+    after = await cluster.apply(made, "m")
+    return after["spec"]["template"]["spec"]["containers"][0]["env"]
+
+
 async def immutable(cluster: Cluster) -> Any:
     await cluster.create(deployment("immutable"), "m")
     patch = {"spec": {"selector": {"matchLabels": {"app": "other"}}}}
@@ -296,6 +321,8 @@ CASES: list[Case] = [
     locked,
     held_by_a_finalizer,
     two_controllers,
+    another_owner,
+    items_left_out,
     immutable,
     scaled,
     owners_of_replicas,

@@ -535,8 +535,7 @@ def _applied(
         paths -= contested
     after = merged(live, wanted)
     held = set().union(*owners.values()) if owners else set()
-    for path in before - now_owned - held:
-        after = without(after, path)
+    after = without(after, before - now_owned - held)
     after["metadata"] = {**after["metadata"]}
     owners[mine] = now_owned
     return {who: paths for who, paths in owners.items() if paths}, after

@@ -55,7 +55,7 @@ class FakeWatches:
     def __post_init__(self) -> None:
         self._log: list[_Told] = []
         self._now: dict[tuple[Kind, str | None, str], str] = {}
-        self._news: set[asyncio.Event] = set()
+        self._news: dict[asyncio.Event, None] = {}  # in the order in which they were opened
         for manifest in self.server.told():
             self._note(manifest)
         self.server.listeners.append(self._hear)
@@ -90,11 +90,11 @@ class FakeWatches:
         if int(version) < self.compacted:
             raise Expired(f"too old resource version: {version} ({self.compacted})")
         news = asyncio.Event()
-        self._news.add(news)
+        self._news[news] = None
         try:
             yield self._changes(kind, namespace, int(version), labels, news)
         finally:
-            self._news.discard(news)
+            del self._news[news]
 
     async def _changes(
         self, kind: Kind, namespace: str | None, since: int, labels: str, news: asyncio.Event

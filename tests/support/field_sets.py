@@ -1,6 +1,7 @@
 """Which manager owns which field: the part of server-side apply that our passes rely on."""
 
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -90,25 +91,41 @@ def value_at(value: Any, path: Path, field: Any = None) -> Any:
     return value_at(value[head], tuple(rest), head)
 
 
-def without(value: Any, path: Path, field: Any = None) -> Any:
-    """Return ``value`` without the leaf at the path, nor the containers that this empties."""
+def without(value: Any, paths: Iterable[Path]) -> Any:
+    """Return ``value`` without the leaves at the paths, nor the containers that this empties.
+
+    What names an item of a list goes last, and only with the item: without it the rest would not
+    be found.
+    """
+    for path in sorted(paths, key=_names_an_item):
+        value = _without(value, path)
+    return value
+
+
+def _names_an_item(path: Path) -> bool:
+    return len(path) > 1 and isinstance(path[-2], tuple) and path[-1] == path[-2][0]
+
+
+def _without(value: Any, path: Path, field: Any = None) -> Any:
     head, *rest = path
     if isinstance(head, tuple):
-        kept = []
-        for item in value:
-            new = without(item, tuple(rest)) if item_key(field, item) == head and rest else item
-            if not (item_key(field, item) == head and (not rest or new == {})):
-                kept.append(new)
-        return kept
+        items = (_item_without(i, head, rest) if item_key(field, i) == head else i for i in value)
+        return [item for item in items if item]
     if not isinstance(value, dict) or head not in value:
         return value
     out = dict(value)
-    child = without(out[head], tuple(rest), head) if rest else None
+    child = _without(out[head], tuple(rest), head) if rest else None
     if not rest or child in ({}, []):
         del out[head]
     else:
         out[head] = child
     return out
+
+
+def _item_without(item: Any, key: tuple[str, Any], rest: list[Any]) -> Any:
+    if rest == [key[0]]:
+        return item if len(item) > 1 else None
+    return _without(item, tuple(rest)) if rest else None
 
 
 def merge_patched(live: Any, patch: Any) -> Any:

@@ -1,11 +1,15 @@
 """An event loop that never waits: when nothing is ready, its time jumps to the next timer.
 
-run_virtually(story())    # hours in moments; loop.time() and asyncio.sleep agree
+run_virtually(story())           # hours in moments; loop.time() and asyncio.sleep agree
+run_virtually(story(), seed=7)   # whoever may go on at one moment does so in an order by chance
 """
 
 import asyncio
+import random
 import selectors
+from collections import deque
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,10 +25,26 @@ class _Jumping(selectors.SelectSelector):
         return super().select(0)
 
 
+class _AnyNext(deque[asyncio.Handle]):
+    """What is ready; any of it may be next."""
+
+    def __init__(self, dice: random.Random) -> None:
+        super().__init__()
+        self._dice = dice
+
+    def popleft(self) -> asyncio.Handle:
+        self.rotate(-self._dice.randrange(len(self)))
+        return super().popleft()
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
+    """With a ``seed``, what is ready at one moment runs in an order that the seed chooses."""
+
+    def __init__(self, seed: int | None = None) -> None:
         self._jumping = _Jumping()
         super().__init__(self._jumping)
+        if seed is not None:
+            self._ready = _AnyNext(random.Random(seed))
 
     def time(self) -> float:
         return self._jumping.jumped_s
@@ -39,6 +59,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return done
 
 
-def run_virtually(story: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def run_virtually(story: Coroutine[Any, Any, T], *, seed: int | None = None) -> T:
+    with asyncio.Runner(loop_factory=partial(VirtualLoop, seed)) as runner:
         return runner.run(story)

@@ -110,7 +110,7 @@ def _about_step(seen: Observation, step: Step, new: DGDRStatus) -> list[Notice]:
         case steps.Suspend() if _is_news(seen, new, Aspect.PROFILING):
             text = f"Suspended by annotation {Annotation.SUSPEND}"
             return [Notice(reason="Suspended", message=text)]
-        case steps.Resume():
+        case steps.Resume() | steps.AwaitJob() if _was_suspended(seen):
             return [Notice(reason="Resumed", message="Profiling goes on")]
         case steps.StartProfiling() if phase_of(seen) is Phase.PROFILING:
             text = "Profiling job created again; points that were measured are kept"
@@ -128,6 +128,12 @@ def _about_step(seen: Observation, step: Step, new: DGDRStatus) -> list[Notice]:
             return [generated, *_about_targets(new, run)]
         case _:
             return []
+
+
+def _was_suspended(seen: Observation) -> bool:
+    """Whether the status says so still; the Job may go on already, by a pass that was killed."""
+    before = find(seen.request.status.conditions, Aspect.PROFILING)
+    return before is not None and before.reason == steps.SUSPENDED
 
 
 def _about_targets(new: DGDRStatus, run: str) -> list[Notice]:

@@ -147,7 +147,7 @@ def _suspended(draft: Draft, seen: Observation) -> Draft:
     if phase_of(seen) in (Phase.PENDING, Phase.PROFILING):
         text = f"suspended: no pod profiles, candidates are removed, points are kept: {cure}"
         draft = profiling.over(draft).with_(phase=phase_of(seen))
-        return draft.waiting(Aspect.PROFILING, "Suspended", text)
+        return draft.waiting(Aspect.PROFILING, steps.SUSPENDED, text)
     text = f"suspended: the deployment is not created: {cure}"
     return _deploying(draft, steps.DEPLOYMENT_BLOCKED, text, None)
 

@@ -10,6 +10,8 @@ DEPLOYMENT_BLOCKED = "DeploymentBlocked"
 """Reason of DeploymentReady while the DGD cannot be created: it was never there."""
 JOB_BLOCKED = "JobBlocked"
 """Reason of Profiling while the Job cannot be created."""
+SUSPENDED = "Suspended"
+"""Reason of Profiling while the request's annotation has stopped it."""
 
 
 class Aspect(StrEnum):

@@ -1,5 +1,7 @@
 """One pass over a DynamoGraphDeploymentRequest: observe, decide, act, report."""
 
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,9 +55,10 @@ class DgdrPass:
         settings: Settings,
         waits: Waits | None = None,
         served: Served = AS_NAMED,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
-        data_plane = DataPlaneObserver(cluster)
+        data_plane = DataPlaneObserver(cluster, clock)
         self._observer = DgdrObserver(cluster, data_plane, settings)
         self._fresh = DgdrObserver(cluster.fresh, data_plane, settings)
         self._actor = DgdrActor(cluster, settings, served)

@@ -1,6 +1,7 @@
 """One pass over a DynamoGraphDeployment: from its components to workloads and back to a status."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -104,15 +105,20 @@ def data_plane_of(settings: Settings) -> DataPlane:
 class GraphPass:
     """Reconciles one graph; safe to repeat and to be killed at any write."""
 
-    def __init__(self, cluster: WatchedCluster, settings: Settings) -> None:
+    def __init__(
+        self,
+        cluster: WatchedCluster,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._cluster = cluster
         self._plane = data_plane_of(settings)
         self._is_metadata_ours = WORKER_METADATA in installed(settings.mode)
-        self._data_plane = DataPlaneObserver(cluster)
+        self._data_plane = DataPlaneObserver(cluster, clock)
         scopes = settings.namespaces or (None,)
         self._upgrades = GraphUpgrades(cluster, self._plane, settings.rollout, scopes)
         self._candidates = CandidateQueue(cluster)
-        self._groups = GroupObserver(cluster, self._data_plane, scopes)
+        self._groups = GroupObserver(cluster, self._data_plane, scopes, clock)
 
     async def __call__(self, key: Key, now: datetime) -> float | None:
         """Run one pass; returns the seconds after which to look again."""

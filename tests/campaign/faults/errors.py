@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from campaign.calls import Call, Client, Fault
+from campaign.calls import Call, Client
 from campaign.oracle import Allowance
 from campaign.points import Point
 from campaign.scenarios import Scenario
@@ -54,13 +54,12 @@ class AtCall:
     number: int
     answer: Answer
     lasts_s: float = 0.0
-    struck: Call | None = None
     _until: float | None = None
 
     async def around(self, call: Call, client: Client, send: Callable[[], Awaitable[T]]) -> T:
         now_s = client.line.time_s()
         if call.number == self.number:
-            self.struck, self._until = call, now_s + self.lasts_s
+            self._until = now_s + self.lasts_s
             raise self.answer(call)
         if self._until is not None and now_s < self._until and call.kind != LEASE:
             raise self.answer(call)
@@ -97,12 +96,6 @@ def _point(scenario: Scenario, call: Call, answer: str, what: str, lasts_s: floa
         scenario=scenario,
         what=what,
         fault=partial(AtCall, call.number, ANSWERS[answer], lasts_s),
-        allowed=_allowed,
+        # An Event is shown if it can be: nobody waits for it.
+        allowed=Allowance(events=call.kind == EVENT or lasts_s > 0),
     )
-
-
-def _allowed(fault: Fault) -> Allowance:
-    """An Event is shown if it can be: nobody waits for it."""
-    assert isinstance(fault, AtCall)
-    hit_event = fault.struck is not None and fault.struck.kind == EVENT
-    return Allowance(events=hit_event or fault.lasts_s > 0)

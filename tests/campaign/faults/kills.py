@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
-from campaign.calls import Call, Client, Fault
+from campaign.calls import Call, Client
 from campaign.oracle import Allowance
 from campaign.points import Point
 from campaign.scenarios import GOING, Scenario
@@ -79,7 +79,7 @@ def points(scenario: Scenario, calls: Sequence[Call]) -> list[Point]:
             scenario=scenario,
             what=f"{way} write {call.nth}, {call} of {call.process}",
             fault=partial(AtWrite, call.nth, way),
-            allowed=_allowed,
+            allowed=_allowed(way, call),
         )
         for call in writes
         for way in Way
@@ -95,14 +95,12 @@ def _may_come_again(scenario: Scenario, call: Call) -> bool:
     return scenario is GOING and call.kind == DEPLOYMENT
 
 
-def _allowed(fault: Fault) -> Allowance:
+def _allowed(way: Way, call: Call) -> Allowance:
     """A write that arrives late may make what is gone by then: its owner is, so it goes again.
 
     Until it does, its pods hold GPUs beside those of the next candidate.
     """
-    assert isinstance(fault, AtWrite)
-    call = fault.struck
-    if call is None or fault.way is not Way.LATE:
+    if way is not Way.LATE:
         return Allowance()
     makes = call.verb in ("create", "apply")
     births = {(call.kind.kind, call.name): 1} if makes else {}

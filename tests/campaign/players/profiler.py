@@ -66,9 +66,11 @@ class Profiler:
             if uid not in self._pods:
                 self._pods[uid] = asyncio.create_task(self._main(pod), name="profiler")
 
-    def end(self) -> None:
+    def end(self) -> list["asyncio.Task[None]"]:
+        """End the program wherever it runs; returns what is to be awaited."""
         for task in self._pods.values():
             task.cancel()
+        return [*self._pods.values()]
 
     async def _main(self, pod: Manifest) -> None:
         meta = pod["metadata"]

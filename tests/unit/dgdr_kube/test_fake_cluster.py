@@ -68,6 +68,17 @@ async def test_a_part_can_be_taken_away_altogether() -> None:
     assert cluster.managers(CONFIG_MAP, "ns", "c", "data") == set()
 
 
+async def test_an_item_that_is_left_out_goes_as_a_whole() -> None:
+    cluster = FakeCluster()
+    for owner in ("first", "second", "first"):
+        child = config_map()
+        child["metadata"]["ownerReferences"] = [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": owner, "controller": True}
+        ]
+        after = await cluster.apply(child, "one")
+        assert [o["uid"] for o in after["metadata"]["ownerReferences"]] == [owner]
+
+
 async def test_an_equal_apply_is_no_write() -> None:
     cluster = FakeCluster()
     await cluster.apply(config_map(a="1"), "one")

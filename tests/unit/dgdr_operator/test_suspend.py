@@ -60,6 +60,14 @@ async def test_it_goes_on_when_the_annotation_goes(value: str | None) -> None:
     assert world.phase == "Deployed"
 
 
+async def test_that_it_goes_on_is_told_although_the_pass_was_killed_that_did_it() -> None:
+    world = await profiling()
+    await mark(world, "true")
+    await world.cluster.patch(JOB, NS, "profile-q", {"spec": {"suspend": False}}, "dgdr-operator")
+    await mark(world, None)
+    assert world.events.count("Resumed") == 1
+
+
 async def test_a_job_that_a_user_has_stopped_is_not_resumed() -> None:
     world = await profiling()
     await world.cluster.patch(JOB, NS, "profile-q", {"spec": {"suspend": True}}, "kubectl")
