@@ -1,7 +1,7 @@
 """A stand-in for LeaderWorkerSet: a CRD with the fields that we write, and its controller's words.
 
-It is not the real one (https://lws.sigs.k8s.io), and no pods come of it; decision 0029 says what was
-tried with that. Defaults, limits and reports are those of release 0.10.0.
+It is not the real one (https://lws.sigs.k8s.io), and no pods come of it; decision 0050 says what
+was tried with that. Defaults, limits and reports are those of release 0.10.0.
 """
 
 from typing import Any
