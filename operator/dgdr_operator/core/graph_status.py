@@ -202,17 +202,19 @@ def _finding(seen: GraphSeen, component: Component) -> Finding | None:
     if is_ready(deployment):
         return None
     pods = [pod for pod in seen.pods if pod.component == component.name]
-    ready = min(deployment.ready, deployment.wanted)
-    count = f"{component.name}: {ready} of {deployment.wanted} {_replicas(component)} are ready"
+    count = f"{component.name}: {_count(component, deployment)}"
     if why := _of_pods(pods, count) or _of_failure(deployment, count):
         return why
     return Finding(reason=_waiting_reason(deployment), message=count)
 
 
-def _replicas(component: Component) -> str:
-    if not is_group(component):
-        return "pods"
-    return f"groups of {component.nodes} pods, each of which starts again as a whole,"
+def _count(component: Component, workload: WorkloadSeen) -> str:
+    what = f"groups of {component.nodes} pods" if is_group(component) else "pods"
+    count = f"{min(workload.ready, workload.wanted)} of {workload.wanted} {what}"
+    if workload.has_old_pods:
+        return f"{count} are ready, {workload.updated} updated"
+    whole = ", each of which starts again as a whole," if is_group(component) else ""
+    return f"{count}{whole} are ready"
 
 
 def _of_pods(pods: Sequence[PodSeen], count: str) -> Finding | None:
@@ -246,9 +248,7 @@ def _failure_reason(deployment: WorkloadSeen) -> Reason:
 
 def _waiting_reason(deployment: WorkloadSeen) -> Reason:
     behind = deployment.observed_generation not in (None, deployment.generation)
-    return (
-        Reason.UPDATING if behind or deployment.replicas > deployment.updated else Reason.NOT_READY
-    )
+    return Reason.UPDATING if behind or deployment.has_old_pods else Reason.NOT_READY
 
 
 def _state(seen: GraphSeen, worst: Reason) -> DgdState:

@@ -37,7 +37,8 @@ class WorkloadSeen:
 
     Numbers are of replicas: pods of the former, groups of pods of the latter, which does not say
     how many are available. ``observed_generation`` is None as long as no controller has looked at
-    it. ``failure`` is why pods cannot be created, such as a quota.
+    it. ``has_old_pods``: some of an older template are still to be replaced. ``failure`` is why
+    pods cannot be created, such as a quota.
     """
 
     name: str
@@ -49,6 +50,7 @@ class WorkloadSeen:
     updated: int = 0
     ready: int = 0
     available: int = 0
+    has_old_pods: bool = False
     failure: str | None = None
 
 
@@ -91,6 +93,7 @@ def workload_seen(manifest: dict[str, Any], now: datetime | None = None) -> Work
         if c.get("type") == "ReplicaFailure" and c.get("status") == "True"
     )
     is_group = manifest.get("kind") == "LeaderWorkerSet"
+    replicas, updated = status.get("replicas", 0), status.get("updatedReplicas", 0)
     return WorkloadSeen(
         name=meta["name"],
         kind="LeaderWorkerSet" if is_group else "Deployment",
@@ -99,12 +102,22 @@ def workload_seen(manifest: dict[str, Any], now: datetime | None = None) -> Work
         if is_group
         else status.get("observedGeneration"),
         wanted=manifest["spec"].get("replicas", 1),
-        replicas=status.get("replicas", 0),
-        updated=status.get("updatedReplicas", 0),
+        replicas=replicas,
+        updated=updated,
         ready=status.get("readyReplicas", 0),
         available=status.get("readyReplicas" if is_group else "availableReplicas", 0),
+        has_old_pods=_rolls(status) if is_group else replicas > updated,
         failure=next(failures, None),
     )
+
+
+def _rolls(status: dict[str, Any]) -> bool:
+    """Whether a LeaderWorkerSet replaces groups.
+
+    It counts a group that starts again as one that is not updated, too.
+    """
+    conditions = status.get("conditions") or ()
+    return any((c.get("type"), c.get("status")) == ("UpdateInProgress", "True") for c in conditions)
 
 
 def _group_generation(manifest: dict[str, Any], now: datetime | None) -> int | None:

@@ -11,7 +11,14 @@ from typing import Any
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import RestartPhase, RestartStatus, RestartType
 from dgdr_api.reading import CodecError, Reader
-from dgdr_operator.core.workload import KINDS, leading, template_of, with_template
+from dgdr_operator.core.workload import (
+    KINDS,
+    group_pods,
+    leading,
+    pod_runs,
+    template_of,
+    with_template,
+)
 
 Manifest = dict[str, Any]
 
@@ -130,18 +137,13 @@ def have_come(workload: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) ->
     """
     if "observedGeneration" in (workload.get("status") or {}) or id_of(workload) is None:
         return True
-    spec = workload["spec"]
-    wanted = spec.get("replicas", 1) * spec["leaderWorkerTemplate"].get("size", 1)
-    return [_runs_for(pod) for pod in pods] == [id_of(workload)] * wanted
+    return [_runs_for(pod) for pod in pods] == [id_of(workload)] * group_pods(workload)
 
 
 def _runs_for(pod: Mapping[str, Any]) -> str | None:
     """Return the id that a pod carries; None while it comes or goes."""
-    metadata, containers = pod["metadata"], (pod.get("status") or {}).get("containerStatuses")
-    if metadata.get("deletionTimestamp") or not containers:
-        return None
-    id_: str | None = (metadata.get("annotations") or {}).get(RESTARTED_FOR)
-    return id_ if all(container.get("ready") for container in containers) else None
+    id_: str | None = (pod["metadata"].get("annotations") or {}).get(RESTARTED_FOR)
+    return id_ if pod_runs(pod) else None
 
 
 def with_ids(

@@ -4,7 +4,7 @@ Each function reads or writes what both have; a template is the pods' own part, 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dgdr_api.graph import Component, Graph
@@ -66,3 +66,22 @@ def leading(template: Manifest) -> Manifest:
     """Return the pod template by which a component is known: the leader's, of a group."""
     inner: Manifest = template.get("leaderTemplate", template)
     return inner
+
+
+def pod_runs(pod: Mapping[str, Any]) -> bool:
+    """Whether all containers of a pod that stays are ready."""
+    containers = (pod.get("status") or {}).get("containerStatuses")
+    is_there = bool(containers) and not pod["metadata"].get("deletionTimestamp")
+    return is_there and all(container.get("ready") for container in containers)
+
+
+def group_pods(group: Mapping[str, Any]) -> int:
+    """Return how many pods a LeaderWorkerSet asks for."""
+    spec = group["spec"]
+    pods: int = spec.get("replicas", 1) * spec[_GROUP].get("size", 1)
+    return pods
+
+
+def all_run(group: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether just the pods that a LeaderWorkerSet asks for are there and run."""
+    return [pod_runs(pod) for pod in pods] == [True] * group_pods(group)

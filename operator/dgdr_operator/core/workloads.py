@@ -208,10 +208,15 @@ def fingerprint(manifest: Manifest) -> str:
 
 
 def _namesake(graph: Graph, component: Component) -> str | None:
-    """Return an earlier component whose name differs in dots and dashes only."""
-    mine = component_name(graph.name, component.name)
+    """Return an earlier component whose Services would have a name of this one's."""
+    mine = _service_names(graph, component)
     earlier = takewhile(lambda c: c.name != component.name, graph.components)
-    return next((c.name for c in earlier if component_name(graph.name, c.name) == mine), None)
+    return next((c.name for c in earlier if mine & _service_names(graph, c)), None)
+
+
+def _service_names(graph: Graph, component: Component) -> set[str]:
+    """Return the names of our Service and, of a group, of the one that LeaderWorkerSet makes."""
+    return {component_name(graph.name, component.name), workload_name(graph, component)}
 
 
 def _metadata(graph: Graph, component: Component) -> Manifest:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.conditions import READY, find
-from dgdr_api.graph import Component, Graph
+from dgdr_api.graph import Graph
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus, RestartStatus
 from dgdr_api.names import FieldManager, Label
 from dgdr_api.reading import CodecError
@@ -53,7 +53,7 @@ from dgdr_operator.core.upgrades import (
     taking_turn,
     text_of,
 )
-from dgdr_operator.core.workload import workload_name
+from dgdr_operator.core.workload import all_run, workload_name
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import OF_GRAPH
 from dgdr_operator.passes.candidate_queue import CandidateQueue
@@ -73,6 +73,8 @@ LOOK_AGAIN_S = 15.0
 LOOK_AGAIN_WHEN_READY_S = 600.0
 # LeaderWorkerSets are not watched: their pods are, which tells of most that happens to them.
 LOOK_AGAIN_AT_GROUPS_S = 60.0
+# They report a moment after the last event of a pod.
+GROUPS_REPORT_S = 1.0
 # Garbage collection of an earlier graph of the same name takes about this long.
 LEAVING_S = 1.0
 # What the API server refuses, or somebody else has, is tried again ever more rarely.
@@ -177,7 +179,7 @@ class GraphPass:
         if children.problems:
             return _patience_s(status, now, LOOK_AGAIN_S, LONGEST_REFUSED_S)
         after_s = _look_again_s(status, decision.verdict)
-        return min(after_s, LOOK_AGAIN_AT_GROUPS_S) if groups else after_s
+        return min(after_s, _groups_again_s(children, pods, now)) if groups else after_s
 
     async def _is_leaving(self, dgd: Manifest) -> bool:
         """Whether a graph is being deleted, or gone, although no watch has told of it yet.
@@ -327,7 +329,7 @@ def _standings(
     live = {m["metadata"]["name"]: m for kind in WORKLOADS for m in there.of(kind)}
     found = ((c, live.get(workload_name(graph, c))) for c in graph.components)
     return {
-        component.name: _standing(workload, _of_component(pods, component), now)
+        component.name: _standing(workload, _of_component(pods, component.name), now)
         for component, workload in found
         if workload is not None
     }
@@ -339,9 +341,18 @@ def _standing(workload: Manifest, pods: list[Manifest], now: datetime) -> Standi
     return Standing(id=id_of(workload), ready=is_up and has_come)
 
 
-def _of_component(pods: Manifests, component: Component) -> list[Manifest]:
+def _of_component(pods: Manifests, name: str) -> list[Manifest]:
     label = Label.COMPONENT
-    return [p for p in pods if (p["metadata"].get("labels") or {}).get(label) == component.name]
+    return [p for p in pods if (p["metadata"].get("labels") or {}).get(label) == name]
+
+
+def _groups_again_s(children: Children, pods: Manifests, now: datetime) -> float:
+    """Return when to look at groups again: soon where one runs and has not said so yet."""
+    for group in children.of(LEADER_WORKER_SET):
+        of_group = _of_component(pods, group["metadata"]["labels"].get(Label.COMPONENT, ""))
+        if all_run(group, of_group) and not is_ready(workload_seen(group, now)):
+            return GROUPS_REPORT_S
+    return LOOK_AGAIN_AT_GROUPS_S
 
 
 def _restart(

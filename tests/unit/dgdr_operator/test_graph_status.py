@@ -72,7 +72,7 @@ def message(seen: GraphSeen) -> str:
         pytest.param({"wanted": 1}, ("pending", "some_resources_are_not_ready"), id="one too many"),
         pytest.param({"generation": 3}, ("pending", "updating"), id="not looked at since the edit"),
         pytest.param(
-            {"wanted": 1, "updated": 1, "ready": 1, "available": 1},
+            {"wanted": 1, "updated": 1, "ready": 1, "available": 1, "has_old_pods": True},
             ("pending", "updating"),
             id="an old pod serves while the new one starts",
         ),

@@ -19,7 +19,7 @@ from dgdr_operator.settings import parse
 from support.crds import installed
 from support.dgds import OWNER, decode_worker, dgd, frontend, graph
 from support.fake_cluster import FakeCluster
-from support.leader_worker_set import stand_in
+from support.leader_worker_set import report, stand_in
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 SETTINGS = parse("images: {profiler: p}")
@@ -197,6 +197,13 @@ def test_a_name_that_no_label_of_a_group_holds_is_cut(chars: int, is_cut: bool) 
     assert name[:39] == whole[:39]
 
 
+@pytest.mark.parametrize("other", [decode_worker(), engine("--x")], ids=["pod", "group"])
+def test_no_component_has_the_name_of_a_groups_own_service(other: dict[str, Any]) -> None:
+    found = render_workloads(graph(engine("--x"), other | {"name": "decode-0"}), OWNER, GROUPS)
+    assert str(found.problems[0]).startswith("decode-0: its workload would be named like that of")
+    assert found.problems[1:] == ()
+
+
 def test_names_that_are_cut_still_differ() -> None:
     names = {
         rendered(engine("--x") | {"name": "d" * 50 + end})["LeaderWorkerSet"]["metadata"]["name"]
@@ -258,9 +265,12 @@ def status(cluster: FakeCluster) -> Any:
     return (cluster.peek(DGD, "ns", "g") or {})["status"]
 
 
-def groups_are(cluster: FakeCluster, ready: int, of: int = 2) -> None:
-    report = {"replicas": of, "updatedReplicas": of, "readyReplicas": ready, "conditions": [{}]}
-    cluster.set_status(LEADER_WORKER_SET, "ns", "g-decode-0", report)
+def groups_are(cluster: FakeCluster, ready: int) -> None:
+    group_reports(cluster, report(2, 2, ready))
+
+
+def group_reports(cluster: FakeCluster, status: dict[str, Any]) -> None:
+    cluster.set_status(LEADER_WORKER_SET, "ns", "g-decode-0", status)
     counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     done = {**dict.fromkeys(counts, 1), "observedGeneration": 1}
     cluster.set_status(DEPLOYMENT, "ns", "g-frontend", done)
@@ -281,6 +291,64 @@ async def test_a_graph_is_ready_when_its_groups_are(cluster: FakeCluster) -> Non
     assert component["componentNames"] == ["g-decode-0"]
     assert "availableReplicas" not in component
     assert (component["readyReplicas"], component["gpusPerReplica"]) == (2, 16)
+
+
+@pytest.mark.parametrize(
+    ("status_of_group", "reason", "message"),
+    [
+        pytest.param(
+            report(0, 0, 0, generation=1),
+            "some_resources_are_not_ready",
+            "decode: 0 of 2 groups of 2 pods, each of which starts again as a whole, are ready",
+            id="the first ones start",
+        ),
+        pytest.param(
+            report(2, 0, 2, rolls=True, generation=1),
+            "updating",
+            "decode: 2 of 2 groups of 2 pods are ready, 0 updated",
+            id="an edit: none is new yet",
+        ),
+        pytest.param(
+            report(2, 2, 1, rolls=True, generation=1),
+            "updating",
+            "decode: 1 of 2 groups of 2 pods are ready, 2 updated",
+            id="an edit: the last one starts",
+        ),
+        # A group whose followers are gone is none of the updated ones, although nothing is updated.
+        pytest.param(
+            report(2, 1, 1, generation=1),
+            "some_resources_are_not_ready",
+            "decode: 1 of 2 groups of 2 pods, each of which starts again as a whole, are ready",
+            id="a pod was killed",
+        ),
+        pytest.param(
+            report(3, 3, 3, generation=1),
+            "some_resources_are_not_ready",
+            "decode: 2 of 2 groups of 2 pods, each of which starts again as a whole, are ready",
+            id="one too many is going",
+        ),
+    ],
+)
+async def test_what_groups_report_is_told(
+    cluster: FakeCluster, status_of_group: dict[str, Any], reason: str, message: str
+) -> None:
+    await run(cluster)
+    groups_are(cluster, 2)
+    group_reports(cluster, status_of_group)
+    await run(cluster)
+    ready = status(cluster)["conditions"][0]
+    assert (ready["reason"], ready["message"]) == (reason, message)
+
+
+async def test_groups_that_run_are_looked_at_soon_for_their_report(cluster: FakeCluster) -> None:
+    await run(cluster)
+    groups_are(cluster, 1)
+    assert await run(cluster) == 15.0
+    for index in range(4):
+        cluster.seed(group_pod(index))
+    assert await run(cluster) == 1.0
+    groups_are(cluster, 2)
+    assert await run(cluster) == 60.0
 
 
 async def test_a_pass_over_groups_settles(cluster: FakeCluster) -> None:
@@ -315,6 +383,13 @@ async def test_an_engine_that_needs_no_more_nodes_loses_its_group(cluster: FakeC
     assert cluster.peek(DEPLOYMENT, "ns", "g-decode") is not None
 
 
+def group_pod(index: int, annotations: dict[str, str] | None = None) -> dict[str, Any]:
+    labels = {Label.GRAPH.value: "g", Label.COMPONENT.value: "decode"}
+    meta = {"name": f"p{index}", "namespace": "ns", "labels": labels, "annotations": annotations}
+    runs = {"containerStatuses": [{"name": "main", "ready": True}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {}, "status": runs}
+
+
 async def test_the_next_waits_until_the_pods_of_a_group_are_other_ones(
     cluster: FakeCluster,
 ) -> None:
@@ -328,13 +403,8 @@ async def test_the_next_waits_until_the_pods_of_a_group_are_other_ones(
     for _ in range(2):  # the report of the group is still that from before
         await run(cluster)
         assert status(cluster)["restart"]["inProgress"] == ["decode"]
-    labels = {Label.GRAPH.value: "g", Label.COMPONENT.value: "decode"}
     for index in range(4):
-        meta = {"name": f"p{index}", "namespace": "ns", "labels": labels}
-        meta["annotations"] = {RESTARTED_FOR: "1"}
-        report = {"containerStatuses": [{"name": "main", "ready": True}]}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {}, "status": report}
-        cluster.seed(pod)
+        cluster.seed(group_pod(index, {RESTARTED_FOR: "1"}))
     await run(cluster)
     assert status(cluster)["restart"]["inProgress"] == ["Frontend"]
 
