@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from bench.planner_replay import GPUS, WORKLOADS, Workload, policy_of, stored, world_of
+from bench.planner_replay import GPUS, WORKLOADS, Workload, known, policy_of, stored, world_of
 from bench.traffic import chat_day, flash_crowd, reasoning, steps
-from dgdr_rehearsal.replay.baselines import begun, oracle
+from dgdr_rehearsal.replay.baselines import begun
 from dgdr_rehearsal.replay.ours import Ours
 from dgdr_rehearsal.replay.rehearsal import Rehearsed, World, rehearse
 
@@ -59,7 +59,7 @@ def run(asked: Asked) -> dict[str, Any]:
         "most": "+".join(f"{number}{role[0].upper()}" for role, number in found.most.items()),
     }
     if asked.least:
-        best = oracle(world)
+        best = known(world)
         row |= {
             "least_attained": round(best.attained, 4),
             "least_gpu_hours": round(best.gpu_hours, 3),

@@ -42,9 +42,11 @@ from dgdr_perf.simulator.engine import Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import Percentile, Targets
 from dgdr_planner.policy import Policy
-from dgdr_rehearsal.replay.baselines import Statics, begun, oracle
+from dgdr_rehearsal.replay.allowed import Allowed
+from dgdr_rehearsal.replay.baselines import Statics, begun
 from dgdr_rehearsal.replay.classic import Classic, Expected, Foretold
 from dgdr_rehearsal.replay.controllers import HpaLike
+from dgdr_rehearsal.replay.hindsight import hindsight
 from dgdr_rehearsal.replay.needs import largest, loads, needs
 from dgdr_rehearsal.replay.ours import Ours
 from dgdr_rehearsal.replay.plot import Panel, plot_png
@@ -59,6 +61,8 @@ HPA_INTERVAL_S = 15.0
 GPUS = {Role.PREFILL: 1, Role.DECODE: 1}
 MOST = 64
 SEED = 1
+# What hindsight is asked to attain.
+GOAL = 0.95
 QUANTILES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 HEAD_ROOMS = (0.8, 0.9, 1.0, 1.15, 1.3)
 
@@ -195,6 +199,11 @@ def hpa(world: World) -> HpaLike:
     return HpaLike(per_replica={Role.PREFILL: 1.0, Role.DECODE: 0.8 * batch}, most=most)
 
 
+def known(world: World) -> Rehearsed:
+    """What hindsight could do at p95, within what ours may do."""
+    return hindsight(world, Allowed.by(policy_of(world), GPUS), GOAL)
+
+
 def compared(world: World, arima: Foretold | None) -> Iterator[Rehearsed]:
     """Run every controller in one world; ours first, the oracle last."""
     yield ours(world)
@@ -204,7 +213,7 @@ def compared(world: World, arima: Foretold | None) -> Iterator[Rehearsed]:
     if arima is not None:
         yield rehearse(world, "classic ARIMA", Classic(**settings, predictor=arima))
     yield rehearse(world, "HPA queue", hpa(world), HPA_INTERVAL_S)
-    yield oracle(world)
+    yield known(world)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +251,7 @@ def replayed(asked: Asked) -> tuple[list[dict[str, Any]], Panel | None]:
         found += fresh
         if start_up_s == asked.plot_s:
             title = f"{asked.workload.name}, start-up {start_up_s:.0f} s"
-            panel = Panel(title=title, arrival_s=world.requests.arrival_s, runs=runs)
+            panel = Panel(title=title, arrival_s=world.requests.arrival_s, goal=GOAL, runs=runs)
     return found, panel
 
 

@@ -49,6 +49,7 @@ def course_figure(
     panels[-1].xaxis.set_major_locator(locator)
     dates = ConciseDateFormatter(locator, tz=UTC)  # type: ignore[no-untyped-call]
     panels[-1].xaxis.set_major_formatter(dates)
+    panels[-1].set_xlabel("UTC")
     return figure
 
 

@@ -6,7 +6,12 @@ from typing import Annotated
 
 import typer
 
+from dgdr_api.models.durations import duration_s
 from dgdr_api.models.sla_planner_policy import Percentile, QueueKind
+from dgdr_cli.errors import CliError
+
+# A shorter time shows a handful of decisions.
+SHORTEST_SPAN_S = 300.0
 
 PlannerName = Annotated[str, typer.Argument(help="Name of the SLAPlanner.")]
 MaybeName = Annotated[
@@ -57,3 +62,18 @@ class Output(StrEnum):
 
 
 OutputFormat = Annotated[Output, typer.Option("--output", "-o", help="For a person or a program.")]
+
+
+def span_s(option: str, given: str) -> float:
+    """Read how far back to go.
+
+    Raises:
+        CliError: no duration, or a very short one.
+    """
+    try:
+        span = duration_s(given)
+    except ValueError as exc:
+        raise CliError(f"{option}: {exc}") from exc
+    if span < SHORTEST_SPAN_S:
+        raise CliError(f"{option} is {given}: give at least {SHORTEST_SPAN_S / 60:.0f}m")
+    return span

@@ -23,12 +23,12 @@ from dgdr_cli.planner.case import (
     case_without_planner,
     changed,
 )
-from dgdr_cli.planner.rehearsals import Against, Rehearsal
+from dgdr_cli.planner.rehearsals import Against, Load, Rehearsal
 from dgdr_cli.planner.shares import seen_by
 from dgdr_perf.classic import ClassicError, ClassicProfile
 from dgdr_perf.curve_fit import ProfileError
 from dgdr_perf.engine_profile import EngineProfile
-from dgdr_perf.simulator.arrivals import Requests, RequestsError
+from dgdr_perf.simulator.arrivals import RequestsError
 from dgdr_perf.simulator.engine import MAX_BATCH, Engine
 from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import WorkloadError
@@ -122,13 +122,20 @@ def _without_status(planner: SLAPlanner) -> SLAPlanner:
 
 
 def _curves(found: FoundPlanner) -> EngineProfile:
+    return EngineProfile.of(*_curve_data(found))
+
+
+def _curve_data(found: FoundPlanner) -> tuple[PrefillData, DecodeData]:
     name = found.planner.spec.profile.config_map_ref.name
     if found.curves is None:
         raise CaseError(f"there is no ConfigMap {name} with curves; give --profile, a folder")
     missing = [key for key in (PREFILL_JSON_KEY, DECODE_JSON_KEY) if key not in found.curves]
     if missing:
         raise CaseError(f"ConfigMap {name} has no {' and no '.join(missing)}; give --profile")
-    return EngineProfile.from_json(found.curves[PREFILL_JSON_KEY], found.curves[DECODE_JSON_KEY])
+    return (
+        PrefillData.from_json(found.curves[PREFILL_JSON_KEY]),
+        DecodeData.from_json(found.curves[DECODE_JSON_KEY]),
+    )
 
 
 def _shared(found: FoundPlanner) -> BudgetSeen | None:
@@ -156,12 +163,12 @@ def now_and_then(found: FoundPlanner, folder: Path | None, given: Overrides) -> 
         return now, then if folder is None else replace(then, profile=read_profile(folder))
 
 
-def rehearsal_of(
+def rehearsal_of_files(
     spec: Path,
     folder: Path,
-    requests: Requests,
+    load: Load,
     against: tuple[Against, ...],
-    gpus: Mapping[str, int | None],
+    gpus: Mapping[Role, int],
     seed: int,
 ) -> Rehearsal:
     """Return what is rehearsed, from files. GPUs that are not given are those of the curves.
@@ -169,25 +176,75 @@ def rehearsal_of(
     Raises:
         OfflineError: a file cannot be used.
     """
-    policy = replace(Policy.of(read_planner(spec).spec), shadow=False, suspended=False)
-    data = read_profile_data(folder)
-    profile, measured = EngineProfile.of(*data), gpus_measured(*data)
+    planner, data = _without_status(read_planner(spec)), read_profile_data(folder)
+    return _rehearsal(planner, data, load, against, gpus, seed)
+
+
+def rehearsal_of_found(
+    found: FoundPlanner,
+    folder: Path | None,
+    load: Load,
+    against: tuple[Against, ...],
+    gpus: Mapping[Role, int],
+    seed: int,
+) -> Rehearsal:
+    """Return what is rehearsed of a planner in a cluster, with its own curves unless given.
+
+    Raises:
+        OfflineError, CaseError: there are no curves.
+    """
+    data = read_profile_data(folder) if folder else _curve_data(found)
+    seen = {
+        Role(role.role): role.gpus_per_replica
+        for role in found.planner.status.roles
+        if role.gpus_per_replica is not None
+    }
+    return _rehearsal(found.planner, data, load, against, {**seen, **gpus}, seed)
+
+
+def _rehearsal(
+    planner: SLAPlanner,
+    data: tuple[PrefillData, DecodeData],
+    load: Load,
+    against: tuple[Against, ...],
+    gpus: Mapping[Role, int],
+    seed: int,
+) -> Rehearsal:
+    policy = replace(Policy.of(planner.spec), shadow=False, suspended=False)
+    profile, known = EngineProfile.of(*data), {**gpus_measured(*data), **gpus}
+    _check_budget(policy, known)
     world = World(
-        requests=requests,
+        requests=load.requests,
         engine=Engine.of(profile, profile.max_num_seqs or MAX_BATCH),
         profile=profile,
         targets=policy.targets,
-        gpus={role: _first(gpus[role.value], measured.get(role)) for role in policy.roles},
+        gpus={role: known.get(role, 1) for role in policy.roles},
         initial=dict.fromkeys(policy.roles, 1),
         options=Options(
             interval_s=policy.interval_s,
+            duration_s=load.duration_s,
             dispatch=policy.dispatch,
             transfer_ms_per_token=with_transfer(profile).transfer_ms_per_token,
         ),
         seed=seed,
     )
-    classic = _classic(policy, *data) if Against.CLASSIC in against else None
-    return Rehearsal(world=world, policy=policy, against=against, classic=classic)
+    return Rehearsal(
+        name="/".join(filter(None, (planner.metadata.namespace, planner.metadata.name))),
+        load=load,
+        world=world,
+        policy=policy,
+        against=against,
+        classic=_classic(policy, *data) if Against.CLASSIC in against else None,
+    )
+
+
+def _check_budget(policy: Policy, gpus: Mapping[Role, int]) -> None:
+    needed = sum(limits.fewest * gpus.get(role, 1) for role, limits in policy.limits.items())
+    if policy.budget_gpus is not None and policy.budget_gpus < needed:
+        raise CaseError(
+            f"spec.budget.gpus is {policy.budget_gpus}, and the fewest replicas hold {needed} GPUs:"
+            " raise it, or lower min"
+        )
 
 
 def _classic(policy: Policy, prefill: PrefillData, decode: DecodeData) -> ClassicProfile | None:
@@ -198,8 +255,3 @@ def _classic(policy: Policy, prefill: PrefillData, decode: DecodeData) -> Classi
         return ClassicProfile.of(prefill, decode)
     except ProfileError:
         return None
-
-
-def _first(given: int | None, measured: int | None) -> int:
-    known = given if given is not None else measured
-    return 1 if known is None else known

@@ -1,34 +1,43 @@
-"""``replay``: a trace under our planner and under others, simulated."""
+"""``replay``: a load under our planner and under others, simulated."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from dgdr_api.graph import Role
+from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.errors import CliError
 from dgdr_cli.planner import options as given_as
 from dgdr_cli.render import screen
 
 if TYPE_CHECKING:
-    from dgdr_cli.planner.rehearsals import Rehearsal
-    from dgdr_rehearsal.replay.rehearsal import Rehearsed
+    from dgdr_cli.planner.rehearsals import Answer, Rehearsal
 
 # What the planner assumes until it has seen a start.
-DEFAULT_START_UP_S = [120.0]
+DEFAULT_START_UP_S = 120.0
 OTHERS = ("static", "hpa", "classic", "oracle")
 
-Spec = Annotated[Path, typer.Option(help="An SLAPlanner manifest.")]
-Profile = Annotated[Path, typer.Option(help="Folder with curves, NPZ layout or JSON.")]
 Trace = Annotated[
-    Path,
+    Path | None,
     typer.Option(help="Mooncake .jsonl, Azure .csv, or a Prometheus range .json; also .gz."),
+]
+Since = Annotated[
+    str, typer.Option("--from", help="Without --trace: how far back in Prometheus, such as 24h.")
 ]
 Isl = Annotated[str | None, typer.Option(help="Prompt length of a range: tokens, or a file.")]
 Osl = Annotated[str | None, typer.Option(help="Answer length of a range: tokens, or a file.")]
-Times = Annotated[float, typer.Option(help="Users of the trace, multiplied: 20 for 20 times.")]
+Times = Annotated[float, typer.Option(help="Users of the load, multiplied: 20 for 20 times.")]
 StartUp = Annotated[
-    list[float], typer.Option("--start-up-s", min=0, help="Seconds to start a replica; repeatable.")
+    list[float] | None,
+    typer.Option(
+        "--start-up-s",
+        min=0,
+        help="Seconds to start a replica; repeatable. Default: what the planner found, else 120.",
+    ),
 ]
 Against = Annotated[
     list[str], typer.Option(help=f"Whom to compare with, of {', '.join(OTHERS)}; repeatable.")
@@ -41,13 +50,19 @@ Plot = Annotated[Path | None, typer.Option(help="Draw load and replicas into thi
 
 
 def replay(
-    spec: Spec,
-    profile: Profile,
-    trace: Trace,
+    ctx: typer.Context,
+    name: given_as.MaybeName = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    since: Since = "24h",
+    prometheus: given_as.PrometheusUrl = None,
+    spec: given_as.Spec = None,
+    profile: given_as.Profile = None,
+    trace: Trace = None,
     isl: Isl = None,
     osl: Osl = None,
     times: Times = 1.0,
-    start_up_s: StartUp = DEFAULT_START_UP_S,
+    start_up_s: StartUp = None,
     against: Against = list(OTHERS),  # noqa: B006  typer copies it
     prefill_gpus: given_as.PrefillGpus = None,
     decode_gpus: given_as.DecodeGpus = None,
@@ -57,47 +72,80 @@ def replay(
     plot: Plot = None,
     output: given_as.OutputFormat = given_as.Output.TABLE,
 ) -> None:
-    """Rehearse a trace: what would have been attained, at which cost, by whom.
+    """Rehearse a load: what is attained, at which cost, by whom, and which min and budget to set.
 
-    Engines are simulated from the curves, so every number here is estimated, not measured. A
-    planner in Shadow is rehearsed as if it were Active.
+    With NAME: an SLAPlanner of the cluster under the load that Prometheus remembers, or under
+    --trace. Otherwise --spec, --profile and --trace. Engines are simulated from the curves, so
+    every number here is estimated, not measured. A planner in Shadow is rehearsed as if Active.
     """
-    from dgdr_cli.planner import as_json, rehearsal_screen
-    from dgdr_cli.planner.questions import curable, rehearsal_of
+    from dgdr_cli.planner import as_json, questions, rehearsal_screen
     from dgdr_cli.planner.rehearsals import Against as Other
     from dgdr_cli.planner.rehearsals import rehearsed
-    from dgdr_cli.planner.traces import read_requests
+    from dgdr_cli.planner.replay_load import of_file, of_prometheus
 
     unknown = [name for name in against if name not in OTHERS]
     if unknown:
         raise CliError(f"--against is {unknown[0]}: give one of {', '.join(OTHERS)}")
     if not times > 0:
         raise CliError(f"--times is {times:g}: give a number above 0, as 20")
-    gpus = {"prefill": prefill_gpus, "decode": decode_gpus, "worker": worker_gpus}
-    with curable():
-        requests = read_requests(trace, isl, osl, times, seed)
-        others = tuple(Other(name) for name in OTHERS if name in against)
-        what = rehearsal_of(spec, profile, requests, others, gpus, seed)
-        runs = []
-        with Console(stderr=True).status("simulating") as waiting:
-            for run in rehearsed(what, start_up_s):
-                waiting.update(f"simulated {run.controller} at {run.start_up_s:g} s")
-                runs.append(run)
+    others = tuple(Other(one) for one in OTHERS if one in against)
+    gpus = _given({"prefill": prefill_gpus, "decode": decode_gpus, "worker": worker_gpus})
+    with questions.curable(), Console(stderr=True).status("reading the load") as waiting:
+        if name is None:
+            load = of_file(_needed("--trace", trace), isl, osl, times, seed)
+            files = _needed("--spec", spec), _needed("--profile", profile)
+            what = questions.rehearsal_of_files(*files, load, others, gpus, seed)
+            measured = None
+        else:
+            if spec is not None:
+                raise CliError("NAME and --spec exclude each other: give one of them")
+            source = source_of(ctx, context)
+            found = questions.found_planner(source, name, namespace)
+            if trace is None:
+                server = source.prometheus(prometheus or found.planner.spec.prometheus_url)
+                span_s = given_as.span_s("--from", since)
+                load = of_prometheus(server, found.planner, span_s, datetime.now(UTC), times, seed)
+            else:
+                load = of_file(trace, isl, osl, times, seed)
+            what = questions.rehearsal_of_found(found, profile, load, others, gpus, seed)
+            measured = found.planner.status.startup_seconds
+        start_ups_s = start_up_s or [measured or DEFAULT_START_UP_S]
+        answers = rehearsed(
+            what,
+            start_ups_s,
+            lambda run: waiting.update(f"simulated {run.controller} at {run.start_up_s:g} s"),
+        )
         if plot is not None:
-            _draw(plot, what, runs)
+            _draw(plot, what, answers)
     if output is given_as.Output.JSON:
-        print(as_json.text(rehearsal_screen.rehearsal_object(what, runs, with_why)))
+        print(as_json.text(rehearsal_screen.rehearsal_object(what, answers, with_why)))
     else:
-        screen().print(rehearsal_screen.rehearsal_screen(what, runs, with_why))
+        screen().print(rehearsal_screen.rehearsal_screen(what, answers, with_why))
 
 
-def _draw(path: Path, what: "Rehearsal", runs: "list[Rehearsed]") -> None:
+def _given(gpus: dict[str, int | None]) -> dict[Role, int]:
+    return {Role(role): each for role, each in gpus.items() if each is not None}
+
+
+def _needed(option: str, path: Path | None) -> Path:
+    if path is None:
+        raise CliError(
+            f"{option} is missing: give the NAME of a planner, or --spec, --profile and --trace"
+        )
+    return path
+
+
+def _draw(path: Path, what: "Rehearsal", answers: "Sequence[Answer]") -> None:
     """Draw the runs of the first start-up time."""
     from dgdr_rehearsal.replay.plot import Panel, plot_png
 
-    shown = [run for run in runs if run.start_up_s == runs[0].start_up_s]
-    title = f"start-up {shown[0].start_up_s:g} s"
-    panel = Panel(title=title, arrival_s=what.world.requests.arrival_s, runs=shown)
+    first = answers[0]
+    panel = Panel(
+        title=f"{what.name}, start-up {first.start_up_s:g} s",
+        arrival_s=what.world.requests.arrival_s,
+        goal=what.goal,
+        runs=first.runs,
+    )
     try:
         path.write_bytes(plot_png([panel]))
     except OSError as exc:

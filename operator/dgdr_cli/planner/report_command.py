@@ -6,14 +6,12 @@ from typing import Annotated
 
 import typer
 
-from dgdr_api.models.durations import duration_s
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.errors import CliError
 from dgdr_cli.planner import options as given_as
 
 File = Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")]
 Last = Annotated[str, typer.Option(help="How far back, such as 90m or 168h.")]
-SHORTEST_S = 300.0
 
 
 def report(
@@ -34,7 +32,7 @@ def report(
     from dgdr_cli.planner.report_page import Told, report_page
     from dgdr_cli.planner.slo import objective
 
-    span_s = _span_s(last)
+    span_s = given_as.span_s("--last", last)
     source, now = source_of(ctx, context), datetime.now(UTC)
     found = questions.found_planner(source, name, namespace)
     planner, end_s = found.planner, now.timestamp()
@@ -58,13 +56,3 @@ def report(
     except OSError as exc:
         raise CliError(f"{output} cannot be written: {exc.strerror}") from exc
     print(output)
-
-
-def _span_s(last: str) -> float:
-    try:
-        span_s = duration_s(last)
-    except ValueError as exc:
-        raise CliError(f"--last: {exc}") from exc
-    if span_s < SHORTEST_S:
-        raise CliError(f"--last is {last}: give at least {SHORTEST_S / 60:.0f}m")
-    return span_s

@@ -11,15 +11,20 @@ from dgdr_cli.planner.course import Course, Move, moves
 from dgdr_cli.planner.explained import Explanation
 
 STYLE = """
+:root { color-scheme: light; background: #fff; }
 body { font: 15px/1.45 system-ui, sans-serif; color: #1f2328; max-width: 1080px; margin: 24px auto;
   padding: 0 16px; }
 h1 { font-size: 22px; margin: 0; } h2 { font-size: 17px; margin: 28px 0 8px; }
 .dim { color: #59636e; } .bad { color: #b42318; } .unsure { color: #8a5a00; }
-svg { width: 100%; height: auto; }
+.course { overflow-x: auto; } svg { width: 100%; min-width: 720px; height: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; margin-bottom: 14px; }
 th, td { text-align: left; vertical-align: top; padding: 4px 14px 4px 0;
   border-bottom: 1px solid #e4e7eb; }
 th { font-weight: 600; white-space: nowrap; } td.tight { white-space: nowrap; }
+@media (max-width: 720px) {
+  table { display: block; overflow-x: auto; } th, td { padding-right: 10px; }
+  td.tight { white-space: normal; min-width: 4em; } td:last-child { min-width: 13em; }
+}
 """
 Row = tuple[str, ...]
 SCRAPED_WITHIN_S = 60.0
@@ -45,14 +50,17 @@ def report_page(told: Told) -> str:
         f'<p class="dim">{escape(what.mode)}. {escape(what.targets)}. {escape(_span(told))}</p>',
         *_now(what),
         "<h2>Course</h2>",
-        told.svg or f"<p>{escape(told.source)} has no series of this planner for this time.</p>",
+        f'<div class="course">{told.svg}</div>'
+        if told.svg
+        else f"<p>{escape(told.source)} has no series of this planner for this time.</p>",
         *_decisions(told),
         f'<p class="dim">Load, replicas and attainment: {escape(told.source)}, which the planner'
         " tells what it saw at each decision. A gap is a time of which nobody knows. Times are"
         " UTC; vertical lines are decisions.</p>",
     ]
     title = f"<title>{escape(what.title)}</title>"
-    head = f'<meta charset="utf-8">{title}<style>{STYLE}</style>'
+    narrow = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">{narrow}{title}<style>{STYLE}</style>'
     page = f'<html lang="en"><head>{head}</head><body>\n{_lines(body)}</body></html>'
     return f"<!doctype html>\n{page}\n"
 

@@ -93,7 +93,7 @@ class Tally:
     """Counts requests as they settle, so that none has to be kept.
 
     ``possible`` ones are not hopeless; ``within``, ``ttft_within`` and ``itl_within`` count those
-    of them that met both targets, or one.
+    of them that met both targets, or one; ``ttft_of_all`` and ``itl_of_all`` those of all.
     """
 
     ttft_ms: float
@@ -104,6 +104,8 @@ class Tally:
     within: int = 0
     ttft_within: int = 0
     itl_within: int = 0
+    ttft_of_all: int = 0
+    itl_of_all: int = 0
 
     def __call__(self, settled: Settled) -> None:
         """Count some more."""
@@ -112,8 +114,12 @@ class Tally:
         self.possible += int(possible.sum())
         self.failed += int(settled.failed[possible].sum())
         self.within += int(settled.within(self.ttft_ms, self.itl_ms)[possible].sum())
-        self.ttft_within += int(settled.within(self.ttft_ms, np.inf)[possible].sum())
-        self.itl_within += int(settled.within(np.inf, self.itl_ms)[possible].sum())
+        ttft_within = settled.within(self.ttft_ms, np.inf)
+        itl_within = settled.within(np.inf, self.itl_ms)
+        self.ttft_within += int(ttft_within[possible].sum())
+        self.itl_within += int(itl_within[possible].sum())
+        self.ttft_of_all += int(ttft_within.sum())
+        self.itl_of_all += int(itl_within.sum())
 
     def share(self, count: int) -> float:
         """Return a count as a share of the possible ones; 1 where there is none."""

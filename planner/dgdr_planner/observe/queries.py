@@ -11,7 +11,7 @@ of every deployment is three queries, whatever the number of deployments and pla
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from string import Formatter
 
@@ -125,6 +125,13 @@ PAST_MEAN = Template(
 )
 """Mean of one histogram of one deployment; nothing where no request finished."""
 
+PAST_BUCKETS = Template(
+    "past_buckets",
+    "label_replace(sum by (le) (max without ({routes}) (increase({metric}{{{graph}}}[{window}]))),"
+    ' "of", "{of}", "", "")',
+)
+"""Growth of the buckets of one histogram of one deployment."""
+
 GRAPH = Template("graph", 'namespace="{namespace}",dynamo_namespace=~"{spellings}"')
 """The selector of one deployment."""
 
@@ -171,7 +178,28 @@ def past_load(
         seconds=window_s,
         fewest=float(fewest),
     )
-    means = (
+    return " or ".join((rate, *_past_means(graph, window)))
+
+
+def past_lengths(namespace: str, dynamo_namespaces: Iterable[str], window_s: float) -> str:
+    """Ask how prompts and answers of one deployment were spread, for a range query."""
+    graph = selector(GRAPH.render(namespace=namespace, spellings=tuple(dynamo_namespaces)))
+    window = Duration(window_s)
+    spread = (
+        PAST_BUCKETS.render(
+            graph=graph,
+            window=window,
+            routes=_ROUTES,
+            metric=Name(f"{histogram}_bucket"),
+            of=of,
+        )
+        for of, histogram in _LENGTHS
+    )
+    return " or ".join((*spread, *_past_means(graph, window)))
+
+
+def _past_means(graph: str, window: float) -> Iterator[str]:
+    return (
         PAST_MEAN.render(
             graph=graph,
             window=window,
@@ -180,9 +208,8 @@ def past_load(
             count=Name(f"{histogram}_count"),
             of=of,
         )
-        for of, histogram in (("isl", ISL), ("osl", OSL))
+        for of, histogram in _LENGTHS
     )
-    return " or ".join((rate, *means))
 
 
 def window_s(interval_s: float, scrape_interval_s: float) -> float:
@@ -207,6 +234,7 @@ class Duration(float):
     """Seconds that stand for a duration."""
 
 
+_LENGTHS = (("isl", ISL), ("osl", OSL))
 _ROUTES = tuple(Name(label) for label in ROUTE_LABELS)
 
 

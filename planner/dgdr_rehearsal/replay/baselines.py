@@ -1,62 +1,27 @@
-"""Searches: the best that a known load allows, and the cheapest that never changes."""
+"""How a world begins for everybody, and the cheapest setting that never changes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from dgdr_api.graph import Role
-from dgdr_rehearsal.replay.controllers import Oracle, Replicas, Static
+from dgdr_rehearsal.replay.controllers import Replicas, Static
 from dgdr_rehearsal.replay.needs import largest, needs
 from dgdr_rehearsal.replay.rehearsal import Rehearsed, World, rehearse
 
-# What a controller is asked to attain.
-GOAL = 0.95
-# Head-rooms that the oracle may choose from: it knows loads, but sizing is an approximation, and
-# the windows of a whole trace may make up for each other.
-FACTORS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
 # A static setting is worth as much as another when it attains as much but for this.
 SAME = 1e-9
 
 
-def oracle(world: World, goal: float = GOAL) -> Rehearsed:
-    """Rehearse knowing the load of every interval, with the least head-room that does it.
-
-    From none upwards until the goal is attained, or downwards as long as it is; where no
-    head-room attains it, the one that attains most.
-    """
-    start = FACTORS.index(1.0)
-    best = _known(world, FACTORS[start])
-    if best.attained >= goal:
-        for factor in reversed(FACTORS[:start]):
-            found = _known(world, factor)
-            if found.attained < goal:
-                return best
-            best = found
-        return best
-    for factor in FACTORS[start + 1 :]:
-        found = _known(world, factor)
-        best = max(best, found, key=lambda run: run.attained)
-        if found.attained >= goal:
-            return found
-    return best
-
-
-def _known(world: World, factor: float) -> Rehearsed:
-    options = world.options
-    found = needs(world, factor)
-    controller = Oracle(needs=found, interval_s=options.interval_s, start_up_s=options.start_up_s)
-    return rehearse(world, "oracle", controller)
-
-
-def begun(world: World) -> World:
-    """Return the world that begins with what nobody could add in time.
+def begun(world: World, known: Sequence[Replicas] | None = None) -> World:
+    """Return the world that begins with what nobody could add in time; ``known`` are its needs.
 
     At time 0 it has the replicas that any interval needs which a replica asked for then would be
     late for: no controller is judged by what came before it, and all begin alike.
     """
     options = world.options
     ahead = math.ceil(options.start_up_s / options.interval_s) + 1
-    return replace(world, initial=largest(needs(world)[:ahead]))
+    return replace(world, initial=largest((known or needs(world))[:ahead]))
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Requests that a Prometheus range query tells of: rates per step, not single requests."""
+"""Requests that Prometheus tells of: rates per step and how long requests were, not single ones."""
 
 import json
 import math
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dgdr_perf.simulator.arrivals import Array, Requests, poisson
+from dgdr_planner.observe.histogram import Histogram
 from dgdr_rehearsal.replay.traces import TraceError
 
 
@@ -22,6 +23,34 @@ class Range:
     def step_s(self) -> float:
         """Seconds between two values."""
         return float(np.diff(self.at_s).min())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How lengths were spread in windows that end at ``at_s`` (shape (windows,), ascending).
+
+    ``means`` are exact where they are known, NaN otherwise; the shape is that of the buckets.
+    """
+
+    at_s: Array
+    told: tuple[Histogram, ...]
+    means: Array
+
+    def drawn(self, moments_s: Array, rng: np.random.Generator) -> Array:
+        """Draw a length for each moment, from the window that it is in or else the next."""
+        place = np.minimum(np.searchsorted(self.at_s, moments_s), len(self.told) - 1)
+        chance = rng.random(moments_s.shape)
+        lengths = np.empty(moments_s.shape)
+        for window in np.unique(place):
+            mean = float(self.means[window])
+            points = self.told[window].points(mean if math.isfinite(mean) else None)
+            shares, values = np.array(points).T
+            inside = place == window
+            lengths[inside] = np.interp(chance[inside], shares, values)
+        return lengths
+
+
+Lengths = Range | Spread | float
 
 
 def read_range(text: str) -> Range:
@@ -51,9 +80,11 @@ def read_range(text: str) -> Range:
 
 
 def requests_of_rate(
-    rate_per_s: Range, isl: Range | float, osl: Range | float, rng: np.random.Generator
+    rate_per_s: Range, isl: Lengths, osl: Lengths, rng: np.random.Generator
 ) -> Requests:
-    """Draw Poisson arrivals at these rates, with the mean lengths of their moments.
+    """Draw Poisson arrivals at these rates, with the lengths of their moments.
+
+    The two lengths of a request are drawn without regard to each other: nobody counts them jointly.
 
     A value holds for the step that ends at it, as ``rate(x[step])`` does. A rate that is not
     known counts as 0: a gap cannot be rehearsed.
@@ -74,11 +105,13 @@ def requests_of_rate(
     drawn = poisson(rng, rate, len(rates) * step_s, peak_per_s=max(float(rates.max()), 1e-9))
     moments = begin_s + drawn.arrival_s
     return Requests.of(
-        drawn.arrival_s, _lengths("isl", isl, moments), _lengths("osl", osl, moments)
+        drawn.arrival_s, _lengths("isl", isl, moments, rng), _lengths("osl", osl, moments, rng)
     )
 
 
-def _lengths(name: str, length: Range | float, moments_s: Array) -> Array:
+def _lengths(name: str, length: Lengths, moments_s: Array, rng: np.random.Generator) -> Array:
+    if isinstance(length, Spread):
+        return np.maximum(np.rint(length.drawn(moments_s, rng)), 1.0)
     if not isinstance(length, Range):
         return np.full(moments_s.shape, length)
     known = np.isfinite(length.values) & (length.values > 0)

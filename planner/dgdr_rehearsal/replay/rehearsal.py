@@ -44,11 +44,20 @@ class World:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsed:
-    """Attainment is a share of the requests that are not hopeless.
+class OfAll:
+    """Shares of all requests that met both targets, or one."""
 
-    ``hopeless`` requests would miss a target even alone; they are in no share. ``late`` counts, by
-    the world's interval in which they arrived, the others that missed a target.
+    attained: float
+    ttft: float
+    itl: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """Attainment is a share of the requests that are not hopeless, or, as ``of_all``, of all.
+
+    ``hopeless`` requests would miss a target even alone. ``late`` counts, by the world's interval
+    in which they arrived, the others that missed a target.
     """
 
     controller: str
@@ -59,6 +68,7 @@ class Rehearsed:
     attained: float
     ttft_attained: float
     itl_attained: float
+    of_all: OfAll
     gpu_hours: float
     actions: int
     most: Replicas
@@ -118,9 +128,19 @@ def rehearse(
         attained=tally.share(tally.within),
         ttft_attained=tally.share(tally.ttft_within),
         itl_attained=tally.share(tally.itl_within),
+        of_all=_of_all(tally),
         gpu_hours=course.gpu_hours(world.gpus),
         actions=len(course.actions),
         most={role: int(course.timelines[role].ready.max()) for role in world.gpus},
         timelines=course.timelines,
         late=late.counts,
+    )
+
+
+def _of_all(tally: Tally) -> OfAll:
+    every = max(tally.requests, 1)
+    return OfAll(
+        attained=tally.within / every,
+        ttft=tally.ttft_of_all / every,
+        itl=tally.itl_of_all / every,
     )

@@ -41,11 +41,13 @@ class Cause(StrEnum):
     """Enough for the interval's load, not for that of its fullest quarter."""
     SIZING = "sizing"
     """As many were ready as sizing asks for."""
+    ALONE = "late even alone"
+    """No number of replicas helps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """Points of attainment lost by cause, and GPU-hours by what they were for."""
+    """Points of all requests that were late, by cause, and GPU-hours by what they were for."""
 
     points: Mapping[Cause, float]
     needed_gpu_hours: float
@@ -67,7 +69,8 @@ def why(world: World, run: Rehearsed, most: Replicas) -> Why:
     """Attribute what a run missed, and what it spent; ``most`` is what the spec allows."""
     seen = list(_intervals(world, run))
     points = dict.fromkeys(Cause, 0.0)
-    share = 100.0 / max(run.requests - run.hopeless, 1)
+    share = 100.0 / max(run.requests, 1)
+    points[Cause.ALONE] = share * run.hopeless
     before: Cause | None = None
     for interval in seen:
         late = float(run.late[interval.number])

@@ -16,9 +16,12 @@ from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import Percentile, Targets
 from dgdr_planner.observe.value import Idle, Unknown, Value
 from dgdr_planner.policy import Limits, Policy
-from dgdr_rehearsal.replay.baselines import Statics, begun, oracle
+from dgdr_rehearsal.replay.advice import held_gpus
+from dgdr_rehearsal.replay.allowed import Allowed
+from dgdr_rehearsal.replay.baselines import Statics, begun
 from dgdr_rehearsal.replay.classic import Classic, Expected, Foretold
 from dgdr_rehearsal.replay.controllers import HpaLike, Oracle, Static
+from dgdr_rehearsal.replay.hindsight import hindsight
 from dgdr_rehearsal.replay.needs import largest, needs
 from dgdr_rehearsal.replay.ours import Ours, load_seen
 from dgdr_rehearsal.replay.plot import Panel, plot_png
@@ -197,9 +200,21 @@ def test_an_oracle_asks_a_start_up_ahead_and_keeps_what_it_will_need() -> None:
 @pytest.mark.parametrize("start_up_s", [0.0, 60.0, 180.0])
 def test_the_oracle_attains_the_goal_and_costs_less_than_its_peak(start_up_s: float) -> None:
     here = begun(world().starting_in(start_up_s))
-    found = oracle(here)
+    found = hindsight(here, free(), 0.95)
     assert found.attained >= 0.95
     assert found.gpu_hours < Statics(here, largest(needs(here))).at(found.most).gpu_hours
+
+
+def test_the_oracle_has_no_more_gpus_than_the_budget() -> None:
+    here = replace(begun(world().starting_in(60.0)), initial=GPUS)
+    unlimited, tight = (hindsight(here, free(gpus), 0.95) for gpus in (None, 4))
+    assert held_gpus(unlimited, GPUS) > 4 >= held_gpus(tight, GPUS)
+    assert tight.attained < unlimited.attained
+
+
+def free(budget_gpus: int | None = None) -> Allowed:
+    limits = {role: Limits(fewest=1, most=12) for role in GPUS}
+    return Allowed(limits=limits, gpus=GPUS, budget_gpus=budget_gpus)
 
 
 def test_the_cheapest_static_setting_is_that_of_trying_all() -> None:
@@ -238,5 +253,5 @@ def test_a_table_has_a_line_for_each_run_and_json_the_same_numbers() -> None:
 
 def test_the_picture_is_a_png() -> None:
     run = rehearse(world(), "ours", Static())
-    panel = Panel(title="small", arrival_s=stepped().arrival_s, runs=[run])
+    panel = Panel(title="small", arrival_s=stepped().arrival_s, goal=0.95, runs=[run])
     assert plot_png([panel]).startswith(b"\x89PNG")

@@ -60,7 +60,7 @@ def told(here: World, course: dict[float, Replicas] | None = None, most: Replica
 
 
 def missed(run: Rehearsed) -> float:
-    return 100.0 * (1.0 - run.attained)
+    return 100.0 * (1.0 - run.of_all.attained)
 
 
 def worst(found: Why) -> Cause:
