@@ -8,6 +8,8 @@ SOURCES := operator planner profiler_job tests hack bench
 UV_VERSION := 0.13.9
 TEST_CLUSTER := test
 DEMO_CLUSTER := demo
+# Beside the other caches, so that a fresh clone checks the types of what has changed. By content.
+export MYPY_CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dgdr/mypy
 
 .PHONY: help
 help: ## Show this list
