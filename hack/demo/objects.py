@@ -64,7 +64,13 @@ def _resource(kubeconfig: Path, kind: str) -> Resource:
     served = _client(kubeconfig).resources
     for _ in range(2):
         for resource in served.search(preferred=True):
-            if kind in (resource.name, resource.singular_name, *(resource.short_names or ())):
+            whole = f"{resource.name}.{resource.group}"
+            if kind in (
+                resource.name,
+                whole,
+                resource.singular_name,
+                *(resource.short_names or ()),
+            ):
                 return resource
         served.invalidate_cache()
     raise ResourceNotFoundError(f"no kind {kind} is served")
