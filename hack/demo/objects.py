@@ -12,6 +12,7 @@ from kubernetes.client import ApiException
 from kubernetes.config import new_client_from_config
 from kubernetes.dynamic import DynamicClient, Resource
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
+from kubernetes.dynamic.resource import ResourceList
 from urllib3.exceptions import HTTPError
 
 Manifest = dict[str, Any]
@@ -60,17 +61,18 @@ def _client(kubeconfig: Path) -> DynamicClient:
 
 
 def _resource(kubeconfig: Path, kind: str) -> Resource:
-    """The kind by any name that kubectl knows, in the version that the cluster prefers."""
+    """The kind by any name that kubectl knows, where it can be in the version of its group."""
     served = _client(kubeconfig).resources
     for _ in range(2):
-        for resource in served.search(preferred=True):
-            whole = f"{resource.name}.{resource.group}"
-            if kind in (
-                resource.name,
-                whole,
-                resource.singular_name,
-                *(resource.short_names or ()),
-            ):
-                return resource
+        named = [one for one in served.search() if kind in _names(one)]
+        if named:
+            return max(named, key=lambda one: bool(one.preferred))
         served.invalidate_cache()
     raise ResourceNotFoundError(f"no kind {kind} is served")
+
+
+def _names(resource: Resource) -> tuple[str, ...]:
+    if isinstance(resource, ResourceList):
+        return ()
+    short = resource.short_names or ()
+    return (resource.name, f"{resource.name}.{resource.group}", resource.singular_name, *short)
