@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 
 from dgdr_kube.kinds import DGD, DGDSA, GPU_BUDGET, SLA_PLANNER, Kind
 from dgdr_kube.manifests import intent_of
-from dgdr_kube.ports import Key, Manifest
+from dgdr_kube.ports import Kept, Key, Manifest
 from dgdr_kube.store import Store, key_of
 from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner.adapters.planners import PlannerIndex
+from dgdr_planner.observe.kept import with_writers, without_history
 
 Seen = Manifest | None
 Concerned = Callable[[Key, Seen, Seen], Iterable[Key]]
@@ -18,23 +19,27 @@ def stores(
 ) -> dict[Kind, Store]:
     """Return a store for each kind that is watched; they feed these queues and this index."""
 
-    def told(concerned: Concerned, of_budgets: Concerned = lambda *_: ()) -> Store:
+    def told(kept: Kept, concerned: Concerned, of_budgets: Concerned = lambda *_: ()) -> Store:
         def hear(old: Seen, new: Seen) -> None:
             if is_news(old, new):
                 key = key_of(new or old or {})
                 queue.add_all(concerned(key, old, new))
                 budgets.add_all(of_budgets(key, old, new))
 
-        return Store(hear)
+        return Store(hear, kept)
 
     return {
-        SLA_PLANNER: told(lambda key, _, new: concerned(planners, key, new), budgets_of),
-        DGD: told(lambda key, *_: planners.planners_of(*key)),
+        SLA_PLANNER: told(
+            without_history, lambda key, _, new: concerned(planners, key, new), budgets_of
+        ),
+        DGD: told(with_writers, lambda key, *_: planners.planners_of(*key)),
         GPU_BUDGET: told(
-            lambda key, *_: planners.takers_of(*key), lambda key, _, new: [key] if new else []
+            without_history,
+            lambda key, *_: planners.takers_of(*key),
+            lambda key, _, new: [key] if new else [],
         ),
         # A number that somebody writes is seen at the next tick.
-        DGDSA: Store(),
+        DGDSA: Store(kept=with_writers),
     }
 
 

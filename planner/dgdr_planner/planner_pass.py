@@ -120,7 +120,7 @@ class PlannerPass:
             if again is None:  # nothing that was found here is about the planner as it is now
                 self._telemetry.count(key, "failed", time.monotonic() - started)
                 return RETRY_S
-            if again is not turn:
+            if again.seen != turn.seen:
                 turn, decision = again, await self._decided(again, profile, state)
         done = await self._act(turn, decision)
         decided(outcome(decision, done))

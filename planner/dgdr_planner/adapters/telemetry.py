@@ -6,10 +6,10 @@ work; the rest is ``dgdr_planner_*``. A number that is not known is absent, neve
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -18,7 +18,7 @@ from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_api.names import dynamo_namespace
 from dgdr_kube.ports import Key
 from dgdr_kube.store import Store, Unsure
-from dgdr_planner.adapters.metric_registry import PlannerMetrics
+from dgdr_planner.adapters.metric_registry import Numbers, PlannerMetrics
 from dgdr_planner.observe.observation import SHARES, LoadSeen, Observation, TargetSeen
 from dgdr_planner.observe.value import NOT_MEASURED, number
 from dgdr_planner.plan import Decision, Plan
@@ -30,7 +30,7 @@ SECONDS_PER_HOUR = 3600.0
 
 @dataclass
 class _Shown:
-    """What is shown of one planner: series with their numbers, each looked up and set once.
+    """What is shown of one planner.
 
     ``judged_at`` is the newest window whose requests were counted, ``counted_s`` until when
     GPU-hours were, and ``conditions`` those that are shown.
@@ -40,19 +40,10 @@ class _Shown:
     counted_s: float
     judged_at: datetime | None = None
     conditions: tuple[tuple[str, ConditionStatus], ...] = ()
-    series: dict[tuple[Gauge, tuple[str, ...]], tuple[Gauge, float]] = field(default_factory=dict)
 
-    def set(self, gauge: Gauge, value: float | None, *more: str) -> None:
+    def set(self, numbers: Numbers, value: float | None, *more: str) -> None:
         """Show a number; None takes it away."""
-        known = self.series.get((gauge, more))
-        if value is not None:
-            if known is None or known[1] != value:
-                own = known[0] if known else gauge.labels(*self.labels, *more)
-                own.set(value)
-                self.series[gauge, more] = own, value
-        elif known is not None:
-            del self.series[gauge, more]
-            gauge.remove(*self.labels, *more)
+        numbers.put((*self.labels, *more), value)
 
 
 @dataclass(frozen=True, eq=False)

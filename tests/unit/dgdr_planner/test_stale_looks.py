@@ -7,6 +7,7 @@ from dgdr_kube.kinds import DGD, DGDSA, SLA_PLANNER, Kind
 from dgdr_kube.ports import Listing, WatchedCluster
 from dgdr_kube.remembering import RememberingCluster
 from dgdr_kube.store import Store
+from dgdr_planner.decide import decide
 from support.planning import DGD_NAME, NAMESPACE
 
 from .test_planner_company import by_hand
@@ -108,3 +109,24 @@ async def test_a_status_is_written_on_what_is_there_not_on_what_was_told() -> No
     await world.passes()
     assert world.status()["observed"]["frontends"] == 1
     assert world.replicas() != (1, 1)
+
+
+async def test_only_what_has_changed_meanwhile_is_decided_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decided = []
+
+    def counted(*args: object) -> object:
+        decided.append(args)
+        return decide(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("dgdr_planner.planner_pass.decide", counted)
+    world = LateWorld()
+    world.metrics.rate_per_s = 9.4
+    await world.passes()
+    assert (world.number_writes(), len(decided)) == (2, 1)
+    world.tell()
+    by_hand(world, "prefill", 5)
+    world.metrics.rate_per_s = 25.0
+    await world.passes()
+    assert len(decided) == 3
