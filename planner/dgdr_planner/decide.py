@@ -70,7 +70,14 @@ def decide(
     seen = replace(seen, load=with_cached(seen.load, state.cached))
     if not seen.is_fast:
         found = correction_after(
-            state.correction, state.starts, seen.load, ready.profile, ready.forecast, policy, now
+            state.correction,
+            state.starts,
+            seen.load,
+            ready.profile,
+            ready.forecast,
+            policy,
+            now,
+            state.backlogs,
         )
         state = replace(state, correction=found)
     drafts = tuple(

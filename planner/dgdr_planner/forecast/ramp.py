@@ -71,7 +71,8 @@ class Ramp:
         seen, told = rate_per_s[-self.windows :], said[:-lead][-self.windows :]
         if told.size < seen.size or not np.isfinite(told).all():
             return True
-        return float((seen - told).mean()) > 0.5 * self.slope_per_s * lead
+        missed_per_s = float((seen - told).mean())
+        return missed_per_s / (self.slope_per_s * lead) > 0.5
 
 
 def ramp(rate_per_s: Floats, step_s: float) -> Ramp | None:
