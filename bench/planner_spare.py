@@ -64,9 +64,7 @@ def row(workload: Workload, start_up_s: float) -> dict[str, Any]:
     }
 
 
-def spare_hours(
-    world: World, ours: Ours, timelines: Mapping[Role, Timeline]
-) -> Counter[str]:
+def spare_hours(world: World, ours: Ours, timelines: Mapping[Role, Timeline]) -> Counter[str]:
     """Return replica-hours beyond each interval's need, by cause."""
     interval_s, found = world.options.interval_s, Counter[str]()
     for number, need in enumerate(needs(world)):

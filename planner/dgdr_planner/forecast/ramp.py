@@ -66,7 +66,7 @@ class Ramp:
     def surprises(self, rate_per_s: Floats, said: Floats, lead: int) -> bool:
         """Whether who ``said`` this, ``lead`` windows before, foresaw less than half of the ramp.
 
-        Who saw it come knows better where it ends; who never spoke of it did not.
+        Who saw it come, up or down, knows better where it ends; who never spoke of it did not.
         """
         seen, told = rate_per_s[-self.windows :], said[:-lead][-self.windows :]
         if told.size < seen.size or not np.isfinite(told).all():

@@ -78,7 +78,7 @@ def backlog(
 def catching_up(
     before: Mapping[Role, Backlog], load: LoadSeen, forecast: Forecast, policy: Policy
 ) -> frozenset[Role]:
-    """Return the roles that were behind at the last pass and are less so: late for what came then."""
+    """Return the roles that serve what they were behind with: late for what came before."""
     inside = _inside(load)
     if inside is None:
         return frozenset()

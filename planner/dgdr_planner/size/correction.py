@@ -5,8 +5,9 @@ inside a window, or of a router that piles requests up. A window is *late* for a
 latency used up more of the room between a lone request and the target than the percentile leaves
 to the mean. Where that happens although all replicas were there, the need grows at once, and once
 more after each such window: never to more than twice, never while replicas start, and not for a
-queue that becomes shorter: it tells of a rise that is over. A role that is late gives nothing up. Windows with room to spare take a third of it back, others
-nothing: engines that stay slow keep what they need.
+queue that becomes shorter: it tells of a rise that is over. A role that is late gives nothing up.
+Windows with room to spare take a third of it back, others nothing: engines that stay slow keep what
+they need.
 
 Means are compared, for they are observed exactly; percentiles are known to a bucket only. Where a
 lone request already takes the target, no number of replicas helps and nothing is added.
@@ -104,8 +105,8 @@ def correction(
 def corrected(factor: float, used: float, step: float, is_news: bool) -> float:
     """Return the factor after one more window, which used this share of what its mean may use.
 
-    While replicas start, or serve an old queue, a late window says nothing new: they were ordered for
-    that.
+    While replicas start, or serve an old queue, a late window says nothing new: they were ordered
+    for that.
     """
     if used > SPARE:
         return min(factor + step, MOST) if used > 1.0 and is_news else factor

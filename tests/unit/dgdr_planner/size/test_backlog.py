@@ -128,4 +128,6 @@ def test_batches_catch_up_as_queues_do() -> None:
 
 def test_nobody_catches_up_with_what_is_not_counted() -> None:
     before = {Role.PREFILL: Backlog(requests=500.0, need=3.0)}
-    assert behind(before, replace(seen(queued=1), queued=Unknown("NotCounted", "no"))) == frozenset()
+    assert (
+        behind(before, replace(seen(queued=1), queued=Unknown("NotCounted", "no"))) == frozenset()
+    )

@@ -96,6 +96,17 @@ def test_while_replicas_start_late_windows_add_nothing() -> None:
     assert after([SLOW] * 10, ready=1).state.correction.factor(Role.DECODE) == NONE
 
 
+def test_a_queue_that_becomes_shorter_adds_nothing() -> None:
+    late = replace(SLOW, ttft_ms=Value(5000.0), itl_ms=Value(15.0))
+    shorter = [
+        replace(late, queued=Value(q), in_flight=Value(q + 20)) for q in (900.0, 600.0, 300.0)
+    ]
+    longer = shorter[::-1]
+    assert after([QUICK, *longer]).state.correction.factor(Role.PREFILL) > NONE
+    once = after([QUICK, shorter[0]]).state.correction.factor(Role.PREFILL)
+    assert after([QUICK, *shorter]).state.correction.factor(Role.PREFILL) == once
+
+
 def test_a_late_window_adds_one_step() -> None:
     assert after([SLOW] * 2).state.correction.factor(Role.DECODE) == NONE + STEPS[Role.DECODE]
 
