@@ -70,14 +70,7 @@ def decide(
     seen = replace(seen, load=with_cached(seen.load, state.cached))
     if not seen.is_fast:
         found = correction_after(
-            state.correction,
-            state.starts,
-            seen.load,
-            ready.profile,
-            ready.forecast,
-            policy,
-            now,
-            state.backlogs,
+            state.correction, state.starts, seen.load, ready.profile, ready.forecast, policy, now
         )
         state = replace(state, correction=found)
     drafts = tuple(

@@ -8,7 +8,6 @@ speed. Requests stay where they were sent: more engines take new ones away from 
 behind.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -75,22 +74,6 @@ def backlog(
     return replace(found, need=min(found.need, MOST * sized.need.grow))
 
 
-def catching_up(
-    before: Mapping[Role, Backlog], load: LoadSeen, forecast: Forecast, policy: Policy
-) -> frozenset[Role]:
-    """Return the roles that serve what they were behind with: late for what came before."""
-    inside = _inside(load)
-    if inside is None:
-        return frozenset()
-    waiting = {
-        Role.PREFILL: _queued(inside, policy),
-        Role.DECODE: inside.decoding - _batched(inside, forecast, policy),
-    }
-    return frozenset(
-        role for role, found in before.items() if waiting.get(role, 0.0) < found.requests
-    )
-
-
 def with_backlog(sized: RoleSizing | None, found: Backlog | None) -> RoleSizing | None:
     """Return what a role needs for its plan and for what waits."""
     if sized is None or found is None:
@@ -122,7 +105,7 @@ def _queue(
     """Return the queue of prompts beyond what waits while all are in time."""
     requests = workload(forecast, inside.rate_per_s, load)
     known = starts.roles.get(Role.PREFILL)
-    waiting = _queued(inside, policy)
+    waiting = inside.queued - inside.rate_per_s * policy.targets.ttft_ms / 1000.0
     if requests is None or known is None or known.ready <= 0 or waiting < FEWEST:
         return None
     prompts = requests.prompts()
@@ -141,16 +124,6 @@ def _queue(
         free_per_s = max(each_per_s - drain_per_s / holders, LEAST_FREE * each_per_s)
         need = forecast.planned / free_per_s
     return Backlog(requests=waiting, need=need, holders=holders)
-
-
-def _queued(inside: _Inside, policy: Policy) -> float:
-    """Return the prompts beyond those that wait while all are in time."""
-    return inside.queued - inside.rate_per_s * policy.targets.ttft_ms / 1000.0
-
-
-def _batched(inside: _Inside, forecast: Forecast, policy: Policy) -> float:
-    """Return the requests of a batch that is in time."""
-    return inside.rate_per_s * (forecast.osl or 0.0) * policy.targets.itl_ms / 1000.0
 
 
 def _left(
@@ -180,7 +153,7 @@ def _batch(
     inside: _Inside, sized: RoleSizing, forecast: Forecast, policy: Policy
 ) -> Backlog | None:
     """Return the requests that are being decoded beyond those of a batch that is in time."""
-    expected = _batched(inside, forecast, policy)
+    expected = inside.rate_per_s * (forecast.osl or 0.0) * policy.targets.itl_ms / 1000.0
     extra = inside.decoding - expected
     if extra < max(FEWEST, 0.25 * expected) or sized.answer.replicas_exact <= 0:
         return None

@@ -4,10 +4,9 @@ Curves know engines, queues and lengths; nobody tells them of engines that becam
 inside a window, or of a router that piles requests up. A window is *late* for a role whose mean
 latency used up more of the room between a lone request and the target than the percentile leaves
 to the mean. Where that happens although all replicas were there, the need grows at once, and once
-more after each such window: never to more than twice, never while replicas start, and not for a
-queue that becomes shorter: it tells of a rise that is over. A role that is late gives nothing up.
-Windows with room to spare take a third of it back, others nothing: engines that stay slow keep what
-they need.
+more after each such window: never to more than twice, and never while replicas start. A
+role that is late gives nothing up. Windows with room to spare take a third of it back, others
+nothing: engines that stay slow keep what they need.
 
 Means are compared, for they are observed exactly; percentiles are known to a bucket only. Where a
 lone request already takes the target, no number of replicas helps and nothing is added.
@@ -25,7 +24,6 @@ from dgdr_planner.observe.observation import LoadSeen
 from dgdr_planner.observe.startup import Starts
 from dgdr_planner.observe.value import number
 from dgdr_planner.policy import Policy
-from dgdr_planner.size.backlog import Backlog, catching_up
 from dgdr_planner.size.curves import alone_ms, expected_ms, observed
 
 NONE, MOST = 1.0, 2.0
@@ -73,12 +71,8 @@ def correction(
     forecast: Forecast,
     policy: Policy,
     now: datetime,
-    behind: Mapping[Role, Backlog],
 ) -> Correction:
-    """Return what is known after this window; the same as before while it is still the last one.
-
-    ``behind`` is what roles had to serve beyond their plans at the last pass.
-    """
+    """Return what is known after this window; the same as before while it is still the last one."""
     known = {role: before.factor(role) for role in policy.roles}
     window = timedelta(seconds=ANOTHER * load.window_s)
     if before.until is not None and timedelta(0) <= now - before.until < window:
@@ -88,13 +82,9 @@ def correction(
     if seen is None or requests < FEWEST_REQUESTS:
         return Correction(factors=known, until=now)
     used = _used(starts, load, profile, seen, policy)
-    served = catching_up(behind, load, forecast, policy)
     factors = {
         role: corrected(
-            known[role],
-            used[role],
-            STEPS[role],
-            role not in served and starts.is_settled(role, load.window_s, now),
+            known[role], used[role], STEPS[role], starts.is_settled(role, load.window_s, now)
         )
         for role in used
     }
@@ -102,14 +92,13 @@ def correction(
     return Correction(factors=known | factors, late=late, until=now)
 
 
-def corrected(factor: float, used: float, step: float, is_news: bool) -> float:
+def corrected(factor: float, used: float, step: float, is_settled: bool) -> float:
     """Return the factor after one more window, which used this share of what its mean may use.
 
-    While replicas start, or serve an old queue, a late window says nothing new: they were ordered
-    for that.
+    While replicas start, a late window says nothing new: they were ordered for that.
     """
     if used > SPARE:
-        return min(factor + step, MOST) if used > 1.0 and is_news else factor
+        return min(factor + step, MOST) if used > 1.0 and is_settled else factor
     less = NONE + KEEP * (factor - NONE)
     return less if less > FORGOTTEN else NONE
 

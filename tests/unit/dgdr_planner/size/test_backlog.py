@@ -4,8 +4,6 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dgdr_api.graph import Role
 from dgdr_perf.queueing import Dispatch
@@ -13,7 +11,7 @@ from dgdr_planner.forecast import Forecast
 from dgdr_planner.observe.observation import LoadSeen
 from dgdr_planner.observe.startup import RoleStarts, Starts
 from dgdr_planner.observe.value import Unknown, Value
-from dgdr_planner.size.backlog import MOST, Backlog, backlog, catching_up
+from dgdr_planner.size.backlog import MOST, Backlog, backlog
 from dgdr_planner.size.curves import size_role
 from support.planning import PROFILE, at, load, policy
 
@@ -105,29 +103,3 @@ def test_batches_beyond_those_in_time_need_more_decode() -> None:
 def test_nobody_knows_of_a_backlog_that_is_not_counted(name: str) -> None:
     what = replace(seen(queued=1000), **{name: Unknown("NotCounted", "no")})
     assert found(what, ready=1) is None
-
-
-def behind(before: dict[Role, Backlog], what: LoadSeen) -> frozenset[Role]:
-    return catching_up(before, what, FORECAST, POLICY)
-
-
-@given(st.floats(0, 1000), st.floats(0, 1000))
-def test_who_has_less_to_serve_than_before_catches_up(then: float, now: float) -> None:
-    first, later = (found(seen(queued=queued), ready=1) for queued in (then, now))
-    before = {} if first is None else {Role.PREFILL: first}
-    waits = later.requests if later is not None else 0.0
-    is_less = first is not None and waits < first.requests
-    assert behind(before, seen(queued=now)) == ({Role.PREFILL} if is_less else frozenset())
-
-
-def test_batches_catch_up_as_queues_do() -> None:
-    before = {Role.DECODE: Backlog(requests=500.0, need=3.0)}
-    assert behind(before, seen(queued=0, in_flight=300)) == {Role.DECODE}
-    assert behind(before, seen(queued=0, in_flight=900)) == frozenset()
-
-
-def test_nobody_catches_up_with_what_is_not_counted() -> None:
-    before = {Role.PREFILL: Backlog(requests=500.0, need=3.0)}
-    assert (
-        behind(before, replace(seen(queued=1), queued=Unknown("NotCounted", "no"))) == frozenset()
-    )

@@ -23,10 +23,10 @@ NO_LIMIT = policy(interval_s=60, max_step_up=None)
 
 
 @pytest.mark.parametrize(
-    ("factor", "used", "is_news", "after"),
+    ("factor", "used", "is_settled", "after"),
     [
         pytest.param(1.0, 1.1, True, 1.25, id="a late window adds at once"),
-        pytest.param(1.25, 1.1, False, 1.25, id="not while replicas start, or serve an old queue"),
+        pytest.param(1.25, 1.1, False, 1.25, id="not while replicas start"),
         pytest.param(1.25, 1.1, True, 1.5, id="again when they are there and it is still late"),
         pytest.param(2.0, 9.0, True, 2.0, id="never beyond twice"),
         pytest.param(1.5, 0.8, True, 1.5, id="just in time holds"),
@@ -34,15 +34,15 @@ NO_LIMIT = policy(interval_s=60, max_step_up=None)
         pytest.param(1.0, 0.3, True, 1.0, id="engines that are quick take nothing away"),
     ],
 )
-def test_a_window_corrects(factor: float, used: float, is_news: bool, after: float) -> None:
-    assert corrected(factor, used, 0.25, is_news) == pytest.approx(after)
+def test_a_window_corrects(factor: float, used: float, is_settled: bool, after: float) -> None:
+    assert corrected(factor, used, 0.25, is_settled) == pytest.approx(after)
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=100))
 def test_no_course_of_windows_runs_away(course: list[tuple[float, bool]]) -> None:
     factor = NONE
-    for used, is_news in course:
-        before, factor = factor, corrected(factor, used, 0.5, is_news)
+    for used, is_settled in course:
+        before, factor = factor, corrected(factor, used, 0.5, is_settled)
         assert NONE <= factor <= min(MOST, before + 0.5)
 
 
@@ -94,17 +94,6 @@ def test_a_role_that_is_late_gives_nothing_up() -> None:
 
 def test_while_replicas_start_late_windows_add_nothing() -> None:
     assert after([SLOW] * 10, ready=1).state.correction.factor(Role.DECODE) == NONE
-
-
-def test_a_queue_that_becomes_shorter_adds_nothing() -> None:
-    late = replace(SLOW, ttft_ms=Value(5000.0), itl_ms=Value(15.0))
-    shorter = [
-        replace(late, queued=Value(q), in_flight=Value(q + 20)) for q in (900.0, 600.0, 300.0)
-    ]
-    longer = shorter[::-1]
-    assert after([QUICK, *longer]).state.correction.factor(Role.PREFILL) > NONE
-    once = after([QUICK, shorter[0]]).state.correction.factor(Role.PREFILL)
-    assert after([QUICK, *shorter]).state.correction.factor(Role.PREFILL) == once
 
 
 def test_a_late_window_adds_one_step() -> None:
