@@ -3,6 +3,8 @@
 ``python -m bench.budget [--decisions N]`` prints one JSON object. ``over_budget`` are writes after
 which more GPUs were wanted or held than there are; ``below_guarantee`` decisions that gave a
 planner less than it was guaranteed and asked for; ``below_fewest`` those below its fewest replicas.
+Members break, are suspended, become shadows and are deleted (``struck``); ``starved`` are members
+that decide and, once loads stand still, lack a replica for which there is room.
 """
 
 import argparse
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     tally = run(asked.decisions)
     took_s = time.perf_counter() - started
     print(json.dumps({"benchmark": "budget", **asdict(tally), "seconds": round(took_s, 1)}))
-    return int(any((tally.over_budget, tally.below_guarantee, tally.below_fewest)))
+    return int(any((tally.over_budget, tally.below_guarantee, tally.below_fewest, tally.starved)))
 
 
 if __name__ == "__main__":

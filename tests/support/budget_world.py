@@ -3,15 +3,41 @@
 A store in memory stands for the API server: a budget with a version, and for each role a number,
 pods that follow it later, and pods that stop for a while. A planner's turn is read, decide, write
 the claim, write the replicas; it may end after any of them. After each write the world is checked.
+
+Fate may strike a planner at any moment, in the midst of its turn too: it breaks, is suspended,
+turned into a shadow, or deleted, with its deployment or without, and releases nothing. At the end
+the loads stand still, and whoever decides must have what is free.
 """
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from dgdr_api.graph import Role
 from dgdr_planner.limit.budget import GpuPlan, RoleDemand, plan_own, plan_shared, standing_claim
 from dgdr_planner.observe.budget import BudgetSeen, Claim, Member
+
+
+class Fate(StrEnum):
+    """What became of a planner."""
+
+    DECIDES = "decides"
+    BROKEN = "broken"
+    """It says what it holds, and can change nothing: a bad profile, pods that are never ready."""
+    SUSPENDED = "suspended"
+    SHADOW = "shadow"
+    """It takes from the budget no longer; its pods are left as they are."""
+    GONE = "gone"
+    """Deleted; its deployment serves on."""
+    DELETED = "deleted"
+    """Deleted with its deployment; pods go when they go."""
+
+
+TAKING = (Fate.DECIDES, Fate.BROKEN, Fate.SUSPENDED)
+COMES_BACK = (Fate.BROKEN, Fate.SUSPENDED, Fate.SHADOW)
+# Rounds of a world without change until what is free must have been given.
+QUIET = 60
 
 
 @dataclass
@@ -30,6 +56,11 @@ class Workers:
     @property
     def held(self) -> int:
         return max(self.replicas, self.present) + self.stopping
+
+    @property
+    def pods(self) -> int:
+        """Pods that are there, as whoever lists them counts."""
+        return self.present + self.stopping
 
     @property
     def asked(self) -> int:
@@ -60,6 +91,20 @@ class Planner:
     rate_per_s: float = 1.0
     blind: bool = False
     careless: bool = False
+    fate: Fate = Fate.DECIDES
+
+    @property
+    def holds_still(self) -> bool:
+        """Whether it can change nothing now."""
+        return self.blind or self.fate is not Fate.DECIDES
+
+    @property
+    def pod_gpus(self) -> int:
+        return sum(one.pods * one.gpus_each for one in self.workers)
+
+    @property
+    def guaranteed_gpus(self) -> int:
+        return max(self.min_gpus, self.floor_gpus)
 
     @property
     def used_gpus(self) -> int:
@@ -97,9 +142,11 @@ class Tally:
     kills: int = 0
     conflicts: int = 0
     grown: int = 0
+    struck: int = 0
     over_budget: int = 0
     below_guarantee: int = 0
     below_fewest: int = 0
+    starved: int = 0
 
     def add(self, other: "Tally") -> None:
         for name in self.__dataclass_fields__:
@@ -108,13 +155,20 @@ class Tally:
 
 @dataclass
 class World:
-    """Several planners on one budget."""
+    """Several planners on one budget.
+
+    Mistakes, for tests that they are caught: ``pods_alone`` forgets numbers without pods of who is
+    gone; in a ``mute`` one the last planner never says what it holds.
+    """
 
     dice: random.Random
     gpus: int
     planners: list[Planner]
     claims: dict[str, Claim] = field(default_factory=dict)
     version: int = 0
+    fateful: float = 0.03
+    pods_alone: bool = False
+    mute: bool = False
     tally: Tally = field(default_factory=Tally)
 
     @classmethod
@@ -124,9 +178,15 @@ class World:
         guaranteed = sum(max(one.min_gpus, one.floor_gpus) for one in planners)
         return cls(dice, guaranteed + dice.randint(0, 12), planners)
 
+    def left(self, planner: Planner) -> int:
+        """What others count of one that takes from the budget no longer."""
+        return planner.pod_gpus if self.pods_alone else planner.used_gpus
+
     def seen(self, planner: Planner) -> BudgetSeen:
         def member(one: Planner) -> Member:
             claim = self.claims.get(one.name)
+            if claim is not None and one.fate not in TAKING:
+                claim = Claim(reserved_gpus=self.left(one), fixed=True)
             return Member(name=one.name, priority=one.priority, min_gpus=one.min_gpus, claim=claim)
 
         others = [one for one in self.planners if one is not planner]
@@ -135,13 +195,40 @@ class World:
             gpus=self.gpus,
             me=member(planner),
             others=tuple(member(one) for one in others),
-            unheard=tuple(one.name for one in others if one.name not in self.claims),
+            unheard=tuple(
+                one.name for one in others if one.name not in self.claims and one.fate in TAKING
+            ),
             version=str(self.version),
         )
 
+    def write(self, planner: Planner, seen: BudgetSeen, claim: Claim) -> bool:
+        """Write a claim, if nobody wrote, or came, since the budget was seen."""
+        before = self.claims.get(planner.name)
+        if self.mute and planner is self.planners[-1]:
+            return False
+        if seen.version != str(self.version):
+            return False
+        if claim == before:
+            return True
+        grows = before is None or claim.reserved_gpus > before.reserved_gpus
+        taking = {one.name for one in self.planners if one.fate in TAKING}
+        if grows and not taking <= seen.running:
+            return False
+        self.claims[planner.name] = claim
+        self.version += 1
+        for one in self.planners:
+            held = self.claims.get(one.name)
+            if one.fate in TAKING or held is None:
+                continue
+            left = replace(held, reserved_gpus=self.left(one), fixed=True)
+            self.claims[one.name] = left
+            if not left.reserved_gpus:
+                self.claims.pop(one.name)
+        return True
+
     def turn(self, planner: Planner) -> Iterator[None]:
         """One pass; it yields before each of its writes, and may be dropped there."""
-        seen, demands, blind = self.seen(planner), planner.demands(), planner.blind
+        seen, demands, blind = self.seen(planner), planner.demands(), planner.holds_still
         self.tally.decisions += 1
         if blind:
             claim: Claim | None = standing_claim(planner.used_gpus, planner.floor_gpus)
@@ -150,12 +237,9 @@ class World:
             plan = plan_shared(demands, seen)
             claim = plan.claim
         yield
-        if seen.version != str(self.version):
+        if claim is not None and not self.write(planner, seen, claim):
             self.tally.conflicts += 1
             return
-        if claim is not None and claim != self.claims.get(planner.name):
-            self.claims[planner.name] = claim
-            self.version += 1
         read = {one.role: one.replicas for one in demands}
         for one in sorted(planner.workers, key=lambda w: w.replicas - plan.replicas[w.role]):
             yield
@@ -177,7 +261,7 @@ class World:
     ) -> None:
         """Nobody is sent below its fewest replicas, nor, wanting them, below its guarantee."""
         wanted = sum(one.asked * one.gpus_each for one in demands)
-        guaranteed = min(max(planner.min_gpus, planner.floor_gpus), wanted)
+        guaranteed = min(planner.guaranteed_gpus, wanted)
         # What stops for it takes room until it is gone; a replica is given whole or not at all.
         given = plan.claim.reserved_gpus if plan.claim else 0
         each = max(one.gpus_each for one in demands)
@@ -193,11 +277,52 @@ class World:
         running: dict[str, Iterator[None]] = {}
         for _ in range(rounds):
             self.drift()
-            planner = self.dice.choice(self.planners)
+            if self.dice.random() < self.fateful:
+                self.strike(running)
+            taking = [one for one in self.planners if one.fate in TAKING]
+            planner = self.dice.choice(taking)
             running.setdefault(planner.name, self.turn(planner))
             while running and (len(running) > 2 or self.dice.random() < 0.7):
                 self.advance(running)
+        self.settle()
         return self.tally
+
+    def strike(self, running: dict[str, Iterator[None]]) -> None:
+        """Let fate have a planner, or give one back; the first one decides for ever."""
+        one = self.dice.choice(self.planners)
+        if one is self.planners[0] or one.name not in self.claims:
+            return
+        if one.fate is Fate.DECIDES:
+            one.fate = self.dice.choice([fate for fate in Fate if fate is not Fate.DECIDES])
+            if one.fate is Fate.DELETED:
+                for workers in one.workers:
+                    workers.replicas = 0
+        elif one.fate in COMES_BACK:
+            one.fate = Fate.DECIDES
+        self.tally.struck += 1
+        running.pop(one.name, None)
+
+    def settle(self) -> None:
+        """Stand still until all is given that can be, and see whether anybody lacks it."""
+        for planner in self.planners:
+            planner.blind = False
+        for _ in range(QUIET):
+            for planner in self.planners:
+                if planner.fate in TAKING:
+                    for _ in self.turn(planner):
+                        pass
+                for one in planner.workers:
+                    one.step(self.dice)
+        untouchable = sum(max(one.used_gpus, one.guaranteed_gpus) for one in self.planners)
+        free = self.gpus - untouchable
+        for planner in self.planners:
+            if planner.fate is Fate.DECIDES:
+                self.tally.starved += self.is_starved(planner, free)
+
+    def is_starved(self, planner: Planner, free: int) -> bool:
+        """Whether a replica that it asks for fits into what is free, or into its guarantee."""
+        room = free + max(planner.guaranteed_gpus - planner.used_gpus, 0)
+        return any(one.replicas < one.asked and one.gpus_each <= room for one in planner.workers)
 
     def advance(self, running: dict[str, Iterator[None]]) -> None:
         name = self.dice.choice(list(running))

@@ -198,7 +198,7 @@ def _attainment(planner: SLAPlanner) -> str:
     if told is None or not told.requests:
         return f"{UNKNOWN}: no request was counted"
     return (
-        f"TTFT {_share(told.ttft)}, ITL {_share(told.itl)} of {told.requests} requests"
+        f"TTFT {_share(told.ttft)}, ITL {_share(told.itl)} of {told.requests:,} requests"
         " of the last hour"
     )
 

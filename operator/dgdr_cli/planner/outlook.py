@@ -192,7 +192,7 @@ def _in_motion(planner: SLAPlanner, role: RoleStatus) -> Iterator[Event]:
     if wanted > ready:
         yield _starting(planner, role, wanted, ready)
     if role.terminating_replicas:
-        text = f"{role.role}: {role.terminating_replicas} stopping, with their GPUs until then"
+        text = f"{role.role}: {role.terminating_replicas} stopping, GPUs are held until then"
         yield Event(at=None, text=text)
 
 

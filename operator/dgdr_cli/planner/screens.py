@@ -66,6 +66,7 @@ def what_if_screen(name: str, asked: WhatIf) -> RenderableType:
         Text(f"now: {_question(asked.now_case)}", style="dim"),
         Text(),
         rows,
+        Text(),
         *_cautions(asked.then_case, asked.then),
     )
 

@@ -9,11 +9,12 @@ from dgdr_api.gpus import held_gpus
 from dgdr_api.models.gpu_budget import GPUBudget, Holding
 from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import Conflict, NotFound
-from dgdr_kube.kinds import GPU_BUDGET, POD, SLA_PLANNER
-from dgdr_kube.manifests import merge_patch
+from dgdr_kube.kinds import DGD, DGDSA, GPU_BUDGET, POD, SLA_PLANNER
+from dgdr_kube.manifests import is_going, merge_patch
 from dgdr_kube.ports import Cluster, Key
 from dgdr_planner.observe.budget import BudgetSeen, Claim, budget_seen, claim_of, left_behind
 from dgdr_planner.observe.ownership import PlannerSeen, members_of
+from dgdr_planner.observe.target import adapter_names, scaled_roles, target_of
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.ports import Planners
 from dgdr_planner.tell.budget import is_news, status_with, status_without_planners
@@ -95,8 +96,18 @@ class ClusterBudgets:
             return Trouble("BudgetUnreadable", text)
 
     async def _held(self, namespace: str, one: Holding) -> int:
-        """GPUs that the pods of a planner's deployment still hold."""
+        """GPUs that a deployment holds or still asks for: pods come later than numbers."""
         if one.target is None:
             return one.reserved_gpus
         pods = await self._cluster.list(POD, namespace, {Label.GRAPH: one.target})
-        return sum(map(held_gpus, pods))
+        there = sum(map(held_gpus, pods))
+        dgd = await self._cluster.get(DGD, namespace, one.target)
+        if dgd is None or is_going(dgd):
+            return there
+        roles = scaled_roles(dgd)
+        read = [await self._cluster.get(DGDSA, namespace, own) for own in adapter_names(dgd, roles)]
+        adapters = {found["metadata"]["name"]: found for found in read if found is not None}
+        target = target_of(dgd, adapters, roles, pods)
+        if isinstance(target, Trouble) or target.uncountable is not None:
+            return max(there, one.reserved_gpus)
+        return max(there, sum(role.held * role.gpus_per_replica for role in target.roles))

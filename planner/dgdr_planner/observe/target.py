@@ -18,6 +18,7 @@ from dgdr_api.planner_component import scaling_planner
 from dgdr_api.reading import CodecError
 from dgdr_planner.observe.observation import RoleSeen, TargetSeen
 from dgdr_planner.observe.value import Trouble
+from dgdr_planner.policy import SCALED_ROLES
 
 Json = Mapping[str, Any]
 
@@ -31,6 +32,12 @@ def adapter_names(dgd: Json, roles: Iterable[Role]) -> tuple[str, ...]:
     wanted = frozenset(roles)
     scaled = [entry for entry in components if entry.get("type") in wanted]
     return tuple(component_name(dgd["metadata"]["name"], entry["name"]) for entry in scaled)
+
+
+def scaled_roles(dgd: Json) -> tuple[Role, ...]:
+    """Return the roles of a deployment that some planner may scale."""
+    types = [entry.get("type") for entry in dgd.get("spec", {}).get("components") or ()]
+    return tuple(role for role in SCALED_ROLES if role in types)
 
 
 def target_of(

@@ -22,7 +22,7 @@ def test_the_facts_are_sentences_with_numbers() -> None:
     assert told.planned_for.startswith("22.50 requests/s, ISL 2048, OSL 128 (quantile 0.9")
     assert "by HoltWinters, 97 s ahead" in told.planned_for
     assert told.startup == "82 s, measured here"
-    assert told.attainment == "TTFT 98.2 %, ITL 100.0 % of 66240 requests of the last hour"
+    assert told.attainment == "TTFT 98.2 %, ITL 100.0 % of 66,240 requests of the last hour"
 
 
 def test_roles_say_what_is_there_what_is_needed_and_why() -> None:

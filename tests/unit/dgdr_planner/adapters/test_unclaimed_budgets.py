@@ -8,8 +8,16 @@ from dgdr_planner.adapters.budgets import LEFT_LOOK_S, ClusterBudgets
 from dgdr_planner.adapters.planners import PlannerIndex
 from support.fake_cluster import FakeCluster
 from support.planner_status import gpu_budget
-from support.planning import NAMESPACE, at, sla_planner
+from support.planning import (
+    DGD_NAME,
+    NAMESPACE,
+    adapter,
+    at,
+    graph_deployment,
+    sla_planner,
+)
 
+GPUS_EACH = 2
 HELD = {"planner": "gone", "target": "q", "reservedGpus": 3, "floorGpus": 1}
 
 
@@ -66,3 +74,26 @@ async def test_one_that_planners_take_from_is_left_to_them() -> None:
     budget, again_s = await settled(taker)
     assert not budget["status"]
     assert again_s is None
+
+
+async def test_what_a_deployment_still_asks_for_is_held_before_its_pods_are_there() -> None:
+    left = HELD | {"target": DGD_NAME, "reservedGpus": 9}
+    asked = (graph_deployment(), adapter("prefill", 3), adapter("decode", 1))
+    budget, _ = await settled(*asked, holdings=[left], reservedGpus=9)
+    assert budget["status"]["holdings"][0]["reservedGpus"] == 4 * GPUS_EACH
+
+
+async def test_a_deployment_that_cannot_be_read_holds_what_its_planner_reserved() -> None:
+    left = HELD | {"target": DGD_NAME, "reservedGpus": 9}
+    unclear = graph_deployment()
+    unclear["spec"]["components"].append(unclear["spec"]["components"][-1] | {"name": "another"})
+    budget, _ = await settled(unclear, holdings=[left], reservedGpus=9)
+    assert budget["status"]["holdings"][0]["reservedGpus"] == 9
+
+
+async def test_a_deployment_that_is_being_deleted_holds_what_its_pods_do() -> None:
+    left = HELD | {"target": DGD_NAME, "reservedGpus": 9}
+    going = graph_deployment(prefill=4)
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    budget, _ = await settled(going, holdings=[left], reservedGpus=9)
+    assert not budget["status"].get("holdings")
