@@ -70,7 +70,7 @@ def leading(template: Manifest) -> Manifest:
 
 def pod_runs(pod: Mapping[str, Any]) -> bool:
     """Whether all containers of a pod that stays are ready."""
-    containers = (pod.get("status") or {}).get("containerStatuses")
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
     is_there = bool(containers) and not pod["metadata"].get("deletionTimestamp")
     return is_there and all(container.get("ready") for container in containers)
 
