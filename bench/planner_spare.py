@@ -14,8 +14,7 @@ import argparse
 import json
 import math
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ import numpy as np
 from bench.planner_replay import GPUS, Workload, policy_of, world_of
 from bench.traffic import chat_day, flash, flash_crowd, reasoning, steps
 from dgdr_api.graph import Role
+from dgdr_perf.simulator.arrivals import Requests
 from dgdr_perf.simulator.outcome import Timeline
 from dgdr_planner.limit.guards import Limit
 from dgdr_planner.plan import Plan, RolePlan
@@ -32,7 +32,7 @@ from dgdr_rehearsal.replay.needs import needs
 from dgdr_rehearsal.replay.ours import Ours
 from dgdr_rehearsal.replay.rehearsal import World, rehearse
 
-KINDS = {
+KINDS: dict[str, tuple[Callable[[int], Requests], float, float]] = {
     "chat, a day": (chat_day, 500, 20),
     "reasoning": (reasoning, 2000, 20),
     "flash crowd": (flash_crowd, 500, 20),
@@ -64,9 +64,9 @@ def row(workload: Workload, start_up_s: float) -> dict[str, Any]:
     }
 
 
-def spare_hours(world: World, ours: Ours, timelines: Mapping[Role, Timeline]) -> Counter[str]:
+def spare_hours(world: World, ours: Ours, timelines: Mapping[Role, Timeline]) -> dict[str, float]:
     """Return replica-hours beyond each interval's need, by cause."""
-    interval_s, found = world.options.interval_s, Counter[str]()
+    interval_s, found = world.options.interval_s, dict.fromkeys(CAUSES, 0.0)
     for number, need in enumerate(needs(world)):
         begin_s = number * interval_s
         decision = ours.decisions.get(begin_s)
