@@ -34,6 +34,8 @@ POWERS = (0.0, 1.0)
 BEYOND = 1.15
 #: Who plans where a ramp goes on that nobody else foresaw.
 RAMP = "DampedTrend"
+#: Who has seen falls end before.
+SEASON = "HoltWinters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,12 @@ def planned(
     found = followed(rate_per_s, who, quantile, step_s)
     if line is None:
         return found
+    is_news = line.surprises(rate_per_s, who.paths[:, -1], leads)
     if line.slope_per_s < 0.0:
-        return _at_most(found, line.stands_at(quantile))
-    if not line.surprises(rate_per_s, who.paths[:, -1], leads):
-        return found
-    return _at_least(found, line, leads, quantile)
+        # Trends and means are late at the end of a fall; a season knows where it ends.
+        knows = who.model == SEASON and not is_news
+        return found if knows else _at_most(found, line.stands_at(quantile))
+    return _at_least(found, line, leads, quantile) if is_news else found
 
 
 def _at_least(found: Planned, line: Ramp, leads: int, quantile: float) -> Planned:

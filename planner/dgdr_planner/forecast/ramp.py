@@ -66,12 +66,13 @@ class Ramp:
     def surprises(self, rate_per_s: Floats, said: Floats, lead: int) -> bool:
         """Whether who ``said`` this, ``lead`` windows before, foresaw less than half of the ramp.
 
-        Who saw it come knows better where it ends; who never spoke of it did not.
+        Who saw it come, up or down, knows better where it ends; who never spoke of it did not.
         """
         seen, told = rate_per_s[-self.windows :], said[:-lead][-self.windows :]
         if told.size < seen.size or not np.isfinite(told).all():
             return True
-        return float((seen - told).mean()) > 0.5 * self.slope_per_s * lead
+        missed_per_s = float((seen - told).mean())
+        return missed_per_s / (self.slope_per_s * lead) > 0.5
 
 
 def ramp(rate_per_s: Floats, step_s: float) -> Ramp | None:

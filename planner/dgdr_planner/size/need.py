@@ -19,8 +19,9 @@ LEAST_NOISE = 0.02
 # Beyond it the band would hide real load.
 MOST_NOISE = 0.08
 # Standard deviations by which a single need is above what is there, or below what would be left.
-# Going down has the stabilisation window besides, over which the highest need counts.
-UP, DOWN = 3.0, 2.0
+# Going down has the stabilisation window besides, over which the highest need counts, and a need is
+# that of a quantile, which covers what counting leaves uncertain already.
+UP, DOWN = 3.0, 1.0
 # Share by which the mean of many needs has to be above: a forecast's width moves by about as much
 # under a constant load, and less than the quantile that is planned for leaves to spare.
 SUSTAINED = 0.05

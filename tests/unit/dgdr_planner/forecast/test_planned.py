@@ -66,6 +66,15 @@ def test_a_proven_season_is_followed_down_where_what_was_seen_would_not() -> Non
     assert told.planned < 0.7 * np.quantile(rates, 0.9)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_season_that_foresaw_a_fall_says_where_it_ends(seed: int) -> None:
+    rates = counted(22.0 - 18.0 * np.cos(2 * np.pi * np.arange(88) / 22.0), seed)
+    told = [forecast(rates[:end], horizon_s=180.0) for end in range(66, 88)]
+    followed = [one for one in told if one.planned_by == one.model == "HoltWinters"]
+    assert len(followed) > 15
+    assert all(one.planned >= one.rate_per_s for one in followed)
+
+
 def test_who_is_not_better_than_a_static_plan_does_not_speak() -> None:
     rates = np.random.default_rng(2).gamma(2.0, 10.0, 100)
     found = planned(rates, *unproven(rates), 0.9, STEP_S)

@@ -58,6 +58,16 @@ def test_who_foresaw_a_rise_is_not_surprised_by_it() -> None:
     assert found.surprises(rate, rate, lead)  # the last value
 
 
+def test_who_foresaw_a_fall_is_not_surprised_by_it() -> None:
+    rate, lead = swell(slope=4.0)[::-1][:14], 3
+    found = ramp(rate, STEP_S)
+    assert found is not None
+    assert found.slope_per_s < 0.0
+    foresaw = np.concatenate([rate[lead:], np.full(lead, 20.0)])
+    assert not found.surprises(rate, foresaw, lead)
+    assert found.surprises(rate, rate, lead)
+
+
 def test_a_gap_ends_a_line() -> None:
     rate = swell()[:24]
     rate[-2] = np.nan
