@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.cluster import TestCluster
+from support.live_metrics import until
 from support.planner_stage import QUICK, Stage, planner_stage
 from support.planning import DGD_NAME, NAMESPACE, sla_planner
 
@@ -102,7 +104,68 @@ def test_slo_and_report_ask_prometheus(stage: Stage, tmp_path: Path) -> None:
     assert "has no series of this planner" in page.read_text()
 
 
-def test_a_service_is_asked_through_the_api_server(stage: Stage) -> None:
+@pytest.fixture(scope="module")
+def service(stage: Stage) -> str:
+    """A Service whose endpoint is the real Prometheus, by its name in the cluster.
+
+    The API server forwards to no address that is not that of a pod, so there is one of this name.
+    """
+    meta, host = {"name": "prometheus", "namespace": NAMESPACE}, stage.prometheus.host
+    port = {"name": "web", "port": stage.prometheus.port}
+    pod = {"kind": "Pod", **meta}
+    container = {"name": "prometheus", "image": "registry.test/prometheus:dev"}
+    stage.apply(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"containers": [container]}},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {"ports": [{"name": "web", "port": 9090, "targetPort": port["port"]}]},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": meta,
+            "subsets": [{"addresses": [{"ip": host, "targetRef": pod}], "ports": [port]}],
+        },
+    )
+    stage.cluster.kubectl(
+        "patch", "pod", "prometheus", "-n", NAMESPACE, "--subresource=status", "--type=merge",
+        "-p", json.dumps({"status": {"podIP": host, "podIPs": [{"ip": host}]}}),
+    )  # fmt: skip
+    ready = f"/api/v1/namespaces/{NAMESPACE}/services/http:prometheus:9090/proxy/-/ready"
+
+    def answers() -> bool:
+        with suppress(AssertionError):
+            return "Ready" in stage.cluster.kubectl("get", "--raw", ready)
+        return False
+
+    # The API server learns of a Service's endpoints by a watch.
+    until(answers, LONGEST_S, "the API server reaches Prometheus")
+    return f"http://prometheus.{NAMESPACE}.svc:9090"
+
+
+def test_slo_is_the_same_through_the_proxy_of_a_service(stage: Stage, service: str) -> None:
+    """Failed requests are known, of the frontends that are scraped, and are none."""
+    asked_for = ("slo", DGD_NAME, "-o", "json", "--prometheus")
+    through, direct = (
+        json.loads(cli(stage, *asked_for, url)) for url in (service, stage.prometheus.url)
+    )
+    assert [one["trouble"] for one in through["windows"]] == [None] * 4
+    assert [one["failed"] for one in through["windows"]] == [0.0] * 4
+    assert through == direct
+
+
+def test_past_load_is_replayed_through_the_proxy_of_a_service(stage: Stage, service: str) -> None:
+    asked_for = ("replay", DGD_NAME, "--from", "5m", "--against", "static", "-o", "json")
+    told = json.loads(cli(stage, *asked_for, "--prometheus", service))
+    assert service in told["load"]["source"]
+    assert 0 < told["requests"] < 300 * 2 * 8.4
+    assert 0 <= told["load"]["unknown_share"] < 1
+    assert told["to_set"][0]["min"].keys() == {"prefill", "decode"}
+
+
+def test_a_service_that_is_not_there_is_told(stage: Stage) -> None:
     url = f"http://no-prometheus.{NAMESPACE}.svc:9090"
     asked_for = [sys.executable, "-m", "dgdr_cli", "slo", DGD_NAME, "-n", NAMESPACE]
     done = subprocess.run(

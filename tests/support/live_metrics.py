@@ -133,11 +133,12 @@ class LivePrometheus:
 
     folder: Path
     port: int
+    host: str = "127.0.0.1"
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def ask(self, call: str, **params: str) -> Any:
         """Ask its API; returns the data of the answer."""
@@ -151,7 +152,7 @@ class LivePrometheus:
                     str(ensure(PROMETHEUS) / "prometheus"),
                     f"--config.file={self.folder / 'prometheus.yaml'}",
                     f"--storage.tsdb.path={self.folder / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{self.port}",
+                    f"--web.listen-address={self.host}:{self.port}",
                 ],
                 stdout=log,
                 stderr=log,
@@ -179,6 +180,7 @@ def prometheus(
     scrape_interval_s: float,
     jobs: Sequence[dict[str, Any]] = (),
     rule_files: Sequence[str] = (),
+    host: str = "127.0.0.1",
 ) -> Iterator[LivePrometheus]:
     """Scrape these addresses, each with its labels, as the chart's relabelling gives them.
 
@@ -203,7 +205,7 @@ def prometheus(
         ],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
-    server = LivePrometheus(folder, free_port())
+    server = LivePrometheus(folder, free_port(host), host)
     try:
         server.start()
         yield server
@@ -219,8 +221,8 @@ def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.2)
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind((host, 0))
         port: int = one.getsockname()[1]
         return port

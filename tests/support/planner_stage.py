@@ -109,7 +109,10 @@ def planner_stage(cluster: TestCluster, folder: Path) -> Iterator[Stage]:
     cluster.kubectl("create", "namespace", NAMESPACE)
     with (
         served(frontend) as address,
-        prometheus(folder, {address: labels}, scrape_interval_s=1.0) as server,
+        # An address that the API server reaches, too: it is in a network of its own.
+        prometheus(
+            folder, {address: labels}, scrape_interval_s=1.0, host=cluster.host_ip
+        ) as server,
     ):
         on = Stage(cluster, frontend, server, folder)
         deployed = graph_deployment()
