@@ -44,7 +44,9 @@ def next_step(seen: Observation) -> Step:
     step = _wanted_step(seen)
     if seen.request.suspended and _starts_something(seen, step):
         return Suspend()
-    return Resume() if isinstance(step, AwaitJob) and seen.job.suspended else step
+    # A pod that the Job's controller has not stopped yet would miss the candidate that went.
+    stopped = seen.job.suspended and seen.job.idle is not None
+    return Resume() if isinstance(step, AwaitJob) and stopped else step
 
 
 def _starts_something(seen: Observation, step: Step) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB
+from dgdr_kube.kinds import CONFIG_MAP, DGD, DGDR, JOB, POD
 from support.dgdr_world import NAME, NS, World, dgdr
 
 SUSPEND = "dgdr.dev/suspend"
@@ -48,12 +48,22 @@ async def test_a_running_job_is_stopped_and_its_candidates_go_at_once() -> None:
     assert world.events.count("Suspended") == 1
 
 
-@pytest.mark.parametrize("value", [None, "false"])
-async def test_it_goes_on_when_the_annotation_goes(value: str | None) -> None:
+async def stopped() -> World:
+    """A run that is suspended, and whose pod the Job's controller has ended."""
     world = await profiling()
     await mark(world, "true")
+    await world.cluster.delete(POD, NS, "profile-q-pod")
+    await world.settle()
+    return world
+
+
+@pytest.mark.parametrize("value", [None, "false"])
+async def test_it_goes_on_when_the_annotation_goes(value: str | None) -> None:
+    world = await stopped()
     await mark(world, value)
     assert (world.job or {})["spec"]["suspend"] is False
+    world.profiler_pod()
+    await world.settle()
     assert world.condition("Profiling")[1:] == ("SweepingPrefill", "candidate 1 of 3")
     assert world.events.count("Resumed") == 1
     await world.live()
@@ -65,6 +75,17 @@ async def test_that_it_goes_on_is_told_although_the_pass_was_killed_that_did_it(
     await mark(world, "true")
     await world.cluster.patch(JOB, NS, "profile-q", {"spec": {"suspend": False}}, "dgdr-operator")
     await mark(world, None)
+    assert world.events.count("Resumed") == 1
+
+
+async def test_it_goes_on_only_without_the_pod_whose_candidate_went() -> None:
+    world = await profiling()
+    await mark(world, "true")
+    await mark(world, None)
+    assert (world.job or {})["spec"]["suspend"] is True
+    await world.cluster.delete(POD, NS, "profile-q-pod")
+    await world.settle()
+    assert (world.job or {})["spec"]["suspend"] is False
     assert world.events.count("Resumed") == 1
 
 
