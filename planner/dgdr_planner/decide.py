@@ -16,7 +16,7 @@ from dgdr_planner.forecast import Demand, Forecast, forecaster_for
 from dgdr_planner.limit import budget
 from dgdr_planner.limit.edits import Edit
 from dgdr_planner.limit.guards import Guarded, History, Limit, guard
-from dgdr_planner.observe.budget import Claim
+from dgdr_planner.observe.budget import BudgetSeen, Claim
 from dgdr_planner.observe.looks import Look, lately
 from dgdr_planner.observe.observation import Observation, RoleSeen, TargetSeen
 from dgdr_planner.observe.unfinished import with_unfinished
@@ -352,7 +352,11 @@ def _limit(draft: _Draft, gpus: budget.GpuPlan, edit: Edit | None) -> Limit | No
 
 def _standing(seen: Observation, policy: Policy) -> Claim | None:
     """Return what others must know of a planner that cannot change anything now."""
-    if not isinstance(seen.target, TargetSeen) or policy.budget_ref is None:
+    if policy.budget_ref is None or not isinstance(seen.budget, BudgetSeen):
+        return None
+    if seen.budget.orphaned_gpus is not None:
+        return budget.standing_claim(seen.budget.orphaned_gpus, 0)
+    if not isinstance(seen.target, TargetSeen):
         return None
     held = sum(role.held * role.gpus_per_replica for role in seen.target.roles)
     fewest = sum(

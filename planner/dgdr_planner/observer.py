@@ -21,6 +21,7 @@ from dgdr_planner.observe.looks import Look, look_s, looks_help
 from dgdr_planner.observe.observation import LoadSeen, Observation, TargetSeen
 from dgdr_planner.observe.ownership import conflict_with, conflict_with_nvidias, owner_of
 from dgdr_planner.observe.snapshot import NoSnapshot, Snapshot, graph_key
+from dgdr_planner.observe.target import is_absent
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.policy import Policy
 from dgdr_planner.ports import Budgets, Endpoints, Metrics, Planners, Switch, Targets
@@ -68,6 +69,7 @@ class Observer:
             self._hold(key, name, policy),
         )
         load = await self._load(key.namespace, name, target, snapshot, window_s)
+        budget = await self._with_orphans(budget, key.namespace, name, target)
         hold = hold or _other_owner(target, policy)
         return Observation(target=target, load=load, budget=budget, hold=hold)
 
@@ -80,6 +82,8 @@ class Observer:
             self._target(key, planner, policy, certain=True),
             self._hold(key, planner.spec.target_ref.name, policy),
         )
+        name = planner.spec.target_ref.name
+        budget = await self._with_orphans(budget, key.namespace, name, target)
         hold = hold or _other_owner(target, policy)
         return replace(seen, target=target, budget=budget, hold=hold)
 
@@ -166,6 +170,18 @@ class Observer:
         if policy.budget_ref is None:
             return None
         return await self._budgets.observe(key.namespace, policy.budget_ref, key.name)
+
+    async def _with_orphans(
+        self,
+        budget: BudgetSeen | Trouble | None,
+        namespace: str,
+        name: str,
+        target: TargetSeen | Trouble,
+    ) -> BudgetSeen | Trouble | None:
+        """Return the budget with what pods of a target that is not there still hold of it."""
+        if not isinstance(budget, BudgetSeen) or not is_absent(target):
+            return budget
+        return replace(budget, orphaned_gpus=await self._budgets.held(namespace, name))
 
     async def _hold(self, key: Key, target: str, policy: Policy) -> Trouble | None:
         thrown = await self._switch.thrown()

@@ -99,6 +99,10 @@ class Budgets(Protocol):
         """Return the budget as a planner sees it."""
         ...
 
+    async def held(self, namespace: str, target: str) -> int:
+        """Return the GPUs that pods of a deployment hold, whether it is there or not."""
+        ...
+
     async def claim(self, namespace: str, seen: BudgetSeen, claim: Claim, target: str) -> bool:
         """Write a claim; False when somebody wrote since the budget was seen."""
         ...

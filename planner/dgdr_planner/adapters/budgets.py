@@ -11,7 +11,7 @@ from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import Conflict, NotFound
 from dgdr_kube.kinds import DGD, DGDSA, GPU_BUDGET, POD, SLA_PLANNER
 from dgdr_kube.manifests import is_going, merge_patch
-from dgdr_kube.ports import Cluster, Key
+from dgdr_kube.ports import Cluster, Key, Manifest
 from dgdr_planner.observe.budget import BudgetSeen, Claim, budget_seen, claim_of, left_behind
 from dgdr_planner.observe.ownership import PlannerSeen, members_of
 from dgdr_planner.observe.target import adapter_names, scaled_roles, target_of
@@ -38,8 +38,12 @@ class ClusterBudgets:
             return budget
         running = members_of(name, await self._planners.taking(namespace, name))
         gone = left_behind(budget, running)
-        left = {one.planner: await self._held(namespace, one) for one in gone}
+        left = {one.planner: await self._left(namespace, one) for one in gone}
         return budget_seen(budget, planner, running, left)
+
+    async def held(self, namespace: str, target: str) -> int:
+        """Return the GPUs that pods of a deployment hold, whether it is there or not."""
+        return _gpus(await self._pods(namespace, target))
 
     async def claim(self, namespace: str, seen: BudgetSeen, claim: Claim, target: str) -> bool:
         """Write a claim; False when somebody wrote, or came, since the budget was seen."""
@@ -71,7 +75,7 @@ class ClusterBudgets:
             return None
         if members_of(key.name, await self._planners.taking(*key)):
             return None
-        left = {one.planner: await self._held(key.namespace, one) for one in budget.status.holdings}
+        left = {one.planner: await self._left(key.namespace, one) for one in budget.status.holdings}
         status = status_without_planners(budget, left, self._clock())
         if patch := merge_patch(manifest.get("status") or {}, status.to_json()):
             version = manifest["metadata"]["resourceVersion"]
@@ -95,12 +99,15 @@ class ClusterBudgets:
             text = f"GPUBudget {name} cannot be read: {exc.errors()[0]['msg']}"
             return Trouble("BudgetUnreadable", text)
 
-    async def _held(self, namespace: str, one: Holding) -> int:
+    async def _pods(self, namespace: str, target: str) -> list[Manifest]:
+        return await self._cluster.list(POD, namespace, {Label.GRAPH: target})
+
+    async def _left(self, namespace: str, one: Holding) -> int:
         """GPUs that a deployment holds or still asks for: pods come later than numbers."""
         if one.target is None:
             return one.reserved_gpus
-        pods = await self._cluster.list(POD, namespace, {Label.GRAPH: one.target})
-        there = sum(map(held_gpus, pods))
+        pods = await self._pods(namespace, one.target)
+        there = _gpus(pods)
         dgd = await self._cluster.get(DGD, namespace, one.target)
         if dgd is None or is_going(dgd):
             return there
@@ -111,3 +118,7 @@ class ClusterBudgets:
         if isinstance(target, Trouble) or target.uncountable is not None:
             return max(there, one.reserved_gpus)
         return max(there, sum(role.held * role.gpus_per_replica for role in target.roles))
+
+
+def _gpus(pods: list[Manifest]) -> int:
+    return sum(map(held_gpus, pods))

@@ -10,7 +10,7 @@ from dgdr_kube.errors import ClusterError, Conflict, NotFound
 from dgdr_kube.kinds import DGD, DGDSA, POD
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_planner.observe.observation import TargetSeen
-from dgdr_planner.observe.target import adapter_names, replicas_of, target_of, with_replicas
+from dgdr_planner.observe.target import ABSENT, adapter_names, replicas_of, target_of, with_replicas
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.plan import RolePlan
 from dgdr_planner.tell.status import Done
@@ -55,7 +55,7 @@ class ClusterTargets:
                 f"there is no DynamoGraphDeployment {name} in namespace {namespace}; create it, or "
                 "change spec.targetRef"
             )
-            return Trouble("TargetNotFound", text)
+            return Trouble(ABSENT, text)
         names = adapter_names(dgd, roles)
         found = [(own, await read(DGDSA, namespace, own)) for own in names]
         adapters = {own: one for own, one in found if one is not None}

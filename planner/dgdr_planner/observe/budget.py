@@ -73,8 +73,9 @@ class BudgetSeen:
     """A GPUBudget as one of its members sees it.
 
     ``others`` are all other members, and planners that are none any more but still hold GPUs.
-    ``unheard`` are members that run, but have not said what they hold. ``version`` is the
-    resourceVersion that a reservation depends on.
+    ``unheard`` are members that run, but have not said what they hold. ``orphaned_gpus`` are those
+    that pods of this planner's target hold although the target is not there; None where it is.
+    ``version`` is the resourceVersion that a reservation depends on.
     """
 
     name: str
@@ -82,6 +83,7 @@ class BudgetSeen:
     me: Member
     others: tuple[Member, ...] = ()
     unheard: tuple[str, ...] = ()
+    orphaned_gpus: int | None = None
     version: str = ""
 
     @property

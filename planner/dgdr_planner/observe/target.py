@@ -25,6 +25,13 @@ Json = Mapping[str, Any]
 # Flags that name the model, the one that wins first.
 MODEL_FLAGS = ("--served-model-name", "--model-name", "--model", "--model-path")
 
+ABSENT = "TargetNotFound"
+
+
+def is_absent(target: TargetSeen | Trouble) -> bool:
+    """Whether there is no such deployment."""
+    return isinstance(target, Trouble) and target.reason == ABSENT
+
 
 def adapter_names(dgd: Json, roles: Iterable[Role]) -> tuple[str, ...]:
     """Return the names that the scaling adapters of the scaled components have."""
