@@ -170,7 +170,8 @@ async def test_an_outage_is_unknown_and_over_within_a_window(scene: Scene) -> No
         assert isinstance(seen[-1], Unknown | Value)
         await asyncio.sleep(0.2)
     assert isinstance(seen[-1], Value)
-    assert seen[-1].number == pytest.approx(20, rel=0.3)
+    # A page is made up to a second after the moment that its samples are dated with.
+    assert 14 < seen[-1].number < 40
 
 
 async def test_a_frontend_that_is_not_scraped_makes_the_load_unknown(scene: Scene) -> None:
