@@ -163,3 +163,14 @@ class FakeSource:
 
 
 __all__ = ["NAMESPACE", "STATUS", "FakeSource", "found", "gpu_budget", "planner"]
+
+
+def member(name: str, budget: str = "team") -> dict[str, Any]:
+    """An SLAPlanner that takes from a GPUBudget, for a deployment of its own name."""
+    made = sla_planner()
+    made["metadata"] = {"name": name, "namespace": NAMESPACE}
+    made["spec"] |= {
+        "budget": {"ref": budget},
+        "targetRef": {**made["spec"]["targetRef"], "name": name},
+    }
+    return made

@@ -15,23 +15,13 @@ from dgdr_planner.observe.target import ABSENT
 from dgdr_planner.observe.value import Trouble
 from dgdr_planner.state import State
 from support.fake_cluster import FakeCluster
-from support.planner_status import gpu_budget
-from support.planning import NAMESPACE, PROFILE, at, load, policy, sla_planner
+from support.planner_status import gpu_budget, member
+from support.planning import NAMESPACE, PROFILE, at, load, policy
 
 BUDGET = gpu_budget(20) | {
     "spec": {"gpus": 20, "members": [{"planner": "a"}, {"planner": "b"}]},
     "status": {},
 }
-
-
-def planner(name: str) -> Manifest:
-    made = sla_planner()
-    made["metadata"] = {"name": name, "namespace": NAMESPACE}
-    made["spec"] |= {
-        "budget": {"ref": "team"},
-        "targetRef": {**made["spec"]["targetRef"], "name": name},
-    }
-    return made
 
 
 def pod(gpus: int) -> Manifest:
@@ -48,7 +38,7 @@ def pod(gpus: int) -> Manifest:
 @pytest.mark.parametrize("left", [0, 4])
 async def test_others_get_what_its_pods_leave(left: int) -> None:
     cluster = FakeCluster()
-    cluster.seed(BUDGET, planner("a"), planner("b"), *[pod(left)] * bool(left))
+    cluster.seed(BUDGET, member("a"), member("b"), *[pod(left)] * bool(left))
     budgets = ClusterBudgets(cluster, PlannerIndex(cluster), lambda: at(0))
     before = await budgets.observe(NAMESPACE, "team", "a")
     assert isinstance(before, BudgetSeen)
