@@ -170,8 +170,14 @@ async def test_an_outage_is_unknown_and_over_within_a_window(scene: Scene) -> No
         assert isinstance(seen[-1], Unknown | Value)
         await asyncio.sleep(0.2)
     assert isinstance(seen[-1], Value)
-    # A page is made up to a second after the moment that its samples are dated with.
-    assert 14 < seen[-1].number < 40
+    assert seen[-1].number > 14
+    # A busy machine makes a page up to a second after the time that its samples are dated with,
+    # which two or three scrapes do not even out.
+    while not isinstance(seen[-1], Value) or seen[-1].number != pytest.approx(20, rel=0.3):
+        assert time.monotonic() - began < 3 * WINDOW_S, seen
+        await asyncio.sleep(0.2)
+        seen.append((await scene.load()).rate_per_s)
+        assert isinstance(seen[-1], Unknown | Value)
 
 
 async def test_a_frontend_that_is_not_scraped_makes_the_load_unknown(scene: Scene) -> None:
