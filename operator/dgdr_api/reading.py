@@ -21,6 +21,11 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def object_of(value: object) -> Json:
+    """Return an object; an empty one where something else stands."""
+    return value if isinstance(value, Mapping) else {}
+
+
 class Reader:
     """One JSON object that is taken apart; ``rest`` is what nobody asked for."""
 

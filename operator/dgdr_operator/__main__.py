@@ -32,9 +32,9 @@ from dgdr_kube.workqueue import WorkQueue
 from dgdr_operator.followed import ADAPTERS_OF_GRAPH, OF_RUN, collections
 from dgdr_operator.handlers import PREFIX, Queues, register
 from dgdr_operator.passes.adapter_pass import AdapterPass
-from dgdr_operator.passes.dgdr_actor import sweep_orphans
 from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.passes.orphans import sweep_orphans
 from dgdr_operator.passes.sole_owner import Owners, SoleOwner
 from dgdr_operator.settings import Settings, SettingsError, load
 from dgdr_operator.telemetry import Telemetry

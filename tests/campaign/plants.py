@@ -30,6 +30,7 @@ from dgdr_operator.passes import (
     dgdr_pass,
     graph_children,
     graph_pass,
+    profiling_start,
 )
 from dgdr_planner import observer
 from dgdr_planner.adapters import budgets
@@ -180,12 +181,12 @@ def _claims_nothing() -> tuple[Replaced, ...]:
 
 
 def _creates_blindly() -> tuple[Replaced, ...]:
-    start = dgdr_actor.DgdrActor._start
+    start = profiling_start.ProfilingStart.start
 
     async def blind(self: Any, seen: Any, step: Any, hardware: Any) -> Step:
         try:
             return await start(self, replace(seen, job=JobSeen()), step, hardware)
-        except dgdr_actor.Conflict as exc:
+        except profiling_start.Conflict as exc:
             return Fail(
                 aspect=Aspect.PROFILING,
                 reason="JobCreationFailed",
@@ -193,7 +194,7 @@ def _creates_blindly() -> tuple[Replaced, ...]:
                 event="ProfilingJobFailed",
             )
 
-    return ((dgdr_actor.DgdrActor, "_start", blind),)
+    return ((profiling_start.ProfilingStart, "start", blind),)
 
 
 def _deletes_by_label() -> tuple[Replaced, ...]:

@@ -23,9 +23,9 @@ from dgdr_kube.workqueue import Backoff, WorkQueue
 from dgdr_operator.followed import ADAPTERS_OF_GRAPH, COLLECTIONS
 from dgdr_operator.handlers import ADAPTER_RETRY_S, Handle, Heard, Queues, handlers
 from dgdr_operator.passes.adapter_pass import AdapterPass
-from dgdr_operator.passes.dgdr_actor import sweep_orphans
 from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.passes.orphans import sweep_orphans
 from dgdr_operator.settings import Settings
 from dgdr_planner import handlers as planner_handlers
 from dgdr_planner.adapters.budgets import ClusterBudgets

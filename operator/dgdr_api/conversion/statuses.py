@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dgdr_api.reading import object_of
+
 Json = Mapping[str, Any]
 
 _PENDING = "Pending"
@@ -14,7 +16,7 @@ _DEPLOYMENT_SAME = (*_SHARED, "state", "restart", "checkpoints", "placement")
 def request_to_v1beta1(status: Json) -> dict[str, Any]:
     """Return the phase for the state, the deployment's name, and the generated deployment."""
     found = _same(status, _SHARED)
-    deployment = _object(status.get("deployment"))
+    deployment = object_of(status.get("deployment"))
     if state := status.get("state"):
         created = deployment.get("created") is True
         found["phase"] = _phase(state, created=created)
@@ -40,7 +42,7 @@ def request_to_v1alpha1(status: Json) -> dict[str, Any]:
         found["state"] = "Ready" if phase == "Deployed" else phase if phase in _PHASES else _PENDING
     if name := status.get("dgdName"):
         found["deployment"] = {"name": name, "created": phase == "Deployed"}
-    selected = _object(status.get("profilingResults")).get("selectedConfig")
+    selected = object_of(status.get("profilingResults")).get("selectedConfig")
     _set(found, "generatedDeployment", selected)
     return found
 
@@ -85,10 +87,6 @@ def _move(into: dict[str, Any], field: str, status: Json, old: str, new: str) ->
 
 def _same(status: Json, fields: tuple[str, ...]) -> dict[str, Any]:
     return {key: status[key] for key in fields if status.get(key) is not None}
-
-
-def _object(value: Any) -> Json:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _set(into: dict[str, Any], key: str, value: Any) -> None:

@@ -82,19 +82,16 @@ def case_of(
         CaseError: nobody knows the load.
     """
     load, told_from = _load(planner.status, given)
-    roles = {role.role: role for role in planner.status.roles}
     case = Case(
         profile=profile,
         policy=Policy.of(planner.spec),
         load=load,
         load_from=told_from,
-        gpus_each={
-            Role(name): told.gpus_per_replica
-            for name, told in roles.items()
-            if told.gpus_per_replica is not None
-        },
+        gpus_each=gpus_seen(planner.status),
         replicas={
-            Role(name): told.replicas for name, told in roles.items() if told.replicas is not None
+            Role(told.role): told.replicas
+            for told in planner.status.roles
+            if told.replicas is not None
         },
         shared=shared,
         corrections={
@@ -104,6 +101,15 @@ def case_of(
         },
     )
     return changed(case, given)
+
+
+def gpus_seen(status: SLAPlannerStatus) -> dict[Role, int]:
+    """Return the GPUs of one replica, of the roles of which the planner knows them."""
+    return {
+        Role(told.role): told.gpus_per_replica
+        for told in status.roles
+        if told.gpus_per_replica is not None
+    }
 
 
 def case_without_planner(profile: EngineProfile, roles: tuple[Role, ...], given: Overrides) -> Case:

@@ -3,6 +3,7 @@
 Curves and clusters take long to load, so each command loads what it needs, and ``--help`` nothing.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import typer
 from rich.console import RenderableType
 
 from dgdr_api.graph import Role
+from dgdr_api.models.sla_planner_policy import Percentile as ApiPercentile
+from dgdr_api.models.sla_planner_policy import QueueKind
 from dgdr_cli import render
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.errors import CliError
@@ -52,8 +55,9 @@ def plan(
     from dgdr_cli.planner.plan import plan as answer
 
     given = _overrides(
-        (ttft_ms, itl_ms), (rate, isl, osl), (prefill_gpus, decode_gpus, worker_gpus),
-        percentile=percentile, queue=queue, budget_gpus=budget_gpus,
+        (ttft_ms, itl_ms), (rate, isl, osl), percentile=percentile, queue=queue,
+        budget_gpus=budget_gpus,
+        gpus_each=given_as.gpus_each(prefill_gpus, decode_gpus, worker_gpus),
     )  # fmt: skip
     if name is not None:
         if spec is not None or aggregated:
@@ -110,8 +114,8 @@ def what_if(
     from dgdr_cli.planner.what_if import what_if as answer
 
     given = _overrides(
-        (ttft_ms, itl_ms), (rate, isl, osl), (None, None, None),
-        percentile=percentile, queue=queue, budget_gpus=budget_gpus,
+        (ttft_ms, itl_ms), (rate, isl, osl), percentile=percentile, queue=queue,
+        budget_gpus=budget_gpus, gpus_each={},
     )  # fmt: skip
     found = questions.found_planner(source_of(ctx, context), name, namespace)
     now, then = questions.now_and_then(found, profile, given)
@@ -124,25 +128,26 @@ def what_if(
 def _overrides(
     targets: tuple[float | None, float | None],
     load: tuple[float | None, float | None, float | None],
-    gpus: tuple[int | None, int | None, int | None],
-    **other: Any,
+    *,
+    percentile: ApiPercentile | None,
+    queue: QueueKind | None,
+    budget_gpus: int | None,
+    gpus_each: Mapping[Role, int],
 ) -> "Overrides":
     from dgdr_cli.planner.case import Overrides
     from dgdr_perf.queueing import Dispatch
     from dgdr_perf.sizing import Percentile
 
-    roles = (Role.PREFILL, Role.DECODE, Role.WORKER)
-    percentile, queue = other["percentile"], other["queue"]
     return Overrides(
         ttft_ms=targets[0],
         itl_ms=targets[1],
         percentile=None if percentile is None else Percentile(percentile),
         queue=None if queue is None else Dispatch(queue),
-        budget_gpus=other["budget_gpus"],
+        budget_gpus=budget_gpus,
         rate_per_s=load[0],
         isl=load[1],
         osl=load[2],
-        gpus_each={role: each for role, each in zip(roles, gpus, strict=True) if each is not None},
+        gpus_each=gpus_each,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dgdr_api.graph import Role
 from dgdr_api.models.durations import duration_s
 from dgdr_api.models.sla_planner_policy import Percentile, QueueKind
 from dgdr_cli.errors import CliError
@@ -77,3 +78,9 @@ def span_s(option: str, given: str) -> float:
     if span < SHORTEST_SPAN_S:
         raise CliError(f"{option} is {given}: give at least {SHORTEST_SPAN_S / 60:.0f}m")
     return span
+
+
+def gpus_each(prefill: int | None, decode: int | None, worker: int | None) -> dict[Role, int]:
+    """Return the GPUs of one replica of each role for which they are given."""
+    given = {Role.PREFILL: prefill, Role.DECODE: decode, Role.WORKER: worker}
+    return {role: gpus for role, gpus in given.items() if gpus is not None}

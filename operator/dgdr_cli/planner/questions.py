@@ -3,7 +3,7 @@
 Everything that a user can cure becomes a ``CliError`` here, in one line.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,18 +23,13 @@ from dgdr_cli.planner.case import (
     case_without_planner,
     changed,
 )
-from dgdr_cli.planner.rehearsals import Against, Load, Rehearsal
 from dgdr_cli.planner.shares import seen_by
-from dgdr_perf.classic import ClassicError, ClassicProfile
+from dgdr_perf.classic import ClassicError
 from dgdr_perf.curve_fit import ProfileError
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.simulator.arrivals import RequestsError
-from dgdr_perf.simulator.engine import MAX_BATCH, Engine
-from dgdr_perf.simulator.options import Options
 from dgdr_perf.sizing import WorkloadError
-from dgdr_perf.sizing_prefill import with_transfer
 from dgdr_planner.observe.budget import BudgetSeen
-from dgdr_planner.policy import Policy
 from dgdr_rehearsal.offline import (
     OfflineError,
     gpus_measured,
@@ -42,7 +37,6 @@ from dgdr_rehearsal.offline import (
     read_profile,
     read_profile_data,
 )
-from dgdr_rehearsal.replay.rehearsal import World
 from dgdr_rehearsal.replay.traces import TraceError
 
 PLANNER_KINDS = ("", "slap", "slaplanner", "slaplanners", "slaplanners.dgdr.dev")
@@ -113,19 +107,24 @@ def case_of_files(
         given = replace(given, gpus_each={**measured, **given.gpus_each})
         if spec is None:
             return case_without_planner(profile, roles, given)
-        return case_of(_without_status(read_planner(spec)), profile, given)
+        return case_of(without_status(read_planner(spec)), profile, given)
 
 
-def _without_status(planner: SLAPlanner) -> SLAPlanner:
-    """A manifest's status, if it has one, is not of now."""
+def without_status(planner: SLAPlanner) -> SLAPlanner:
+    """Return a manifest without its status, which, if it has one, is not of now."""
     return SLAPlanner(metadata=planner.metadata, spec=planner.spec)
 
 
 def _curves(found: FoundPlanner) -> EngineProfile:
-    return EngineProfile.of(*_curve_data(found))
+    return EngineProfile.of(*curve_data(found))
 
 
-def _curve_data(found: FoundPlanner) -> tuple[PrefillData, DecodeData]:
+def curve_data(found: FoundPlanner) -> tuple[PrefillData, DecodeData]:
+    """Return the curves that a planner of a cluster names.
+
+    Raises:
+        CaseError: they are not there.
+    """
     name = found.planner.spec.profile.config_map_ref.name
     if found.curves is None:
         raise CaseError(f"there is no ConfigMap {name} with curves; give --profile, a folder")
@@ -161,97 +160,3 @@ def now_and_then(found: FoundPlanner, folder: Path | None, given: Overrides) -> 
             now = case_of(found.planner, profile, load, _shared(found))
         then = changed(now, given)
         return now, then if folder is None else replace(then, profile=read_profile(folder))
-
-
-def rehearsal_of_files(
-    spec: Path,
-    folder: Path,
-    load: Load,
-    against: tuple[Against, ...],
-    gpus: Mapping[Role, int],
-    seed: int,
-) -> Rehearsal:
-    """Return what is rehearsed, from files. GPUs that are not given are those of the curves.
-
-    Raises:
-        OfflineError: a file cannot be used.
-    """
-    planner, data = _without_status(read_planner(spec)), read_profile_data(folder)
-    return _rehearsal(planner, data, load, against, gpus, seed)
-
-
-def rehearsal_of_found(
-    found: FoundPlanner,
-    folder: Path | None,
-    load: Load,
-    against: tuple[Against, ...],
-    gpus: Mapping[Role, int],
-    seed: int,
-) -> Rehearsal:
-    """Return what is rehearsed of a planner in a cluster, with its own curves unless given.
-
-    Raises:
-        OfflineError, CaseError: there are no curves.
-    """
-    data = read_profile_data(folder) if folder else _curve_data(found)
-    seen = {
-        Role(role.role): role.gpus_per_replica
-        for role in found.planner.status.roles
-        if role.gpus_per_replica is not None
-    }
-    return _rehearsal(found.planner, data, load, against, {**seen, **gpus}, seed)
-
-
-def _rehearsal(
-    planner: SLAPlanner,
-    data: tuple[PrefillData, DecodeData],
-    load: Load,
-    against: tuple[Against, ...],
-    gpus: Mapping[Role, int],
-    seed: int,
-) -> Rehearsal:
-    policy = replace(Policy.of(planner.spec), shadow=False, suspended=False)
-    profile, known = EngineProfile.of(*data), {**gpus_measured(*data), **gpus}
-    _check_budget(policy, known)
-    world = World(
-        requests=load.requests,
-        engine=Engine.of(profile, profile.max_num_seqs or MAX_BATCH),
-        profile=profile,
-        targets=policy.targets,
-        gpus={role: known.get(role, 1) for role in policy.roles},
-        initial=dict.fromkeys(policy.roles, 1),
-        options=Options(
-            interval_s=policy.interval_s,
-            duration_s=load.duration_s,
-            dispatch=policy.dispatch,
-            transfer_ms_per_token=with_transfer(profile).transfer_ms_per_token,
-        ),
-        seed=seed,
-    )
-    return Rehearsal(
-        name="/".join(filter(None, (planner.metadata.namespace, planner.metadata.name))),
-        load=load,
-        world=world,
-        policy=policy,
-        against=against,
-        classic=_classic(policy, *data) if Against.CLASSIC in against else None,
-    )
-
-
-def _check_budget(policy: Policy, gpus: Mapping[Role, int]) -> None:
-    needed = sum(limits.fewest * gpus.get(role, 1) for role, limits in policy.limits.items())
-    if policy.budget_gpus is not None and policy.budget_gpus < needed:
-        raise CaseError(
-            f"spec.budget.gpus is {policy.budget_gpus}, and the fewest replicas hold {needed} GPUs:"
-            " raise it, or lower min"
-        )
-
-
-def _classic(policy: Policy, prefill: PrefillData, decode: DecodeData) -> ClassicProfile | None:
-    """Return upstream's curves; None where upstream's planner would not start."""
-    if set(policy.roles) != {Role.PREFILL, Role.DECODE}:
-        return None
-    try:
-        return ClassicProfile.of(prefill, decode)
-    except ProfileError:
-        return None

@@ -5,7 +5,7 @@ may have as many replicas and GPUs as the spec allows ours.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -57,11 +57,26 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a user says about a rehearsal, whoever is rehearsed.
+
+    ``isl`` and ``osl`` are for a range of rates, which has no lengths: tokens, or a file.
+    """
+
+    against: tuple[Against, ...]
+    seed: int
+    isl: str | None = None
+    osl: str | None = None
+    times: float = 1.0
+    gpus: Mapping[Role, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
     """What is rehearsed: a world, our policy in it, and the others.
 
     ``classic`` is None where upstream's planner has no curves: it is for separate prefill and
-    decode only.
+    decode only. ``start_up_s`` is what the planner measured; None where it has not.
     """
 
     name: str
@@ -70,6 +85,7 @@ class Rehearsal:
     policy: Policy
     against: tuple[Against, ...]
     classic: ClassicProfile | None = None
+    start_up_s: float | None = None
 
     @property
     def allowed(self) -> Allowed:

@@ -7,24 +7,19 @@ import numpy as np
 
 from dgdr_api.models.sla_planner import SLAPlanner
 from dgdr_cli.planner import past
-from dgdr_cli.planner.rehearsals import Load
+from dgdr_cli.planner.rehearsals import Load, Terms
 from dgdr_cli.planner.traces import read_requests
 from dgdr_cli.prometheus import Prometheus
 from dgdr_rehearsal.replay.traces import multiplied
 
 
-def of_file(path: Path, isl: str | None, osl: str | None, times: float, seed: int) -> Load:
+def of_file(path: Path, terms: Terms) -> Load:
     """Read a trace; raises what ``read_requests`` does."""
-    return Load(requests=read_requests(path, isl, osl, times, seed), source=str(path))
+    return Load(requests=read_requests(path, terms), source=str(path))
 
 
 def of_prometheus(
-    server: Prometheus,
-    planner: SLAPlanner,
-    span_s: float,
-    now: datetime,
-    times: float,
-    seed: int,
+    server: Prometheus, planner: SLAPlanner, span_s: float, now: datetime, terms: Terms
 ) -> Load:
     """Read what the frontends of a planner's target were asked.
 
@@ -40,10 +35,10 @@ def of_prometheus(
             (past.lengths_query, span.lengths_s),
         )
     )
-    seen = past.past(rates, lengths, span, seed)
+    seen = past.past(rates, lengths, span, terms.seed)
     requests = seen.requests
-    if times != 1.0:
-        requests = multiplied(requests, times, np.random.default_rng(seed))
+    if terms.times != 1.0:
+        requests = multiplied(requests, terms.times, np.random.default_rng(terms.seed))
     return Load(
         requests=requests,
         source=f"until {now:%Y-%m-%d %H:%M} UTC, of Prometheus at {server.shown}",

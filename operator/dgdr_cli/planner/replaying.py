@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
-from dgdr_api.graph import Role
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.errors import CliError
 from dgdr_cli.planner import options as given_as
 from dgdr_cli.render import screen
 
 if TYPE_CHECKING:
-    from dgdr_cli.planner.rehearsals import Answer, Rehearsal
+    from dgdr_cli.found import FoundPlanner, Source
+    from dgdr_cli.planner.rehearsals import Against, Answer, Load, Rehearsal, Terms
 
 # What the planner assumes until it has seen a start.
 DEFAULT_START_UP_S = 120.0
@@ -39,7 +40,7 @@ StartUp = Annotated[
         help="Seconds to start a replica; repeatable. Default: what the planner found, else 120.",
     ),
 ]
-Against = Annotated[
+ComparedWith = Annotated[
     list[str], typer.Option(help=f"Whom to compare with, of {', '.join(OTHERS)}; repeatable.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Another seed is another run of the same chances.")]
@@ -63,7 +64,7 @@ def replay(
     osl: Osl = None,
     times: Times = 1.0,
     start_up_s: StartUp = None,
-    against: Against = list(OTHERS),  # noqa: B006  typer copies it
+    against: ComparedWith = list(OTHERS),  # noqa: B006  typer copies it
     prefill_gpus: given_as.PrefillGpus = None,
     decode_gpus: given_as.DecodeGpus = None,
     worker_gpus: given_as.WorkerGpus = None,
@@ -78,53 +79,84 @@ def replay(
     --trace. Otherwise --spec, --profile and --trace. Engines are simulated from the curves, so
     every number here is estimated, not measured. A planner in Shadow is rehearsed as if Active.
     """
-    from dgdr_cli.planner import as_json, questions, rehearsal_screen
-    from dgdr_cli.planner.rehearsals import Against as Other
-    from dgdr_cli.planner.rehearsals import rehearsed
-    from dgdr_cli.planner.replay_load import of_file, of_prometheus
+    from dgdr_cli.planner import questions
+    from dgdr_cli.planner import rehearsal_setup as setup
+    from dgdr_cli.planner.rehearsals import Terms
+    from dgdr_cli.planner.replay_load import of_file
+
+    terms = Terms(
+        against=_others(against), seed=seed, isl=isl, osl=osl, times=_multiple(times),
+        gpus=given_as.gpus_each(prefill_gpus, decode_gpus, worker_gpus),
+    )  # fmt: skip
+    with questions.curable(), Console(stderr=True).status("reading the load") as waiting:
+        if name is None:
+            load = of_file(_needed("--trace", trace), terms)
+            files = _needed("--spec", spec), _needed("--profile", profile)
+            what = setup.rehearsal_of_files(*files, load, terms)
+        elif spec is not None:
+            raise CliError("NAME and --spec exclude each other: give one of them")
+        else:
+            source = source_of(ctx, context)
+            found = questions.found_planner(source, name, namespace)
+            load = (
+                _past(source, found, prometheus, since, terms)
+                if trace is None
+                else of_file(trace, terms)
+            )
+            what = setup.rehearsal_of_found(found, profile, load, terms)
+        answers = _answers(what, start_up_s, waiting)
+        if plot is not None:
+            _draw(plot, what, answers)
+    _show(output, what, answers, with_why)
+
+
+def _others(against: Sequence[str]) -> "tuple[Against, ...]":
+    from dgdr_cli.planner.rehearsals import Against
 
     unknown = [name for name in against if name not in OTHERS]
     if unknown:
         raise CliError(f"--against is {unknown[0]}: give one of {', '.join(OTHERS)}")
+    return tuple(Against(one) for one in OTHERS if one in against)
+
+
+def _multiple(times: float) -> float:
     if not times > 0:
         raise CliError(f"--times is {times:g}: give a number above 0, as 20")
-    others = tuple(Other(one) for one in OTHERS if one in against)
-    gpus = _given({"prefill": prefill_gpus, "decode": decode_gpus, "worker": worker_gpus})
-    with questions.curable(), Console(stderr=True).status("reading the load") as waiting:
-        if name is None:
-            load = of_file(_needed("--trace", trace), isl, osl, times, seed)
-            files = _needed("--spec", spec), _needed("--profile", profile)
-            what = questions.rehearsal_of_files(*files, load, others, gpus, seed)
-            measured = None
-        else:
-            if spec is not None:
-                raise CliError("NAME and --spec exclude each other: give one of them")
-            source = source_of(ctx, context)
-            found = questions.found_planner(source, name, namespace)
-            if trace is None:
-                server = source.prometheus(prometheus or found.planner.spec.prometheus_url)
-                span_s = given_as.span_s("--from", since)
-                load = of_prometheus(server, found.planner, span_s, datetime.now(UTC), times, seed)
-            else:
-                load = of_file(trace, isl, osl, times, seed)
-            what = questions.rehearsal_of_found(found, profile, load, others, gpus, seed)
-            measured = found.planner.status.startup_seconds
-        start_ups_s = start_up_s or [measured or DEFAULT_START_UP_S]
-        answers = rehearsed(
-            what,
-            start_ups_s,
-            lambda run: waiting.update(f"simulated {run.controller} at {run.start_up_s:g} s"),
-        )
-        if plot is not None:
-            _draw(plot, what, answers)
+    return times
+
+
+def _past(
+    source: "Source", found: "FoundPlanner", prometheus: str | None, since: str, terms: "Terms"
+) -> "Load":
+    """Read what the planner's Prometheus remembers."""
+    from dgdr_cli.planner.replay_load import of_prometheus
+
+    server = source.prometheus(prometheus or found.planner.spec.prometheus_url)
+    span_s = given_as.span_s("--from", since)
+    return of_prometheus(server, found.planner, span_s, datetime.now(UTC), terms)
+
+
+def _answers(
+    what: "Rehearsal", start_ups_s: Sequence[float] | None, waiting: Status
+) -> "Sequence[Answer]":
+    from dgdr_cli.planner.rehearsals import rehearsed
+
+    return rehearsed(
+        what,
+        start_ups_s or [what.start_up_s or DEFAULT_START_UP_S],
+        lambda run: waiting.update(f"simulated {run.controller} at {run.start_up_s:g} s"),
+    )
+
+
+def _show(
+    output: given_as.Output, what: "Rehearsal", answers: "Sequence[Answer]", with_why: bool
+) -> None:
+    from dgdr_cli.planner import as_json, rehearsal_screen
+
     if output is given_as.Output.JSON:
         print(as_json.text(rehearsal_screen.rehearsal_object(what, answers, with_why)))
     else:
         screen().print(rehearsal_screen.rehearsal_screen(what, answers, with_why))
-
-
-def _given(gpus: dict[str, int | None]) -> dict[Role, int]:
-    return {Role(role): each for role, each in gpus.items() if each is not None}
 
 
 def _needed(option: str, path: Path | None) -> Path:

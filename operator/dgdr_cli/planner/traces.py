@@ -6,33 +6,32 @@ from pathlib import Path
 import numpy as np
 
 from dgdr_cli.planner.case import CaseError
+from dgdr_cli.planner.rehearsals import Terms
 from dgdr_perf.simulator.arrivals import Requests
 from dgdr_rehearsal.replay.ranges import Range, read_range, requests_of_rate
 from dgdr_rehearsal.replay.traces import multiplied, read_trace
 
 
-def read_requests(
-    path: Path, isl: str | None, osl: str | None, times: float, seed: int
-) -> Requests:
+def read_requests(path: Path, terms: Terms) -> Requests:
     """Read a trace by its ending: .jsonl (Mooncake), .csv (Azure), .json (Prometheus); also .gz.
 
     Raises:
         CaseError: the file cannot be read, or a range comes without lengths.
         TraceError: it holds no trace.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(terms.seed)
     text = _text(path)
     name = path.name.removesuffix(".gz")
     if name.endswith(".json"):
-        if isl is None or osl is None:
+        if terms.isl is None or terms.osl is None:
             raise CaseError(f"{path} holds rates only: give --isl and --osl")
-        lengths = (_length("--isl", isl), _length("--osl", osl))
+        lengths = (_length("--isl", terms.isl), _length("--osl", terms.osl))
         requests = requests_of_rate(read_range(text), *lengths, rng)
     else:
         requests = read_trace(name, text.splitlines())
     if not len(requests):
         raise CaseError(f"{path} holds no request")
-    return requests if times == 1.0 else multiplied(requests, times, rng)
+    return requests if terms.times == 1.0 else multiplied(requests, terms.times, rng)
 
 
 def _length(option: str, given: str) -> Range | float:

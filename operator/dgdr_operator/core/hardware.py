@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dgdr_api.effective import DISCOVERED_GPUS_CAP
 from dgdr_api.models.dgdr_v1beta1 import GpuSku, Hardware
 from dgdr_api.request import HardwareSource
-from dgdr_api.validate import HARDWARE_NEEDED
 
+HARDWARE_NEEDED = "GPU hardware configuration is required when GPU discovery is disabled"
 CURE = "set spec.hardware.gpuSku, numGpusPerNode and totalGpus"
 
 _FAMILIES: dict[str, GpuSku] = {

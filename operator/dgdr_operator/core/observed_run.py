@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dgdr_api import names, problem, validate
+from dgdr_api import names, problem
 from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
@@ -15,6 +15,7 @@ from dgdr_api.pods import GPU, GPU_PRODUCT
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.run_verdict import read_verdict
+from dgdr_api.validate_override import name_in_override
 from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import is_owned_by, is_written_by
 from dgdr_operator.core.final_config import APPLIED_HASH
@@ -237,4 +238,4 @@ def dgd_name_of(request: Request, accepted: ProfilingRequest | None) -> str:
         return request.status.dgd_name
     spec = accepted.spec if accepted else request.spec
     override = spec.overrides.dgd if spec and spec.overrides else None
-    return names.dgd_name(request.name, validate.name_in_override(override))
+    return names.dgd_name(request.name, name_in_override(override))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from dgdr_api import names, problem, validate
+from dgdr_api import validate_references as references
 from dgdr_api.conditions import find
 from dgdr_api.effective import effective
 from dgdr_api.field_notes import field_notes
@@ -14,6 +15,7 @@ from dgdr_api.models.profiling_policy import ProfilingPolicy, ProfilingPolicySpe
 from dgdr_api.names import Annotation
 from dgdr_api.planner_notes import planner_notes
 from dgdr_api.problem import Problem
+from dgdr_api.validate_name import names_with_grove
 from dgdr_kube.kinds import (
     CONFIG_MAP,
     DGD,
@@ -120,7 +122,7 @@ class DgdrObserver:
         known = None if policy.problem else policy.spec
         found = validate.problems(spec, known, request.name)
         if self._is_beside:
-            found = (*found, *validate.names_with_grove(spec, request.name))
+            found = (*found, *names_with_grove(spec, request.name))
         claim = await self._missing_claim(request.namespace, spec)
         data = await self._missing_data(request.namespace, policy)
         missing = [one for one in (policy.problem, claim, data) if one is not None]
@@ -170,12 +172,12 @@ class DgdrObserver:
         read = self._cluster.get if self._policy_namespace else self._cluster.look
         manifest = await read(PROFILING_POLICY, where, name)
         if manifest is None:
-            missing = validate.missing_policy(name, where) if chosen else None
+            missing = references.missing_policy(name, where) if chosen else None
             return _Policy(name=name, spec=ProfilingPolicySpec(), problem=missing)
         try:
             spec = ProfilingPolicy.parse(manifest).spec
             barred = self._policy_namespace and not spec.serves(namespace)
-            refusal = validate.policy_not_for(name, where, namespace) if barred else None
+            refusal = references.policy_not_for(name, where, namespace) if barred else None
             return _Policy(name=name, spec=spec, problem=refusal)
         except ValidationError as exc:
             first = problem.from_validation(exc, f"ProfilingPolicy {name}")[0]
@@ -185,7 +187,7 @@ class DgdrObserver:
         cache = effective(spec).model_cache
         if cache is None or await self._cluster.look(PVC, namespace, cache.pvc_name) is not None:
             return None
-        return validate.missing_claim(cache.pvc_name, namespace)
+        return references.missing_claim(cache.pvc_name, namespace)
 
     async def _missing_data(self, namespace: str, policy: _Policy) -> Problem | None:
         """Look for the data of the mocker: a user's own, which nobody watches."""
@@ -194,7 +196,7 @@ class DgdrObserver:
             return None
         if await self._cluster.get(CONFIG_MAP, namespace, name) is not None:
             return None
-        return validate.missing_config_map(name, namespace, policy.name)
+        return references.missing_config_map(name, namespace, policy.name)
 
     async def _claims(self, seen: Observation) -> Claims:
         """Look up what the claims of a result hand out before it is recorded."""

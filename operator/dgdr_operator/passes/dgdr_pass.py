@@ -23,9 +23,10 @@ from dgdr_operator.core.observed_run import status_seen
 from dgdr_operator.core.status import failed_pass_status, status_after
 from dgdr_operator.core.steps import Aspect, Step
 from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
-from dgdr_operator.passes.dgdr_actor import DgdrActor, sweep_orphans
+from dgdr_operator.passes.dgdr_actor import DgdrActor
 from dgdr_operator.passes.dgdr_observer import DgdrObserver
 from dgdr_operator.passes.failures import lasting
+from dgdr_operator.passes.orphans import sweep_orphans
 from dgdr_operator.passes.waits import Waits, waited_for
 from dgdr_operator.settings import Settings
 

@@ -8,13 +8,14 @@ from dgdr_api.graph import Graph
 from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
 from dgdr_kube.kinds import DGDSA, LEADER_WORKER_SET, Kind, kind_of
-from dgdr_kube.manifests import is_going, is_owned_by, over, version_of
+from dgdr_kube.manifests import is_going, is_owned_by
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.adapter import adapted_components, render_adapter
 from dgdr_operator.core.children import Standing, is_settled, standing
 from dgdr_operator.core.pinned import record_of
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.followed import CHILDREN, OF_GRAPH
+from dgdr_operator.passes.live import apply_over
 
 log = logging.getLogger(__name__)
 
@@ -109,17 +110,12 @@ class ChildWriter:
         A rollout changes a Deployment's status several times a second.
         """
         try:
-            return await self._apply_over(wanted, live)
+            return await apply_over(self._cluster, wanted, live)
         except Conflict:
             now = await self._cluster.get(place[0], self._graph.namespace, place[1])
             if live is None or now is None or not _asks_the_same(live, now):
                 raise
-            return await self._apply_over(wanted, now)
-
-    async def _apply_over(self, wanted: Manifest, live: Manifest | None) -> Manifest:
-        return await self._cluster.apply(
-            over(wanted, live), FieldManager.OPERATOR, resource_version=version_of(live)
-        )
+            return await apply_over(self._cluster, wanted, now)
 
     async def _prune(self, wanted: Iterable[Place], children: Children) -> None:
         keep = set(wanted)

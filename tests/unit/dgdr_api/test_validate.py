@@ -4,15 +4,10 @@ import pytest
 
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.models.profiling_policy import ProfilingPolicySpec
-from dgdr_api.validate import (
-    Problem,
-    missing_claim,
-    missing_config_map,
-    missing_policy,
-    names_with_grove,
-    problems,
-    summary,
-)
+from dgdr_api.problem import Problem, summary
+from dgdr_api.validate import problems
+from dgdr_api.validate_name import names_with_grove
+from dgdr_api.validate_references import missing_claim, missing_config_map, missing_policy
 
 GOOD: dict[str, Any] = {"model": "m", "image": "r.test/vllm-runtime:1"}
 MOCKERS = ProfilingPolicySpec.model_validate({"candidateEngine": "mocker"})

@@ -11,9 +11,9 @@ from dgdr_kube.ports import Key
 from dgdr_operator.core.steps import AwaitReferences
 from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.passes.adapter_pass import AdapterPass
-from dgdr_operator.passes.dgdr_actor import sweep_orphans
 from dgdr_operator.passes.dgdr_pass import DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.passes.orphans import sweep_orphans
 from dgdr_operator.passes.waits import waited_for
 from dgdr_operator.settings import parse
 from support.counting_cluster import CountingCluster
