@@ -19,6 +19,7 @@ from dgdr_api.planner_config import parse_planner_config
 from dgdr_api.pods import GPU
 from dgdr_api.releases import Feature, release_of
 from dgdr_operator.core.data_plane import DataPlane
+from dgdr_operator.core.discovery_rbac import GLOBAL_PLANNER
 from dgdr_operator.core.environment import environment
 
 DATA_PLANE_READY = "DataPlaneReady"
@@ -26,7 +27,7 @@ DATA_PLANE_READY = "DataPlaneReady"
 _WITHOUT_NATS = {
     "dynamo.mocker": Feature.MOCKER_WITHOUT_NATS,
     "dynamo.planner": Feature.PLANNER_WITHOUT_NATS,
-    "dynamo.global_planner": Feature.PLANNER_WITHOUT_NATS,
+    GLOBAL_PLANNER: Feature.PLANNER_WITHOUT_NATS,
 }
 
 

@@ -278,6 +278,16 @@ def test_a_planner_may_scale_its_own_graph_and_no_other_pod_may() -> None:
     assert "g-planner" in {subject["name"] for subject in subjects}
 
 
+def test_a_global_planner_may_scale_every_graph_of_its_namespace() -> None:
+    program = {"command": ["python3", "-m", "dynamo.global_planner"]}
+    made = rendered(entry("GlobalPlanner", "planner", main=program))
+    writes = [rule for rule in made["Role/g-planner"]["rules"] if "patch" in rule["verbs"]]
+    assert [rule["resources"] for rule in writes] == [
+        ["dynamographdeployments"], ["dynamographdeploymentscalingadapters/scale"],
+    ]  # fmt: skip
+    assert not any("resourceNames" in rule for rule in writes)
+
+
 def test_an_account_of_the_users_gets_the_rights_of_a_planner() -> None:
     own = entry("Planner", "planner", pod={"serviceAccountName": "mine"})
     subjects = rendered(own)["RoleBinding/g-planner"]["subjects"]
