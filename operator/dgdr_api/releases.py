@@ -44,6 +44,11 @@ class Feature(StrEnum):
     which 1.0 calls deprecated and passes over."""
     MOCKER_WITHOUT_NATS = "python3 -m dynamo.mocker"
     """The mocker asks for a NATS server only where a plane uses one; before, always."""
+    PLANNER_WITHOUT_NATS = "python3 -m dynamo.planner"
+    """Upstream's planners, the global one too, ask for a NATS server only where a plane uses it;
+    before, always."""
+    PLANNER_TELLS_HEALTH = "/health of a planner"
+    """Upstream's planners become ready at the port of their probes; before, they never do."""
     MOCKED_SGLANG = "mocker --engine-type sglang"
     """The mocker schedules like SGLang; before, like vLLM alone."""
     MOCKED_TRTLLM = "mocker --engine-type trtllm"
@@ -65,6 +70,10 @@ SINCE = {
     Feature.SYSTEM_PORT_ALONE: Release(1, 0),
     # Wheels 1.0.2, 1.1.0, 1.6.1: dynamo/mocker/main.py.
     Feature.MOCKER_WITHOUT_NATS: Release(1, 1),
+    # Wheels ai-dynamo-runtime 0.9.1, 1.0.2, 1.1.0: dynamo/runtime/__init__.py, ``dynamo_worker``.
+    Feature.PLANNER_WITHOUT_NATS: Release(1, 1),
+    # Wheels 0.9.1, 1.0.2, 1.1.0: dynamo/planner/__main__.py, dynamo/global_planner/__main__.py.
+    Feature.PLANNER_TELLS_HEALTH: Release(1, 1),
     # Wheels 1.0.2, 1.1.0, 1.5.0: dynamo/mocker/args.py.
     Feature.MOCKED_SGLANG: Release(1, 1),
     Feature.MOCKED_TRTLLM: Release(1, 5),

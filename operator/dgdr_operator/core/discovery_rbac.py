@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dgdr_api.graph import Graph
+from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.names import NVIDIA_GROUP, component_name
 from dgdr_operator.core.workload_labels import graph_labels
 
@@ -24,7 +24,8 @@ DISCOVERY_RULES = (
     },
 )
 
-# What a planner of upstream's, 0.8 to 1.6, was seen to ask for. It writes this graph alone.
+# What a planner of upstream's, 0.8 to 1.6, was seen to ask for. It writes this graph alone, unless
+# it is the one that scales for the planners of other graphs.
 PLANNER_READS = (
     {
         "apiGroups": [NVIDIA_GROUP],
@@ -40,6 +41,8 @@ PLANNER_WRITES = (
         "verbs": ["get", "patch"],
     },
 )
+
+GLOBAL_PLANNER = "dynamo.global_planner"
 
 Manifest = dict[str, Any]
 
@@ -68,13 +71,22 @@ def planner_rbac(graph: Graph, accounts: Iterable[str]) -> list[Manifest]:
 
     ``accounts`` are those that planner pods run as.
     """
+    scales_others = any(_is_global(c) for c in graph.with_role(Role.PLANNER))
+    writes = PLANNER_WRITES if scales_others else _writes_of_its_own(graph)
+    return _account(graph, planner_account_name(graph.name), (*PLANNER_READS, *writes), accounts)
+
+
+def _is_global(planner: Component) -> bool:
+    return GLOBAL_PLANNER in " ".join((*planner.command, *planner.args))
+
+
+def _writes_of_its_own(graph: Graph) -> tuple[Manifest, ...]:
     adapters = [component_name(graph.name, c.name) for c in graph.components]
     names = ([graph.name], adapters)
-    writes = [
+    return tuple(
         {**rule, "resourceNames": allowed}
         for rule, allowed in zip(PLANNER_WRITES, names, strict=True)
-    ]
-    return _account(graph, planner_account_name(graph.name), (*PLANNER_READS, *writes), accounts)
+    )
 
 
 def _account(

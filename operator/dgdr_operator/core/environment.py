@@ -50,6 +50,8 @@ def _defaults(graph: Graph, component: Component, plane: DataPlane) -> Iterator[
     yield _value("DYN_PARENT_DGD_K8S_NAMESPACE", namespace)
     yield from _servers(plane)
     yield from (_value(name, value) for name, value in _role_values(component.role, plane).items())
+    if component.role.serves_model or component.role is Role.PLANNER:
+        yield from (_value(*entry) for entry in _health_values(component).items())
     if component.role.serves_model:
         yield from (_value(*entry) for entry in _engine_values(graph, component).items())
 
@@ -98,12 +100,24 @@ def _role_values(role: Role, plane: DataPlane) -> dict[str, str]:
     return system | {"PLANNER_PROMETHEUS_PORT": str(METRICS_PORT)} | url
 
 
-def _engine_values(graph: Graph, component: Component) -> dict[str, str]:
-    """Variables that depend on the release, on who reads metrics, and on what is cached."""
+def _health_values(component: Component) -> dict[str, str]:
+    """What a release needs for its answer to probes.
+
+    A planner of 1.0 waits until its deployment is Ready, and is a part of it, but would itself
+    become ready by an endpoint that it serves only when it ends.
+    """
     found = {}
     release = release_of(component.extra.get("runtimeVersionOverride"), component.image)
     if not release.has(Feature.SYSTEM_PORT_ALONE):
         found["DYN_SYSTEM_ENABLED"] = "true"
+    if component.role is Role.PLANNER and not release.has(Feature.PLANNER_TELLS_HEALTH):
+        found["DYN_SYSTEM_STARTING_HEALTH_STATUS"] = "ready"
+    return found
+
+
+def _engine_values(graph: Graph, component: Component) -> dict[str, str]:
+    """Variables that depend on who reads metrics, and on what is cached."""
+    found = {}
     if graph.with_role(Role.PLANNER):
         # Upstream's own planner scales by what engines tell of each forward pass.
         found["DYN_FORWARDPASS_METRIC_PORT"] = str(FORWARD_PASS_PORT)

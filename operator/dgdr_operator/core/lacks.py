@@ -19,11 +19,16 @@ from dgdr_api.planner_config import parse_planner_config
 from dgdr_api.pods import GPU
 from dgdr_api.releases import Feature, release_of
 from dgdr_operator.core.data_plane import DataPlane
+from dgdr_operator.core.discovery_rbac import GLOBAL_PLANNER
 from dgdr_operator.core.environment import environment
 
 DATA_PLANE_READY = "DataPlaneReady"
-# Its first releases ask for NATS whatever the planes say; real engines never did.
-_STOCK_MOCKER = "dynamo.mocker"
+# Their first releases ask for NATS whatever the planes say; real engines never did.
+_WITHOUT_NATS = {
+    "dynamo.mocker": Feature.MOCKER_WITHOUT_NATS,
+    "dynamo.planner": Feature.PLANNER_WITHOUT_NATS,
+    GLOBAL_PLANNER: Feature.PLANNER_WITHOUT_NATS,
+}
 
 
 class LackReason(StrEnum):
@@ -105,9 +110,9 @@ def _of_component(graph: Graph, component: Component, plane: DataPlane) -> Itera
         return values.get(name, "") != "" or bool(component.env_from)
 
     wants_nats = "nats" in (values.get("DYN_REQUEST_PLANE"), values.get("DYN_EVENT_PLANE"))
-    is_mocker = _is_mocker_with_nats(component)
-    if (wants_nats or is_mocker) and not is_set("NATS_SERVER"):
-        why = f"runs {_STOCK_MOCKER}, which needs it" if is_mocker else "asks for it"
+    program = _program_with_nats(component)
+    if (wants_nats or program) and not is_set("NATS_SERVER"):
+        why = f"runs {program}, which needs it" if program else "asks for it"
         yield Lack(
             reason=LackReason.NATS,
             message=f"{what} has no NATS server and {why}; set the chart's dataPlane.natsUrl, or "
@@ -127,10 +132,14 @@ def _of_component(graph: Graph, component: Component, plane: DataPlane) -> Itera
         )
 
 
-def _is_mocker_with_nats(component: Component) -> bool:
-    is_mocker = _STOCK_MOCKER in " ".join((*component.command, *component.args))
+def _program_with_nats(component: Component) -> str | None:
+    """Return which of Dynamo's programs a component runs that starts with a server only."""
+    line = " ".join((*component.command, *component.args))
     release = release_of(component.extra.get("runtimeVersionOverride"), component.image)
-    return is_mocker and not release.has(Feature.MOCKER_WITHOUT_NATS)
+    return next(
+        (name for name, cure in _WITHOUT_NATS.items() if name in line and not release.has(cure)),
+        None,
+    )
 
 
 def _too_few_gpus(graph: Graph, gpus_by_node: Iterable[int] | None) -> Iterator[Lack]:

@@ -25,6 +25,13 @@ MOCKER: dict[str, Any] = {
     "command": ["python3", "-m", "dynamo.mocker"],
     "args": ["--model-path", "/m"],
 }
+PLANNER: dict[str, Any] = {
+    "image": "r.test/dynamo-planner:1.0.2",
+    "command": ["python3", "-m", "dynamo.planner"],
+    "args": ["--config", "{}"],
+}
+GLOBAL_PLANNER = {**PLANNER, "command": ["python3", "-m", "dynamo.global_planner"], "args": []}
+WITH_PROMETHEUS = DataPlane(prometheus_url="http://p:9090")
 WANTS_NATS = {"env": [{"name": "DYN_EVENT_PLANE", "value": "nats"}]}
 
 
@@ -46,6 +53,20 @@ def gpus(count: int) -> dict[str, Any]:
             "component decode has no NATS server and runs dynamo.mocker, which needs it; set the "
             "chart's dataPlane.natsUrl, or NATS_SERVER in its env",
             id="a stock mocker",
+        ),
+        pytest.param(
+            entry("Planner", "planner", main=PLANNER),
+            WITH_PROMETHEUS,
+            LackReason.NATS,
+            "component Planner has no NATS server and runs dynamo.planner, which needs it",
+            id="a planner of 1.0",
+        ),
+        pytest.param(
+            entry("GlobalPlanner", "planner", main=GLOBAL_PLANNER),
+            WITH_PROMETHEUS,
+            LackReason.NATS,
+            "component GlobalPlanner has no NATS server and runs dynamo.global_planner",
+            id="a global planner of 1.0",
         ),
         pytest.param(
             decode_worker(main=WANTS_NATS),
@@ -105,8 +126,11 @@ def test_a_component_says_what_it_needs(
             DataPlane(),
             id="maybe from a ConfigMap: not claimed",
         ),
+        pytest.param(entry("Planner", "planner"), WITH_PROMETHEUS, id="planner"),
         pytest.param(
-            entry("Planner", "planner"), DataPlane(prometheus_url="http://p:9090"), id="planner"
+            entry("Planner", "planner", main={**PLANNER, "image": "r.test/dynamo-planner:1.1.0"}),
+            WITH_PROMETHEUS,
+            id="a planner that needs no server",
         ),
         pytest.param(decode_worker(main=gpus(8)), DataPlane(), id="nobody looked at nodes"),
     ],

@@ -278,6 +278,16 @@ def test_a_planner_may_scale_its_own_graph_and_no_other_pod_may() -> None:
     assert "g-planner" in {subject["name"] for subject in subjects}
 
 
+def test_a_global_planner_may_scale_every_graph_of_its_namespace() -> None:
+    program = {"command": ["python3", "-m", "dynamo.global_planner"]}
+    made = rendered(entry("GlobalPlanner", "planner", main=program))
+    writes = [rule for rule in made["Role/g-planner"]["rules"] if "patch" in rule["verbs"]]
+    assert [rule["resources"] for rule in writes] == [
+        ["dynamographdeployments"], ["dynamographdeploymentscalingadapters/scale"],
+    ]  # fmt: skip
+    assert not any("resourceNames" in rule for rule in writes)
+
+
 def test_an_account_of_the_users_gets_the_rights_of_a_planner() -> None:
     own = entry("Planner", "planner", pod={"serviceAccountName": "mine"})
     subjects = rendered(own)["RoleBinding/g-planner"]["subjects"]
@@ -366,6 +376,36 @@ def test_releases_before_1_0_open_their_port_by_another_variable(
 ) -> None:
     worker = decode_worker(main={"image": f"r/vllm:{tag}"}, runtimeVersionOverride=runtime)
     assert env(worker).get("DYN_SYSTEM_ENABLED") == wanted
+
+
+@pytest.mark.parametrize(
+    ("tag", "runtime", "wanted"),
+    [
+        ("1.0.2", None, "ready"),
+        ("1.1.0", None, None),
+        ("x", None, None),
+        ("x", "1.0.1", "ready"),
+        ("0.9.1", None, "ready"),
+    ],
+)
+def test_a_planner_that_never_tells_that_it_is_ready_is_ready_when_it_answers(
+    tag: str, runtime: str | None, wanted: str | None
+) -> None:
+    main_of = {"image": f"r/dynamo-planner:{tag}"}
+    planner = entry("Planner", "planner", main=main_of, runtimeVersionOverride=runtime)
+    assert env(planner).get("DYN_SYSTEM_STARTING_HEALTH_STATUS") == wanted
+    probes = {main(planner)[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe")}
+    assert probes == {"/live", "/health"}
+
+
+def test_an_engine_tells_itself_when_it_is_ready() -> None:
+    worker = decode_worker(main={"image": "r/vllm:1.0.2"})
+    assert "DYN_SYSTEM_STARTING_HEALTH_STATUS" not in env(worker)
+
+
+def test_a_planner_before_1_0_opens_its_port_as_engines_do() -> None:
+    planner = entry("Planner", "planner", main={"image": "r/dynamo-planner:0.9.1"})
+    assert env(planner)["DYN_SYSTEM_ENABLED"] == "true"
 
 
 def test_engines_tell_of_forward_passes_where_a_planner_component_reads_it() -> None:
