@@ -5,12 +5,14 @@ Everything is real but the GPUs: vLLM on the CPU, keys and values over NIXL, Dyn
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from dgdr_api import names
 from dgdr_api.graph import Role
+from dgdr_perf.engine_profile import EngineProfile
 from hack.demo import load as loads
 from hack.demo import request
 from hack.demo.kube import Kube, condition, wait_for
@@ -20,6 +22,7 @@ from hack.real_engine.checks import (
     Check,
     LoadSeen,
     Offered,
+    at_random,
     capacity_checks,
     latency_checks,
     transfer_checks,
@@ -33,7 +36,9 @@ NAMESPACE = "dgdr-real"
 IMAGE = "dynamo-vllm-cpu"
 MODEL = "tiny/llama"
 ISL, OSL = 512, 128
-ALONE = Offered(concurrency=1, requests=24)
+ALONE = Offered(concurrency=1, requests=24, osl=OSL)
+# Answers so long that prompts leave a core to the tokens, as GPUs of their own do.
+SIX = Offered(concurrency=6, requests=18, osl=512)
 ASKED_TOKENS = "dynamo_frontend_input_sequence_tokens_sum"
 
 
@@ -41,12 +46,12 @@ ASKED_TOKENS = "dynamo_frontend_input_sequence_tokens_sum"
 class Case:
     """One shape of deployment: a request and the file it is in have its name.
 
-    ``prefills`` is None where the worker that decodes computes prompts itself. ``busy`` is a load
-    of which several requests are decoded at once.
+    ``prefills`` is None where the worker that decodes computes prompts itself. ``busy`` says, of a
+    profile, by which load several requests are decoded at once.
     """
 
     name: str
-    busy: Offered
+    busy: Callable[[EngineProfile], Offered]
     decodes: Role
     prefills: Role | None = None
 
@@ -55,11 +60,15 @@ class Case:
 CASES = (
     Case(
         name="disaggregated",
-        busy=Offered(concurrency=8, requests=64),
+        busy=lambda _: SIX,
         prefills=Role.PREFILL,
         decodes=Role.DECODE,
     ),
-    Case(name="aggregated", busy=Offered(rate_per_s=2.0, requests=96), decodes=Role.WORKER),
+    Case(
+        name="aggregated",
+        busy=partial(at_random, isl=ISL, osl=OSL, share=0.27, requests=96),
+        decodes=Role.WORKER,
+    ),
 )
 
 
@@ -95,7 +104,7 @@ def drive(kube: Kube, deployed: Deployed, busy: Offered, stages: Stages) -> Iter
     for offered in (ALONE, busy):
         load = loads.Load(
             name=f"{deployed.graph}-{'alone' if offered.alone else 'busy'}",
-            url=deployed.url, model=MODEL, isl=ISL, osl=OSL, **asdict(offered),
+            url=deployed.url, model=MODEL, isl=ISL, **asdict(offered),
         )  # fmt: skip
         with stages.stage(load.name):
             loads.start_load(kube, load, NAMESPACE)
@@ -122,8 +131,8 @@ def run_case(kube: Kube, case: Case, stages: Stages) -> tuple[dict[str, object],
     """Profile, deploy, load, check; return the figures, and the checks."""
     watched = profile(kube, case, stages)
     deployed = Deployed(kube=kube, graph=names.dgd_name(case.name), namespace=NAMESPACE)
-    seen = list(drive(kube, deployed, case.busy, stages))
     output = Output.of(kube, case.name, NAMESPACE)
+    seen = list(drive(kube, deployed, case.busy(output.profile), stages))
     checks = list(checks_of(case, deployed, output, seen))
     for check in checks:
         stages.say(str(check))

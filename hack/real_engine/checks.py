@@ -37,9 +37,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """So many requests: ``concurrency`` of them in flight, or Poisson arrivals at a rate."""
+    """So many requests of ``osl`` tokens: ``concurrency`` in flight, or at random at a rate."""
 
     requests: int
+    osl: int
     concurrency: int | None = None
     rate_per_s: float | None = None
 
@@ -50,6 +51,12 @@ class Offered:
 
     def __str__(self) -> str:
         return f"{self.rate_per_s}/s" if self.concurrency is None else f"c{self.concurrency}"
+
+
+def at_random(profile: EngineProfile, isl: int, osl: int, share: float, requests: int) -> Offered:
+    """Return arrivals whose prompts take a ``share`` of one engine's time, however fast it is."""
+    prompt_s = profile.prefill.ttft_ms(isl).value_ms / 1000.0
+    return Offered(requests=requests, osl=osl, rate_per_s=round(share / prompt_s, 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

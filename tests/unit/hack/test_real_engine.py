@@ -16,6 +16,7 @@ from hack.real_engine.checks import (
     Check,
     LoadSeen,
     Offered,
+    at_random,
     capacity_checks,
     latency_checks,
     transfer_checks,
@@ -55,7 +56,7 @@ PROFILE = EngineProfile.of(
 )
 
 
-ALONE, FOUR = (Offered(concurrency=n, requests=24) for n in (1, 4))
+ALONE, FOUR = (Offered(concurrency=n, requests=24, osl=128) for n in (1, 4))
 
 
 def load(**changes: Any) -> LoadSeen:
@@ -145,10 +146,22 @@ def test_a_deployment_is_held_against_its_profile(seen: LoadSeen, misses: list[s
 
 def test_prompts_of_an_aggregated_engine_take_their_time_from_the_tokens() -> None:
     # 2.5 requests a second with prompts of 100 ms: a quarter of the time is theirs.
-    poisson = Offered(rate_per_s=2.5, requests=24)
+    poisson = Offered(rate_per_s=2.5, requests=24, osl=128)
     seen = load(offered=poisson, osl=64, tokens_per_s=160.0, itl_ms=16.7)
     assert failed(latency_checks(PROFILE, seen, apart=False)) == []
     assert failed(latency_checks(PROFILE, seen, apart=True)) == ["ITL in ms at 2.5/s"]
+
+
+@pytest.mark.parametrize(("slower", "rate_per_s"), [(1.0, 2.5), (5.0, 0.5)])
+def test_prompts_take_the_same_share_of_an_engine_however_fast_it_is(
+    slower: float, rate_per_s: float
+) -> None:
+    ttft_ms = tuple(slower * one for one in (40.0, 100.0, 180.0))
+    prefill = PrefillData(isl=(64, 512, 1024), ttft_ms=ttft_ms, thpt_per_gpu=(1.0, 1.0, 1.0))
+    profile = EngineProfile.of(prefill, PROFILE.data[1])
+    assert at_random(profile, isl=512, osl=64, share=0.25, requests=9) == Offered(
+        requests=9, osl=64, rate_per_s=rate_per_s
+    )
 
 
 def test_a_check_shows_what_was_wanted_and_how_far_off_it_is() -> None:
