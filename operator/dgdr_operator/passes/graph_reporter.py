@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from dgdr_api.models.dgd_v1beta1 import DGDStatus
-from dgdr_api.names import FieldManager
-from dgdr_kube.errors import NotFound
 from dgdr_kube.kinds import DGD
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.ports import Event, Manifest, Severity, WatchedCluster
 from dgdr_operator.core.upgrades import Verdict, reason_of, taking_turn, text_of
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.passes.graph_upgrades import Decision
+from dgdr_operator.passes.live import patch_status
 
 
 def generation_of(dgd: Manifest) -> int:
@@ -28,20 +27,7 @@ class GraphReporter:
     async def report(self, dgd: Manifest, status: DGDStatus) -> Manifest:
         """Write what differs; returns the graph as it is then."""
         patch = merge_patch(dgd.get("status") or {}, status.to_json())
-        if not patch:
-            return dgd
-        meta = dgd["metadata"]
-        try:
-            return await self._cluster.patch_status(
-                DGD,
-                meta["namespace"],
-                meta["name"],
-                patch,
-                FieldManager.OPERATOR,
-                meta["resourceVersion"],
-            )
-        except NotFound:
-            return dgd  # deleted during the pass: there is nobody left to tell
+        return await patch_status(self._cluster, DGD, dgd, patch) or dgd
 
     async def say_failed(self, dgd: Manifest, message: str, status: DGDStatus) -> None:
         """Say why nothing could be done, in an Event and in the status."""
