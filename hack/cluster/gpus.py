@@ -14,14 +14,12 @@ PRODUCT = "NVIDIA-H200"
 MEMORY_MIB = 143771
 
 
-def labels(
-    count: int = COUNT, product: str = PRODUCT, memory_mib: int = MEMORY_MIB
-) -> dict[str, str]:
+def labels(count: int = COUNT) -> dict[str, str]:
     """The labels that hardware discovery reads."""
     return {
-        "nvidia.com/gpu.product": product,
+        "nvidia.com/gpu.product": PRODUCT,
         "nvidia.com/gpu.count": str(count),
-        "nvidia.com/gpu.memory": str(memory_mib),
+        "nvidia.com/gpu.memory": str(MEMORY_MIB),
     }
 
 

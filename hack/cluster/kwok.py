@@ -11,13 +11,7 @@ if TYPE_CHECKING:
     from hack.cluster.api import Api
 
 
-def gpu_node(
-    name: str,
-    *,
-    gpus_per_node: int,
-    product: str = gpus.PRODUCT,
-    memory_mib: int = gpus.MEMORY_MIB,
-) -> dict[str, Any]:
+def gpu_node(name: str, *, gpus_per_node: int) -> dict[str, Any]:
     """A Node that KWOK keeps Ready."""
     capacity = {"cpu": "192", "memory": "2Ti", "pods": "110", gpus.RESOURCE: str(gpus_per_node)}
     return {
@@ -29,18 +23,16 @@ def gpu_node(
             "labels": {
                 "kubernetes.io/hostname": name,
                 "type": "kwok",
-                **gpus.labels(gpus_per_node, product, memory_mib),
+                **gpus.labels(gpus_per_node),
             },
         },
         "status": {"capacity": capacity, "allocatable": capacity},
     }
 
 
-def add_gpu_nodes(
-    api: Api, count: int, *, prefix: str = "gpu", gpus_per_node: int = 8
-) -> list[str]:
+def add_gpu_nodes(api: Api, count: int, *, gpus_per_node: int = 8) -> list[str]:
     """Create or update ``count`` nodes; applying them twice changes nothing."""
-    names = [f"{prefix}-{index}" for index in range(1, count + 1)]
+    names = [f"gpu-{index}" for index in range(1, count + 1)]
     for name in names:
         manifest = gpu_node(name, gpus_per_node=gpus_per_node)
         status = {key: manifest[key] for key in ("apiVersion", "kind", "status")}

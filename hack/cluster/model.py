@@ -78,10 +78,6 @@ class Cluster:
         return f"10.200.{self.number}.2"
 
     @property
-    def node_cidr(self) -> str:
-        return f"10.200.{self.number}.0/30"
-
-    @property
     def service_cidr(self) -> str:
         """What the host routes to it."""
         return f"10.201.{self.number}.0/24"

@@ -119,9 +119,9 @@ def _clean_after_killed_keeper(cluster: Cluster) -> None:
     machine.THIS.restore_after_last()
 
 
-def remove_home(home: Path, tries: int = 20) -> None:
+def remove_home(home: Path) -> None:
     """Remove the state folder, whose last writers may be dying at this moment."""
-    for _ in range(tries):
+    for _ in range(20):
         shutil.rmtree(home, ignore_errors=True)
         if not home.exists():
             return

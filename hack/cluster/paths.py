@@ -61,10 +61,10 @@ def locked_cluster(name: str) -> Iterator[None]:
         yield
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Never let a reader see half a file."""
+def write_atomically(path: Path, text: str) -> None:
+    """Never let a reader see half a file, nor anybody else any of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text)
-    beside.chmod(mode)
+    beside.chmod(0o600)
     beside.replace(path)

@@ -16,11 +16,11 @@ NAMESPACE, POD = "dgdr-real", "flags"
 OLDER = "release-0.9"
 
 
-def generated_arguments(folder: Path = GOLDENS) -> dict[str, list[str]]:
+def generated_arguments() -> dict[str, list[str]]:
     """Return each list of arguments in the golden files, by file and component."""
     return {
         f"{path.stem}/{component['name']}": list(args)
-        for path in sorted(folder.glob("*.yaml"))
+        for path in sorted(GOLDENS.glob("*.yaml"))
         if OLDER not in path.stem
         for component, args in _arguments(path)
     }

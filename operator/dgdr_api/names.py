@@ -196,6 +196,6 @@ SHARED_DYNAMO_NAMESPACE = "dynamo"
 """That of components with ``globalDynamoNamespace``, of whichever graph."""
 
 
-def frontend_url(namespace: str, dgd: str, component: str = "frontend", port: int = 8000) -> str:
+def frontend_url(namespace: str, dgd: str, component: str = "frontend") -> str:
     """In-cluster URL of a graph's OpenAI endpoint."""
-    return f"http://{component_name(dgd, component)}.{namespace}.svc.cluster.local:{port}"
+    return f"http://{component_name(dgd, component)}.{namespace}.svc.cluster.local:8000"

@@ -15,7 +15,7 @@ from dgdr_api.codec_v1beta1 import decode
 from dgdr_api.graph import Component, Graph, Role
 from dgdr_api.names import output_config_map
 from dgdr_api.planner_component import planner_keys, planner_of, scaling_planner
-from dgdr_api.planner_config import BudgetTooSmall, parse_planner_config, sla_planner
+from dgdr_api.planner_config import BudgetTooSmall, PlannerKeys, parse_planner_config, sla_planner
 from dgdr_api.reading import CodecError
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.errors import CliError, NotThere
@@ -55,20 +55,40 @@ def adopted(running: Running, wanted: Wanted) -> Adopted:
     roles, gpus = _roles(running.dgd, graph)
     nvidias = planner_of(graph)
     keys = {} if nvidias is None else planner_keys(nvidias)
-    config = parse_planner_config(keys)
-    ttft_ms, itl_ms = wanted.ttft_ms or config.keys.ttft_ms, wanted.itl_ms or config.keys.itl_ms
+    read = parse_planner_config(keys).keys
+    targets = _targets(graph, read, wanted)
+    held = sum(gpus[role] * (component.replicas or 1) for role, component in roles.items())
+    given = wanted.max_gpus or (read.max_gpu_budget if "max_gpu_budget" in keys else None)
+    has_another = scaling_planner(graph) is not None
+    profile, request = _profile(running, graph, wanted, nvidias, targets)
+    own = {"max_gpu_budget": given or held, "advisory": has_another}
+    planner = _planner(graph, {**keys, **own}, profile, targets, gpus)
+    return Adopted(
+        manifests=(planner,) if request is None else (request, planner),
+        remarks=(
+            *_remarks(graph, held if given is None else None, nvidias if has_another else None),
+            _about_curves(graph, profile, request),
+        ),
+    )
+
+
+def _targets(graph: Graph, keys: PlannerKeys, wanted: Wanted) -> tuple[float, float]:
+    """Return TTFT and ITL in milliseconds."""
+    ttft_ms, itl_ms = wanted.ttft_ms or keys.ttft_ms, wanted.itl_ms or keys.itl_ms
     if ttft_ms is None or itl_ms is None:
         raise CliError(
             f"{graph.name} does not say its latency targets; give --ttft-ms and --itl-ms"
         )
-    held = sum(gpus[role] * (component.replicas or 1) for role, component in roles.items())
-    given = wanted.max_gpus or (config.keys.max_gpu_budget if "max_gpu_budget" in keys else None)
-    own = {"ttft": ttft_ms, "itl": itl_ms, "max_gpu_budget": given or held}
-    has_another = scaling_planner(graph) is not None
-    profile, request = _profile(running, graph, wanted, nvidias, (ttft_ms, itl_ms))
+    return ttft_ms, itl_ms
+
+
+def _planner(
+    graph: Graph, keys: Json, profile: str, targets: tuple[float, float], gpus: dict[Role, int]
+) -> dict[str, Any]:
+    ttft_ms, itl_ms = targets
     try:
         planner = sla_planner(
-            parse_planner_config({**keys, **own, "advisory": has_another}),
+            parse_planner_config({**keys, "ttft": ttft_ms, "itl": itl_ms}),
             target=graph.name,
             namespace=graph.namespace or "default",
             profile_config_map=profile,
@@ -78,19 +98,19 @@ def adopted(running: Running, wanted: Wanted) -> Adopted:
         )
     except BudgetTooSmall as exc:
         raise CliError(f"--max-gpus: {exc.why}") from exc
-    remarks = [*_remarks(graph, held if given is None else None, nvidias if has_another else None)]
+    return planner.to_json()
+
+
+def _about_curves(graph: Graph, profile: str, request: Json | None) -> str:
     if request is None:
-        remarks.append(
+        return (
             f"the curves are those of ConfigMap {profile}: make sure that they are of this "
             "deployment's model and engine; --profile names others"
         )
-    else:
-        remarks.append(
-            f"{graph.name} has no curves: request {request['metadata']['name']} measures some, on "
-            "GPUs beside those that serve, and the planner holds until then; --profile names others"
-        )
-    manifests = (planner.to_json(),) if request is None else (request, planner.to_json())
-    return Adopted(manifests=manifests, remarks=tuple(remarks))
+    return (
+        f"{graph.name} has no curves: request {request['metadata']['name']} measures some, on "
+        "GPUs beside those that serve, and the planner holds until then; --profile names others"
+    )
 
 
 def _decoded(dgd: Json) -> Graph:

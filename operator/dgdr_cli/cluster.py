@@ -1,15 +1,10 @@
 """Read a request and what belongs to it, with the user's own kubeconfig and rights."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
-import httpx
 import kr8s
-import kr8s.asyncio
-import yaml
 from kr8s.objects import APIObject, ConfigMap, new_class
 from pydantic import ValidationError
 
@@ -27,9 +22,11 @@ from dgdr_api.names import (
     points_config_map,
 )
 from dgdr_api.points import Point
-from dgdr_cli.errors import AlreadyThere, NotThere, Unreachable, Unreadable
+from dgdr_cli.errors import AlreadyThere, NotThere
 from dgdr_cli.found import Found, FoundPlanner, Listed, Running
-from dgdr_cli.prometheus import OTHERWISE, Prometheus, service_path
+from dgdr_cli.prometheus import OTHERWISE, Prometheus
+from dgdr_cli.prometheus_of_cluster import ask, installed_url
+from dgdr_cli.refusals import readable_errors
 from dgdr_cli.report import Report
 
 _DGDR = new_class(
@@ -50,8 +47,6 @@ _OLD_DGD = new_class(
 )
 _SLAP = new_class("SLAPlanner", version="dgdr.dev/v1alpha1", plural="slaplanners")
 _NOT_FOUND, _CONFLICT = 404, 409
-# For one answer: a query over a month reads many samples.
-ASK_S = 60.0
 _BUDGET = new_class("GPUBudget", version="dgdr.dev/v1alpha1", plural="gpubudgets")
 
 
@@ -60,7 +55,7 @@ class KubeSource:
 
     def __init__(self, context: str | None = None) -> None:
         self._context = context
-        with _readable_errors():
+        with readable_errors():
             self._api = kr8s.api(context=context)
 
     def find(self, name: str, namespace: str | None) -> Found | None:
@@ -70,7 +65,7 @@ class KubeSource:
             Unreachable: the cluster does not answer, or refuses.
             Unreadable: an object does not have the shape that this program knows.
         """
-        with _readable_errors():
+        with readable_errors():
             return self._find(name, namespace or str(self._api.namespace))
 
     def list_requests(self, namespace: str | None) -> tuple[Listed, ...]:
@@ -79,7 +74,7 @@ class KubeSource:
         Raises:
             Unreachable: the cluster does not answer, or refuses.
         """
-        with _readable_errors():
+        with readable_errors():
             where = namespace or str(self._api.namespace)
             there = [
                 *(self._served(_DGDR, where) or ()),
@@ -95,7 +90,7 @@ class KubeSource:
             Unreachable: the cluster does not answer, or refuses.
             Unreadable: an object does not have the shape that this program knows.
         """
-        with _readable_errors():
+        with readable_errors():
             where = namespace or str(self._api.namespace)
             manifest = self._get(_SLAP, name, where)
             if manifest is None:
@@ -114,11 +109,11 @@ class KubeSource:
         Raises:
             NotThere: nobody names one that this user may read of.
         """
-        url = url or self._installed_prometheus()
+        url = url or installed_url(self._api)
         if url is None:
             told = "neither spec.metrics nor an installation that you may read names a Prometheus"
             raise NotThere(f"{told}; {OTHERWISE}")
-        return Prometheus(url, partial(self._ask, url.rstrip("/")))
+        return Prometheus(url, partial(ask, self._context, url.rstrip("/")))
 
     def find_graph(self, name: str, namespace: str | None) -> Running | None:
         """Read a deployment of either version, and which ConfigMaps beside it hold curves.
@@ -126,7 +121,7 @@ class KubeSource:
         Raises:
             Unreachable: the cluster does not answer, or refuses.
         """
-        with _readable_errors():
+        with readable_errors():
             where = namespace or str(self._api.namespace)
             dgd = self._graph(name, where)
             if dgd is None:
@@ -148,47 +143,13 @@ class KubeSource:
         kind = kinds[manifest["kind"]]
         if manifest["apiVersion"] == _BESIDE_DGDR.version:
             kind = _BESIDE_DGDR
-        with _readable_errors():
+        with readable_errors():
             try:
                 kind(dict(manifest), api=self._api).create()
             except kr8s.ServerError as exc:
                 if _status(exc) != _CONFLICT:
                     raise
                 raise AlreadyThere(already_there(manifest)) from exc
-
-    def _installed_prometheus(self) -> str | None:
-        """Return what the chart told the planner; None where this user may not read that."""
-        labels = {"app.kubernetes.io/part-of": "dgdr-operator"}
-        try:
-            found = self._api.get(ConfigMap, namespace=kr8s.ALL, label_selector=labels, raw=True)
-            maps = cast("Iterator[dict[str, Any]]", found)
-            texts = [(one.get("data") or {}).get("config.yaml") for one in maps]
-        except kr8s.ServerError:
-            return None
-        urls = (yaml.safe_load(text)["prometheus"]["url"] for text in texts if text)
-        return next((str(url) for url in urls if url), None)
-
-    def _ask(self, url: str, path: str, params: Mapping[str, str]) -> tuple[int, Any]:
-        """Get a path of a Prometheus: of a Service through the API server, of others at once."""
-        through = service_path(url)
-        with _readable_errors():
-            if through is None:
-                return _answer(httpx.get(f"{url}/{path}", params=params, timeout=ASK_S))
-            return asyncio.run(self._through(through, path, params))
-
-    async def _through(self, service: str, path: str, params: Mapping[str, str]) -> tuple[int, Any]:
-        api = await kr8s.asyncio.api(context=self._context)
-        call = api.call_api(
-            "GET",
-            version="",
-            base=service,
-            url=path,
-            params=params,
-            timeout=ASK_S,
-            raise_for_status=False,
-        )
-        async with call as response:
-            return _answer(response)
 
     def _graph(self, name: str, namespace: str) -> dict[str, Any] | None:
         """Return a deployment as v1beta1, in whichever version it is served."""
@@ -272,13 +233,6 @@ class KubeSource:
             index += 1
 
 
-def _answer(response: httpx.Response) -> tuple[int, Any]:
-    try:
-        return response.status_code, response.json()
-    except ValueError:
-        return response.status_code, None
-
-
 def already_there(manifest: Mapping[str, Any]) -> str:
     """Say which object is not made because there is one, and what helps."""
     meta, kind = manifest["metadata"], manifest["kind"]
@@ -308,15 +262,3 @@ def report_of(output: Mapping[str, str]) -> Report:
     """Return the profiling run's report; an empty one as long as it runs."""
     text = output.get(OutputKey.REPORT)
     return Report.model_validate_json(text) if text else Report()
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    try:
-        yield
-    except ValidationError as exc:
-        raise Unreadable(f"an object has another shape than this version knows: {exc}") from exc
-    except ValueError as exc:  # how kr8s says that there is no usable kubeconfig
-        raise Unreachable(f"no access to a cluster: {exc}; check KUBECONFIG") from exc
-    except (kr8s.ServerError, kr8s.APITimeoutError, httpx.HTTPError) as exc:
-        raise Unreachable(f"the cluster did not answer: {exc}") from exc

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dgdr_cli.candidates import Candidate
+from dgdr_cli.errors import CliError
 from dgdr_cli.found import Listed
 from dgdr_cli.view import Deployment, Planner, View, message_of, phase_text
 
@@ -23,6 +25,18 @@ def screen() -> Console:
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
     return Console(width=PIPE_COLUMNS)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write what a user asked for as a file.
+
+    Raises:
+        CliError: it cannot be written there.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as exc:
+        raise CliError(f"{path} cannot be written: {exc.strerror}") from exc
 
 
 def render_list(requests: Iterable[Listed]) -> RenderableType:

@@ -30,6 +30,7 @@ from dgdr_operator.passes import (
     dgdr_pass,
     graph_children,
     graph_pass,
+    graph_patience,
     profiling_start,
 )
 from dgdr_planner import observer
@@ -224,7 +225,7 @@ def _loses_marks() -> tuple[Replaced, ...]:
         (workqueue.WorkQueue, "_mark", forgetful),
         (workqueue.WorkQueue, "notice", deaf),
         (dgdr_pass, "look_again_s", lambda *_: None),
-        (graph_pass, "_look_again_s", lambda *_: 1e6),
+        (graph_patience, "_look_again_s", lambda *_: 1e6),
     )
 
 

@@ -12,7 +12,6 @@ KEY = "x-kubernetes-validations"
 
 INVALID = "FieldValueInvalid"
 FORBIDDEN = "FieldValueForbidden"
-REQUIRED = "FieldValueRequired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from rich.status import Status
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.errors import CliError
 from dgdr_cli.planner import options as given_as
-from dgdr_cli.render import screen
+from dgdr_cli.render import screen, write_file
 
 if TYPE_CHECKING:
     from dgdr_cli.found import FoundPlanner, Source
@@ -178,7 +178,4 @@ def _draw(path: Path, what: "Rehearsal", answers: "Sequence[Answer]") -> None:
         goal=what.goal,
         runs=first.runs,
     )
-    try:
-        path.write_bytes(plot_png([panel]))
-    except OSError as exc:
-        raise CliError(f"{path} cannot be written: {exc.strerror}") from exc
+    write_file(path, plot_png([panel]))

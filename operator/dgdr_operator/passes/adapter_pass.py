@@ -10,7 +10,7 @@ from dgdr_api.graph import Graph
 from dgdr_api.models.dgdsa import DgdsaStatus
 from dgdr_api.models.dgdsa import DynamoGraphDeploymentScalingAdapter as Adapter
 from dgdr_api.names import FieldManager
-from dgdr_kube.errors import ClusterError, NotFound, Rejected
+from dgdr_kube.errors import ClusterError, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA
 from dgdr_kube.manifests import is_going, over, ref
 from dgdr_kube.pass_record import decided
@@ -33,6 +33,7 @@ from dgdr_operator.core.observed_workloads import workload_seen
 from dgdr_operator.core.workload import is_group, workload_name
 from dgdr_operator.followed import ADAPTERS_OF_GRAPH
 from dgdr_operator.passes.failures import lasting
+from dgdr_operator.passes.live import patch_status
 from dgdr_operator.passes.status_of import status_of
 from dgdr_operator.settings import Settings
 
@@ -151,18 +152,7 @@ class AdapterPass:
         """Write what the status says; what it leaves out stays as it is."""
         old, new = adapter.get("status") or {}, status.to_json()
         patch = {key: value for key, value in new.items() if old.get(key) != value}
-        if not patch:
-            return
-        meta = adapter["metadata"]
-        with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
-            await self._cluster.patch_status(
-                DGDSA,
-                meta["namespace"],
-                meta["name"],
-                patch,
-                FieldManager.OPERATOR,
-                meta["resourceVersion"],
-            )
+        await patch_status(self._cluster, DGDSA, adapter, patch)
 
     async def _complain(self, adapter: Manifest, verdict: Verdict, now: datetime) -> float:
         """Say what is wrong, and return when to look again."""

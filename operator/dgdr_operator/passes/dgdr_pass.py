@@ -8,8 +8,7 @@ from datetime import datetime
 
 from dgdr_api.conditions import find
 from dgdr_api.models.dgdr_v1beta1 import DGDRStatus
-from dgdr_api.names import FieldManager
-from dgdr_kube.errors import ClusterError, NotFound
+from dgdr_kube.errors import ClusterError
 from dgdr_kube.kinds import DGDR
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.pass_record import decided
@@ -26,6 +25,7 @@ from dgdr_operator.passes.data_plane_observer import DataPlaneObserver
 from dgdr_operator.passes.dgdr_actor import DgdrActor
 from dgdr_operator.passes.dgdr_observer import DgdrObserver
 from dgdr_operator.passes.failures import lasting
+from dgdr_operator.passes.live import patch_status
 from dgdr_operator.passes.orphans import sweep_orphans
 from dgdr_operator.passes.waits import Waits, waited_for
 from dgdr_operator.settings import Settings
@@ -117,18 +117,7 @@ class DgdrPass:
     async def _write(self, dgdr: Manifest, status: DGDRStatus) -> None:
         """Write what differs."""
         patch = merge_patch(dgdr.get("status") or {}, status.to_json())
-        if not patch:
-            return
-        meta = dgdr["metadata"]
-        with suppress(NotFound):  # deleted during the pass: there is nobody left to tell
-            await self._cluster.patch_status(
-                DGDR,
-                meta["namespace"],
-                meta["name"],
-                patch,
-                FieldManager.OPERATOR.value,
-                meta["resourceVersion"],
-            )
+        await patch_status(self._cluster, DGDR, dgdr, patch)
 
     async def _emit(self, dgdr: Manifest, told: list[Notice]) -> None:
         for notice in told:

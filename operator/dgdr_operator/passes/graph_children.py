@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dgdr_api.graph import Graph
 from dgdr_api.names import FieldManager, Label
 from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
-from dgdr_kube.kinds import DGDSA, LEADER_WORKER_SET, Kind, kind_of
+from dgdr_kube.kinds import DEPLOYMENT, DGDSA, LEADER_WORKER_SET, Kind, kind_of
 from dgdr_kube.manifests import is_going, is_owned_by
 from dgdr_kube.ports import Manifest, WatchedCluster
 from dgdr_operator.core.adapter import adapted_components, render_adapter
@@ -31,13 +31,17 @@ class Children:
     must_wait: bool = False
     removed_adapters: list[str] = field(default_factory=list)
 
-    def ours(self, kind: Kind, owner: Manifest) -> list[Manifest]:
-        """Return the children of a kind that belong to that owner, or did until they were freed."""
-        return [m for m in self.of(kind) if standing(m, owner) is Standing.OURS]
-
     def of(self, kind: Kind) -> list[Manifest]:
         """Return the children of a kind."""
         return [manifest for (k, _), manifest in self.live.items() if k == kind]
+
+    def workloads(self) -> list[Manifest]:
+        """Return what has pods."""
+        return [*self.of(DEPLOYMENT), *self.of(LEADER_WORKER_SET)]
+
+    def own_workloads(self, owner: Manifest) -> list[Manifest]:
+        """Return those that belong to that owner, or did until they were freed."""
+        return [m for m in self.workloads() if standing(m, owner) is Standing.OURS]
 
 
 class ChildWriter:

@@ -1,7 +1,8 @@
-"""An object as the API server has it, and what is wanted applied over it."""
+"""An object as the API server has it, and what is written over it if nobody wrote since."""
 
 from dgdr_api.names import FieldManager
-from dgdr_kube.kinds import kind_of
+from dgdr_kube.errors import NotFound
+from dgdr_kube.kinds import Kind, kind_of
 from dgdr_kube.manifests import over, version_of
 from dgdr_kube.ports import Cluster, Manifest
 
@@ -18,3 +19,20 @@ async def apply_over(cluster: Cluster, wanted: Manifest, live: Manifest | None) 
     """Apply what is wanted, if nobody wrote since ``live`` was read."""
     version = version_of(live)
     return await cluster.apply(over(wanted, live), MANAGER, resource_version=version)
+
+
+async def patch_status(
+    cluster: Cluster, kind: Kind, live: Manifest, patch: Manifest
+) -> Manifest | None:
+    """Patch the status; returns the object as it is then.
+
+    None: it was deleted meanwhile, so there is nobody left to tell.
+    """
+    if not patch:
+        return live
+    meta = live["metadata"]
+    where = meta["namespace"], meta["name"]
+    try:
+        return await cluster.patch_status(kind, *where, patch, MANAGER, meta["resourceVersion"])
+    except NotFound:
+        return None

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter, ValidationError
 
 from dgdr_api.models.base import Condition, Conditions
-from dgdr_api.names import NAMESPACE_SCOPE_LEASE, FieldManager
-from dgdr_kube.errors import NotFound, Rejected
+from dgdr_api.names import NAMESPACE_SCOPE_LEASE
+from dgdr_kube.errors import Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, LEASE, Kind
 from dgdr_kube.manifests import ref
 from dgdr_kube.namespace_scope import NamespaceScope
@@ -24,6 +24,7 @@ from dgdr_operator.core.ownership import (
     with_ownership,
 )
 from dgdr_operator.followed import OF_GRAPH
+from dgdr_operator.passes.live import patch_status
 
 Pass = Callable[[Key, datetime], Awaitable[float | None]]
 
@@ -110,25 +111,15 @@ class SoleOwner:
 
     async def _say(self, manifest: Manifest, why: str | None, now: datetime) -> None:
         """Write the condition, and an Event, where it is news."""
-        old, meta = _conditions(manifest), manifest["metadata"]
+        old = _conditions(manifest)
         if old is None:
             return
-        new = with_ownership(old, why, now, meta.get("generation", 1))
+        new = with_ownership(old, why, now, manifest["metadata"].get("generation", 1))
         if new == old:
             return
         patch = {"conditions": [one.to_json() for one in new]}
-        try:
-            await self.cluster.patch_status(
-                self.kind,
-                meta["namespace"],
-                meta["name"],
-                patch,
-                FieldManager.OPERATOR,
-                meta["resourceVersion"],
-            )
-        except NotFound:
-            return
-        if why is not None:
+        told = await patch_status(self.cluster, self.kind, manifest, patch)
+        if told is not None and why is not None:
             event = Event(
                 about=ref(manifest),
                 reason=OWNERSHIP_CONFLICT,

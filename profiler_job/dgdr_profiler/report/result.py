@@ -12,6 +12,7 @@ from dgdr_perf.npz import write_decode, write_prefill
 from dgdr_profiler.core.actions import Plan, RunState
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.described import Described, described
+from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.engine_curves import EngineCurves
 from dgdr_profiler.core.pick import Selection, replicas
 from dgdr_profiler.core.progress import describe
@@ -41,12 +42,9 @@ def result(
         TooFewPoints: a curve has too few points.
         InvalidRequest: the deployment cannot be written as asked for.
     """
-    wanted = effective(request.spec)
     prefill_points = curve_points(plan, state, chosen, PointKind.PREFILL)
     decode_points = curve_points(plan, state, chosen, PointKind.DECODE)
-    decoding = chosen.decode.candidate
-    rank_kv_tokens = (chosen.decode.point.max_kv_tokens or 0) // decoding.ranks(PointKind.DECODE)
-    engine = final_engine(request, wanted, rank_kv_tokens, decoding.backend)
+    engine = _engine(request, chosen)
     count = replicas(
         chosen,
         EngineCurves.of(prefill_points, decode_points, chosen.transfer),
@@ -56,10 +54,9 @@ def result(
         plan.planner,
     )
     graph = final_graph(engine, setting, chosen, count)
-    replayed = wanted.mocker and not request.policy.uses_mocker
+    replayed = effective(request.spec).mocker and not request.policy.uses_mocker
     curves = described(chosen, graph, prefill_points, decode_points, replayed)
     report_json = {**report(plan, state, chosen, ledger), "shortage": count.shortage}
-    itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
     said = (describe(chosen), count.shortage, renamed(engine.served_model, request.spec.model))
     return Result(
         texts={
@@ -72,27 +69,47 @@ def result(
             OutputKey.PREFILL_NPZ.value: write_prefill(curves.prefill),
             OutputKey.DECODE_NPZ.value: write_decode(curves.decode),
             **_replayed(curves, replayed),
-            PREFILL_PNG: prefill_png(
-                curves.prefill,
-                _drawn(prefill_points),
-                _titles(request, chosen.prefill.candidate),
-                plan.demand.targets.ttft_ms,
-            ),
-            DECODE_PNG: decode_png(
-                curves.decode,
-                _drawn(decode_points),
-                _titles(request, chosen.decode.candidate),
-                itl_limit_ms,
-            ),
+            PREFILL_PNG: _prefill_png(request, plan, chosen, curves, prefill_points),
+            DECODE_PNG: _decode_png(request, plan, chosen, curves, decode_points),
         },
         message="; ".join(filter(None, said)),
     )
+
+
+def _engine(request: ProfilingRequest, chosen: Selection) -> Engine:
+    """Return the engine that is deployed, with what one rank of it was measured to hold."""
+    decoding = chosen.decode.candidate
+    rank_kv_tokens = (chosen.decode.point.max_kv_tokens or 0) // decoding.ranks(PointKind.DECODE)
+    return final_engine(request, effective(request.spec), rank_kv_tokens, decoding.backend)
 
 
 def _replayed(curves: Described, replayed: bool) -> Mapping[str, bytes]:
     if not replayed:
         return {}
     return {OutputKey.MOCKER_NPZ.value: write_mocked(curves.prefill, curves.decode)}
+
+
+def _prefill_png(
+    request: ProfilingRequest,
+    plan: Plan,
+    chosen: Selection,
+    curves: Described,
+    points: tuple[Point, ...],
+) -> bytes:
+    titles = _titles(request, chosen.prefill.candidate)
+    return prefill_png(curves.prefill, _drawn(points), titles, plan.demand.targets.ttft_ms)
+
+
+def _decode_png(
+    request: ProfilingRequest,
+    plan: Plan,
+    chosen: Selection,
+    curves: Described,
+    points: tuple[Point, ...],
+) -> bytes:
+    titles = _titles(request, chosen.decode.candidate)
+    itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
+    return decode_png(curves.decode, _drawn(points), titles, itl_limit_ms)
 
 
 def _drawn(points: tuple[Point, ...]) -> tuple[Point, ...]:

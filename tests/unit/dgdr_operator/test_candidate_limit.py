@@ -12,7 +12,8 @@ from dgdr_kube.kinds import DGD, POD
 from dgdr_kube.ports import Key
 from dgdr_operator.core.candidate_limit import Candidate, held_back
 from dgdr_operator.followed import COLLECTIONS
-from dgdr_operator.passes.graph_pass import LOOK_AGAIN_S, GraphPass
+from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.passes.graph_patience import LOOK_AGAIN_S
 from dgdr_operator.settings import parse
 from support.candidates import OWNER, told
 from support.claims import claim_template

@@ -16,7 +16,8 @@ from dgdr_kube.kinds import (
     SERVICE_ACCOUNT,
 )
 from dgdr_kube.ports import Key
-from dgdr_operator.passes.graph_pass import LEAVING_S, LOOK_AGAIN_WHEN_READY_S, GraphPass
+from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.passes.graph_patience import LEAVING_S, LOOK_AGAIN_WHEN_READY_S
 from dgdr_operator.settings import parse
 from support.claims import claim_template
 from support.crds import installed

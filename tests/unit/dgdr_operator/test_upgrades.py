@@ -16,7 +16,8 @@ from dgdr_operator.core.pinned import graph_hash
 from dgdr_operator.core.restart import RESTARTED_FOR
 from dgdr_operator.core.upgrades import READY_WITHIN
 from dgdr_operator.passes.graph_children import ChildWriter
-from dgdr_operator.passes.graph_pass import LOOK_AGAIN_FOR_TURN_S, GraphPass
+from dgdr_operator.passes.graph_pass import GraphPass
+from dgdr_operator.passes.graph_patience import LOOK_AGAIN_FOR_TURN_S
 from dgdr_operator.settings import parse
 from support.candidates import OWNER, told
 from support.counting_cluster import CountingCluster

@@ -24,7 +24,7 @@ def flags(component: components.Component) -> dict[str, str]:
 
 def test_addresses_of_two_numbers_share_nothing() -> None:
     one, two = cluster(number=1), cluster(number=2)
-    names = ("node_cidr", "service_cidr", "pod_cidr", "link", "cgroup", "server", "dns_ip")
+    names = ("node_ip", "host_ip", "service_cidr", "pod_cidr", "link", "cgroup", "server", "dns_ip")
     assert all(getattr(one, name) != getattr(two, name) for name in names)
 
 
