@@ -53,10 +53,10 @@ class MonotoneGrid:
 
     def __call__(self, first: Array, second: float) -> Array:
         """Latency at each ``first`` and one ``second``; outside of the grid that of its edge."""
-        index = int(np.clip(np.searchsorted(self.second, second) - 1, 0, len(self.second) - 1))
+        index = max(int(self.second.searchsorted(second)) - 1, 0)
         after = min(index + 1, len(self.second) - 1)
-        width = self.second[after] - self.second[index]
-        share = float(np.clip((second - self.second[index]) / width, 0, 1)) if width > 0 else 0.0
+        low, high = float(self.second[index]), float(self.second[after])
+        share = min(max((second - low) / (high - low), 0.0), 1.0) if high > low else 0.0
         row = (1.0 - share) * self.latency_ms[index] + share * self.latency_ms[after]
         return np.asarray(np.interp(first, self.first, row), dtype=np.float64)
 

@@ -77,4 +77,6 @@ class PrefillCurve:
 
 
 def _terms(isl: Array) -> Array:
-    return np.stack([np.ones_like(isl), isl, isl**2], axis=1)
+    terms = np.empty((len(isl), 3))
+    terms[:, 0], terms[:, 1], terms[:, 2] = 1.0, isl, isl**2
+    return terms

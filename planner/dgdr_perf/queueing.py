@@ -44,6 +44,7 @@ POINTS = 1024
 # A wait that is longer than the lattice has less probability than this, times that of waiting.
 BEYOND = 1e-3
 PLACES: Array = np.arange(POINTS // 2, dtype=np.float64)
+SQUARES: Array = PLACES**2
 # Of the decay, the tilt of the lattice; over its length no more than such an exponent.
 TILT, MOST_TILTED = 0.5, 12.0
 # Standard deviations, and units, after its mean by which a sum of exponentials has ended.
@@ -159,7 +160,7 @@ def _own(rate_per_s: float, stages: float, service: ServiceTime) -> Wait:
     tail = np.maximum(1.0 - np.cumsum(waits), 0.0)
     # Lengths between two points vary by more on the lattice; waits are as long as they vary.
     served = service.second_s2 - service.mean_s**2
-    spread = step_s**2 * (float(up @ PLACES**2) - float(up @ PLACES) ** 2 + SHARED_OUT)
+    spread = step_s**2 * (float(up @ SQUARES) - float(up @ PLACES) ** 2 + SHARED_OUT)
     apart = 1.0 / (stages * rate_per_s**2)
     step_s *= (served + apart) / (spread + apart)
     times_s = step_s * np.arange(len(waits) + 1, dtype=np.float64)
@@ -198,8 +199,8 @@ def _largest_sum(up: Array, down: Array, tilt: float) -> Array:
     times ``exp(tilt * k)``: less than one everywhere, so that coefficients fall off on both sides.
     """
     grown = np.exp(tilt * PLACES)
-    transform = np.fft.rfft(up * grown, POINTS) * np.conj(np.fft.rfft(down / grown, POINTS))
-    positive = -np.fft.irfft(_logarithm(1.0 - transform), POINTS)
+    rising, falling = np.fft.rfft((up * grown, down / grown), POINTS)
+    positive = -np.fft.irfft(_logarithm(1.0 - rising * np.conj(falling)), POINTS)
     positive[0] = positive[POINTS // 2 :] = 0.0
     positive[: POINTS // 2] /= grown
     exponent = np.fft.rfft(positive) - positive.sum()

@@ -31,13 +31,15 @@ class Percentile(StrEnum):
     @property
     def share(self) -> float | None:
         """Share of the requests that must be within the target; None for the mean."""
-        return None if self is Percentile.MEAN else int(self.value[1:]) / 100
+        return _SHARES[self]
 
     @property
     def deviations(self) -> float:
         """Standard deviations above the mean, for a sum of many independent parts."""
         return _deviations(self)
 
+
+_SHARES = {one: None if one is Percentile.MEAN else int(one[1:]) / 100 for one in Percentile}
 
 Quantiles = tuple[tuple[float, float], ...]
 

@@ -69,9 +69,10 @@ class Demand:
         The newest word wins: windows that end at the same time or later are dropped, so that a
         repeated pass counts once and a clock that was set back does not stop the history.
         """
-        before = self.recent[self.recent[:, AT] < sample.at_s]
-        older = self.older[self.older[:, AT] < sample.at_s]
-        return _bounded(np.vstack([before, sample.row]), older)
+        recent, older = (
+            rows[: rows[:, AT].searchsorted(sample.at_s)] for rows in (self.recent, self.older)
+        )
+        return _bounded(np.concatenate([recent, sample.row[None]]), older)
 
     @classmethod
     def restored(cls, samples: Iterable[Sample]) -> "Demand":
@@ -126,10 +127,9 @@ def _column(name: str, values: Iterable[float], size: int) -> Floats:
 def _bounded(rows: Floats, older: Floats) -> Demand:
     surplus, recent = rows[:-RECENT], rows[-RECENT:]
     if len(surplus):
-        joined = np.vstack([older, surplus])
-        first = int(np.searchsorted(_bin(older[:, AT]), _bin(surplus[0, AT])))
-        older = np.vstack([older[:first], _merged(joined[first:])])
-        older = older[older[:, AT] > recent[-1, AT] - KEPT_S]
+        first = int(_bin(older[:, AT]).searchsorted(_bin(surplus[0, AT])))
+        older = np.concatenate([older[:first], _merged(np.concatenate([older[first:], surplus]))])
+        older = older[older[:, AT].searchsorted(recent[-1, AT] - KEPT_S, side="right") :]
     return Demand(_frozen(recent), _frozen(older))
 
 
@@ -142,8 +142,10 @@ def _merged(rows: Floats) -> Floats:
     known = rows[np.isfinite(rows[:, RATE])]
     if not len(known):
         return _no_rows()
-    _, where = np.unique(_bin(known[:, AT]), return_inverse=True)
-    count = int(where.max()) + 1
+    # Rows are in the order of time, and so are their bins.
+    bins = _bin(known[:, AT])
+    where = np.concatenate([[0], np.cumsum(bins[1:] > bins[:-1])])
+    count = int(where[-1]) + 1
     window_s = np.bincount(where, known[:, WINDOW], count)
     at_s = np.full(count, -np.inf)
     np.maximum.at(at_s, where, known[:, AT])

@@ -5,8 +5,6 @@ a few percent for a thousand answers. The mean of several windows is known bette
 differs by more than that: then lengths have changed, and those before say nothing more.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from dgdr_planner.forecast.demand import Floats
@@ -27,19 +25,19 @@ def expected_lengths(lengths: Floats, requests: Floats) -> list[float | None]:
 
     ``lengths`` has shape (kinds, n), ``requests`` (n,); NaN: unknown.
     """
-    return [_expected(list(_known(each, requests))) for each in lengths]
+    return [_expected(_known(each, requests)) for each in lengths]
 
 
-def _known(lengths: Floats, requests: Floats) -> Iterator[tuple[float, float]]:
-    """Yield (length, requests) of the windows looked back to; of older ones where none is known."""
+def _known(lengths: Floats, requests: Floats) -> list[tuple[float, float]]:
+    """Return (length, requests) of the windows looked back to; older ones where none is known."""
     for part in (slice(-LOOKED_BACK, None), slice(None, -LOOKED_BACK)):
         told = np.isfinite(lengths[part])
         if told.any():
             numbers = np.maximum(requests[part][told], 1.0)
             enough = numbers >= min(FEW, FEW_SHARE * float(numbers.max()))
             several = lengths[part][told][enough].tolist()
-            yield from zip(several, numbers[enough].tolist(), strict=True)
-            return
+            return list(zip(several, numbers[enough].tolist(), strict=True))
+    return []
 
 
 def _expected(known: list[tuple[float, float]]) -> float | None:

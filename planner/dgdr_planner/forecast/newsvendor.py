@@ -59,15 +59,14 @@ def planned(
     ``rate_per_s`` has shape (n,), NaN where unknown but for the newest; ``rise`` is what the newest
     two windows alone would say, shape (n, leads).
     """
-    paths = np.array([*(candidate.paths for candidate in candidates), rise])
-    names = [*(candidate.model for candidate in candidates), "DampedTrend"]
-    leads, line = paths.shape[2], ramp(rate_per_s, step_s)
-    choice = _proven(rate_per_s, paths[:, :, -1], leads)
+    speakers = [*candidates, Candidate(model="DampedTrend", paths=rise)]
+    leads, line = rise.shape[1], ramp(rate_per_s, step_s)
+    choice = _proven(rate_per_s, np.array([one.paths[:, -1] for one in speakers]), leads)
     if choice is None:
         seen = as_seen(rate_per_s, float(rise[-1, -1]), quantile, step_s)
         found = Planned(grow=seen, hold=seen)
         return found if line is None else _at_least(found, line, leads, quantile)
-    who = Candidate(model=names[choice], paths=paths[choice])
+    who = speakers[choice]
     found = followed(rate_per_s, who, quantile, step_s)
     if line is None:
         return found

@@ -12,7 +12,7 @@ bursts, or through a curve that turns within minutes, says nothing of what comes
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist, median
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from dgdr_planner.forecast.demand import Floats
 
 #: Fewest windows of a line, two being no trend yet, and most: ten minutes, at one a minute.
 FEWEST, MOST = 3, 10
+#: Windows of a line by their distance from its middle.
+PLACES = {windows: np.arange(windows) - (windows - 1) / 2.0 for windows in range(FEWEST, MOST + 1)}
 #: Standard errors of its slope by which a line is steep for certain. Lines of eight lengths are
 #: tried at each window: a steady load passes this about once in 10,000 windows.
 CERTAIN = 4.0
@@ -90,7 +92,7 @@ def ramp(rate_per_s: Floats, step_s: float) -> Ramp | None:
         counting = math.sqrt(max(middle, 1.0 / step_s) / step_s)
         if usual > SMOOTH * counting:
             break
-        noise, at = max(counting, usual), np.arange(windows) - (windows - 1) / 2.0
+        noise, at = max(counting, usual), PLACES[windows]
         slope = float(at @ seen) / _spread(windows)
         rest = seen - middle - slope * at
         if float(rest @ rest) > LOOSE * (windows - 2) * noise**2:
@@ -111,6 +113,8 @@ def _bends(rate_per_s: Floats) -> float:
 
     A ramp does not bend, and the median leaves its begin out. Infinite where too few tell.
     """
-    bends = np.abs(np.diff(rate_per_s[-USUAL:], 2))
-    bends = bends[np.isfinite(bends)]
-    return float(np.median(bends)) / BENDS if bends.size >= FEWEST_BENDS else math.inf
+    seen = rate_per_s[-USUAL:]
+    slopes = seen[1:] - seen[:-1]
+    bends = np.abs(slopes[1:] - slopes[:-1])
+    known: list[float] = bends[np.isfinite(bends)].tolist()
+    return median(known) / BENDS if len(known) >= FEWEST_BENDS else math.inf
