@@ -18,7 +18,7 @@ from dgdr_planner.limit.edits import Edit
 from dgdr_planner.limit.guards import Guarded, History, Limit, guard
 from dgdr_planner.observe.budget import BudgetSeen, Claim
 from dgdr_planner.observe.looks import Look, lately
-from dgdr_planner.observe.observation import Observation, RoleSeen, TargetSeen
+from dgdr_planner.observe.observation import LoadSeen, Observation, RoleSeen, TargetSeen
 from dgdr_planner.observe.unfinished import with_unfinished
 from dgdr_planner.observe.value import Idle, Trouble, Unknown, number
 from dgdr_planner.plan import Decision, Plan, RolePlan
@@ -363,6 +363,18 @@ def _standing(seen: Observation, policy: Policy) -> Claim | None:
         policy.limits[role.role].fewest * role.gpus_per_replica for role in seen.target.roles
     )
     return budget.standing_claim(held, fewest)
+
+
+def begins(load: LoadSeen, state: State, looks: Sequence[Look], policy: Policy) -> bool:
+    """Whether fast looks show load where the last pass read none, or not how long requests are.
+
+    A whole tick is needed then: a look tells no lengths.
+    """
+    if policy.suspended or not looks or looks[-1].rate_per_s <= 0.0:
+        return False
+    if isinstance(load.rate_per_s, Unknown):
+        return True
+    return state.forecast is not None and state.forecast.isl is None
 
 
 def rises(state: State, looks: Sequence[Look], policy: Policy, now: datetime) -> bool:

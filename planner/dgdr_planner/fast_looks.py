@@ -1,6 +1,7 @@
 """Looks at the load between two ticks: a rise is answered within seconds, not at the next window.
 
-A look changes nothing. Where it shows more than is planned for, the planner's pass runs at once.
+A look changes nothing. Where it shows more than is planned for, the planner's pass runs at once;
+where it shows the first load of which anything can be read, the tick does.
 """
 
 import asyncio
@@ -10,11 +11,10 @@ from datetime import datetime
 
 from dgdr_kube.errors import ClusterError
 from dgdr_kube.ports import Key
-from dgdr_planner.decide import rises
+from dgdr_planner.decide import begins, rises
 from dgdr_planner.memory import Memory
 from dgdr_planner.observe.endpoint import LEAST_S
 from dgdr_planner.observe.looks import Look, kept
-from dgdr_planner.observe.value import Unknown
 from dgdr_planner.observer import Observer
 
 log = logging.getLogger(__name__)
@@ -62,9 +62,9 @@ class FastLooks:
             self._looking.discard(key)
 
     async def look(self, key: Key) -> bool:
-        """Look once; return whether more comes than is planned for."""
+        """Look once; return whether more comes than is planned for, or the first that is read."""
         left, now = self._memory.left(key), self._clock()
-        if left is None or isinstance(left.turn.seen.load.rate_per_s, Unknown):
+        if left is None:
             self._looks.pop(key, None)
             return False
         window_s = self._observer.look_window_s(left.turn.policy)
@@ -77,6 +77,8 @@ class FastLooks:
         looks = self._looks[key] = kept(self._looks.get(key, ()), fresh)
         if left.tick_in_s(now) < NEAR_S:
             return False
+        if begins(left.turn.seen.load, left.state, looks, left.turn.policy):
+            return True
         if not rises(left.state, looks, left.turn.policy, now):
             return False
         self._rising[key] = now

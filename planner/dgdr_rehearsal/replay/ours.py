@@ -9,7 +9,7 @@ import numpy as np
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.simulator.arrivals import Array
-from dgdr_planner.decide import decide, rises
+from dgdr_planner.decide import begins, decide, rises
 from dgdr_planner.observe.histogram import Histogram
 from dgdr_planner.observe.looks import LOOK_S, Look, kept, looks_help
 from dgdr_planner.observe.observation import (
@@ -31,6 +31,8 @@ from dgdr_rehearsal.replay.window import WindowSeen, joined
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 # Bounds of a frontend's histograms double from bucket to bucket.
 LATENCY_BOUNDS_MS = tuple(2.0**power for power in range(20))
+# What a planner reads of frontends that were not scraped yet.
+NOT_READ = LoadSeen.unknown("NoSeries", "nothing was scraped yet", 0.0)
 LENGTH_BOUNDS = tuple(2.0**power for power in range(4, 21))
 
 
@@ -66,13 +68,19 @@ class Ours:
         self._looks = kept(self._looks, _look(seen, now, self.head_room))
         self._parts.append(seen)
         target = _target(seen, self.gpus)
-        if sum(part.window_s for part in self._parts) < 0.99 * self.policy.interval_s:
+        is_whole = sum(part.window_s for part in self._parts) >= 0.99 * self.policy.interval_s
+        if not is_whole and not self._begins():
             return self._fast(target, now)
         load = load_seen(joined(self._parts), self.head_room)
         load = load if self.shapes else replace(load, isl_quantiles=None, osl_quantiles=None)
-        self._parts.clear()
+        if is_whole:
+            self._parts.clear()
         self._ticked = Observation(target=target, load=load, looks=self._looks)
         return self._decided(self._ticked, now)
+
+    def _begins(self) -> bool:
+        load = self._ticked.load if self._ticked else NOT_READ
+        return begins(load, self.state, self._looks, self.policy)
 
     def _fast(self, target: TargetSeen, now: datetime) -> Replicas:
         ticked = self._ticked

@@ -16,11 +16,11 @@ from support.planning import sla_planner
 class Minutely(World):
     """A planner that decides every minute, and looks every 15 s."""
 
-    def __init__(self) -> None:
-        super().__init__(sla_planner(interval="60s"))
+    def __init__(self, **spec: Any) -> None:
+        super().__init__(sla_planner(interval="60s", **spec))
         self.seconds = delay_s(self.clock().timestamp(), 60.0, "")
 
-    async def ticked(self, rate_per_s: float) -> None:
+    async def ticked(self, rate_per_s: float | None) -> None:
         self.metrics.rate_per_s = rate_per_s
         await self.run(KEY)
 
@@ -78,6 +78,34 @@ async def test_what_does_not_rise_waits_for_the_tick(rate_per_s: float) -> None:
     await world.ticked(2.0)
     assert not await world.looked(rate_per_s)
     assert not await world.looked(rate_per_s)
+
+
+@pytest.mark.parametrize("before_per_s", [None, 0.0], ids=["not read", "idle"])
+async def test_the_first_load_is_answered_by_a_tick_at_once(before_per_s: float | None) -> None:
+    world = Minutely()
+    await world.ticked(before_per_s)
+    before = world.replicas()
+    assert await world.looked(9.4)
+    await world.run(KEY)
+    assert not world.left.turn.seen.is_fast
+    assert world.replicas() > before
+    assert not await world.looked(9.4)
+
+
+@pytest.mark.parametrize("before_per_s", [None, 0.0], ids=["not read", "idle"])
+@pytest.mark.parametrize("rate_per_s", [None, 0.0])
+async def test_what_is_not_read_or_not_there_yet_waits_for_the_tick(
+    before_per_s: float | None, rate_per_s: float | None
+) -> None:
+    world = Minutely()
+    await world.ticked(before_per_s)
+    assert not await world.looked(rate_per_s)
+
+
+async def test_a_planner_that_is_suspended_waits_for_no_load() -> None:
+    world = Minutely(suspend=True)
+    await world.ticked(None)
+    assert not await world.looked(9.4)
 
 
 async def test_a_look_brings_one_fast_pass_only() -> None:
