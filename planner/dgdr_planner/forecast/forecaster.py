@@ -94,7 +94,7 @@ class Forecast:
     whose quantile is planned for; None is that of what was seen. A plan may be below
     ``rate_per_s`` where that repeats a burst, and bursts have not lasted. ``is_calm``: nothing has
     risen lately, nor is expected to, and what is held above the plan is what was seen or missed
-    before. ``raised`` is what fast looks have made of ``planned_rate_per_s``.
+    once. ``raised`` is what fast looks have made of ``planned_rate_per_s``.
     """
 
     rate_per_s: float

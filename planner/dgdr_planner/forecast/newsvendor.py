@@ -8,9 +8,9 @@ less, by pinball loss, on the same past: bursts that nobody can foresee end in a
 season that was learned is followed up and down.
 
 What is planned for beyond what comes and what is expected is memory: of loads that were seen, and
-of rises that were missed. Memory says what to keep. It buys nothing while the load is calm: a few
-windows of one crowd are just above, or just below, the share that may be missed, and would be
-bought for each time that they come back above it.
+of rises that were missed. Memory says what to keep. Of a load that rose once it buys nothing while
+that is calm: the few windows of one crowd are just above, or just below, the share that may be
+missed, and would be bought for each time that they come back above it. What came twice may again.
 """
 
 import math
@@ -40,6 +40,8 @@ BEYOND = 1.15
 #: Newest windows in which nothing has risen where a load is calm, and standard errors of a count
 #: from which one of them is above one before: of a steady load once in some ten hours by chance.
 CALM, RISEN = 10, 4.0
+#: Rises within LOOKED_AT windows that are no reason yet to buy for the next one.
+ONCE = 1
 #: Who plans where a ramp goes on that nobody else foresaw.
 RAMP = "DampedTrend"
 #: Who has seen falls end before.
@@ -50,7 +52,8 @@ SEASON = "HoltWinters"
 class Planned:
     """Rates per second to grow to, and not to shrink below; ``model`` is None for what was seen.
 
-    ``is_calm``: nothing has risen lately, nor is expected to. What is held above is memory then.
+    ``is_calm``: nothing has risen lately, nor is expected to, and no more than once before. What
+    is held above is memory then.
     """
 
     grow: float
@@ -105,11 +108,26 @@ def _calmed(
         return found
     comes = max(float(lately[-1]), expected, 1.0 / step_s)
     each = np.append(lately, comes)
-    lowest = np.minimum.accumulate(each)
-    if (each - lowest > RISEN * np.sqrt((each + lowest) / step_s)).any():
+    rises_now = _is_clear(each, np.minimum.accumulate(each), step_s).any()
+    if rises_now or _times_risen(rate_per_s[-LOOKED_AT:], step_s) > ONCE:
         return found
     enough = comes + NormalDist().inv_cdf(quantile) * math.sqrt(comes / step_s)
     return replace(found, grow=min(found.grow, enough), is_calm=True)
+
+
+def _times_risen(seen: Floats, step_s: float) -> int:
+    """Return how often a load rose; rises that are no more than CALM windows apart are one."""
+    if seen.size <= CALM:
+        return 0
+    views = np.lib.stride_tricks.sliding_window_view(seen, CALM + 1)
+    lowest = np.fmin.reduce(views[:, :-1], axis=1)
+    risen = np.flatnonzero(_is_clear(views[:, -1], lowest, step_s))
+    return 1 + int((np.diff(risen) > CALM).sum()) if risen.size else 0
+
+
+def _is_clear(high: Floats, low: Floats, step_s: float) -> NDArray[np.bool_]:
+    """Return where a rate is above another one by more than counting explains."""
+    return np.asarray(high - low > RISEN * np.sqrt((high + low) / step_s))
 
 
 def _at_least(found: Planned, line: Ramp, leads: int, quantile: float) -> Planned:

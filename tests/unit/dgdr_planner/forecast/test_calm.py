@@ -42,6 +42,13 @@ def test_a_crowd_that_was_over_at_once_is_kept_and_not_bought_for() -> None:
     assert all(one.is_calm for one in told)
 
 
+def test_what_came_twice_is_bought_for_on_a_calm_load() -> None:
+    rates = np.r_[crowded(0.0, 16), crowded(0.0, 16, seed=2)]
+    told = [forecast(rates[:end]) for end in range(rates.size - 4, rates.size + 1)]
+    assert not any(one.is_calm for one in told)
+    assert max(one.planned for one in told) > 0.9 * CROWD
+
+
 def test_what_was_kept_is_bought_again_as_soon_as_load_rises() -> None:
     told = forecast(np.append(crowded(3.0, 30), 30.0))
     assert not told.is_calm
@@ -61,8 +68,10 @@ def test_a_steady_load_is_planned_for_with_what_counting_leaves_uncertain() -> N
 
 
 def test_looks_show_a_rise_above_a_calm_plan_though_more_is_kept() -> None:
-    looks = [Look(at_s=15.0 * k, window_s=15.0, rate_per_s=40.0, queued=0.0, in_flight=0.0)
-             for k in range(2)]  # fmt: skip
+    looks = [
+        Look(at_s=15.0 * k, window_s=15.0, rate_per_s=40.0, queued=0.0, in_flight=0.0)
+        for k in range(2)
+    ]
     kept = Forecast(rate_per_s=20.0, planned_rate_per_s=22.0, hold_rate_per_s=60.0, is_calm=True)
     assert kept.raised_by(looks, 0.95).planned > 30.0
     peak = Forecast(rate_per_s=20.0, planned_rate_per_s=22.0, hold_rate_per_s=60.0)
