@@ -92,8 +92,9 @@ class Forecast:
     replicas that are there already must not fall below it. None: nothing but a last value is
     known, see ``planned`` and ``held``. ``model`` names who expects ``rate_per_s``, ``planned_by``
     whose quantile is planned for; None is that of what was seen. A plan may be below
-    ``rate_per_s`` where that repeats a burst, and bursts have not lasted. ``raised`` is what fast
-    looks have made of ``planned_rate_per_s``.
+    ``rate_per_s`` where that repeats a burst, and bursts have not lasted. ``is_calm``: nothing has
+    risen lately, nor is expected to, and what is held above the plan is what was seen or missed
+    once. ``raised`` is what fast looks have made of ``planned_rate_per_s``.
     """
 
     rate_per_s: float
@@ -104,12 +105,14 @@ class Forecast:
     model: str = "LastValue"
     planned_by: str | None = None
     horizon_s: float = 0.0
+    is_calm: bool = False
     raised: Rise | None = None
 
     def raised_by(self, looks: Sequence[Look], quantile: float) -> "Forecast":
         """Return the forecast with what fast looks say, compared with what the tick planned."""
         # Looks see now, and until replicas serve more may come than then: that is no rise.
-        ticked = self.held if self.raised is None else self.raised.over_per_s
+        expected = self.planned if self.is_calm else self.held
+        ticked = expected if self.raised is None else self.raised.over_per_s
         found = rise(looks, ticked, quantile, self.horizon_s)
         if found is None or found.planned_per_s <= self.planned:
             return self
@@ -172,6 +175,7 @@ class Forecaster:
             model=chosen.model,
             planned_by=plan.model,
             horizon_s=horizon_s,
+            is_calm=plan.is_calm,
         )
 
     def _candidates(self, grid: Grid, leads: int, model: Model) -> list[Candidate]:

@@ -6,6 +6,11 @@ above those that it saw, so that the newest one, and a rise that is more than co
 planned for as well. A forecaster speaks only when planning its quantile would have lost clearly
 less, by pinball loss, on the same past: bursts that nobody can foresee end in a static plan, and a
 season that was learned is followed up and down.
+
+What is planned for beyond what comes and what is expected is memory: of loads that were seen, and
+of rises that were missed. Memory says what to keep. Of a load that rose once it buys nothing while
+that is calm: the few windows of one crowd are just above, or just below, the share that may be
+missed, and would be bought for each time that they come back above it. What came twice may again.
 """
 
 import math
@@ -32,6 +37,11 @@ ENOUGH, CLEARLY, WORTH = 5, 0.5, 0.05
 POWERS = (0.0, 1.0)
 #: No plan is above what was seen by more, unless a forecaster or a ramp expects it.
 BEYOND = 1.15
+#: Newest windows in which nothing has risen where a load is calm, and standard errors of a count
+#: from which one of them is above one before: of a steady load once in some ten hours by chance.
+CALM, RISEN = 10, 4.0
+#: Rises within LOOKED_AT windows that are no reason yet to buy for the next one.
+ONCE = 1
 #: Who plans where a ramp goes on that nobody else foresaw.
 RAMP = "DampedTrend"
 #: Who has seen falls end before.
@@ -40,11 +50,16 @@ SEASON = "HoltWinters"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """Rates per second to grow to, and not to shrink below; ``model`` is None for what was seen."""
+    """Rates per second to grow to, and not to shrink below; ``model`` is None for what was seen.
+
+    ``is_calm``: nothing has risen lately, nor is expected to, and no more than once before. What
+    is held above is memory then.
+    """
 
     grow: float
     hold: float
     model: str | None = None
+    is_calm: bool = False
 
 
 def planned(
@@ -64,10 +79,12 @@ def planned(
     choice = _proven(rate_per_s, np.array([one.paths[:, -1] for one in speakers]), leads)
     if choice is None:
         seen = as_seen(rate_per_s, float(rise[-1, -1]), quantile, step_s)
-        found = Planned(grow=seen, hold=seen)
+        found = _calmed(Planned(grow=seen, hold=seen), rate_per_s, 0.0, quantile, step_s)
         return found if line is None else _at_least(found, line, leads, quantile)
     who = speakers[choice]
+    expected = float(who.paths[-1].max())
     found = followed(rate_per_s, who, quantile, step_s)
+    found = _calmed(found, rate_per_s, expected, quantile, step_s)
     if line is None:
         return found
     is_news = line.surprises(rate_per_s, who.paths[:, -1], leads)
@@ -76,6 +93,40 @@ def planned(
         knows = who.model == SEASON and not is_news
         return found if knows else _at_most(found, line.stands_at(quantile))
     return _at_least(found, line, leads, quantile) if is_news else found
+
+
+def _calmed(
+    found: Planned, rate_per_s: Floats, expected: float, quantile: float, step_s: float
+) -> Planned:
+    """Return a plan that, where the load is calm, grows to what comes now and no further.
+
+    Where a window is not known nobody can say that nothing has risen.
+    """
+    lately = rate_per_s[-CALM:]
+    if lately.size < CALM or not np.isfinite(lately).all():
+        return found
+    comes = max(float(lately[-1]), expected, 1.0 / step_s)
+    each = np.append(lately, comes)
+    rises_now = _is_clear(each, np.minimum.accumulate(each), step_s).any()
+    if rises_now or _times_risen(rate_per_s[-LOOKED_AT:], step_s) > ONCE:
+        return found
+    enough = comes + NormalDist().inv_cdf(quantile) * math.sqrt(comes / step_s)
+    return replace(found, grow=min(found.grow, enough), is_calm=True)
+
+
+def _times_risen(seen: Floats, step_s: float) -> int:
+    """Return how often a load rose; rises that are no more than CALM windows apart are one."""
+    if seen.size <= CALM:
+        return 0
+    views = np.lib.stride_tricks.sliding_window_view(seen, CALM + 1)
+    lowest = np.fmin.reduce(views[:, :-1], axis=1)
+    risen = np.flatnonzero(_is_clear(views[:, -1], lowest, step_s))
+    return 1 + int((np.diff(risen) > CALM).sum()) if risen.size else 0
+
+
+def _is_clear(high: Floats, low: Floats, step_s: float) -> NDArray[np.bool_]:
+    """Return where a rate is above another one by more than counting explains."""
+    return np.asarray(high - low > RISEN * np.sqrt((high + low) / step_s))
 
 
 def _at_least(found: Planned, line: Ramp, leads: int, quantile: float) -> Planned:

@@ -76,13 +76,22 @@ def replicas_needed(
         return Advice(max(current // 2, min(fewest, current)))
     if found is None or forecast.planned <= 0:
         return Advice(current)
-    advice = advise(found.need, current, noise(forecast.planned * seen.window_s), near)
+    share, kept = (noise(rate * seen.window_s) for rate in (forecast.planned, forecast.held))
+    advice = advise(found.need, current, share, near, kept)
     holds = is_late or past.known < FEWEST_WINDOWS or number(seen.rate_per_s) == 0
     return Advice(current) if holds and advice.replicas < current else advice
 
 
-def advise(need: Need, current: int, share: float, near: tuple[float, ...]) -> Advice:
+def advise(
+    need: Need,
+    current: int,
+    share: float,
+    near: tuple[float, ...],
+    kept_share: float | None = None,
+) -> Advice:
     """Return how many replicas to have when ``current`` are there and needs vary by ``share``.
+
+    ``kept_share`` is by what the need to hold varies, where that is of more requests.
 
     Up when the need is clearly above ``current``, or the mean of the newest needs near it is: that
     of ``k`` needs varies by ``share / sqrt(k)``. Down to where the rest can carry the whole
@@ -91,7 +100,7 @@ def advise(need: Need, current: int, share: float, near: tuple[float, ...]) -> A
     """
     if need.grow > current * (1.0 + UP * share) + _ROUNDING:
         return Advice(_whole(need.grow))
-    fewer = _whole(need.hold / (1.0 - DOWN * share))
+    fewer = _whole(need.hold / (1.0 - DOWN * (share if kept_share is None else kept_share)))
     if fewer < current:
         return Advice(fewer)
     if need.grow < current * (1.0 - UP * share):

@@ -78,3 +78,9 @@ def test_whatever_is_needed_advice_is_enough_and_stays(
         assert advice.replicas * (1 - DOWN * share) + 1e-6 >= need.hold
     # The same need again moves nothing: no advice can chase itself.
     assert advise(need, advice.replicas, share, ()).replicas == advice.replicas
+
+
+def test_what_is_kept_varies_as_the_load_that_it_is_kept_for() -> None:
+    need = Need(grow=0.6, hold=1.94)
+    assert advise(need, 3, 0.05, ()).replicas == 3
+    assert advise(need, 3, 0.05, (), 0.02).replicas == 2

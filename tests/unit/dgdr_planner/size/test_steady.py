@@ -1,9 +1,12 @@
 """Sequences of decisions: noise, quiet and darkness, with the forecaster that ships."""
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+
+import pytest
 
 from dgdr_api.graph import Role
 from dgdr_planner.decide import decide
@@ -12,6 +15,7 @@ from dgdr_planner.observe.history import Sample
 from dgdr_planner.observe.observation import LoadSeen, Observation
 from dgdr_planner.observe.value import Trouble, Value
 from dgdr_planner.plan import Plan
+from dgdr_planner.policy import Policy
 from dgdr_planner.state import State
 from support.planning import PROFILE, at, load, policy, target, unknown
 
@@ -32,13 +36,16 @@ FRESH = State()
 
 
 def run(
-    loads: Iterator[LoadSeen], state: State = FRESH, replicas: tuple[int, int] = (1, 1)
+    loads: Iterator[LoadSeen],
+    state: State = FRESH,
+    replicas: tuple[int, int] = (1, 1),
+    how: Policy = HOW,
 ) -> list[tuple[int, int]]:
     """Replicas after each tick; what is asked for is ready at the next one."""
     current, out = replicas, []
     for tick, seen in enumerate(loads):
         what = Observation(target=target(*current), load=seen)
-        decision = decide(what, PROFILE, HOW, state, at(tick * INTERVAL_S))
+        decision = decide(what, PROFILE, how, state, at(tick * INTERVAL_S))
         state = decision.state
         if isinstance(decision.outcome, Plan):
             by_role = {role.seen.role: role.replicas for role in decision.outcome.roles}
@@ -74,6 +81,21 @@ def test_a_constant_noisy_load_changes_nothing_once_it_has_settled() -> None:
         after = run(loads, past(rate_per_s, dice))[SETTLED_TICKS - 1 :]
         changes.append(sum(one != two for one, two in pairwise(after)))
     assert changes == [0] * len(SEEDS)
+
+
+def crowded(flat_per_s: float, times: float, seed: int) -> list[LoadSeen]:
+    """A flat half hour, eight minutes of so many times as much that fade, and 40 flat ones."""
+    over = [0.0] * 30 + [times - 1.0] * 8 + [(times - 1.0) * math.exp(-k / 3) for k in range(1, 41)]
+    return [noisy(flat_per_s * (1.0 + more), 1000 * seed + k) for k, more in enumerate(over)]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_nothing_is_bought_again_once_a_crowd_has_gone(seed: int) -> None:
+    how = replace(HOW, quantile=0.95, stabilization_s=120, max_step_down=None)
+    replicas = run(iter(crowded(10.0, 3.0, seed)), how=how)
+    crowd, after = replicas[37], replicas[48:]
+    assert crowd > (6, 5)
+    assert all(now <= was for pair in pairwise(after) for was, now in zip(*pair, strict=True))
 
 
 def test_ten_idle_minutes_end_at_the_minimum() -> None:
