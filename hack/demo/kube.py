@@ -85,6 +85,13 @@ class Kube:
         except objects.FAILURES as failed:
             raise CommandFailed(f"get {kinds}: {failed}") from failed
 
+    def post(self, path: str, body: Manifest) -> Manifest:
+        """Return what a path of the API server, a proxy's too, answers to JSON."""
+        try:
+            return objects.post(self.kubeconfig, path, body)
+        except objects.FAILURES as failed:
+            raise CommandFailed(f"post {path}: {failed}") from failed
+
 
 def wait_for(
     what: str, probe: Callable[[], T | None], *, timeout_s: float, every_s: float = 1.0

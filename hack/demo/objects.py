@@ -43,6 +43,15 @@ def of_kinds(kubeconfig: Path, kinds: str, namespace: str, selector: str) -> lis
     return found
 
 
+def post(kubeconfig: Path, path: str, body: Manifest) -> Manifest:
+    """Return what a path, such as a proxy's, answers to JSON; raise one of FAILURES."""
+    answered = _client(kubeconfig).request(
+        "post", path, body=body, serialize=False, _request_timeout=60
+    )
+    told: Manifest = json.loads(answered.data)
+    return told
+
+
 def _read(resource: Resource, namespace: str, **query: str) -> Manifest:
     where = {"namespace": namespace} if namespace and resource.namespaced else {}
     answered: Manifest = json.loads(
