@@ -20,6 +20,9 @@ from support.planning import (
 
 pytestmark = pytest.mark.integration
 
+#: What the chart's pods have to end in: the kubelet kills them then.
+GRACE_PERIOD_S = 30
+
 
 @pytest.fixture(scope="module")
 def stage(light_cluster: TestCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -150,7 +153,7 @@ def test_a_number_that_a_person_sets_is_left_alone(stage: Stage) -> None:
 def test_sigterm_ends_it_in_good_order(stage: Stage) -> None:
     assert stage.process is not None
     stage.process.terminate()
-    assert stage.process.wait(15) == 0
+    assert stage.process.wait(GRACE_PERIOD_S) == 0
     assert "Traceback" not in stage.log()
 
 
