@@ -11,7 +11,7 @@ from datetime import datetime
 
 from dgdr_kube.errors import ClusterError
 from dgdr_kube.ports import Key
-from dgdr_planner.decide import begins, rises
+from dgdr_planner.ahead import begins, rises
 from dgdr_planner.memory import Memory
 from dgdr_planner.observe.endpoint import LEAST_S
 from dgdr_planner.observe.looks import Look, kept

@@ -9,7 +9,8 @@ import numpy as np
 from dgdr_api.graph import Role
 from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.simulator.arrivals import Array
-from dgdr_planner.decide import begins, decide, rises
+from dgdr_planner.ahead import begins, rises
+from dgdr_planner.decide import decide
 from dgdr_planner.observe.histogram import Histogram
 from dgdr_planner.observe.looks import LOOK_S, Look, kept, looks_help
 from dgdr_planner.observe.observation import (

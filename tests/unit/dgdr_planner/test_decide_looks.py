@@ -6,7 +6,8 @@ import pytest
 
 from dgdr_api.graph import Role
 from dgdr_api.models.sla_planner_policy import SizingPolicy, WhenUnreachable
-from dgdr_planner.decide import decide, rises
+from dgdr_planner.ahead import rises
+from dgdr_planner.decide import decide
 from dgdr_planner.observe.looks import Look
 from dgdr_planner.observe.observation import LoadSeen
 from dgdr_planner.observe.value import Trouble

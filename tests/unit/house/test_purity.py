@@ -18,6 +18,8 @@ PURE = (
     "planner/dgdr_planner/policy.py",
     "planner/dgdr_planner/state.py",
     "planner/dgdr_planner/plan.py",
+    "planner/dgdr_planner/ahead.py",
+    "planner/dgdr_planner/gpus.py",
     "planner/dgdr_planner/decide.py",
     "planner/dgdr_planner/restart.py",
     "planner/dgdr_planner/turn.py",
