@@ -44,12 +44,12 @@ def result(
     """
     prefill_points = curve_points(plan, state, chosen, PointKind.PREFILL)
     decode_points = curve_points(plan, state, chosen, PointKind.DECODE)
-    engine = _engine(request, chosen)
+    engine, targets = _engine(request, chosen), plan.demand.targets
     count = replicas(
         chosen,
         EngineCurves.of(prefill_points, decode_points, chosen.transfer),
         plan.demand.workload,
-        plan.demand.targets,
+        targets,
         plan.total_gpus,
         plan.planner,
     )
@@ -69,8 +69,18 @@ def result(
             OutputKey.PREFILL_NPZ.value: write_prefill(curves.prefill),
             OutputKey.DECODE_NPZ.value: write_decode(curves.decode),
             **_replayed(curves, replayed),
-            PREFILL_PNG: _prefill_png(request, plan, chosen, curves, prefill_points),
-            DECODE_PNG: _decode_png(request, plan, chosen, curves, decode_points),
+            PREFILL_PNG: prefill_png(
+                curves.prefill,
+                _in_order(prefill_points),
+                _titles(request, chosen.prefill.candidate),
+                targets.ttft_ms,
+            ),
+            DECODE_PNG: decode_png(
+                curves.decode,
+                _in_order(decode_points),
+                _titles(request, chosen.decode.candidate),
+                targets.itl_limit_ms(chosen.prefill.ttft_ms),
+            ),
         },
         message="; ".join(filter(None, said)),
     )
@@ -89,30 +99,7 @@ def _replayed(curves: Described, replayed: bool) -> Mapping[str, bytes]:
     return {OutputKey.MOCKER_NPZ.value: write_mocked(curves.prefill, curves.decode)}
 
 
-def _prefill_png(
-    request: ProfilingRequest,
-    plan: Plan,
-    chosen: Selection,
-    curves: Described,
-    points: tuple[Point, ...],
-) -> bytes:
-    titles = _titles(request, chosen.prefill.candidate)
-    return prefill_png(curves.prefill, _drawn(points), titles, plan.demand.targets.ttft_ms)
-
-
-def _decode_png(
-    request: ProfilingRequest,
-    plan: Plan,
-    chosen: Selection,
-    curves: Described,
-    points: tuple[Point, ...],
-) -> bytes:
-    titles = _titles(request, chosen.decode.candidate)
-    itl_limit_ms = plan.demand.targets.itl_limit_ms(chosen.prefill.ttft_ms)
-    return decode_png(curves.decode, _drawn(points), titles, itl_limit_ms)
-
-
-def _drawn(points: tuple[Point, ...]) -> tuple[Point, ...]:
+def _in_order(points: tuple[Point, ...]) -> tuple[Point, ...]:
     return tuple(sorted(points, key=lambda p: (p.isl, p.concurrency)))
 
 
