@@ -616,7 +616,22 @@ def test_network_policies_let_planners_and_jobs_reach_what_they_need(helm: Path)
     assert ports == [53, 53, 443, 6443, 443]
     (config,) = (d for d in documents if d["kind"] == "ConfigMap" and "config.yaml" in d["data"])
     assert settings.parse(config["data"]["config.yaml"]).security.job_egress_ports == (443, 6443)
-    assert "networkpolicies" in json.dumps(rules(documents, "dgdr-operator"))
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://10.0.0.5", 80),
+        ("http://10.0.0.5:9090", 9090),
+        ("https://thanos-query-0/prometheus", 443),
+        ("http://thanos-query-0.monitoring.svc:10902/x", 10902),
+    ],
+)
+def test_planners_reach_the_port_of_their_prometheus(helm: Path, url: str, port: int) -> None:
+    set_url = f"prometheus.url={url}"
+    documents = rendered(helm, "--set", "security.networkPolicy.enabled=true", "--set", set_url)
+    policy = named(documents, "NetworkPolicy", "dgdr-operator-planner")
+    assert policy["spec"]["egress"][-1]["ports"] == [{"protocol": "TCP", "port": port}]
 
 
 def test_a_profiling_job_reads_logs_only_where_somebody_wants_it(helm: Path) -> None:

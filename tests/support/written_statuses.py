@@ -98,6 +98,7 @@ STEPS: tuple[Step, ...] = (
     steps.Deploy(_DEPLOYMENT),
     steps.AwaitPermission(message="exceeded quota", exists=False),
     steps.AwaitPermission(message="exceeded quota", exists=True),
+    steps.AwaitRemoval("qwen-dgd"),
     steps.AwaitDeployment("decode: 0 of 1 pods are ready"),
     steps.AwaitDeployment("decode: 0 of 1 pods are ready", degraded=True),
     steps.ReportDeployed(),

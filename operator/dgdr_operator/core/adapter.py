@@ -30,6 +30,7 @@ class Reason(StrEnum):
     NO_TARGET = "TargetNotFound"
     UNREADABLE_TARGET = "TargetUnreadable"
     NO_COMPONENT = "ComponentNotFound"
+    SECOND = "ScaledByAnother"
     UPDATE_FAILED = "UpdateFailed"
     RECONCILE_FAILED = "ReconcileFailed"
 
@@ -40,6 +41,7 @@ _PROGRESS = {
     Reason.INVALID: Progress.STUCK,
     Reason.UNREADABLE_TARGET: Progress.STUCK,
     Reason.NO_COMPONENT: Progress.STUCK,
+    Reason.SECOND: Progress.STUCK,
 }
 
 
@@ -131,6 +133,24 @@ def render_adapter(graph: Graph, component: Component, owner: Manifest) -> Manif
     }
 
 
+def speaker(graph: Graph, component: Component, adapters: Iterable[Adapter]) -> Adapter | None:
+    """Return the adapter that a component follows: of several the operator's, or the first."""
+    name = component.name.lower()
+    of_it = [one for one in adapters if one.spec.dgd_ref.component.lower() == name]
+    own = component_name(graph.name, component.name)
+    names = sorted(of_it, key=lambda one: (one.metadata.name != own, one.metadata.name))
+    return names[0] if names else None
+
+
+def second_to(adapter: Adapter, first: Adapter | None) -> Verdict | None:
+    """Return what to say of an adapter whose component follows another one."""
+    if first is None or first.metadata.name == adapter.metadata.name:
+        return None
+    component, name = adapter.spec.dgd_ref.component, first.metadata.name
+    text = f"{component} has the replicas of adapter {name}; scale that one, and delete this one"
+    return Verdict(reason=Reason.SECOND, message=text)
+
+
 def decide_copy(graph: Graph, adapters: Iterable[Adapter], ours: frozenset[str]) -> ReplicaCopy:
     """Decide what the adapters make of the graph's replicas.
 
@@ -138,12 +158,12 @@ def decide_copy(graph: Graph, adapters: Iterable[Adapter], ours: frozenset[str])
     again: ``ours`` are the components whose replicas we wrote before; one that has lost its
     adapter since keeps its number.
     """
-    by_component = {adapter.spec.dgd_ref.component.lower(): adapter for adapter in adapters}
+    adapters = tuple(adapters)
     replicas: dict[str, int] = {}
     scalings: list[Scaling] = []
     for component in graph.components:
         now = 1 if component.replicas is None else component.replicas
-        adapter = by_component.get(component.name.lower())
+        adapter = speaker(graph, component, adapters)
         if adapter is None:
             if component.name in ours:
                 replicas[component.name] = now

@@ -23,6 +23,7 @@ from dgdr_operator.core.steps import (
     AwaitJob,
     AwaitPredecessor,
     AwaitReferences,
+    AwaitRemoval,
     Deploy,
     Fail,
     RecordResult,
@@ -291,7 +292,7 @@ def _deploying(seen: Observation) -> Step:
         if dgd is not None and dgd.origin is Origin.RELEASED:
             return _follow(seen, dgd)
     if dgd is not None and dgd.going:
-        return AwaitDeployment(f"DGD {dgd.name} is being deleted; it is created again after that")
+        return AwaitRemoval(dgd.name)
     if dgd is not None and dgd.origin in (Origin.FOREIGN, Origin.RELEASED):
         return deployment_rejected(
             f"DynamoGraphDeployment {dgd.name} exists already and does not belong to this request "

@@ -1,7 +1,8 @@
 """What follows when the API server refuses a write: another try later, or the end.
 
-A full quota (403) empties, and a policy (403 or 400, by whose webhook it is) changes, so the
-request waits. An object that is invalid stays so.
+A full quota (403) empties, and a policy changes, whatever status its webhook or its
+ValidatingAdmissionPolicy (422 unless it says otherwise) answers, so the request waits. An object
+that is invalid stays so.
 """
 
 from dgdr_operator.core.final_config import Deployment
@@ -9,6 +10,7 @@ from dgdr_operator.core.steps import Aspect, AwaitJobPermission, AwaitPermission
 
 FORBIDDEN = 403
 OVER_QUOTA = "exceeded quota"
+POLICIES = ("admission webhook", "ValidatingAdmissionPolicy")
 
 
 def deployment_refused(deployment: Deployment, status: int, message: str, exists: bool) -> Step:
@@ -41,7 +43,7 @@ def job_refused(status: int, message: str) -> Step:
 
 
 def _may_go_away(status: int, message: str) -> bool:
-    return status == FORBIDDEN or "admission webhook" in message
+    return status == FORBIDDEN or any(policy in message for policy in POLICIES)
 
 
 def _refusal(message: str) -> str:

@@ -107,6 +107,9 @@ def _after_profiling(draft: Draft, seen: Observation, step: LateStep) -> Draft:
         case steps.AwaitPermission(message=message, exists=exists):
             reason = "UpdateBlocked" if exists else steps.DEPLOYMENT_BLOCKED
             return _deploying(draft, reason, f"{message}; it is tried again", seen.dgd)
+        case steps.AwaitRemoval(name):
+            text = f"DGD {name} is being deleted; it is created again after that"
+            return _deploying(draft, steps.DEPLOYMENT_BLOCKED, text, None)
         case steps.AwaitDeployment(message, degraded):
             reason = "DeploymentDegraded" if degraded else _reason_while_deploying(draft)
             text = "; ".join((message, *pull_problems(seen.dgd)))

@@ -143,6 +143,13 @@ class AwaitDeployment:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitRemoval:
+    """Another DGD of this name is being deleted; this request's is created after that."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReportDeployed:
     """The DGD serves."""
 
@@ -155,7 +162,15 @@ class Settled:
 WorkStep = StartProfiling | Suspend | Resume | AwaitJob
 """What happens around the Job."""
 
-LateStep = RecordResult | Deploy | AwaitPermission | AwaitDeployment | ReportDeployed | Settled
+LateStep = (
+    RecordResult
+    | Deploy
+    | AwaitPermission
+    | AwaitRemoval
+    | AwaitDeployment
+    | ReportDeployed
+    | Settled
+)
 """What follows a finished Job."""
 
 Step = (

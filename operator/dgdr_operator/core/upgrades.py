@@ -170,12 +170,15 @@ def with_upgrade(
     return with_condition(conditions, new, now)
 
 
-def text_of(verdict: Verdict, behind: tuple[str, ...], holder: str = "") -> str:
+def text_of(
+    verdict: Verdict, behind: tuple[str, ...], holder: str = "", *, is_written: bool = True
+) -> str:
     """Return the message of a verdict: what differs, why it stays, what to do about it.
 
-    ``holder`` says who is waited for.
+    ``holder`` says who is waited for; ``is_written`` that nothing was refused or in the way.
     """
     what = "; ".join(behind)
+    minutes = READY_WITHIN // timedelta(minutes=1)
     match verdict:
         case Verdict.CURRENT:
             return NOTHING_BEHIND.message
@@ -187,10 +190,17 @@ def text_of(verdict: Verdict, behind: tuple[str, ...], holder: str = "") -> str:
         case Verdict.WAITS_FOR_TURN:
             why = holder or "only a ready one is upgraded"
             return f"pods run as they were made earlier: {what}; {why}, so it waits; {CURE}"
+        case Verdict.UPGRADING if not is_written:
+            return f"pods are to be replaced: {what}; condition Ready says what is in the way"
         case Verdict.UPGRADING:
             return f"pods are being replaced: {what or 'waiting until all are ready'}"
+        case Verdict.STUCK if behind:
+            why = f"what replaces them was refused for {minutes} minutes"
+            return (
+                f"pods run as they were made earlier: {what}; {why}, so the next deployment has "
+                f"its turn; {CURE}"
+            )
         case Verdict.STUCK:
-            minutes = READY_WITHIN // timedelta(minutes=1)
             return (
                 f"pods were replaced and did not become ready within {minutes} minutes, so the "
                 "next deployment has its turn; condition Ready says why: edit the deployment"

@@ -25,6 +25,8 @@ from dgdr_operator.core.adapter import (
     find_target,
     read_adapter,
     render_copy,
+    second_to,
+    speaker,
     status_seen,
     with_pods,
     with_verdict,
@@ -79,6 +81,10 @@ class AdapterPass:
             target = find_target(await self._cluster.look(DGD, *graph), adapter)
             if isinstance(target, Verdict):
                 return await self._complain(manifest, target, now)
+            others = [parsed for _, parsed in await self._adapters(target.graph)]
+            first = speaker(target.graph, target.component, others)
+            if (second := second_to(adapter, first)) is not None:
+                return await self._complain(manifest, second, now)
             try:
                 scaled = await self._copy(target.manifest, target.graph)
             except Rejected as exc:
@@ -119,16 +125,19 @@ class AdapterPass:
         self, dgd: Manifest, graph: Graph
     ) -> tuple[dict[str, Manifest], ReplicaCopy]:
         """Return the graph's adapters by name, and what they make of its replicas."""
+        adapters = await self._adapters(graph)
+        ours = components_written_by(dgd, FieldManager.SCALE)
+        copy = decide_copy(graph, (parsed for _, parsed in adapters), ours)
+        return {manifest["metadata"]["name"]: manifest for manifest, _ in adapters}, copy
+
+    async def _adapters(self, graph: Graph) -> list[tuple[Manifest, Adapter]]:
         found = await self._cluster.find(DGDSA, graph.namespace, ADAPTERS_OF_GRAPH, graph.name)
         read = [(manifest, read_adapter(manifest)) for manifest in found if not is_going(manifest)]
-        adapters = [
+        return [
             (manifest, parsed)
             for manifest, parsed in read
             if isinstance(parsed, Adapter) and parsed.spec.dgd_ref.name == graph.name
         ]
-        ours = components_written_by(dgd, FieldManager.SCALE)
-        copy = decide_copy(graph, (parsed for _, parsed in adapters), ours)
-        return {manifest["metadata"]["name"]: manifest for manifest, _ in adapters}, copy
 
     async def _report(
         self, manifest: Manifest, status: DgdsaStatus, target: Target, now: datetime

@@ -18,6 +18,7 @@ from dgdr_operator.core import steps
 from dgdr_operator.core.leftovers import leftovers
 from dgdr_operator.core.lifecycle import next_step
 from dgdr_operator.core.notices import Notice, about_sweep, notices, reconcile_failed
+from dgdr_operator.core.observation import JobState, Observation
 from dgdr_operator.core.observed_run import status_seen
 from dgdr_operator.core.status import failed_pass_status, status_after
 from dgdr_operator.core.steps import Aspect, Step
@@ -34,7 +35,7 @@ AT_ONCE_S = 0.0
 # Events of children start a pass; these only bound how long a lost event goes unnoticed.
 JOB_S = 15.0
 DEPLOYMENT_S = 10.0
-DEPLOYED_S = 600.0
+AT_REST_S = 600.0
 # A quota or a policy that refuses a Job or a deployment is asked again at least this often.
 LEAST_BLOCKED_S = 10.0
 BLOCKED_S = 600.0
@@ -83,7 +84,7 @@ class DgdrPass:
     async def _reconcile(self, dgdr: Manifest, now: datetime) -> float | None:
         seen = await self._observer.observe(dgdr)
         step = next_step(seen)
-        if not isinstance(step, _RESTING) or leftovers(seen, now):
+        if not _is_at_rest(step, seen) or leftovers(seen, now):
             # What was heard may be a moment old, and no two kinds as old as each other.
             meta = dgdr["metadata"]
             found = await self._cluster.get(DGDR, meta["namespace"], meta["name"])
@@ -138,10 +139,17 @@ _RESTING = (
     steps.AwaitPredecessor,
     steps.AwaitHardware,
     steps.AwaitJob,
+    steps.AwaitRemoval,
     steps.AwaitDeployment,
     steps.ReportDeployed,
     steps.Settled,
 )
+
+
+def _is_at_rest(step: Step, seen: Observation) -> bool:
+    if isinstance(step, steps.Suspend):
+        return seen.job.state is not JobState.RUNNING or seen.job.suspended
+    return isinstance(step, _RESTING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,11 +204,11 @@ def _fixed_s(step: Step) -> float | None:
     match step:
         case steps.RecordResult(deploys=True) | steps.StartOver():
             return AT_ONCE_S
-        case steps.StartProfiling() | steps.AwaitJob() | steps.Suspend() | steps.Resume():
+        case steps.StartProfiling() | steps.AwaitJob() | steps.Resume():
             return JOB_S
-        case steps.Deploy() | steps.AwaitDeployment():
+        case steps.Deploy() | steps.AwaitRemoval() | steps.AwaitDeployment():
             return DEPLOYMENT_S
-        case steps.ReportDeployed():
-            return DEPLOYED_S
+        case steps.ReportDeployed() | steps.Suspend():
+            return AT_REST_S
         case _:  # nothing follows by itself
             return None

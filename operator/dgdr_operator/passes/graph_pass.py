@@ -127,7 +127,7 @@ class GraphPass:
         stand = standings(graph, there, pods or [], now)
         restart, unread = plan_restart(graph, stand, old.restart, was_seen)
         async with self._upgrades.alone(both):
-            decision = await self._upgrades.decide(dgd, old, both, now, is_up=is_up)
+            decision = await self._upgrades.decide(dgd, old, both, is_up=is_up)
             decided(decision.verdict)
             if writer.lacks(decision.workloads.manifests, there) and await self._is_leaving(dgd):
                 return None  # the watch is about to say so
@@ -136,6 +136,7 @@ class GraphPass:
         children = await writer.write(wanted, there)
         problems = (*unread, *decision.workloads.problems, *children.problems)
         seen = await self._seen(dgd, graph, children, problems, decision, now)
+        await self._reporter.warn_if_stuck(told, seen.upgrade)
         status = status_after(replace(seen, restart=restart.status), old, now)
         await self._reporter.report(told, status)
         await self._reporter.warn(dgd, problems)
@@ -181,7 +182,7 @@ class GraphPass:
             problems=problems,
             lacks=lacks_of_graph(graph, decision.plane, facts),
             claims=await claims_of(self._cluster, graph),
-            upgrade=decision.outcome(status_of(dgd), is_written=is_written, is_up=is_up),
+            upgrade=decision.outcome(status_of(dgd), now, is_written=is_written, is_up=is_up),
         )
 
     async def _facts(self, pods: tuple[PodSeen, ...]) -> ClusterFacts:

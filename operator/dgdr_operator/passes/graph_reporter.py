@@ -7,7 +7,7 @@ from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_kube.kinds import DGD
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.ports import Event, Manifest, Severity, WatchedCluster
-from dgdr_operator.core.upgrades import Verdict, reason_of, taking_turn, text_of
+from dgdr_operator.core.upgrades import Upgrade, Verdict, reason_of, taking_turn, text_of
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.passes.graph_upgrades import Decision
 from dgdr_operator.passes.live import patch_status
@@ -41,12 +41,6 @@ class GraphReporter:
 
         Returns the graph as it is then.
         """
-        if decision.verdict is Verdict.STUCK and reason_of(dgd) != Verdict.STUCK:
-            text = text_of(Verdict.STUCK, ())
-            warning = Event(
-                about=ref(dgd), reason=Verdict.STUCK, message=text, severity=Severity.WARNING
-            )
-            await self._cluster.emit(warning)
         if not decision.replaces_pods:
             return dgd
         await self._cluster.emit(
@@ -62,6 +56,18 @@ class GraphReporter:
                 dgd, taking_turn(old, decision.behind, now, generation_of(dgd))
             )
         return dgd
+
+    async def warn_if_stuck(self, dgd: Manifest, upgrade: Upgrade) -> None:
+        """Say that an upgrade has lost its turn, when it does."""
+        if upgrade.verdict is Verdict.STUCK and reason_of(dgd) != Verdict.STUCK:
+            await self._cluster.emit(
+                Event(
+                    about=ref(dgd),
+                    reason=Verdict.STUCK,
+                    message=upgrade.message,
+                    severity=Severity.WARNING,
+                )
+            )
 
     async def warn(self, dgd: Manifest, problems: Iterable[Problem]) -> None:
         """Say once for each generation what is in the way."""

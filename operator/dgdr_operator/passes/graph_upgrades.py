@@ -47,18 +47,20 @@ class Decision:
         """Whether pods of the graph are made anew though nobody has edited it."""
         return bool(self.behind) and self.verdict in (Verdict.CURRENT, Verdict.UPGRADING)
 
-    def outcome(self, old: DGDStatus, *, is_written: bool, is_up: bool) -> Upgrade:
-        """Return the report of a pass."""
+    def outcome(self, old: DGDStatus, now: datetime, *, is_written: bool, is_up: bool) -> Upgrade:
+        """Return the report of a pass; a turn ends when all is written and up, or late."""
         handled_at = self.handled_at if is_written and self.is_answer else None
         behind = () if self.replaces_pods and is_written else self.behind
         verdict = self.verdict
         if verdict is Verdict.UPGRADING and is_written and is_up:
             verdict = Verdict.CURRENT
+        elif verdict is Verdict.UPGRADING and is_late(old, now):
+            verdict = Verdict.STUCK
         elif verdict is Verdict.CURRENT and behind:
             verdict = Verdict.RENDERED_EARLIER  # it was asked for, and could not be written
         return Upgrade(
             verdict=verdict,
-            message=text_of(verdict, behind, self.holder),
+            message=text_of(verdict, behind, self.holder, is_written=is_written),
             handled_at=handled_at or old.last_handled_upgrade_at,
         )
 
@@ -91,15 +93,18 @@ class GraphUpgrades:
         return self._asking if asks else nullcontext()
 
     async def decide(
-        self, dgd: Manifest, old: DGDStatus, both: Renderings, now: datetime, *, is_up: bool
+        self, dgd: Manifest, old: DGDStatus, both: Renderings, *, is_up: bool
     ) -> Decision:
         """Decide what to write; ``is_up``: all pods are ready."""
         is_answer = is_requested(dgd, old) and not is_candidate(dgd)
-        begun = self._begun(dgd, old, now, is_up=is_up)
+        begun = self._begun(dgd, is_up=is_up)
         if begun is not None:  # what was begun is ended, whatever the settings say now
             verdict, holder = begun, ""
         elif is_answer or not both.behind:
             verdict, holder = Verdict.CURRENT, ""
+        elif reason_of(dgd) == Verdict.STUCK:
+            # It could not be written; begun again by itself it would take every turn.
+            verdict, holder = Verdict.STUCK, ""
         else:
             verdict, holder = await self._verdict(dgd, old, is_up=is_up)
         moves = verdict in (Verdict.CURRENT, Verdict.UPGRADING)
@@ -115,11 +120,11 @@ class GraphUpgrades:
         )
 
     @staticmethod
-    def _begun(dgd: Manifest, old: DGDStatus, now: datetime, *, is_up: bool) -> Verdict | None:
+    def _begun(dgd: Manifest, *, is_up: bool) -> Verdict | None:
         """Return how an upgrade goes on that was begun; None where none was, or all is up."""
         match reason_of(dgd):
             case Verdict.UPGRADING:
-                return Verdict.UPGRADING if is_up or not is_late(old, now) else Verdict.STUCK
+                return Verdict.UPGRADING
             case Verdict.STUCK if not is_up:
                 return Verdict.STUCK
             case _:

@@ -10,8 +10,8 @@ from dgdr_api.request import (
     RequestImages,
 )
 from dgdr_kube.errors import AlreadyExists, Conflict, Rejected
-from dgdr_kube.kinds import DGD, DGDR, ROLE_BINDING
-from dgdr_kube.manifests import is_owned_by, is_written_by
+from dgdr_kube.kinds import DGD, DGDR, kind_of
+from dgdr_kube.manifests import covers, is_owned_by, is_written_by
 from dgdr_kube.ports import Cluster, Manifest
 from dgdr_kube.served import Served
 from dgdr_operator.core.hardware import HardwareFound
@@ -102,29 +102,41 @@ class ProfilingStart:
 
     async def _ensure_account(self, request: ProfilingRequest) -> None:
         ports = self._settings.security.job_egress_ports
-        network = (render_network_policy(request, ports),) if ports else ()
-        account = render_account(request, self._settings.profiling.cluster_role)
-        for wanted in (*network, *account):
-            await self._ensure_right(wanted, request.uid)
+        network = render_network_policy(request, ports)
+        if ports:
+            await self._ensure(network, request.uid)
+        else:
+            await self._remove_own(network, request.uid)
+        for wanted in render_account(request, self._settings.profiling.cluster_role):
+            await self._ensure(wanted, request.uid)
 
-    async def _ensure_right(self, wanted: Manifest, uid: str) -> None:
-        """Make what the Job's rights consist of; an object that a user made stays the user's."""
+    async def _ensure(self, wanted: Manifest, uid: str) -> None:
+        """Make what the Job may do, as it is wanted now; what a user made stays the user's."""
         existing = await get_live(self._cluster, wanted)
         if existing is None:
             await self._cluster.create(wanted, MANAGER)
             return
-        meta = existing["metadata"]
-        what = f"{wanted['kind']} {meta['name']}"
-        if not is_owned_by(existing, uid):
+        if not (is_owned_by(existing, uid) or is_left_behind(existing)):
             if _is_of_requests(existing):
+                what = f"{wanted['kind']} {wanted['metadata']['name']}"
                 raise Conflict(f"{what} of an earlier request is being collected")
             return
         if existing.get("roleRef") != wanted.get("roleRef"):
             # The role of a binding cannot be changed: it is of an earlier installation.
-            await self._cluster.delete(ROLE_BINDING, meta["namespace"], meta["name"], meta["uid"])
+            await self._delete(existing)
             await self._cluster.create(wanted, MANAGER)
-        elif existing.get("rules") != wanted.get("rules"):
+        elif not (is_owned_by(existing, uid) and covers(_content(existing), _content(wanted))):
             await apply_over(self._cluster, wanted, existing)
+
+    async def _remove_own(self, unwanted: Manifest, uid: str) -> None:
+        existing = await get_live(self._cluster, unwanted)
+        if existing is not None and (is_owned_by(existing, uid) or is_left_behind(existing)):
+            await self._delete(existing)
+
+    async def _delete(self, existing: Manifest) -> None:
+        meta = existing["metadata"]
+        kind = kind_of(existing)
+        await self._cluster.delete(kind, meta["namespace"], meta["name"], meta["uid"])
 
 
 def _told(hardware: HardwareFound) -> RequestHardware:
@@ -136,6 +148,18 @@ def _told(hardware: HardwareFound) -> RequestHardware:
         vram_mib=hardware.vram_mib,
         source=hardware.source,
     )
+
+
+def is_left_behind(shared: Manifest) -> bool:
+    """Whether a request that owned it was deleted without it (``--cascade=orphan``).
+
+    Nobody collects what has no owner, and nobody else writes under our name.
+    """
+    return not shared["metadata"].get("ownerReferences") and is_written_by(shared, MANAGER)
+
+
+def _content(manifest: Manifest) -> Manifest:
+    return {part: manifest[part] for part in ("rules", "spec") if part in manifest}
 
 
 def _is_of_requests(shared: Manifest) -> bool:

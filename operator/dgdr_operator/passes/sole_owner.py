@@ -1,6 +1,7 @@
 """Passes over objects that are ours alone: of one with a second owner it is said, and no more."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -8,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from dgdr_api.models.base import Condition, Conditions
 from dgdr_api.names import NAMESPACE_SCOPE_LEASE
-from dgdr_kube.errors import Rejected
+from dgdr_kube.errors import NotFound, Rejected
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDSA, LEASE, Kind
-from dgdr_kube.manifests import ref
+from dgdr_kube.manifests import is_going, ref
 from dgdr_kube.namespace_scope import NamespaceScope
 from dgdr_kube.pass_record import decided
 from dgdr_kube.ports import Event, Key, Manifest, Severity, WatchedCluster
@@ -24,9 +25,11 @@ from dgdr_operator.core.ownership import (
     with_ownership,
 )
 from dgdr_operator.followed import OF_GRAPH
-from dgdr_operator.passes.live import patch_status
+from dgdr_operator.passes.live import MANAGER, patch_status
 
 Pass = Callable[[Key, datetime], Awaitable[float | None]]
+
+THEIR_FINALIZER = "nvidia.com/finalizer"
 
 LOOK_AGAIN_S = 30.0
 # A Lease of ours is about to be had, or the API server does not answer.
@@ -105,9 +108,25 @@ class SoleOwner:
             return SOON_S
         await self._say(manifest, why, now)
         if why is None:
+            await self._let_go(manifest)
             return await self.run(key, now)
         decided(OWNERSHIP_CONFLICT)
         return LOOK_AGAIN_S
+
+    async def _let_go(self, manifest: Manifest) -> None:
+        """Take NVIDIA's finalizer from what goes in a namespace that was taken over.
+
+        Its operator, which only logs there, leaves the namespace alone, and the object would stay.
+        """
+        meta = manifest["metadata"]
+        kept = [one for one in meta.get("finalizers") or () if one != THEIR_FINALIZER]
+        is_theirs = kept != (meta.get("finalizers") or [])
+        if self.owners.scope is None or not is_going(manifest) or not is_theirs:
+            return
+        patch = {"metadata": {"finalizers": kept or None}}
+        where = meta["namespace"], meta["name"]
+        with suppress(NotFound):
+            await self.cluster.patch(self.kind, *where, patch, MANAGER, meta["resourceVersion"])
 
     async def _say(self, manifest: Manifest, why: str | None, now: datetime) -> None:
         """Write the condition, and an Event, where it is news."""

@@ -11,6 +11,7 @@ from dgdr_operator.core.steps import (
     AwaitJobPermission,
     AwaitPermission,
     AwaitReferences,
+    AwaitRemoval,
     Step,
 )
 
@@ -22,7 +23,7 @@ NODES: Thing = (NODE, "", "")
 
 
 def room_in(namespace: str) -> Thing:
-    """Return what a quota of a namespace counts: given back by any of its deployments and Jobs."""
+    """Return what a quota of a namespace counts, or a name: any deployment or Job gives it back."""
     return (DGD, namespace, "")
 
 
@@ -58,7 +59,7 @@ def waited_for(step: Step, seen: Observation) -> frozenset[Thing]:
     if isinstance(step, AwaitReferences):
         namespace = seen.request.namespace
         return frozenset((kind, namespace, name) for kind, name in seen.referred)
-    if isinstance(step, AwaitJobPermission | AwaitPermission):
+    if isinstance(step, AwaitJobPermission | AwaitPermission | AwaitRemoval):
         return frozenset({room_in(seen.request.namespace)})
     lacks_nodes = isinstance(step, AwaitHardware) or bool(seen.lacks)
     return frozenset({NODES}) if lacks_nodes else frozenset()

@@ -180,3 +180,23 @@ async def test_a_right_that_is_missing_is_told_on_the_adapter(cluster: FakeClust
     cluster.refuse("get", DEPLOYMENT, None)
     await run(cluster)
     assert condition(cluster)[:2] == ("True", "Applied")
+
+
+@pytest.mark.parametrize("name", ["aaa", "zzz"])
+async def test_a_second_adapter_of_a_component_says_that_it_scales_nothing(
+    cluster: FakeCluster, name: str
+) -> None:
+    second = cluster.peek(DGDSA, "ns", "g-decode") or {}
+    spec = {**second["spec"], "replicas": 8}
+    meta = {"name": name, "namespace": "ns"}
+    await cluster.create({**second, "metadata": meta, "spec": spec, "status": {}}, "team")
+    await run(cluster, Key("ns", name))
+    await scale(cluster, "decode", 3)
+    assert replicas(cluster)["decode"] == 3
+    text = "decode has the replicas of adapter g-decode; scale that one, and delete this one"
+    assert condition(cluster, name) == ("False", "ScaledByAnother", text)
+    assert condition(cluster)[:2] == ("True", "Applied")
+    await cluster.delete(DGDSA, "ns", "g-decode")
+    await run(cluster, Key("ns", name))
+    assert replicas(cluster)["decode"] == 8
+    assert condition(cluster, name)[:2] == ("True", "Applied")

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from dgdr_api.names import Annotation
 from dgdr_kube.errors import Conflict
 from dgdr_kube.kinds import DEPLOYMENT, DGD, DGDR, DGDSA, JOB
 from dgdr_kube.ports import Key
 from dgdr_operator.core.steps import AwaitReferences
 from dgdr_operator.followed import COLLECTIONS
 from dgdr_operator.passes.adapter_pass import AdapterPass
-from dgdr_operator.passes.dgdr_pass import DgdrPass
+from dgdr_operator.passes.dgdr_pass import AT_REST_S, DgdrPass
 from dgdr_operator.passes.graph_pass import GraphPass
 from dgdr_operator.passes.orphans import sweep_orphans
 from dgdr_operator.passes.waits import waited_for
@@ -87,6 +88,21 @@ async def test_a_deployed_request_at_rest_asks_the_server_nothing() -> None:
     for _ in range(3):
         await world.one_pass()
     assert world.cluster.reads == 0
+
+
+@pytest.mark.parametrize("is_profiling", [False, True])
+async def test_a_suspended_request_at_rest_asks_the_server_nothing(is_profiling: bool) -> None:
+    world = LateWorld(dgdr())
+    if is_profiling:
+        await world.settle()
+    suspend = {"metadata": {"annotations": {Annotation.SUSPEND: "true"}}}
+    await world.cluster.patch(DGDR, NS, NAME, suspend, "kubectl")
+    await world.settle()
+    assert isinstance(world.cluster, CountingCluster)
+    world.cluster.reads = 0
+    assert await world.one_pass() == AT_REST_S
+    assert world.cluster.reads == 0
+    assert world.condition("Profiling")[1] == "Suspended"
 
 
 async def test_a_request_that_waits_asks_nothing_and_says_what_wakes_it() -> None:

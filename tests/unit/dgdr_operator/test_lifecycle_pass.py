@@ -870,6 +870,16 @@ async def test_a_refused_deployment_fails() -> None:
             id="a policy",
         ),
         pytest.param(
+            DGD,
+            Rejected(
+                422,
+                "q-dgd is invalid: : Invalid value: ValidatingAdmissionPolicy 'teams' with "
+                "binding 'teams' denied request: no team label",
+            ),
+            "DeploymentBlocked",
+            id="a policy of the API server's",
+        ),
+        pytest.param(
             SLA_PLANNER, Rejected(403, "slaplanners is forbidden"), "UpdateBlocked", id="planner"
         ),
     ],

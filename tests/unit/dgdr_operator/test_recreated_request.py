@@ -32,6 +32,26 @@ async def second_life(world: World, documents: list[Manifest]) -> World:
     return world
 
 
+async def test_one_that_is_leaving_is_waited_for_however_long_it_takes() -> None:
+    """What has a finalizer stays for a while; this request has created nothing yet."""
+    world = await first_life()
+    held = {"metadata": {"finalizers": ["a.test/hold"]}}
+    await world.cluster.patch(DGD, NS, DGD_NAME, held, "kubectl")
+    await world.cluster.delete(DGD, NS, DGD_NAME)
+    world = await second_life(world, [sla_planner(), generated_dgd()])
+    for _ in range(2):
+        await world.one_pass()
+        assert (world.phase, world.condition("DeploymentReady")[1]) == (
+            "Deploying",
+            "DeploymentBlocked",
+        )
+    text = f"DGD {DGD_NAME} is being deleted; it is created again after that; waiting since 2025"
+    assert world.condition("DeploymentReady")[2].startswith(text)
+    await world.cluster.patch(DGD, NS, DGD_NAME, {"metadata": {"finalizers": None}}, "kubectl")
+    await world.live()
+    assert world.phase == "Deployed"
+
+
 def planner(ttft_ms: int, profile: str) -> Manifest:
     found = sla_planner()
     found["spec"]["sla"]["ttftMs"] = ttft_ms

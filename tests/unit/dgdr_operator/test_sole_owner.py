@@ -131,6 +131,23 @@ async def test_a_namespace_is_taken_over_once_its_lease_is_held() -> None:
     assert ran == [KEY]
 
 
+@pytest.mark.parametrize("kind", [DGD, DGDR])
+@pytest.mark.parametrize(("is_ours", "left"), [(True, ["a.test/hold"]), (False, None)])
+async def test_what_goes_from_a_namespace_that_was_taken_over_is_let_go(
+    kind: Kind, is_ours: bool, left: list[str] | None
+) -> None:
+    fake, owned, _ = stage(kind=kind)
+    held = ["nvidia.com/finalizer", "a.test/hold"]
+    await fake.patch(kind, "ns", "g", {"metadata": {"finalizers": held}}, "nvidia")
+    scope = Scope(holds=True) if is_ours else None
+    taking = replace(owned, owners=Owners(fake, scope))  # type: ignore[arg-type]
+    await taking(KEY, NOW)
+    assert fake.peek(kind, "ns", "g")["metadata"]["finalizers"] == held
+    await fake.delete(kind, "ns", "g")
+    await taking(KEY, NOW)
+    assert fake.peek(kind, "ns", "g")["metadata"]["finalizers"] == (left or held)
+
+
 async def test_a_lease_that_cannot_be_had_is_said() -> None:
     fake, owned, ran = stage()
     fake.refuse("get", LEASE, Rejected(403, "leases is forbidden"))

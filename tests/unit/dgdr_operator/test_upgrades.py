@@ -476,6 +476,29 @@ async def test_a_graph_that_does_not_come_back_loses_its_turn_and_says_so() -> N
     assert world.reason("a") == "Current"
 
 
+async def test_a_graph_whose_new_pods_are_refused_loses_its_turn_and_says_so() -> None:
+    world = await served("a", "b")
+    world.cluster.refuse("apply", DEPLOYMENT, Rejected(422, "no"))
+    await world.look("a")
+    assert "pods are to be replaced: " in (world.said("a") or "...")[2]
+    assert world.reason("a") == "Upgrading"
+    world.now += READY_WITHIN + timedelta(seconds=1)
+    await world.look("a")
+    status, reason, message = world.said("a") or ("", "", "")
+    assert (status, reason) == ("False", "UpgradeStuck")
+    assert "what replaces them was refused for 60 minutes" in message
+    assert [e.message for e in world.cluster.events if e.reason == "UpgradeStuck"] == [message]
+    world.cluster.refuse("apply", DEPLOYMENT, None)
+    for _ in range(3):  # the pods are as they were, and up
+        await world.look("a")
+    assert (world.reason("a"), world.tells_nats("a")) == ("UpgradeStuck", False)
+    await world.look("b")
+    assert (world.reason("b"), world.tells_nats("b")) == ("Upgrading", True)
+    world.ask("again", "a")
+    await world.look("a")
+    assert (world.reason("a"), world.tells_nats("a")) == ("Current", True)
+
+
 async def test_an_upgrade_that_breaks_two_breaks_no_third() -> None:
     world = await served("a", "b", "c")
     await stuck(world, "a")
