@@ -120,14 +120,22 @@ def _base(engine: Engine, setting: Setting, name: str, shape: Shape) -> Graph:
     graph = override(_with_router(graph, wanted.kv_router), wanted.dgd_override)
     graph = engine.with_shape(graph, shape)
     tolerations = _tolerations(wanted.profiling_job_override)
-    secrets = [{"name": secret} for secret in setting.pull_secrets]
 
     def placed(component: Component) -> Component:
-        pod = {**component.pod, **({"imagePullSecrets": secrets} if secrets else {})}
+        component = _pulled_with(component, setting.pull_secrets)
         tolerated = (*component.tolerations, *tolerations)
-        return _pinned(component.with_(tolerations=tolerated, pod=pod), setting.gpu_product)
+        return _pinned(component.with_(tolerations=tolerated), setting.gpu_product)
 
     return _each(graph, None, placed)
+
+
+def _pulled_with(component: Component, secrets: Sequence[str]) -> Component:
+    """Add the installation's pull secrets to those that the user names."""
+    own = component.pod.get("imagePullSecrets") or []
+    added = [{"name": name} for name in secrets if all(one.get("name") != name for one in own)]
+    if not added:
+        return component
+    return component.with_(pod={**component.pod, "imagePullSecrets": [*own, *added]})
 
 
 def _pinned(component: Component, product: str | None) -> Component:

@@ -61,6 +61,26 @@ def test_a_candidate_is_a_pair_of_the_same_mapping_that_nobody_waits_for() -> No
     assert graph.components[0].pod["imagePullSecrets"] == [{"name": "reg"}]
 
 
+def test_pods_are_pulled_with_the_secrets_of_an_override_and_of_the_installation() -> None:
+    pod = {"spec": {"imagePullSecrets": [{"name": "mine"}, {"name": "reg"}]}}
+    override = {
+        "apiVersion": "nvidia.com/v1beta1",
+        "kind": "DynamoGraphDeployment",
+        "spec": {
+            "imagePullSecrets": [{"name": "all"}],
+            "components": [{"name": "decode", "podTemplate": pod}],
+        },
+    }
+    of = setting(overrides={"dgd": override})
+    for graph in (candidate_graph(ENGINE, of, TP1), final_graph(ENGINE, of, CHOSEN, Replicas())):
+        secrets = {c.name: [s["name"] for s in c.pod["imagePullSecrets"]] for c in graph.components}
+        assert secrets == {
+            "frontend": ["all", "reg"],
+            "prefill": ["all", "reg"],
+            "decode": ["all", "mine", "reg"],
+        }
+
+
 def test_each_role_of_the_result_has_its_own_mapping_and_replicas() -> None:
     graph = final_graph(ENGINE, setting(), CHOSEN, Replicas(prefill=2, decode=3))
     workers = {c.role: (c.gpus, c.replicas) for c in graph.components if c.role.serves_model}
