@@ -112,6 +112,8 @@ class OutputKey(StrEnum):
     MESSAGE = "message"
     STATUS = "profiler_status"
     ERROR = "profiler_error"
+    STARTED_AT = "profiler_started_at"
+    """When the run began. It names the run: the operator empties the output before the next one."""
     FINAL_CONFIG = FINAL_CONFIG_KEY
     PREFILL_JSON = PREFILL_JSON_KEY
     DECODE_JSON = DECODE_JSON_KEY

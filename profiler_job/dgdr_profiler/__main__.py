@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -79,7 +80,7 @@ async def _work(request: ProfilingRequest, work_dir: Path) -> int:
     try:
         kube = await Kube.connect(request.namespace, request.dgd_api_version or DGD.version)
         records = KubeRecords(kube, request)
-        await records.open()
+        await records.open(datetime.now(UTC))
     except ClusterError as exc:
         logger.error("%s", exc)
         return RETRYABLE

@@ -97,7 +97,7 @@ class Records(Protocol):
         ...
 
     async def entries(self) -> tuple[Entry, ...]:
-        """Return the journal of this run: rejections, failures and stays of all of its pods."""
+        """Return rejections and failures of all pods of this run, and every stay of the request."""
         ...
 
     async def enter(self, entry: Entry) -> None:

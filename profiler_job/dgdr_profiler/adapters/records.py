@@ -13,7 +13,7 @@ from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.adapters.kube import CONFIG_MAP, Kube
 from dgdr_profiler.adapters.shelf import Shelf, ensure, numbered
-from dgdr_profiler.core.journal import Entry, Reused, from_text, to_text
+from dgdr_profiler.core.journal import Entry, Reused, from_text, in_run, of_run, to_text
 from dgdr_profiler.core.progress import Progress
 from dgdr_profiler.ports import Result
 
@@ -29,24 +29,29 @@ class KubeRecords:
         self._output = names.output_config_map(request.dgdr_name)
         self._points = Shelf(kube, request, RecordKind.POINTS, names.points_config_map)
         self._journal = Shelf(kube, request, RecordKind.JOURNAL, names.journal_config_map)
-        self._began: str | None = None
+        self._run: str | None = None
+        self._began: datetime | None = None
 
-    async def open(self) -> None:
+    async def open(self, now: datetime) -> None:
         """Make the ConfigMap of the result, and say that the run is on.
+
+        The first pod of a run finds it empty, and says when the run began. A run that says nothing
+        was begun by an earlier version, at the latest when the ConfigMap was made.
 
         Raises:
             ClusterError: the one of an earlier request of the same name does not go away.
         """
-        await ensure(self._kube, self._request, self._output, {})
+        found = await ensure(self._kube, self._request, self._output, {})
         running = {OutputKey.STATUS.value: "running", OutputKey.ERROR.value: None}
+        if OutputKey.STATUS.value not in (found.get("data") or {}):
+            running[OutputKey.STARTED_AT.value] = now.isoformat()
         found = await self._kube.merge(CONFIG_MAP, self._output, {"data": running})
-        self._began = found["metadata"].get("creationTimestamp")
+        self._run = found["data"].get(OutputKey.STARTED_AT.value)
+        self._began = datetime.fromisoformat(self._run or found["metadata"]["creationTimestamp"])
 
     def spent_s(self, now: datetime) -> float:
-        """Return how long ago the first pod of this run began: it made the output's ConfigMap."""
-        if self._began is None:
-            return 0.0
-        return max(0.0, (now - datetime.fromisoformat(self._began)).total_seconds())
+        """Return how long ago the first pod of this run began."""
+        return 0.0 if self._began is None else max(0.0, (now - self._began).total_seconds())
 
     async def points(self) -> tuple[Point, ...]:
         """Return the points that are stored for this run."""
@@ -73,13 +78,14 @@ class KubeRecords:
         )
 
     async def entries(self) -> tuple[Entry, ...]:
-        """Return the journal of this run; what cannot be read is skipped."""
+        """Return what counts of the journal in this run; what cannot be read is skipped."""
         texts = (await self._journal.read()).values()
-        return tuple(entry for text in texts if (entry := _read_entry(text)) is not None)
+        read = (entry for text in texts if (entry := _read_entry(text)) is not None)
+        return of_run(read, self._run)
 
     async def enter(self, entry: Entry) -> None:
         """Store an entry at once; one of the same key is replaced."""
-        await self._journal.put({entry.key: to_text(entry)})
+        await self._journal.put({entry.key: to_text(in_run(entry, self._run))})
 
     async def show(self, progress: Progress) -> None:
         """Show where the run stands."""

@@ -78,8 +78,11 @@ async def numbered(kube: Kube, name: Callable[[str, int], str], dgdr: str) -> li
 
 async def ensure(
     kube: Kube, request: ProfilingRequest, name: str, labels: Mapping[str, str]
-) -> None:
+) -> Manifest:
     """Make a ConfigMap of a request; one of an earlier namesake is being collected.
+
+    Returns:
+        The ConfigMap that is there now.
 
     Raises:
         ClusterError: the namesake's does not go away.
@@ -87,12 +90,11 @@ async def ensure(
     deadline_s = time.monotonic() + COLLECTED_TIMEOUT_S
     while True:
         try:
-            await kube.create(CONFIG_MAP, _config_map(request, name, labels))
-            return
+            return await kube.create(CONFIG_MAP, _config_map(request, name, labels))
         except AlreadyExists:
             found = await kube.get(CONFIG_MAP, name)
         if found is not None and is_of(found, request.uid):
-            return
+            return found
         if time.monotonic() > deadline_s:
             raise ClusterError(
                 f"ConfigMap {name} belongs to another request of the same name; delete it"

@@ -1,7 +1,7 @@
 """What a run did beside measuring: rejections, failures and stays, stored like points.
 
 A new pod of the Job reads them: it waits for nothing a second time, and the account of GPU-seconds
-is whole, whichever pod spent them.
+is whole, whichever pod spent them. A run that was asked for again tries everything again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,8 @@ class Rejection(ApiModel):
     """A candidate that was given up.
 
     ``lasting`` is False for a reason that may be gone by the next pod, such as a lost node.
-    ``image`` is the one that cannot be pulled: whoever needs it too need not be tried.
+    ``image`` is the one that cannot be pulled: whoever needs it too need not be tried. ``run`` is
+    the one that it happened in; earlier versions did not say.
     """
 
     entry: Literal["rejection"] = "rejection"
@@ -32,6 +33,7 @@ class Rejection(ApiModel):
     at: AwareDatetime
     lasting: bool = True
     image: str | None = None
+    run: str | None = None
 
     @property
     def key(self) -> str:
@@ -40,13 +42,14 @@ class Rejection(ApiModel):
 
 
 class Failure(ApiModel):
-    """A measurement that gave no point."""
+    """A measurement that gave no point, in a ``run`` as of a rejection."""
 
     entry: Literal["failure"] = "failure"
     candidate: str = Field(max_length=63)
     isl: int = Field(ge=0)
     reason: str
     at: AwareDatetime
+    run: str | None = None
 
     @property
     def key(self) -> str:
@@ -157,6 +160,16 @@ def from_text(text: str) -> Entry:
         pydantic.ValidationError: it is none, or of a kind that this version does not know.
     """
     return _ENTRY.validate_json(text)
+
+
+def in_run(entry: Entry, run: str | None) -> Entry:
+    """Return the entry of a run; GPUs are held on behalf of the request, whichever run asked."""
+    return entry if isinstance(entry, Stay) else entry.model_copy(update={"run": run})
+
+
+def of_run(entries: Iterable[Entry], run: str | None) -> tuple[Entry, ...]:
+    """Return what counts in a run: all stays, but what went wrong before may be cured by now."""
+    return tuple(e for e in entries if isinstance(e, Stay) or e.run == run)
 
 
 def lasting_rejections(entries: Iterable[Entry]) -> dict[str, str]:

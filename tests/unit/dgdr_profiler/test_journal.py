@@ -28,7 +28,8 @@ MOMENTS = st.integers(0, 10**15).map(lambda micros: NOW + timedelta(microseconds
 NAMES = st.sampled_from(["p-tp1", "d-tep8-dp2", "x" * 63])
 SECONDS = st.none() | st.floats(min_value=0, max_value=1e7)
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=3000)
-SAID = {"candidate": NAMES, "reason": TEXTS, "at": MOMENTS}
+RUNS = st.none() | MOMENTS.map(lambda moment: moment.isoformat())
+SAID = {"candidate": NAMES, "reason": TEXTS, "at": MOMENTS, "run": RUNS}
 STAYED = {
     "candidate": NAMES,
     "gpus": st.integers(0, 10**4),

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_an_unreadable_request_is_not_retried(tmp_path: Path) -> None:
 
 async def outcome(asked: ProfilingRequest, kube: MemoryKube, folder: Path) -> tuple[int, str]:
     records = KubeRecords(kube, asked)  # type: ignore[arg-type]
-    await records.open()
+    await records.open(datetime.now(UTC))
     return await _outcome(asked, folder, kube, records)  # type: ignore[arg-type]
 
 

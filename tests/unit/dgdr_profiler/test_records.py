@@ -1,4 +1,5 @@
-from datetime import UTC, datetime, timedelta
+import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from dgdr_profiler.adapters.kube import (
 from dgdr_profiler.adapters.records import KubeRecords
 from dgdr_profiler.adapters.shelf import RECORDS_PER_MAP
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
-from dgdr_profiler.core.journal import Rejection, Stay
+from dgdr_profiler.core.journal import Failure, Rejection, Stay, in_run
 from dgdr_profiler.core.progress import Progress
 from dgdr_profiler.ports import Result
 from support.profiler_ports import MemoryKube
@@ -42,10 +43,20 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shelf, "COLLECTED_TIMEOUT_S", 0)
 
 
-async def records(kube: MemoryKube) -> KubeRecords:
+async def records(kube: MemoryKube, now: datetime = NOW) -> KubeRecords:
     made = KubeRecords(kube, REQUEST)  # type: ignore[arg-type]
-    await made.open()
+    await made.open(now)
     return made
+
+
+async def cleared(kube: MemoryKube) -> None:
+    """Do what the operator does before a run that was asked for again."""
+    await kube.merge(CONFIG_MAP, "dgdr-output-q", {"data": None, "binaryData": None})
+
+
+def begun_by_an_earlier_version(kube: MemoryKube) -> None:
+    del output(kube)["data"]["profiler_started_at"]
+    output(kube)["metadata"]["creationTimestamp"] = NOW.isoformat()
 
 
 def output(kube: MemoryKube) -> dict[str, Any]:
@@ -56,7 +67,10 @@ async def test_the_output_says_running_and_belongs_to_the_request() -> None:
     kube = MemoryKube()
     await records(kube)
     made = output(kube)
-    assert made["data"] == {"profiler_status": "running"}
+    assert made["data"] == {
+        "profiler_status": "running",
+        "profiler_started_at": NOW.isoformat(),
+    }
     assert made["metadata"]["ownerReferences"] == [OWNER.to_json()]
     assert made["metadata"]["labels"]["dgdr.nvidia.com/name"] == "q"
 
@@ -66,16 +80,34 @@ async def test_a_new_pod_takes_back_the_failure_of_the_one_before() -> None:
     await (await records(kube)).fail("AIPerf is missing")
     assert output(kube)["data"]["profiler_error"] == "AIPerf is missing"
     await records(kube)
-    assert output(kube)["data"] == {"profiler_status": "running"}
+    assert output(kube)["data"]["profiler_status"] == "running"
+    assert "profiler_error" not in output(kube)["data"]
 
 
 async def test_a_run_began_with_its_first_pod() -> None:
     kube = MemoryKube()
-    first = await records(kube)
-    now = datetime(2026, 1, 1, 2, tzinfo=UTC)
-    assert first.spent_s(now) == 0.0
-    output(kube)["metadata"]["creationTimestamp"] = "2026-01-01T00:30:00Z"
-    assert (await records(kube)).spent_s(now) == 5400.0
+    later = NOW + timedelta(minutes=90)
+    assert (await records(kube)).spent_s(NOW) == 0.0
+    assert (await records(kube, later)).spent_s(later) == 5400.0
+
+
+async def test_a_run_that_was_asked_for_again_has_all_of_its_time() -> None:
+    kube = MemoryKube()
+    await (await records(kube)).fail("no candidate could be measured")
+    output(kube)["metadata"]["creationTimestamp"] = NOW.isoformat()
+    await cleared(kube)
+    again = NOW + timedelta(hours=9)
+    assert (await records(kube, again)).spent_s(again) == 0.0
+    assert (await records(kube, again)).spent_s(again + timedelta(seconds=5)) == 5.0
+
+
+async def test_a_run_that_an_earlier_version_began_goes_on() -> None:
+    kube = MemoryKube()
+    await records(kube)
+    begun_by_an_earlier_version(kube)
+    later = NOW + timedelta(minutes=90)
+    for _ in range(2):
+        assert (await records(kube, later)).spent_s(later) == 5400.0
 
 
 async def test_progress_is_shown_in_upstreams_keys() -> None:
@@ -150,7 +182,7 @@ async def test_the_journal_is_stored_at_once_beside_the_points() -> None:
     for entry in (STAY, REJECTION, STAY.ended(NOW + timedelta(seconds=9))):
         await of.enter(entry)
     assert set(await (await records(kube)).entries()) == {
-        REJECTION,
+        in_run(REJECTION, NOW.isoformat()),
         STAY.ended(NOW + timedelta(seconds=9)),
     }
     assert len(await of.points()) == 1
@@ -172,8 +204,36 @@ async def test_an_unreadable_entry_is_left_out(caplog: pytest.LogCaptureFixture)
     await of.enter(REJECTION)
     strange = {"a": "{", "b": '{"entry": "dance", "candidate": "p-tp1"}'}
     await kube.merge(CONFIG_MAP, "dgdr-journal-q-0", {"data": strange})
-    assert await of.entries() == (REJECTION,)
+    assert await of.entries() == (in_run(REJECTION, NOW.isoformat()),)
     assert caplog.text.count("unreadable") == 2
+
+
+async def test_what_went_wrong_in_an_earlier_run_does_not_count_but_its_gpus_do() -> None:
+    kube = MemoryKube()
+    of = await records(kube)
+    for entry in (STAY, REJECTION, Failure(candidate="p-tp2", isl=64, reason="lost", at=NOW)):
+        await of.enter(entry)
+    assert len(await (await records(kube, NOW + timedelta(hours=1))).entries()) == 3
+    await cleared(kube)
+    assert await (await records(kube, NOW + timedelta(hours=1))).entries() == (STAY,)
+
+
+@pytest.mark.parametrize(("goes_on", "counts"), [(True, 2), (False, 1)])
+async def test_a_journal_of_an_earlier_version_counts_until_its_run_has_failed(
+    goes_on: bool, counts: int
+) -> None:
+    kube = MemoryKube()
+    await records(kube)
+    begun_by_an_earlier_version(kube)
+    of = await records(kube)
+    for entry in (STAY, REJECTION):
+        await of.enter(entry)
+    assert "run" not in json.loads(
+        kube.objects["configmaps", "dgdr-journal-q-0"]["data"][REJECTION.key]
+    )
+    if not goes_on:
+        await cleared(kube)
+    assert len(await (await records(kube)).entries()) == counts
 
 
 async def test_a_run_without_a_journal_is_read() -> None:

@@ -28,7 +28,7 @@ GROUPS = {DGD.plural: "nvidia.com", WORKER_METADATA.plural: "nvidia.com"}
 async def a_run_that_keeps_records() -> Calls:
     kube = MemoryKube()
     records = KubeRecords(kube, ASKED)  # type: ignore[arg-type]
-    await records.open()
+    await records.open(NOW)
     await records.add((point(TP1, prefill_cell(64)),))
     await records.enter(Stay(candidate="p-tp2", gpus=4, started_at=NOW))
     await records.measured_elsewhere("none")
