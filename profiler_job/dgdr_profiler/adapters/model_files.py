@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dgdr_api.effective import EffectiveModelCache, EffectiveSpec
+from dgdr_api.effective import EffectiveSpec
 from dgdr_profiler.adapters.hub import CONFIG, QUANTIZATION, Hub
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.known_model import FactsSource, KnownModel, from_files
@@ -35,7 +35,7 @@ async def read_model(wanted: EffectiveSpec, hub: Hub, show: Show) -> KnownModel:
         InvalidRequest: there are files, and they describe no model.
     """
     found = await asyncio.to_thread(_in_folders, wanted)
-    if found.facts is not None or wanted.model.startswith("/"):
+    if found.facts is not None or _is_folder(wanted.model):
         return found
     if not hub.offline:
         await show(reading(f"{CONFIG} of {wanted.model} from the hub"))
@@ -50,24 +50,41 @@ def _in_folders(wanted: EffectiveSpec) -> KnownModel:
         if found.facts is not None:
             return found
         tried += found.tried
-    return KnownModel(tried=tuple(tried))
+    return KnownModel(tried=(*tried, *_out_of_reach(wanted)))
 
 
 def _places(wanted: EffectiveSpec) -> Iterator[_Place]:
-    local, cache = wanted.model.startswith("/"), wanted.model_cache
+    cache = wanted.model_cache
     if cache is not None and cache.model_path is not None:
         yield _Place(FactsSource.CLAIM, Path(cache.model_path))
-    elif cache is not None and not local:
-        yield from (_Place(FactsSource.CLAIM, f) for f in _snapshots(wanted.model, cache))
-    if local:
+    elif cache is not None and not _is_folder(wanted.model):
+        stored = Path(cache.mount_path) / HUB_FOLDER / _stored_as(wanted.model)
+        yield _Place(FactsSource.CLAIM, _snapshot(stored) or stored)
+    if _is_folder(wanted.model):
         yield _Place(FactsSource.FOLDER, Path(wanted.model))
 
 
-def _snapshots(model: str, cache: EffectiveModelCache) -> Iterator[Path]:
-    """Return the folders that a claim has for a model as the hub's libraries store it."""
-    mount, name = Path(cache.mount_path), f"models--{model.replace('/', '--')}"
-    for stored in (mount / HUB_FOLDER / name, mount / name):
-        yield _snapshot(stored) or stored
+def _out_of_reach(wanted: EffectiveSpec) -> Iterator[str]:
+    """Name a snapshot at the root of the claim: engines, which get HF_HOME, do not find it."""
+    cache = wanted.model_cache
+    if cache is None or cache.model_path is not None or _is_folder(wanted.model):
+        return
+    mount = Path(cache.mount_path)
+    found = _snapshot(mount / _stored_as(wanted.model))
+    if found is not None:
+        yield (
+            f"engines look below {HUB_FOLDER} of the claim, not at {found}: move it there, or set "
+            f"spec.modelCache.pvcModelPath to {found.relative_to(mount)}"
+        )
+
+
+def _is_folder(model: str) -> bool:
+    return model.startswith("/")
+
+
+def _stored_as(model: str) -> str:
+    """Return the folder in which the hub's libraries store a model."""
+    return f"models--{model.replace('/', '--')}"
 
 
 def _snapshot(stored: Path) -> Path | None:

@@ -67,10 +67,9 @@ async def test_the_quantisation_beside_it_counts(tmp_path: Path) -> None:
     assert (found.facts.quant_bits, found.facts.kv_element_bytes) == (8, 1)
 
 
-@pytest.mark.parametrize("hub", ["hub/", ""])
-async def test_a_claim_without_a_path_is_a_hubs_cache(tmp_path: Path, hub: str) -> None:
-    snapshot = tmp_path / f"{hub}{STORED}/snapshots/abc"
-    blobs = tmp_path / f"{hub}{STORED}/blobs"
+async def test_a_claim_without_a_path_is_a_hubs_cache(tmp_path: Path) -> None:
+    snapshot = tmp_path / f"hub/{STORED}/snapshots/abc"
+    blobs = tmp_path / f"hub/{STORED}/blobs"
     write(blobs, weights=10_000)
     snapshot.mkdir(parents=True)
     (snapshot / "config.json").symlink_to(blobs / "config.json")
@@ -80,6 +79,20 @@ async def test_a_claim_without_a_path_is_a_hubs_cache(tmp_path: Path, hub: str) 
     assert (found.place, found.sources) == (str(snapshot), (FactsSource.CLAIM,))
     assert found.facts is not None
     assert found.facts.weight_bytes == 10_000
+
+
+async def test_a_snapshot_where_engines_do_not_look_is_not_read_and_its_cure_is_said(
+    tmp_path: Path,
+) -> None:
+    snapshot = write(tmp_path / STORED / "snapshots/abc")
+    found = await read(wanted(tmp_path))
+    assert found.facts is None
+    assert found.tried[:2] == (
+        f"no config.json in {tmp_path}/hub/{STORED}",
+        f"engines look below hub of the claim, not at {snapshot}: move it there, or set "
+        f"spec.modelCache.pvcModelPath to {STORED}/snapshots/abc",
+    )
+    assert (await read(wanted(tmp_path, f"{STORED}/snapshots/abc"))).place == str(snapshot)
 
 
 async def test_of_several_revisions_the_one_that_engines_load_counts(tmp_path: Path) -> None:
@@ -114,7 +127,6 @@ async def test_nothing_found_is_no_error_and_says_what_was_tried(tmp_path: Path)
     assert found.facts is None
     assert found.tried == (
         f"no config.json in {tmp_path}/hub/{STORED}",
-        f"no config.json in {tmp_path}/{STORED}",
         "HF_HUB_OFFLINE is set, so the hub is not asked",
     )
     assert (await read(wanted(name="/no/such/folder"))).tried == (
