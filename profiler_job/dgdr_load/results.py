@@ -17,7 +17,7 @@ from dgdr_load.steady import RequestTimes, Steady, steady
 _PHASE_LINE = re.compile(
     r"Phase (?P<name>\S+) \(\w+\) (?P<what>sending complete|complete) \| (?P<counts>[^|]*)"
 )
-_COUNT = re.compile(r"(\w+)=(\d+)")
+_COUNT = re.compile(r"(\w+)=(\d+(?:,\d{3})*)")
 
 
 class UnreadableExport(Exception):
@@ -232,7 +232,7 @@ def _counts(phase: str, log: str) -> Mapping[str, int]:
     found: dict[str, int] = {}
     for line in _PHASE_LINE.finditer(log):
         if line["name"] == phase:
-            found |= {key: int(value) for key, value in _COUNT.findall(line["counts"])}
+            found |= {key: int(n.replace(",", "")) for key, n in _COUNT.findall(line["counts"])}
     missing = {"sent", "completed", "cancelled"} - found.keys()
     if missing:
         raise UnreadableExport(

@@ -87,6 +87,16 @@ def test_a_log_that_does_not_say_how_many_were_sent_is_not_taken_for_all_well() 
         parse(spec(RATE), exports)
 
 
+def test_counts_of_thousands_are_read_as_aiperf_writes_them() -> None:
+    exports = read_exports(EXPORTS / "hanging", RATE)
+    log, changed = re.subn(
+        r"sending complete \| sent=\d+", "sending complete | sent=1,234,567", exports.log
+    )
+    assert changed == 1
+    (result,) = parse(spec(RATE), replace(exports, log=log))
+    assert (result.sent, result.lost) == (1_234_567, 1_234_567 - result.completed)
+
+
 def test_a_broken_export_is_named() -> None:
     exports = replace(read_exports(EXPORTS / "hanging", RATE), phases={"rate": "{"})
     with pytest.raises(UnreadableExport, match="result of phase rate is unreadable"):
