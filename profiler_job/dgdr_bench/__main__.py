@@ -24,17 +24,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         **{name: value for name, value in vars(chosen).items() if name not in ("benchmark", "out")}
     )
     try:
-        result = asyncio.run(drive(asked))
+        driven = asyncio.run(drive(asked))
     except InvalidLoad as exc:
         print(exc, file=sys.stderr)
         return INVALID
     except LoadFailed as exc:
         print(exc, file=sys.stderr)
         return LOST
-    print(text(result))
+    if driven.warning is not None:
+        print(driven.warning, file=sys.stderr)
+    print(text(driven))
     if chosen.out is not None:
-        chosen.out.write_text(text(result) + "\n")
-    return LOST if result.lost else OK
+        chosen.out.write_text(text(driven) + "\n")
+    return LOST if driven.result.lost else OK
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dgdr_load import aiperf
-from dgdr_load.load import LoadPhase, LoadSpec, SyntheticPrompts
+from dgdr_load.load import LoadPhase, LoadSpec, Prompt, SyntheticPrompts
 from dgdr_load.results import Exports, LoadResult, UnreadableExport, parse
 
 AIPERF_ENV = "DGDR_AIPERF"
@@ -22,6 +22,8 @@ LOG_TAIL_LINES = 8
 STOP_GRACE_S = 10.0
 # Start-up and post-processing took 10-20 s on a busy machine of two cores.
 OVERHEAD_S = 120.0
+# Five times slower than it makes synthetic prompts on two busy cores.
+MADE_TOKENS_PER_S = 100_000
 # A request in a long queue: far above what any phase of ours should see, unless its time-out says
 # that requests take long; they are cut off at several times what is expected of them.
 ASSUMED_REQUEST_S = 120.0
@@ -58,7 +60,14 @@ def _write_config(spec: LoadSpec, folder: Path) -> Path:
 
 def deadline_s(spec: LoadSpec) -> float:
     """Return the time after which AIPerf must have ended by itself."""
-    return OVERHEAD_S + sum(_phase_limit_s(phase, spec) for phase in spec.phases)
+    sending_s = sum(_phase_limit_s(phase, spec) for phase in spec.phases)
+    return OVERHEAD_S + _making_s(spec.prompts) + sending_s
+
+
+def _making_s(prompts: SyntheticPrompts | tuple[Prompt, ...]) -> float:
+    if not isinstance(prompts, SyntheticPrompts):
+        return 0.0
+    return prompts.entries * prompts.isl / MADE_TOKENS_PER_S
 
 
 def _phase_limit_s(phase: LoadPhase, spec: LoadSpec) -> float:

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dgdr_bench.__main__ import INVALID, LOST, OK, main
-from dgdr_bench.endpoint import Endpoint, load_spec, summary
+from dgdr_bench.endpoint import Driven, Endpoint, load_spec, summary
 from dgdr_load.load import InvalidLoad, SyntheticPrompts
 from dgdr_load.results import LoadResult, Percentiles
 
@@ -26,7 +27,33 @@ def test_a_rate_for_a_time_is_one_phase() -> None:
     spec = load_spec(asked(request_rate_per_s=4.5, duration_s=60), now_ms=1)
     (phase,) = spec.phases
     assert (phase.request_rate_per_s, phase.duration_s) == (4.5, 60)
-    assert spec.prompts == SyntheticPrompts(isl=64, osl=16, entries=270)
+    # 270 on average.
+    assert spec.prompts == SyntheticPrompts(isl=64, osl=16, entries=336)
+
+
+@pytest.mark.parametrize(
+    ("load", "isl", "prompts"),
+    [
+        pytest.param(
+            {"concurrency": 1, "requests": 5000}, 1000, 5000, id="of a number of requests"
+        ),
+        # 600 are answered where one takes 100 ms.
+        pytest.param({"concurrency": 1, "duration_s": 60}, 1000, 1155, id="in a time"),
+        pytest.param(
+            {"concurrency": 8, "duration_s": 60}, 1000, 9239, id="in a time, side by side"
+        ),
+        pytest.param({"request_rate_per_s": 0.01, "duration_s": 1}, 1000, 1, id="hardly any"),
+        pytest.param({"concurrency": 1, "requests": 30_000}, 10, 20_000, id="too many to make"),
+        pytest.param({"concurrency": 1, "requests": 5000}, 8000, 2500, id="too long to make all"),
+        pytest.param({"concurrency": 1, "requests": 5}, 10**8, 1, id="longer than anything"),
+    ],
+)
+def test_each_prompt_is_sent_once_as_far_as_they_can_be_made(
+    load: dict[str, float], isl: int, prompts: int
+) -> None:
+    made = load_spec(replace(asked(**load), isl=isl), now_ms=1).prompts
+    assert isinstance(made, SyntheticPrompts)
+    assert made.entries == prompts
 
 
 def test_prompts_are_new_on_every_call_unless_a_seed_is_given() -> None:
@@ -59,11 +86,18 @@ def result(**changes: object) -> LoadResult:
 
 
 def test_the_summary_tells_lost_requests_from_errors() -> None:
-    told = summary(result())
+    told = summary(Driven(result=result(), prompts=22))
+    assert told["prompts"] == 22
     assert (told["sent"], told["completed"], told["lost"], told["errors"]) == (22, 20, 2, 0)
     assert told["ttftMs"]["p99"] == 62.06
     assert told["itlMs"] is None
     json.dumps(told)
+
+
+def test_prompts_that_were_sent_again_are_said() -> None:
+    assert Driven(result=result(sent=22), prompts=22).warning is None
+    again = Driven(result=result(sent=23), prompts=22).warning or ""
+    assert again.startswith("23 requests were sent over 22 prompts")
 
 
 EXPORTS = Path(__file__).parents[1] / "dgdr_load" / "exports"
@@ -93,9 +127,11 @@ def test_a_lost_request_is_an_exit_code(
 ) -> None:
     monkeypatch.setenv("DGDR_AIPERF", aiperf(tmp_path, case))
     out = tmp_path / "out.json"
-    rate = ["--request-rate=5", "--duration=4", f"--out={out}"]
+    rate = ["--request-rate=0.1", "--duration=4", f"--out={out}"]
     assert main(["endpoint", *FLAGS, *rate]) == code
-    assert json.loads(capsys.readouterr().out) == json.loads(out.read_text())
+    told = capsys.readouterr()
+    assert json.loads(told.out) == json.loads(out.read_text())
+    assert "over 3 prompts, so prompts were sent again" in told.err
 
 
 def test_a_load_that_cannot_be_driven_is_another_exit_code(
