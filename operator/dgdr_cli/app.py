@@ -80,7 +80,10 @@ def look(source: Source, name: str, namespace: str | None) -> View:
 def status(
     ctx: typer.Context, name: MaybeName = None, namespace: Namespace = None, context: Context = None
 ) -> None:
-    """Show phase, candidates, deployment and the planner's last decisions."""
+    """Show phase, candidates, deployment and the planner's last decisions.
+
+    Ends with 1 when the request has failed, and with 2 when it cannot be read.
+    """
     source = source_of(ctx, context)
     if name is None:
         screen().print(render_list(source.list_requests(namespace)))
@@ -99,7 +102,10 @@ def watch(
     interval: Interval = 2.0,
     until: Until = None,
 ) -> None:
-    """Show the same, live; ends at --until, at a failure, or when interrupted."""
+    """Show the same, live; ends at --until, at a failure, or when interrupted.
+
+    Its exit code is that of status.
+    """
     source = source_of(ctx, context)
     view = look(source, name, namespace)
     with _shown(view) as show:
