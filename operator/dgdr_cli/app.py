@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
+from dgdr_api.models.dgdr_v1beta1 import Phase
 from dgdr_cli.adopt import adopt
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.convert import convert
@@ -34,7 +35,8 @@ MaybeName = Annotated[
 ]
 Interval = Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")]
 Until = Annotated[
-    str | None, typer.Option(help="End when this phase is reached, such as Deployed.")
+    Phase | None,
+    typer.Option(case_sensitive=False, help="End when this phase, or a later one, is reached."),
 ]
 
 
@@ -135,8 +137,13 @@ def _shown(view: View) -> Iterator[Callable[[View], None]]:
     yield show
 
 
-def _over(view: View, until: str | None) -> bool:
-    return view.failed or (until is not None and view.phase.lower() == until.lower())
+def _over(view: View, until: Phase | None) -> bool:
+    return view.failed or (until is not None and view.phase in _from(until))
+
+
+def _from(phase: Phase) -> list[Phase]:
+    """Return the phases from this one on, in the order in which a request passes them."""
+    return list(Phase)[list(Phase).index(phase) :]
 
 
 for command in (plan, explain, slo, report, what_if, replay, convert, adopt):

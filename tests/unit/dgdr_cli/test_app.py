@@ -90,6 +90,20 @@ def test_a_watch_ends_at_the_phase_that_was_asked_for() -> None:
     assert (ran.exit_code, source.looks) == (0, 3), ran.output
 
 
+@pytest.mark.parametrize("until", ["Ready", "Deployed"])
+def test_a_watch_ends_at_a_later_phase_too(until: str) -> None:
+    source = Phases(["Deployed"])
+    ran = run(source, "watch", "qwen", "--until", until)
+    assert (ran.exit_code, source.looks) == (0, 1), ran.output
+
+
+def test_a_watch_waits_for_no_phase_that_there_is_not() -> None:
+    source = Phases(["Failed"])
+    ran = run(source, "watch", "qwen", "--until", "Deploied")
+    assert (ran.exit_code, source.looks) == (2, 0)
+    assert "deployed" in ran.output
+
+
 def test_a_watch_ends_with_an_error_when_the_request_fails() -> None:
     source = Phases(["Failed"])
     ran = run(source, "watch", "qwen", "--until", "Deployed")
