@@ -32,7 +32,9 @@ def readable_errors() -> Iterator[None]:
         raise Unreadable(told) from exc
     except ValueError as exc:  # how kr8s says that there is no usable kubeconfig
         raise Unreachable(f"no access to a cluster: {exc}; check KUBECONFIG") from exc
-    except (kr8s.ServerError, kr8s.APITimeoutError, httpx.HTTPError) as exc:
+    except kr8s.ServerError as exc:
+        raise Unreachable(f"the cluster refused: {one_line(exc)}") from exc
+    except (kr8s.APITimeoutError, httpx.HTTPError) as exc:
         raise Unreachable(f"the cluster did not answer: {exc}") from exc
 
 
@@ -49,5 +51,5 @@ def one_line(exc: Exception) -> str:
         path = ".".join(map(str, first["loc"]))
         return f"{path}: {first['msg']}{more}" if path else f"{first['msg']}{more}"
     if isinstance(exc, kr8s.ServerError) and status_code(exc) == NOT_FOUND:
-        return "its kind is not installed"
+        return "the kind is not installed"
     return " ".join(str(exc).split()) or type(exc).__name__
