@@ -3,6 +3,9 @@
 import sys
 from typing import NoReturn
 
+# As for what was typed wrong; 1 is an answer: a request that failed, targets that are not met.
+NO_ANSWER = 2
+
 
 def main() -> None:
     """Run a command; what a user can cure is said in one line."""
@@ -19,7 +22,7 @@ def main() -> None:
         _missing(exc)
     except CliError as exc:
         Console(stderr=True).print("Error:", str(exc), style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
+        sys.exit(NO_ANSWER)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -28,7 +31,8 @@ def _missing(exc: ModuleNotFoundError) -> NoReturn:
     """Name the extra without which this was installed."""
     if exc.name is None or exc.name.startswith("dgdr_"):
         raise exc
-    sys.exit(f"kubectl-dgdr needs {exc.name}: pip install 'dgdr-operator[cli]'")
+    print(f"kubectl-dgdr needs {exc.name}: pip install 'dgdr-operator[cli]'", file=sys.stderr)
+    sys.exit(NO_ANSWER)
 
 
 if __name__ == "__main__":

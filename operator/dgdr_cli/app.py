@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
+from dgdr_api.models.dgdr_v1beta1 import Phase
 from dgdr_cli.adopt import adopt
 from dgdr_cli.connection import Context, Namespace, source_of
 from dgdr_cli.convert import convert
@@ -34,7 +35,8 @@ MaybeName = Annotated[
 ]
 Interval = Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")]
 Until = Annotated[
-    str | None, typer.Option(help="End when this phase is reached, such as Deployed.")
+    Phase | None,
+    typer.Option(case_sensitive=False, help="End when this phase, or a later one, is reached."),
 ]
 
 
@@ -80,7 +82,10 @@ def look(source: Source, name: str, namespace: str | None) -> View:
 def status(
     ctx: typer.Context, name: MaybeName = None, namespace: Namespace = None, context: Context = None
 ) -> None:
-    """Show phase, candidates, deployment and the planner's last decisions."""
+    """Show phase, candidates, deployment and the planner's last decisions.
+
+    Ends with 1 when the request has failed, and with 2 when it cannot be read.
+    """
     source = source_of(ctx, context)
     if name is None:
         screen().print(render_list(source.list_requests(namespace)))
@@ -99,7 +104,10 @@ def watch(
     interval: Interval = 2.0,
     until: Until = None,
 ) -> None:
-    """Show the same, live; ends at --until, at a failure, or when interrupted."""
+    """Show the same, live; ends at --until, at a failure, or when interrupted.
+
+    Its exit code is that of status.
+    """
     source = source_of(ctx, context)
     view = look(source, name, namespace)
     with _shown(view) as show:
@@ -129,8 +137,13 @@ def _shown(view: View) -> Iterator[Callable[[View], None]]:
     yield show
 
 
-def _over(view: View, until: str | None) -> bool:
-    return view.failed or (until is not None and view.phase.lower() == until.lower())
+def _over(view: View, until: Phase | None) -> bool:
+    return view.failed or (until is not None and view.phase in _from(until))
+
+
+def _from(phase: Phase) -> list[Phase]:
+    """Return the phases from this one on, in the order in which a request passes them."""
+    return list(Phase)[list(Phase).index(phase) :]
 
 
 for command in (plan, explain, slo, report, what_if, replay, convert, adopt):

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import kr8s
 from kr8s.objects import APIObject, ConfigMap, new_class
-from pydantic import ValidationError
 
 from dgdr_api.conversion import BETA, converted
 from dgdr_api.models.dgd_v1beta1 import DynamoGraphDeployment
@@ -21,12 +20,12 @@ from dgdr_api.names import (
     output_config_map,
     points_config_map,
 )
-from dgdr_api.points import Point
 from dgdr_cli.errors import AlreadyThere, NotThere
 from dgdr_cli.found import Found, FoundPlanner, Listed, Running
+from dgdr_cli.lenient import Lenient
 from dgdr_cli.prometheus import OTHERWISE, Prometheus
 from dgdr_cli.prometheus_of_cluster import ask, installed_url
-from dgdr_cli.refusals import readable_errors
+from dgdr_cli.refusals import CONFLICT, FORBIDDEN, NOT_FOUND, readable_errors, status_code
 from dgdr_cli.report import Report
 
 _DGDR = new_class(
@@ -46,8 +45,12 @@ _OLD_DGD = new_class(
     "DynamoGraphDeployment", version="nvidia.com/v1alpha1", plural="dynamographdeployments"
 )
 _SLAP = new_class("SLAPlanner", version="dgdr.dev/v1alpha1", plural="slaplanners")
-_NOT_FOUND, _CONFLICT = 404, 409
 _BUDGET = new_class("GPUBudget", version="dgdr.dev/v1alpha1", plural="gpubudgets")
+
+NOT_INSTALLED = (
+    f"the kinds are not installed: this cluster serves {_DGDR.kind} neither as {_DGDR.version} "
+    f"nor as {_BESIDE_DGDR.version}; --context names another one"
+)
 
 
 class KubeSource:
@@ -62,8 +65,9 @@ class KubeSource:
         """Read a request; ``None`` when there is none of that name.
 
         Raises:
+            NotThere: the cluster knows no requests.
             Unreachable: the cluster does not answer, or refuses.
-            Unreadable: an object does not have the shape that this program knows.
+            Unreadable: the request does not have the shape that this program knows.
         """
         with readable_errors():
             return self._find(name, namespace or str(self._api.namespace))
@@ -72,14 +76,11 @@ class KubeSource:
         """Read all requests of a namespace, in the order of their names.
 
         Raises:
+            NotThere: the cluster knows no requests.
             Unreachable: the cluster does not answer, or refuses.
         """
         with readable_errors():
-            where = namespace or str(self._api.namespace)
-            there = [
-                *(self._served(_DGDR, where) or ()),
-                *(self._served(_BESIDE_DGDR, where) or ()),
-            ]
+            there = self._requests(namespace or str(self._api.namespace))
             listed = (_listed(manifest) for manifest in there)
             return tuple(sorted(listed, key=lambda one: one.name))
 
@@ -96,12 +97,7 @@ class KubeSource:
             if manifest is None:
                 return None
             planner = SLAPlanner.parse(manifest)
-            curves = self._get(ConfigMap, planner.spec.profile.config_map_ref.name, where)
-            data = None if curves is None else curves.get("data") or {}
-            shared = planner.spec.budget_ref
-            budget = self._budget(shared, where) if shared else None
-            target = self._target(planner.spec.target_ref.name, where)
-            return FoundPlanner(planner=planner, curves=data, budget=budget, target=target)
+            return self._with_neighbours(planner, where)
 
     def prometheus(self, url: str | None) -> Prometheus:
         """Return the way to a Prometheus; None is the installation's.
@@ -128,8 +124,8 @@ class KubeSource:
                 return None
             maps = self._all(ConfigMap, where)
             held = frozenset(m["metadata"]["name"] for m in maps if _has_curves(m))
-            is_beside = self._served(_BESIDE_DGDR, where) is not None
-            requests = _BESIDE_DGDR if is_beside else _DGDR
+            beside = self._served(_BESIDE_DGDR, where, none_for=(NOT_FOUND, FORBIDDEN))
+            requests = _DGDR if beside is None else _BESIDE_DGDR
             return Running(dgd=dgd, curves=held, requests=requests.version)
 
     def create(self, manifest: Mapping[str, Any]) -> None:
@@ -147,7 +143,7 @@ class KubeSource:
             try:
                 kind(dict(manifest), api=self._api).create()
             except kr8s.ServerError as exc:
-                if _status(exc) != _CONFLICT:
+                if status_code(exc) != CONFLICT:
                     raise
                 raise AlreadyThere(already_there(manifest)) from exc
 
@@ -162,53 +158,100 @@ class KubeSource:
         return None
 
     def _served(
-        self, kind: type[APIObject], namespace: str, fields: dict[str, str] | None = None
+        self,
+        kind: type[APIObject],
+        namespace: str,
+        fields: dict[str, str] | None = None,
+        none_for: tuple[int, ...] = (NOT_FOUND,),
     ) -> list[dict[str, Any]] | None:
         """Return the objects of a kind; None where the cluster does not have it."""
         try:
             return list(self._all(kind, namespace, fields))
         except kr8s.ServerError as exc:
-            if _status(exc) == _NOT_FOUND:
+            if status_code(exc) in none_for:
                 return None
             raise
 
-    def _budget(self, name: str, namespace: str) -> GPUBudget | None:
-        """Return a shared budget; None where it is not there, or is not for this user to read."""
-        try:
-            found = self._get(_BUDGET, name, namespace)
-            return GPUBudget.parse(found) if found else None
-        except (kr8s.ServerError, ValidationError):
-            return None
+    def _with_neighbours(self, planner: SLAPlanner, namespace: str) -> FoundPlanner:
+        spec, seen = planner.spec, Lenient()
+        curves, shared = spec.profile.config_map_ref.name, spec.budget_ref
+        found = seen.unless_refused("curves", lambda: self._get(ConfigMap, curves, namespace))
+        budget = seen.unless_refused(
+            "budget", lambda: self._budget(shared, namespace) if shared else None
+        )
+        target = seen.unless_refused(
+            "target", lambda: self._deployment(spec.target_ref.name, namespace, seen)
+        )
+        return FoundPlanner(
+            planner=planner,
+            curves=None if found is None else found.get("data") or {},
+            budget=budget,
+            target=target,
+        )
 
-    def _target(self, name: str, namespace: str) -> DynamoGraphDeployment | None:
-        """Return what a planner scales; None where it is not there, or is not for this user."""
-        try:
-            found = self._graph(name, namespace)
-            return DynamoGraphDeployment.parse(found) if found else None
-        except (kr8s.ServerError, ValidationError):
-            return None
+    def _requests(
+        self, namespace: str, fields: dict[str, str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the requests of both groups; users may have rights in one of them alone.
+
+        Raises:
+            NotThere: neither is served.
+            kr8s.ServerError: those that are served are not for this user.
+        """
+        served, refused = False, None
+        for kind in (_DGDR, _BESIDE_DGDR):
+            try:
+                there = self._served(kind, namespace, fields)
+            except kr8s.ServerError as exc:
+                if status_code(exc) != FORBIDDEN:
+                    raise
+                refused = exc
+                continue
+            served = served or there is not None
+            yield from there or ()
+        if not served:
+            raise refused or NotThere(NOT_INSTALLED)
 
     def _find(self, name: str, namespace: str) -> Found | None:
-        named = {"metadata.name": name}
-        there = self._served(_DGDR, namespace, named) or self._served(
-            _BESIDE_DGDR, namespace, named
-        )
-        if not there:
+        manifest = next(self._requests(namespace, {"metadata.name": name}), None)
+        if manifest is None:
             return None
-        manifest = there[0]
+        seen = Lenient()
         # The same kind, whichever group it is served in.
-        request = DynamoGraphDeploymentRequest.parse({**manifest, "apiVersion": _DGDR.version})
+        known = {**manifest, "apiVersion": _DGDR.version}
+        request = seen.parsed("request", DynamoGraphDeploymentRequest, known)
         dgd = request.status.dgd_name or dgd_name(name)
-        deployment = self._graph(dgd, namespace)
-        planner = self._get(_SLAP, dgd, namespace)
-        output = self._get(ConfigMap, output_config_map(name), namespace) or {}
+        deployment = seen.unless_refused(
+            "deployment", lambda: self._deployment(dgd, namespace, seen)
+        )
+        planner = seen.unless_refused("planner", lambda: self._planner(dgd, namespace, seen))
+        report = seen.unless_refused("report", lambda: self._report(name, namespace))
+        points = seen.unless_refused("points", lambda: seen.points(self._points(name, namespace)))
         return Found(
             request=request,
-            points=tuple(self._points(name, namespace)),
-            report=report_of(output.get("data") or {}),
-            deployment=DynamoGraphDeployment.parse(deployment) if deployment else None,
-            planner=SLAPlanner.parse(planner) if planner else None,
+            phase=(manifest.get("status") or {}).get("phase"),
+            points=points or (),
+            report=report or Report(),
+            deployment=deployment,
+            planner=planner,
+            remarks=tuple(seen.remarks),
         )
+
+    def _deployment(self, name: str, namespace: str, seen: Lenient) -> DynamoGraphDeployment | None:
+        found = self._graph(name, namespace)
+        return seen.parsed("deployment", DynamoGraphDeployment, found) if found else None
+
+    def _planner(self, name: str, namespace: str, seen: Lenient) -> SLAPlanner | None:
+        found = self._get(_SLAP, name, namespace)
+        return seen.parsed("planner", SLAPlanner, found) if found else None
+
+    def _budget(self, name: str, namespace: str) -> GPUBudget | None:
+        found = self._get(_BUDGET, name, namespace)
+        return GPUBudget.parse(found) if found else None
+
+    def _report(self, name: str, namespace: str) -> Report:
+        output = self._get(ConfigMap, output_config_map(name), namespace) or {}
+        return report_of(output.get("data") or {})
 
     def _get(
         self, kind: type[APIObject] | type[ConfigMap], name: str, namespace: str
@@ -225,11 +268,11 @@ class KubeSource:
         found = self._api.get(kind, namespace=namespace, field_selector=fields, raw=True)
         return cast("Iterator[dict[str, Any]]", found)
 
-    def _points(self, name: str, namespace: str) -> Iterator[Point]:
+    def _points(self, name: str, namespace: str) -> Iterator[str]:
         """Yield the points of all ConfigMaps; they are numbered without a gap."""
         index = 0
         while stored := self._get(ConfigMap, points_config_map(name, index), namespace):
-            yield from (Point.from_text(text) for text in (stored.get("data") or {}).values())
+            yield from (stored.get("data") or {}).values()
             index += 1
 
 
@@ -243,19 +286,20 @@ def already_there(manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _status(exc: kr8s.ServerError) -> int | None:
-    return None if exc.response is None else exc.response.status_code
-
-
 def _has_curves(config_map: Mapping[str, Any]) -> bool:
     data = config_map.get("data") or {}
     return any(data.get(key) for key in (PREFILL_JSON_KEY, DECODE_JSON_KEY))
 
 
 def _listed(manifest: Mapping[str, Any]) -> Listed:
-    """Return what a list shows; a spec that this program cannot read is no obstacle."""
-    status = DGDRStatus.model_validate(manifest.get("status") or {})
-    return Listed(name=manifest["metadata"]["name"], status=status)
+    """Return what a list shows; a spec or a status that cannot be read is no obstacle."""
+    seen, status = Lenient(), manifest.get("status") or {}
+    read = seen.unless_refused("status", lambda: seen.parsed("status", DGDRStatus, status))
+    return Listed(
+        name=manifest["metadata"]["name"],
+        status=read or DGDRStatus(),
+        phase=status.get("phase"),
+    )
 
 
 def report_of(output: Mapping[str, str]) -> Report:

@@ -15,21 +15,27 @@ from dgdr_cli.report import Report
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One request and everything that belongs to it; ``None`` where it is not there (yet)."""
+    """One request and everything that belongs to it; ``None`` where it is not there (yet).
+
+    ``phase`` is the cluster's word, known here or not; ``remarks`` say what could not be read.
+    """
 
     request: DynamoGraphDeploymentRequest
+    phase: str | None = None
     points: tuple[Point, ...] = ()
     report: Report = field(default_factory=Report)
     deployment: DynamoGraphDeployment | None = None
     planner: SLAPlanner | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One request of a list."""
+    """One request of a list; ``phase`` as of ``Found``."""
 
     name: str
     status: DGDRStatus
+    phase: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ def render_list(requests: Iterable[Listed]) -> RenderableType:
     """Draw one line for each request."""
     table = aligned(("REQUEST", "<"), ("PHASE", "<"), ("MESSAGE", "<"))
     for one in requests:
-        phase = phase_text(one.status)
+        phase = phase_text(one.status, one.phase)
         style = _PHASE_STYLE.get(phase, "bold yellow")
         table.add_row(one.name, Text(phase, style=style), message_of(one.status))
     return table

@@ -97,22 +97,22 @@ def view_of(found: Found) -> View:
     return View(
         name=request.metadata.name,
         namespace=request.metadata.namespace or "",
-        phase=phase_text(status),
+        phase=phase_text(status, found.phase),
         profiling_phase=status.profiling_phase if status.phase is Phase.PROFILING else None,
         message=shortened(message_of(status)),
         wanted=f"{wanted.model} on {wanted.backend}, "
         f"prompts of {wanted.isl} and answers of {wanted.osl} tokens",
         targets=targets_of(wanted),
         candidates=candidates_of(found.points, wanted, found.report),
-        remarks=found.report.remarks(),
+        remarks=(*found.report.remarks(), *found.remarks),
         deployment=deployment_of(found.deployment),
         planner=planner_of(found.planner),
     )
 
 
-def phase_text(status: DGDRStatus) -> str:
-    """Return the phase; a request that nobody has looked at is Pending."""
-    return str(status.phase or Phase.PENDING)
+def phase_text(status: DGDRStatus, said: str | None = None) -> str:
+    """Return the phase, as ``said`` if it is; a request that nobody has looked at is Pending."""
+    return said or str(status.phase or Phase.PENDING)
 
 
 def message_of(status: DGDRStatus) -> str:

@@ -18,6 +18,7 @@ from dgdr_api.names import DECODE_JSON_KEY, PREFILL_JSON_KEY
 from dgdr_api.problem import from_validation, summary
 from dgdr_api.profile_data import DecodeData, PrefillData
 from dgdr_api.provenance import ProfileDataError
+from dgdr_api.yaml_documents import documents
 from dgdr_perf import npz
 from dgdr_perf.curve_fit import ProfileError
 from dgdr_perf.engine_profile import EngineProfile
@@ -106,16 +107,16 @@ def _curve(
 
 def _manifest(path: Path) -> object:
     try:
-        documents = [one for one in yaml.safe_load_all(path.read_text()) if one is not None]
+        found = [*documents(path.read_text())]
     except OSError as exc:
         raise OfflineError(f"{path} cannot be read: {exc.strerror}") from exc
     except (UnicodeDecodeError, yaml.YAMLError) as exc:
         raise OfflineError(f"{path} is no YAML: {' '.join(str(exc).split())}") from exc
-    kinds = [one.get("kind") if isinstance(one, dict) else None for one in documents]
+    kinds = [one.get("kind") if isinstance(one, dict) else None for one in found]
     if "SLAPlanner" not in kinds:
-        found = ", ".join(str(kind) for kind in kinds) or "nothing"
-        raise OfflineError(f"{path} holds no SLAPlanner, but {found}; name a planner's manifest")
-    return documents[kinds.index("SLAPlanner")]
+        there = ", ".join(str(kind) for kind in kinds) or "nothing"
+        raise OfflineError(f"{path} holds no SLAPlanner, but {there}; name a planner's manifest")
+    return found[kinds.index("SLAPlanner")]
 
 
 def _trouble(spec: SLAPlannerSpec) -> str | None:

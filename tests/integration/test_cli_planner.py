@@ -175,7 +175,7 @@ def test_a_service_that_is_not_there_is_told(stage: Stage) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     said = " ".join(done.stderr.split())
     assert f'Prometheus at {url} answered 404: services "no-prometheus" not found' in said
     assert "port-forward" in said

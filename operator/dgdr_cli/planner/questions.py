@@ -127,7 +127,8 @@ def curve_data(found: FoundPlanner) -> tuple[PrefillData, DecodeData]:
     """
     name = found.planner.spec.profile.config_map_ref.name
     if found.curves is None:
-        raise CaseError(f"there is no ConfigMap {name} with curves; give --profile, a folder")
+        told = f"there is no ConfigMap {name} with curves that you may read"
+        raise CaseError(f"{told}; give --profile, a folder")
     missing = [key for key in (PREFILL_JSON_KEY, DECODE_JSON_KEY) if key not in found.curves]
     if missing:
         raise CaseError(f"ConfigMap {name} has no {' and no '.join(missing)}; give --profile")

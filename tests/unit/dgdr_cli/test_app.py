@@ -4,12 +4,14 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from dgdr_api.models.dgdr_v1beta1 import DynamoGraphDeploymentRequest
+from dgdr_cli.__main__ import main
 from dgdr_cli.app import app
 from dgdr_cli.errors import NotThere
 from dgdr_cli.found import Found, Listed
@@ -65,6 +67,17 @@ def test_status_exits_with_an_error_only_for_a_failed_request(phase: str, code: 
     assert f"team/qwen  {phase}" in ran.output
 
 
+def test_what_cannot_be_read_ends_otherwise_than_a_failed_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr(sys, "argv", ["kubectl-dgdr", "status", "qwen"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("Error: ")
+
+
 def test_a_request_that_is_not_there_is_named() -> None:
     ran = run(Phases([]), "status", "qwen", "-n", "team")
     assert isinstance(ran.exception, NotThere)
@@ -75,6 +88,20 @@ def test_a_watch_ends_at_the_phase_that_was_asked_for() -> None:
     source = Phases(["Profiling", "Deploying", "Deployed"])
     ran = run(source, "watch", "qwen", "--until", "deployed", "--interval", "0.5")
     assert (ran.exit_code, source.looks) == (0, 3), ran.output
+
+
+@pytest.mark.parametrize("until", ["Ready", "Deployed"])
+def test_a_watch_ends_at_a_later_phase_too(until: str) -> None:
+    source = Phases(["Deployed"])
+    ran = run(source, "watch", "qwen", "--until", until)
+    assert (ran.exit_code, source.looks) == (0, 1), ran.output
+
+
+def test_a_watch_waits_for_no_phase_that_there_is_not() -> None:
+    source = Phases(["Failed"])
+    ran = run(source, "watch", "qwen", "--until", "Deploied")
+    assert (ran.exit_code, source.looks) == (2, 0)
+    assert "deployed" in ran.output
 
 
 def test_a_watch_ends_with_an_error_when_the_request_fails() -> None:
@@ -138,7 +165,7 @@ def test_a_missing_extra_is_named_in_one_line() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", without_typer], capture_output=True, text=True, check=False
     )
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert ran.stderr == "kubectl-dgdr needs typer: pip install 'dgdr-operator[cli]'\n"
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.testing import CliRunner
 
@@ -57,3 +58,37 @@ def test_what_is_no_manifest_is_named(tmp_path: Path) -> None:
     assert isinstance(done.exception, Unreadable)
     wrong.write_text("apiVersion: nvidia.com/v1\nkind: DynamoGraphDeployment\n")
     assert isinstance(CliRunner().invoke(app, ["convert", str(wrong)]).exception, Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "wanted"),
+    [("v1", "List", "v1"), ("nvidia.com/v1alpha1", "XList", "nvidia.com/v1beta1")],
+    ids=["of kubectl", "of the API"],
+)
+def test_what_a_list_holds_is_converted(version: str, kind: str, wanted: str) -> None:
+    items = list(yaml.safe_load_all(OLD))
+    given = yaml.safe_dump({"apiVersion": version, "kind": kind, "items": items})
+    done = CliRunner().invoke(app, ["convert", "-"], input=given)
+    made = yaml.safe_load(done.stdout)
+    assert (made["apiVersion"], made["kind"]) == (wanted, kind)
+    request, namespace = made["items"]
+    assert request["apiVersion"] == "nvidia.com/v1beta1"
+    assert request["spec"]["sla"] == {"ttft": 200, "itl": 20}
+    assert "without effect" in done.stderr
+    assert namespace == items[1]
+
+
+def test_a_kind_that_is_only_called_a_list_is_printed_as_it_is() -> None:
+    given = {"apiVersion": "e.test/v1", "kind": "AllowList", "items": ["a"]}
+    done = CliRunner().invoke(app, ["convert", "-"], input=yaml.safe_dump(given))
+    assert yaml.safe_load(done.stdout) == given
+
+
+def test_an_unquoted_date_stays_text() -> None:
+    dated = OLD.replace("{name: old}", "{name: old, labels: {built: 2024-01-02}}")
+    dated = dated.replace("dryRun: true", "since: 2024-01-02, 2024-13-45: x")
+    done = CliRunner().invoke(app, ["convert", "-"], input=dated)
+    assert done.exit_code == 0, done.exception
+    request = next(yaml.safe_load_all(done.stdout))
+    assert request["metadata"]["labels"] == {"built": "2024-01-02"}
+    assert '"since":"2024-01-02"' in request["metadata"]["annotations"]["nvidia.com/dgdr-spec"]

@@ -116,7 +116,9 @@ def test_what_cannot_be_planned_is_one_line(arguments: tuple[str, ...], told: st
 
 def test_curves_that_are_not_there_are_named() -> None:
     text = said(run("plan", "q-dgd", source=FakeSource(found(curves=False))))
-    assert text == "there is no ConfigMap curves with curves; give --profile, a folder"
+    assert text == (
+        "there is no ConfigMap curves with curves that you may read; give --profile, a folder"
+    )
 
 
 @pytest.mark.parametrize("command", ["plan", "explain", "what-if"])
@@ -241,7 +243,7 @@ def test_a_replay_without_its_compiler_says_what_to_install(folder: Path, trace:
     ran = subprocess.run(
         [sys.executable, "-c", without_numba], capture_output=True, text=True, check=False
     )
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert ran.stderr.strip().endswith("kubectl-dgdr needs numba: pip install 'dgdr-operator[cli]'")
 
 

@@ -37,6 +37,14 @@ def test_a_planner_is_found_among_other_documents(tmp_path: Path) -> None:
     assert read_planner(path).metadata.name == "q-dgd"
 
 
+def test_an_unquoted_date_is_text_as_it_is_to_kubectl(tmp_path: Path) -> None:
+    path = write(tmp_path / "planner.yaml", sla_planner())
+    path.write_text(
+        path.read_text().replace("metadata:", "metadata:\n  labels: {built: 2024-01-02}")
+    )
+    assert read_planner(path).metadata.labels == {"built": "2024-01-02"}
+
+
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
