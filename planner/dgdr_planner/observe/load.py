@@ -128,11 +128,15 @@ def _cached_share(pods: list[Frontend], rate: Metric) -> Metric:
     """Return the share of the prompts' tokens whose KV cache was there, where frontends say it."""
     if isinstance(rate, Idle):
         return rate
-    if not all(queries.CACHED in pod.series for pod in pods):
+    prompts = f"{queries.ISL}_sum"
+    # A pod that nobody asked anything has no such counter yet.
+    asked = [pod for pod in pods if pod.increase(prompts) > 0]
+    if not asked:
+        return NOTHING_FINISHED
+    if not all(queries.CACHED in pod.series for pod in asked):
         return Unknown("NotCounted", "the frontends do not say how many tokens were cached")
-    asked = sum(pod.increase(f"{queries.ISL}_sum") for pod in pods)
-    cached = sum(pod.increase(queries.CACHED) for pod in pods)
-    return Value(min(cached / asked, 1.0)) if asked > 0 else NOTHING_FINISHED
+    cached = sum(pod.increase(queries.CACHED) for pod in asked)
+    return Value(min(cached / sum(pod.increase(prompts) for pod in asked), 1.0))
 
 
 def _mean(pods: list[Frontend], name: str, rate: Metric, most: float, scale: float = 1.0) -> Metric:
