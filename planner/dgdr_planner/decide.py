@@ -162,7 +162,7 @@ def _advised(
         forecast,
         current,
         policy.limits[role].fewest,
-        state.near_needs.get(role, ()),
+        state.nearby(role),
         state.demand,
         is_late=seen.is_fast or waiting is not None or role in state.correction.late,
         patience_s=policy.stabilization_s,

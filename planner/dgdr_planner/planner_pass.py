@@ -1,6 +1,7 @@
 """One pass for one SLAPlanner: observe, decide, scale, report."""
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,8 +35,9 @@ from dgdr_planner.turn import Read, Turn, outcome, tick_in_s, written
 
 log = logging.getLogger(__name__)
 
-# After a conflict the world has just changed; it is settled a moment later.
-RETRY_S = 2.0
+# After a conflict the world has just changed; it is settled a moment later. Members of a budget
+# tick at one moment: those that met try again at different ones.
+RETRY_S = (1.0, 3.0)
 
 
 class PlannerPass:
@@ -55,6 +57,7 @@ class PlannerPass:
         telemetry: Telemetry,
         computing: Computing,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._cluster = cluster
         self._observer = observer
@@ -64,6 +67,7 @@ class PlannerPass:
         self._telemetry = telemetry
         self._computing = computing
         self._clock = clock
+        self._uniform = uniform
         self._statuses = StatusWriter(cluster)
         self._read: dict[Key, Read] = {}
         self._memory = Memory(observer)
@@ -119,14 +123,14 @@ class PlannerPass:
             again = await self._looked_again(turn)
             if again is None:  # nothing that was found here is about the planner as it is now
                 self._telemetry.count(key, "failed", time.monotonic() - started)
-                return RETRY_S
+                return self._uniform(*RETRY_S)
             if again.seen != turn.seen:
                 turn, decision = again, await self._decided(again, profile, state)
         done = await self._act(turn, decision)
         decided(outcome(decision, done))
         await self._report(turn, decision, done)
         self._telemetry.count(key, outcome(decision, done), time.monotonic() - started)
-        return RETRY_S if done.outdated else self._tick_in_s(turn)
+        return self._uniform(*RETRY_S) if done.outdated else self._tick_in_s(turn)
 
     def _tick_in_s(self, turn: Turn) -> float:
         """Return the seconds until the next tick: at once where a fast pass has outlasted it."""

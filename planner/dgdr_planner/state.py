@@ -18,6 +18,8 @@ from dgdr_planner.size.cached import Cached
 from dgdr_planner.size.correction import Correction
 
 HOUR_S = 3600.0
+# Of an interval: what is looked at sooner after a window is that window.
+SAME_WINDOW = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,9 @@ class State:
     ``known`` are the replicas that each role had, or was asked to have, at the end of the last
     pass; ``near_needs`` its last needs that were too near to the number that is there to change
     it; ``backlogs`` what waited for them. ``ticked`` are the replicas that the last tick found,
-    from which steps up count; ``is_held`` says that the last pass had a reason to change nothing.
-    ``costs`` is counted in Shadow only.
+    from which steps up count; ``is_again`` says that the last look saw the window of the one before
+    once more, ``is_held`` that the last pass had a reason to change nothing. ``costs`` is counted
+    in Shadow only.
     """
 
     histories: Mapping[Role, History] = field(default_factory=dict)
@@ -54,19 +57,31 @@ class State:
     backlogs: Mapping[Role, Backlog] = field(default_factory=dict)
     windows: tuple[WindowAttainment, ...] = ()
     ticked: Mapping[Role, int] = field(default_factory=dict)
+    is_again: bool = False
     is_held: bool = False
     costs: Costs | None = None
+
+    def nearby(self, role: Role) -> tuple[float, ...]:
+        """Return the near needs of a role, each of another window than the one that is seen now."""
+        needs = self.near_needs.get(role, ())
+        return needs[:-1] if self.is_again else needs
 
 
 def with_look(state: State, seen: Observation, policy: Policy, now: datetime) -> State:
     """Return the state with this look: demand, attainment, starts, hand edits.
 
-    Between two ticks no window has ended.
+    Between two ticks no window has ended: a pass that is tried again, or that a change of the
+    deployment brings, sees the last one once more.
     """
-    if not seen.is_fast:
+    if seen.is_fast:
+        state = replace(state, is_again=False)
+    else:
+        sample = Sample.of(seen.load, now.timestamp())
+        apart_s = SAME_WINDOW * min(policy.interval_s, seen.load.window_s)
         state = replace(
             state,
-            demand=state.demand.with_sample(Sample.of(seen.load, now.timestamp())),
+            is_again=state.demand.repeats(sample.at_s, apart_s),
+            demand=state.demand.with_sample(sample, apart_s),
             windows=with_window(state.windows, seen.load, policy.targets, now),
         )
     if not isinstance(seen.target, TargetSeen):

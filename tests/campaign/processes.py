@@ -226,6 +226,7 @@ def planning(metrics: Metrics) -> Work:
             telemetry=Telemetry(),
             computing=computing,
             clock=clock,
+            uniform=lambda least, most: (least + most) / 2.0,
         )
         return [
             queue.run(run),

@@ -206,10 +206,10 @@ class World:
         before = self.claims.get(planner.name)
         if self.mute and planner is self.planners[-1]:
             return False
-        if seen.version != str(self.version):
-            return False
         if claim == before:
             return True
+        if seen.version != str(self.version):
+            return False
         grows = before is None or claim.reserved_gpus > before.reserved_gpus
         taking = {one.name for one in self.planners if one.fate in TAKING}
         if grows and not taking <= seen.running:

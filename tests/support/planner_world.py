@@ -71,6 +71,7 @@ class World:
             telemetry=self.telemetry,
             computing=computing,
             clock=self.clock,
+            uniform=lambda least, most: (least + most) / 2.0,
         )
 
     def watched(self) -> WatchedCluster:

@@ -79,9 +79,12 @@ class GPUBudgetSpec(ApiModel):
 
 
 class Step(LenientModel):
-    """One more replica that a planner would like to have."""
+    """One more replica that a planner would like to have, or several of the same size."""
 
     gpus: Int32 = Field(description="GPUs that it takes.")
+    replicas: Int32 | None = Field(
+        default=None, description="Replicas that take them together. Default: 1."
+    )
     gain: float = Field(
         description="SLA loss that it saves, in requests per second weighted by how far they miss,"
         " per GPU."
@@ -105,7 +108,9 @@ class Holding(LenientModel):
         description="True while its replicas may not be changed, for want of metrics for example.",
     )
     steps: Annotated[tuple[Step, ...], Field(max_length=MAX_STEPS)] = Field(
-        default=(), description="Replicas above the fewest that its load needs, in order."
+        default=(),
+        description="Replicas above the fewest that its load needs, in order; many are told in "
+        "runs.",
     )
     time: Timestamp | None = Field(default=None, description="When the planner wrote this.")
 

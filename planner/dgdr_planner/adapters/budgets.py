@@ -48,11 +48,13 @@ class ClusterBudgets:
     async def claim(self, namespace: str, seen: BudgetSeen, claim: Claim, target: str) -> bool:
         """Write a claim; False when somebody wrote, or came, since the budget was seen."""
         manifest = await self._cluster.get(GPU_BUDGET, namespace, seen.name)
-        if manifest is None or manifest["metadata"].get("resourceVersion") != seen.version:
+        if manifest is None:
             return False
         budget = GPUBudget.parse(manifest)
         if not is_news(budget, seen.me.name, claim):
-            return True
+            return True  # all that it may hold was said before, whoever wrote since
+        if budget.metadata.resource_version != seen.version:
+            return False
         before = claim_of(budget.status.holding(seen.me.name))
         grows = before is None or claim.reserved_gpus > before.reserved_gpus
         if grows and not await self._running(namespace, seen.name) <= seen.running:

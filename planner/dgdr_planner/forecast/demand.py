@@ -7,7 +7,7 @@ of an hour and dropped after a week. 512 windows and 672 bins of five numbers ar
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,12 +63,21 @@ class Demand:
     def __hash__(self) -> int:
         return hash((self.recent.tobytes(), self.older.tobytes()))
 
-    def with_sample(self, sample: Sample) -> "Demand":
-        """Return the history with one window more.
+    def repeats(self, at_s: float, apart_s: float) -> bool:
+        """Whether a look at this time sees the newest window once more: none is so near to it."""
+        return len(self) > 0 and 0.0 <= at_s - float(self.recent[-1, AT]) < apart_s
+
+    def with_sample(self, sample: Sample, apart_s: float = 0.0) -> "Demand":
+        """Return the history with one window more, or with the newest one as it is seen now.
 
         The newest word wins: windows that end at the same time or later are dropped, so that a
-        repeated pass counts once and a clock that was set back does not stop the history.
+        repeated pass counts once and a clock that was set back does not stop the history. One that
+        is told again keeps its time, or passes that follow each other would add none.
         """
+        if self.repeats(sample.at_s, apart_s):
+            if sample.rate_per_s is None:
+                return self
+            sample = replace(sample, at_s=float(self.recent[-1, AT]))
         recent, older = (
             rows[: rows[:, AT].searchsorted(sample.at_s)] for rows in (self.recent, self.older)
         )

@@ -10,8 +10,11 @@ A pod that stops holds its GPUs until it is gone, so what shrinks makes no room 
 be gone. What grows waits for that room.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
+from statistics import fmean
 
 from dgdr_api.graph import Role
 from dgdr_api.models.gpu_budget import MAX_STEPS
@@ -97,7 +100,7 @@ def plan_shared(demands: tuple[RoleDemand, ...], seen: BudgetSeen) -> GpuPlan:
     wish = Claim(
         reserved_gpus=_held_gpus(demands),
         floor_gpus=_fewest_gpus(demands),
-        steps=tuple(Step(gpus, gain) for gain, gpus, _ in _steps(demands))[:MAX_STEPS],
+        steps=_told([Step(gpus, gain) for gain, gpus, _ in _steps(demands)]),
     )
     told = seen.with_claim(wish)
     if told.guaranteed_gpus > seen.gpus:
@@ -166,6 +169,24 @@ def _steps(demands: Iterable[RoleDemand]) -> list[tuple[float, int, Role]]:
     return sorted(steps, key=lambda step: -step[0])
 
 
+def _told(steps: list[Step]) -> tuple[Step, ...]:
+    """Return the steps as others are told of them: in runs of equal replicas, if there are many."""
+    sizes = [[one for one in steps if one.gpus == gpus] for gpus in {one.gpus for one in steps}]
+    length = next(
+        length
+        for length in count(1)
+        if sum(math.ceil(len(equal) / length) for equal in sizes) <= MAX_STEPS
+    )
+    runs = (
+        equal[first : first + length] for equal in sizes for first in range(0, len(equal), length)
+    )
+    return tuple(sorted(map(_joined, runs), key=lambda step: -step.gain))
+
+
+def _joined(run: list[Step]) -> Step:
+    return Step(sum(one.gpus for one in run), fmean(one.gain for one in run), len(run))
+
+
 def _loss(one: RoleDemand, replicas: int) -> float:
     """Requests per second weighted by how far they miss."""
     if one.need <= 0 or replicas >= one.need:
@@ -203,17 +224,17 @@ def shares(gpus: int, members: Iterable[Member]) -> Mapping[str, int]:
     spare = gpus - sum(base.values())
     used = {one.name: one.claim.floor_gpus if one.claim else 0 for one in listed}
     wishes = sorted(
-        (-one.priority, -step.gain, one.name, step.gpus)
+        (-one.priority, -step.gain, one.name, step.gpus, step.replicas)
         for one in listed
         if one.claim is not None and not one.claim.fixed
         for step in one.claim.steps
     )
-    for _, _, name, step_gpus in wishes:
+    for _, _, name, step_gpus, replicas in wishes:
         before = max(used[name], base[name])
-        extra = max(used[name] + step_gpus - before, 0)
-        if extra <= max(spare, 0):
-            used[name] += step_gpus
-            spare -= extra
+        room = before - used[name] + max(spare, 0)
+        given = min(step_gpus, room - room % max(step_gpus // replicas, 1))
+        used[name] += given
+        spare -= max(used[name] - before, 0)
     return {name: max(base[name], used[name]) for name in base}
 
 

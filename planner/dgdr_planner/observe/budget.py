@@ -22,10 +22,11 @@ from dgdr_planner.observe.value import Trouble
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One more replica: what it takes, and the SLA loss that it saves per GPU."""
+    """One more replica, or a run of equal ones: what it takes, and the SLA loss saved per GPU."""
 
     gpus: int
     gain: float
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,5 +161,5 @@ def claim_of(told: api.Holding | None) -> Claim | None:
         reserved_gpus=told.reserved_gpus,
         floor_gpus=told.floor_gpus,
         fixed=bool(told.fixed),
-        steps=tuple(Step(step.gpus, step.gain) for step in told.steps),
+        steps=tuple(Step(step.gpus, step.gain, step.replicas or 1) for step in told.steps),
     )

@@ -4,6 +4,7 @@ from dgdr_planner.observe import queries
 from dgdr_planner.observe.frontends import COUNTS_LOAD, Frontend
 from dgdr_planner.observe.observation import LoadSeen, TargetSeen
 from dgdr_planner.observe.snapshot import GraphKey, Snapshot
+from dgdr_planner.observe.spans import Covered
 from dgdr_planner.observe.value import Idle, Unknown
 
 # A rate from less than this share of the window says more about chance than about load.
@@ -38,7 +39,7 @@ def doubt_about(
     if frontends is not None and len(live) < frontends:
         cause = f"{len(live)} of {frontends} ready frontends have fresh samples"
         return Unknown("FrontendsNotScraped", cause)
-    covered_s = max(pod.covered_s for pod in live)
+    covered_s = Covered.by(pods).seconds
     if covered_s < LEAST_COVERAGE * snapshot.window_s:
         cause = (
             f"samples cover {covered_s:.0f} s of the last {snapshot.window_s:.0f} s; if this"

@@ -66,6 +66,17 @@ class Frontend:
         inside = self.change(queries.IN_FLIGHT)
         return max(self.increase(queries.COMPLETED) + inside, 0.0)
 
+    def started_before(self) -> float:
+        """Requests that had arrived when it was first scraped."""
+        is_counted = self._good(queries.STARTED)
+        names = (queries.STARTED,) if is_counted else (queries.COMPLETED, queries.IN_FLIGHT)
+        return sum(
+            series.values[0]
+            for name in names
+            for series in self._good(name)
+            if not self._is_newborn(series)
+        )
+
     def is_broken(self, name: str) -> bool:
         """Whether samples at the window's edges are no numbers, so that growth would be missed."""
         slack_s = self.scrape_s / 2

@@ -1,10 +1,11 @@
 """From samples to one fast look."""
 
 from dgdr_planner.observe.doubts import doubt_about
-from dgdr_planner.observe.frontends import frontends_of, is_live
+from dgdr_planner.observe.frontends import Frontend, frontends_of, is_live
 from dgdr_planner.observe.load import in_flight, queued
 from dgdr_planner.observe.looks import Look
 from dgdr_planner.observe.snapshot import GraphKey, NoSnapshot, Snapshot
+from dgdr_planner.observe.spans import Covered
 from dgdr_planner.observe.value import Value, number
 
 
@@ -22,15 +23,13 @@ def glance(
     live = [pod for pod in pods if is_live(pod, snapshot.at_s)]
     if doubt_about(snapshot, graph, pods, live, model, frontends) is not None:
         return None
-    covered_s = max(pod.covered_s for pod in live)
-    if covered_s <= 0.0:
+    covered = Covered.by(pods)
+    if covered.seconds <= 0.0:
         return None
-    # Over the time that any of them was seen: while frontends are replaced that is too little
-    # rather than too much, and only a rise matters.
-    rate_per_s = sum(pod.started() for pod in pods) / covered_s
+    rate_per_s = covered.per_s(Frontend.started)
     return Look(
         at_s=at_s,
-        window_s=covered_s,
+        window_s=covered.seconds,
         rate_per_s=rate_per_s,
         queued=number(queued(live, Value(rate_per_s))),
         in_flight=in_flight(live),

@@ -4,7 +4,6 @@ Means are sums over all frontends divided by counts over all frontends, so a bus
 than an idle one.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from dgdr_planner.observe import queries
@@ -13,6 +12,7 @@ from dgdr_planner.observe.frontends import Frontend, frontends_of, is_live
 from dgdr_planner.observe.histogram import Histogram
 from dgdr_planner.observe.observation import QUANTILES, SHARES, LoadSeen
 from dgdr_planner.observe.snapshot import GraphKey, NoSnapshot, Snapshot
+from dgdr_planner.observe.spans import Covered
 from dgdr_planner.observe.value import Idle, Metric, Unknown, Value
 
 MS_PER_S = 1000.0
@@ -41,7 +41,8 @@ def measure(
     doubt = doubt_about(snapshot, graph, pods, live, model, frontends)
     if doubt is not None:
         return LoadSeen.unknown(doubt.reason, doubt.cause, window_s)
-    rate = _rate(pods, live)
+    covered = Covered.by(pods)
+    rate = _rate(pods, live, covered)
     if isinstance(rate, Idle):
         missing = missing_model(live, graph, model)
         if missing is not None:
@@ -56,7 +57,7 @@ def measure(
         duration_s=_mean(pods, queries.DURATION, rate, MOST_SECONDS),
         window_s=window_s,
         frontends=len(live),
-        completed_per_s=_per_s(pods, live, lambda pod: pod.increase(queries.COMPLETED), rate),
+        completed_per_s=_completed(covered, rate),
         queued=queued(live, rate),
         in_flight=rate if isinstance(rate, Idle) else Value(in_flight(live)),
         cached_share=_cached_share(pods, rate),
@@ -96,29 +97,17 @@ def _shape(lengths: Histogram | None, mean: Metric) -> tuple[tuple[float, float]
     return lengths.points(mean.number)
 
 
-def _rate(pods: list[Frontend], live: list[Frontend]) -> Metric:
-    rate = _per_s(pods, live, Frontend.started)
+def _rate(pods: list[Frontend], live: list[Frontend], covered: Covered) -> Metric:
+    rate_per_s = covered.per_s(Frontend.started)
     inside = in_flight(live)
     ended = sum(pod.increase(queries.COMPLETED) for pod in pods)
-    return Idle() if rate == Value(0.0) and inside == 0 and ended == 0 else rate
+    return Idle() if rate_per_s == inside == ended == 0 else Value(rate_per_s)
 
 
-def _per_s(
-    pods: list[Frontend],
-    live: list[Frontend],
-    count: Callable[[Frontend], float],
-    rate: Metric | None = None,
-) -> Metric:
-    """Return what all pods count, per second; idle where ``rate`` is."""
+def _completed(covered: Covered, rate: Metric) -> Metric:
     if isinstance(rate, Idle):
         return rate
-    covered_s = max(pod.covered_s for pod in live)
-    total_per_s = 0.0
-    for pod in pods:
-        # What a pod that has gone did is spread over the time in which the others were seen.
-        seen_s = pod.covered_s if pod in live else covered_s
-        total_per_s += count(pod) / seen_s if seen_s > 0 else 0.0
-    return Value(total_per_s)
+    return Value(covered.per_s(lambda pod: pod.increase(queries.COMPLETED)))
 
 
 def in_flight(live: list[Frontend]) -> float:
@@ -139,11 +128,15 @@ def _cached_share(pods: list[Frontend], rate: Metric) -> Metric:
     """Return the share of the prompts' tokens whose KV cache was there, where frontends say it."""
     if isinstance(rate, Idle):
         return rate
-    if not all(queries.CACHED in pod.series for pod in pods):
+    prompts = f"{queries.ISL}_sum"
+    # A pod that nobody asked anything has no such counter yet.
+    asked = [pod for pod in pods if pod.increase(prompts) > 0]
+    if not asked:
+        return NOTHING_FINISHED
+    if not all(queries.CACHED in pod.series for pod in asked):
         return Unknown("NotCounted", "the frontends do not say how many tokens were cached")
-    asked = sum(pod.increase(f"{queries.ISL}_sum") for pod in pods)
-    cached = sum(pod.increase(queries.CACHED) for pod in pods)
-    return Value(min(cached / asked, 1.0)) if asked > 0 else NOTHING_FINISHED
+    cached = sum(pod.increase(queries.CACHED) for pod in asked)
+    return Value(min(cached / sum(pod.increase(prompts) for pod in asked), 1.0))
 
 
 def _mean(pods: list[Frontend], name: str, rate: Metric, most: float, scale: float = 1.0) -> Metric:

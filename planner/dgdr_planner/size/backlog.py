@@ -109,8 +109,8 @@ def _queue(
     if requests is None or known is None or known.ready <= 0 or waiting < FEWEST:
         return None
     prompts = requests.prompts()
-    served_s = float(prompts.shares @ profile.prefill.ttft_of_lengths(prompts.isl)) / 1000.0
-    each_per_s = profile.prefill.ranks / served_s
+    served_ms = profile.prefill.ttft_of_lengths(requests.computed(prompts))
+    each_per_s = 1000.0 * profile.prefill.ranks / float(prompts.shares @ served_ms)
     shared = policy.dispatch is Dispatch.SHARED
     holders = known.ready if before is None or shared else min(before.holders, known.ready)
     # What comes until then is between what came last and what is planned for.

@@ -68,7 +68,8 @@ def is_news(old: api.GPUBudget, planner: str, claim: Claim) -> bool:
 
 def _alike(before: tuple[Step, ...], after: tuple[Step, ...]) -> bool:
     return len(before) == len(after) and all(
-        one.gpus == two.gpus and abs(one.gain - two.gain) <= NEWS * max(one.gain, two.gain)
+        (one.gpus, one.replicas) == (two.gpus, two.replicas)
+        and abs(one.gain - two.gain) <= NEWS * max(one.gain, two.gain)
         for one, two in zip(before, after, strict=True)
     )
 
@@ -81,7 +82,12 @@ def _holding(planner: str, target: str, claim: Claim, now: datetime) -> api.Hold
         floor_gpus=claim.floor_gpus,
         fixed=claim.fixed or None,
         steps=tuple(
-            api.Step(gpus=step.gpus, gain=float(f"{step.gain:.4g}")) for step in claim.steps
+            api.Step(
+                gpus=step.gpus,
+                replicas=step.replicas if step.replicas > 1 else None,
+                gain=float(f"{step.gain:.4g}"),
+            )
+            for step in claim.steps
         ),
         time=now,
     )

@@ -92,9 +92,9 @@ def test_a_fast_pass_that_adds_nothing_leaves_patience_as_it_was() -> None:
     """Prefill is short of replicas; decode has too many, and was about to give some up."""
     state = FRESH
     for tick in range(12):
-        state = decided(load(2.0), (1, 4), (), state=state, seconds=5.0 * tick).state
-    seen = looks(9.4, 9.4, until_s=60)
-    fast = decided(load(2.0), (1, 4), seen, state=state, seconds=60, is_fast=True)
+        state = decided(load(2.0), (1, 4), (), state=state, seconds=15.0 * tick).state
+    seen = looks(9.4, 9.4, until_s=180)
+    fast = decided(load(2.0), (1, 4), seen, state=state, seconds=180, is_fast=True)
     assert replicas(fast)[0] > 1
     assert state.histories[Role.DECODE].below_since is not None
     assert fast.state.histories[Role.DECODE] == state.histories[Role.DECODE]

@@ -18,7 +18,7 @@ def test_whatever_comes_the_budget_and_the_guarantees_hold() -> None:
     assert (tally.over_budget, tally.below_guarantee, tally.below_fewest) == (0, 0, 0)
     assert tally.starved == 0
     # It would prove nothing if nobody was ever killed, raced, given a GPU, or struck.
-    assert min(tally.kills, tally.conflicts, tally.grown) > 2000
+    assert min(tally.kills, tally.conflicts, tally.grown) > 1500
     assert tally.struck > 500
 
 

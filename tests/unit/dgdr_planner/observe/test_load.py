@@ -303,6 +303,34 @@ def test_waiting_and_finished_requests_are_told() -> None:
     assert load.requests == pytest.approx(90)
 
 
+def asked(pod: str, tokens_per_s: float, cached: float | None) -> list[dict[str, Any]]:
+    """A frontend; ``cached`` is the share of its prompts' tokens that it counts as cached."""
+    entries = frontend(SCRAPES, rate_per_s=tokens_per_s / 2048, pod=pod)
+    if cached is None:
+        return entries
+    told = series(
+        queries.CACHED,
+        lambda time: cached * tokens_per_s * time,
+        times_s=SCRAPES,
+        model=MODEL,
+        pod=pod,
+    )
+    return [*entries, told]
+
+
+def test_cached_tokens_are_asked_of_those_that_were_asked_something() -> None:
+    """The counter is born with a pod's first request."""
+    quiet = asked("quiet", 0.0, None)
+    load = measured([*asked("a", 8000.0, 0.5), *asked("b", 4000.0, 0.8), *quiet])
+    assert number(load.cached_share) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("tokens_per_s", [0.0, 4000.0])
+def test_cached_tokens_that_a_busy_frontend_does_not_count_are_unknown(tokens_per_s: float) -> None:
+    load = measured([*asked("a", tokens_per_s, 0.5), *asked("b", 10.0, None)])
+    assert isinstance(load.cached_share, Unknown)
+
+
 def test_percentiles_come_from_buckets() -> None:
     held = Histogram.of([(0.1, 90.0), (0.2, 99.0), (0.4, 100.0), (math.inf, 100.0)])
     lengths = Histogram.of([(1000.0, 50.0), (2000.0, 100.0), (math.inf, 100.0)])

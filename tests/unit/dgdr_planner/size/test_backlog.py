@@ -62,6 +62,12 @@ def test_a_queue_that_grows_needs_more_than_the_load() -> None:
     assert few < 2.0 < many
 
 
+def test_prompts_that_are_cached_are_served_sooner() -> None:
+    queued = seen(queued=30)
+    cached = replace(queued, cached_share=Value(0.5))
+    assert need(cached, ready=2) < 0.7 * need(queued, ready=2)
+
+
 def test_replicas_that_start_count_from_when_they_serve() -> None:
     late = need(seen(queued=100), ready=2, waiting=(at(599),))
     soon = need(seen(queued=100), ready=2, waiting=(at(510),))
