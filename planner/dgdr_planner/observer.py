@@ -205,6 +205,8 @@ def _needs_pods(policy: Policy, status: SLAPlannerStatus) -> bool:
     if policy.is_budgeted:
         return True
     return any(
-        role.terminating_replicas or (role.replicas or 0) < (role.ready_replicas or 0)
+        role.terminating_replicas
+        or role.ready_replicas is None
+        or (role.replicas or 0) < role.ready_replicas
         for role in status.roles
     )
