@@ -194,6 +194,7 @@ class PlannerPass:
         if claim is None or not isinstance(budget, BudgetSeen):
             return True
         target = turn.planner.spec.target_ref.name
+        claim = replace(claim, target=target)
         return await self._budgets.claim(turn.key.namespace, budget, claim, target)
 
     async def _report(self, turn: Turn, decision: Decision, done: Done) -> None:
