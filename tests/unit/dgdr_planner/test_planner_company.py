@@ -477,6 +477,8 @@ async def test_a_claim_that_cannot_be_written_keeps_the_replicas() -> None:
 
 # -- a shadow's books
 
+GPU_HOURS = ("gpuHours", "actualGpuHours")
+
 
 async def test_a_shadow_goes_on_from_what_it_would_have_asked_for_and_counts_its_cost() -> None:
     step = {"scaleUp": {"maxStep": 1}}
@@ -491,3 +493,23 @@ async def test_a_shadow_goes_on_from_what_it_would_have_asked_for_and_counts_its
     books = world.status()["shadow"]
     assert books["actualGpuHours"] == pytest.approx(4.0, abs=0.1)
     assert 8.0 < books["gpuHours"] < 10.1
+
+
+async def test_a_shadow_goes_on_after_a_restart_from_what_it_would_have_asked_for() -> None:
+    world = World(sla_planner(mode="Shadow"))
+    for component in ("prefill", "decode"):
+        world.cluster.seed(adapter(component, 8))
+    world.metrics.rate_per_s = 9.4
+    await world.passes(40)
+    before = world.status()
+    assert before["decisions"][0]["reason"] == "WouldScaleDown"
+    assert (before["shadow"]["prefill"], before["shadow"]["decode"]) == (3, 2)
+    world.restart()
+    await world.passes(40)
+    after = world.status()
+    assert after["decisions"] == before["decisions"]
+    hours = {name: after["shadow"][name] - before["shadow"][name] for name in GPU_HOURS}
+    assert hours["gpuHours"] == pytest.approx(5 / 16 * hours["actualGpuHours"], rel=0.02)
+    world.metrics.rate_per_s = 2.0
+    await world.passes(40)
+    assert world.status()["decisions"][0]["prefill"] == {"from": 3, "to": 1}
