@@ -94,7 +94,9 @@ class PlannerPass:
 
     def forget(self, key: Key) -> None:
         """Drop everything about a planner that is gone."""
-        self._read.pop(key, None)
+        read = self._read.pop(key, None)
+        if read is not None:
+            self._targets.forget(key.namespace, read.planner.spec.target_ref.name)
         self._memory.forget(key)
         self.looks.forget(key)
         self._telemetry.forget(key)

@@ -76,6 +76,10 @@ class Targets(Protocol):
         """
         ...
 
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop what is kept of a deployment that a planner scales no more."""
+        ...
+
     async def scale(self, target: TargetSeen, changes: Sequence[RolePlan]) -> Done:
         """Write the numbers, provided that nobody changed them since they were observed."""
         ...

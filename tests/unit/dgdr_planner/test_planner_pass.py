@@ -416,7 +416,9 @@ async def test_a_planner_that_is_gone_ends() -> None:
     world = World()
     await world.passes()
     await world.cluster.delete(SLA_PLANNER, NAMESPACE, DGD_NAME)
+    assert world.run._targets._known
     assert await world.run(KEY) is None
+    assert not world.run._targets._known
     assert (
         world.telemetry.registry.get_sample_value(
             "dynamo_planner_observed_requests_per_second",
