@@ -151,7 +151,7 @@ def deployment_of(deployment: DynamoGraphDeployment | None) -> Deployment | None
         roles=tuple(
             Role(
                 name=component.name,
-                ready=status.ready_replicas if status else None,
+                ready=status.ready if status else None,
                 wanted=component.replicas if component.replicas is not None else 1,
             )
             for component in deployment.spec.components

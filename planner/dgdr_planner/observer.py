@@ -62,7 +62,7 @@ class Observer:
         window_s = queries.window_s(policy.interval_s, self._scrape_interval_s)
         # The budget before the target: what was let go in between is then counted twice, not
         # missed, and a claim made in between fails ours.
-        budget = await self._budget(key, policy)
+        budget = await self._budget(key, policy, name)
         target, snapshot, hold = await asyncio.gather(
             self._target(key, planner, policy, certain=policy.budget_ref is not None),
             self._snapshot(key.namespace, planner, window_s),
@@ -77,12 +77,11 @@ class Observer:
         self, seen: Observation, key: Key, planner: SLAPlanner, policy: Policy
     ) -> Observation:
         """Return what may be written by: the same load, all else as it is now."""
-        budget = await self._budget(key, policy)
-        target, hold = await asyncio.gather(
-            self._target(key, planner, policy, certain=True),
-            self._hold(key, planner.spec.target_ref.name, policy),
-        )
         name = planner.spec.target_ref.name
+        budget = await self._budget(key, policy, name)
+        target, hold = await asyncio.gather(
+            self._target(key, planner, policy, certain=True), self._hold(key, name, policy)
+        )
         budget = await self._with_orphans(budget, key.namespace, name, target)
         hold = hold or _other_owner(target, policy)
         return replace(seen, target=target, budget=budget, hold=hold)
@@ -166,10 +165,11 @@ class Observer:
         source = planner.spec.metrics.prometheus if planner.spec.metrics else None
         return await self._endpoints.endpoint(namespace, source)
 
-    async def _budget(self, key: Key, policy: Policy) -> BudgetSeen | Trouble | None:
+    async def _budget(self, key: Key, policy: Policy, target: str) -> BudgetSeen | Trouble | None:
         if policy.budget_ref is None:
             return None
-        return await self._budgets.observe(key.namespace, policy.budget_ref, key.name)
+        seen = await self._budgets.observe(key.namespace, policy.budget_ref, key.name)
+        return seen.scaling(target) if isinstance(seen, BudgetSeen) else seen
 
     async def _with_orphans(
         self,
@@ -205,6 +205,8 @@ def _needs_pods(policy: Policy, status: SLAPlannerStatus) -> bool:
     if policy.is_budgeted:
         return True
     return any(
-        role.terminating_replicas or (role.replicas or 0) < (role.ready_replicas or 0)
+        role.terminating_replicas
+        or role.ready_replicas is None
+        or (role.replicas or 0) < role.ready_replicas
         for role in status.roles
     )

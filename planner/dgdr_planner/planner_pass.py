@@ -98,7 +98,9 @@ class PlannerPass:
 
     def forget(self, key: Key) -> None:
         """Drop everything about a planner that is gone."""
-        self._read.pop(key, None)
+        read = self._read.pop(key, None)
+        if read is not None:
+            self._targets.forget(key.namespace, read.planner.spec.target_ref.name)
         self._memory.forget(key)
         self.looks.forget(key)
         self._telemetry.forget(key)
@@ -198,6 +200,7 @@ class PlannerPass:
         if claim is None or not isinstance(budget, BudgetSeen):
             return True
         target = turn.planner.spec.target_ref.name
+        claim = replace(claim, target=target)
         return await self._budgets.claim(turn.key.namespace, budget, claim, target)
 
     async def _report(self, turn: Turn, decision: Decision, done: Done) -> None:

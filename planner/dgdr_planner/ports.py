@@ -30,10 +30,11 @@ class Metrics(Protocol):
         ...
 
     async def history(
-        self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
+        self, endpoint: Endpoint, graph: GraphKey, interval_s: float, windows: int, scrape_s: float
     ) -> tuple[Sample, ...] | NoSnapshot:
         """Return the last windows of one deployment, oldest first, dated by our clock.
 
+        They end an interval apart, and are as long as those that a planner sees.
         For a process that has just started. Windows that nobody knows are left out.
         """
         ...
@@ -73,6 +74,10 @@ class Targets(Protocol):
 
         ``certain`` is as they are now, to write by; otherwise as a watch told of them.
         """
+        ...
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop what is kept of a deployment that a planner scales no more."""
         ...
 
     async def scale(self, target: TargetSeen, changes: Sequence[RolePlan]) -> Done:

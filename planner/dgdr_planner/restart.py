@@ -28,8 +28,13 @@ def state_of(
     roles = () if isinstance(target, Trouble) else target.roles
     known = {Role(role.role): role for role in status.roles if role.role in policy.roles}
     recent = known if _is_recent(status, now) else {}
+    costs = _costs(status.shadow, policy, now) if policy.shadow else None
+    asked = costs.replicas if costs else {}
     return State(
-        histories={seen.role: _history(seen, recent.get(seen.role), now) for seen in roles},
+        histories={
+            seen.role: _history(seen, recent.get(seen.role), asked.get(seen.role), now)
+            for seen in roles
+        },
         demand=_demand(status, policy),
         starts=_starts(status),
         known={
@@ -42,14 +47,18 @@ def state_of(
         },
         correction=_correction(status, policy),
         cached=Cached(share=(status.forecast and status.forecast.cached_share) or 0.0),
-        costs=_costs(status.shadow, now) if policy.shadow else None,
+        costs=costs,
     )
 
 
-def _history(seen: RoleSeen, before: api.RoleStatus | None, now: datetime) -> History:
+def _history(
+    seen: RoleSeen, before: api.RoleStatus | None, asked: int | None, now: datetime
+) -> History:
+    """Return what is known of a role; a shadow speaks of what it would have ``asked`` for."""
     # Only a statement about the number that is there now says anything about its future.
-    same = before is not None and before.replicas == seen.replicas
-    return History.restored(seen.replicas, before.below_since if before and same else None, now)
+    same = before is not None and (asked is not None or before.replicas == seen.replicas)
+    below_since = before.below_since if before and same else None
+    return History.restored(seen.replicas if asked is None else asked, below_since, now)
 
 
 def _edit(seen: RoleSeen, told: api.RoleStatus | None) -> Edit | None:
@@ -79,10 +88,17 @@ def _starts(status: api.SLAPlannerStatus) -> Starts:
     return Starts(took_s=(float(status.startup_seconds),))
 
 
-def _costs(told: api.Shadow | None, now: datetime) -> Costs | None:
+def _costs(told: api.Shadow | None, policy: Policy, now: datetime) -> Costs | None:
     if told is None:
         return None
-    return Costs(since=told.since, until=now, planned=told.gpu_hours, held=told.actual_gpu_hours)
+    asked = {role: getattr(told, role.value) for role in policy.roles}
+    return Costs(
+        since=told.since,
+        until=now,
+        planned=told.gpu_hours,
+        held=told.actual_gpu_hours,
+        replicas={role: count for role, count in asked.items() if count is not None},
+    )
 
 
 def _is_recent(status: api.SLAPlannerStatus, now: datetime) -> bool:

@@ -332,7 +332,7 @@ class FakeMetrics:
         return replace(found, histograms=dict.fromkeys(found.graphs, EQUAL_LENGTHS))
 
     async def history(
-        self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
+        self, endpoint: Endpoint, graph: GraphKey, interval_s: float, windows: int, scrape_s: float
     ) -> tuple[Sample, ...] | NoSnapshot:
         self.pasts_asked += 1
         return self.past

@@ -290,6 +290,11 @@ class ComponentStatus(OpenModel):
         default=None, description="Dynamo's own namespace of the component."
     )
 
+    @property
+    def ready(self) -> int | None:
+        """What is ready; a PodCliqueScalingGroup is only told to be available."""
+        return self.available_replicas if self.ready_replicas is None else self.ready_replicas
+
 
 class DGDStatus(OpenModel):
     """State of the deployment."""

@@ -94,7 +94,11 @@ class Step(LenientModel):
 class Holding(LenientModel):
     """What one planner holds and would like to hold. A planner writes its own, before it scales."""
 
-    planner: str = Field(max_length=253, description="Name of the SLAPlanner.")
+    planner: str = Field(
+        max_length=507,
+        description="Name of the SLAPlanner; followed by a slash and the target, what it left "
+        "there when it turned to another one.",
+    )
     target: str | None = Field(
         default=None, max_length=253, description="Deployment that holds the GPUs."
     )

@@ -134,11 +134,17 @@ class Attainment(LenientModel):
 
 
 class Shadow(LenientModel):
-    """What Active would have cost, beside what is there; since the mode became Shadow."""
+    """What Active would have cost, beside what is there; since the mode became Shadow.
+
+    Its replicas are those that a new process goes on from.
+    """
 
     since: Timestamp = Field(description="When counting began.")
     gpu_hours: float = Field(description="GPU-hours that the decisions would have cost.")
     actual_gpu_hours: float = Field(description="GPU-hours that the target held.")
+    prefill: Int32 | None = Field(default=None, description="Prefill replicas of the decisions.")
+    decode: Int32 | None = Field(default=None, description="Decode replicas of the decisions.")
+    worker: Int32 | None = Field(default=None, description="Aggregated workers of the decisions.")
 
 
 class RoleStatus(LenientModel):

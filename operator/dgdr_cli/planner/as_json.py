@@ -80,6 +80,8 @@ def _role(role: RoleCount) -> dict[str, Any]:
     return {
         "replicas": role.replicas,
         "needed": role.needed,
+        "chosen_by": str(role.chosen_by),
+        "for_targets": role.for_targets,
         "needed_exact": round(role.exact, 4),
         "limited_by": role.limit,
         "gpus_per_replica": role.gpus_each,

@@ -20,6 +20,6 @@ def as_it_is(planner: SLAPlanner, target: DynamoGraphDeployment | None) -> SLAPl
 
 def _role(role: RoleStatus, target: DynamoGraphDeployment) -> RoleStatus:
     seen = (target.status.components or {}).get(role.component or "")
-    if seen is None or seen.ready_replicas is None:
+    if seen is None or seen.ready is None:
         return role
-    return role.model_copy(update={"ready_replicas": seen.ready_replicas})
+    return role.model_copy(update={"ready_replicas": seen.ready})

@@ -188,8 +188,8 @@ def _tick_after(planner: SLAPlanner, moment: datetime) -> datetime:
 
 
 def _in_motion(planner: SLAPlanner, role: RoleStatus) -> Iterator[Event]:
-    wanted, ready = role.replicas or 0, role.ready_replicas or 0
-    if wanted > ready:
+    wanted, ready = role.replicas or 0, role.ready_replicas
+    if ready is not None and wanted > ready:
         yield _starting(planner, role, wanted, ready)
     if role.terminating_replicas:
         text = f"{role.role}: {role.terminating_replicas} stopping, GPUs are held until then"

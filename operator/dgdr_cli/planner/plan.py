@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from dgdr_api.graph import Role
 from dgdr_api.points import Source
 from dgdr_cli.planner.case import Case
+from dgdr_cli.planner.chosen import By, Chosen, chosen
 from dgdr_perf.sizing import Binding, Sizing, Targets
 from dgdr_perf.sizing_result import rounded_up
 from dgdr_planner.limit import budget
@@ -34,15 +35,18 @@ class Latency:
 class RoleCount:
     """One role. ``replicas`` is what limits and budget leave of ``needed``.
 
-    ``latencies`` are expected with ``needed`` replicas, ``alone_ms`` is that of a request without
-    any other, on paper; ``correction`` is what late requests multiply the need by. ``limit`` names
-    what keeps the role from them, ``out_of_reach`` says why even they miss a target. ``source``
-    None: nobody knows whether the curve was measured.
+    ``needed`` is what ``chosen_by`` asks for, ``for_targets`` what the curves do, ``exact`` before
+    rounding. ``latencies`` are expected with ``for_targets`` replicas, ``alone_ms`` is that of a
+    request without any other, on paper; ``correction`` is what late requests multiply the need by.
+    ``limit`` names what keeps the role from what is needed, ``out_of_reach`` says why even
+    ``for_targets`` miss a target. ``source`` None: nobody knows whether the curve was measured.
     """
 
     role: Role
     replicas: int
     needed: int
+    chosen_by: By
+    for_targets: int
     exact: float
     limit: str | None
     gpus_each: int
@@ -56,13 +60,13 @@ class RoleCount:
 
     @property
     def reachable(self) -> bool:
-        """Whether ``needed`` replicas meet the targets."""
+        """Whether ``for_targets`` replicas meet the targets."""
         return self.out_of_reach is None
 
     @property
     def is_short(self) -> bool:
-        """Whether limits or budget leave fewer than the targets need."""
-        return self.replicas < self.needed
+        """Whether policy, limits or budget leave fewer than the targets need."""
+        return self.replicas < self.for_targets
 
     @property
     def gpus(self) -> int:
@@ -98,7 +102,7 @@ class Planned:
 
     @property
     def meets(self) -> bool:
-        """Whether these replicas meet the targets: neither limits nor budget leave too few."""
+        """Whether these replicas meet the targets: nothing leaves too few."""
         short = any(role.is_short for role in self.roles)
         return self.reachable and self.infeasible is None and not short
 
@@ -109,7 +113,11 @@ class Planned:
 
 
 def plan(case: Case) -> Planned:
-    """Answer a case."""
+    """Answer a case.
+
+    Raises:
+        CaseError: Classic has no answer.
+    """
     answers = {
         role: _corrected(
             size(role, case.profile, case.load, case.policy.targets, case.policy),
@@ -117,13 +125,12 @@ def plan(case: Case) -> Planned:
         )
         for role in case.policy.roles
     }
-    asked = {
-        role: case.policy.limits[role].clamp(answer.replicas) for role, answer in answers.items()
-    }
+    wanted = chosen(case, answers)
+    asked = {role: case.policy.limits[role].clamp(wanted[role].replicas) for role in answers}
     gpus = _budgeted(case, answers, asked)
     return Planned(
         roles=tuple(
-            _role(case, role, answer, asked[role], gpus.replicas[role])
+            _role(case, role, answer, wanted[role], asked[role], gpus.replicas[role])
             for role, answer in answers.items()
         ),
         infeasible=gpus.infeasible,
@@ -170,13 +177,17 @@ def _shared(case: Case, demands: tuple[budget.RoleDemand, ...], seen: BudgetSeen
     return budget.plan_own(demands, told.share)
 
 
-def _role(case: Case, role: Role, answer: Sizing, asked: int, replicas: int) -> RoleCount:
+def _role(
+    case: Case, role: Role, answer: Sizing, wanted: Chosen, asked: int, replicas: int
+) -> RoleCount:
     return RoleCount(
         role=role,
         replicas=replicas,
-        needed=answer.replicas,
+        needed=wanted.replicas,
+        chosen_by=wanted.by,
+        for_targets=answer.replicas,
         exact=answer.replicas_exact,
-        limit=_limit(answer.replicas, asked, replicas),
+        limit=_limit(wanted.replicas, asked, replicas),
         gpus_each=case.gpus_of(role),
         latencies=_latencies(answer, case.policy.targets),
         correction=case.correction_of(role),

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dgdr_cli.planner.case import Case
+from dgdr_cli.planner.chosen import IN_WORDS, By
 from dgdr_cli.planner.explained import Explanation, RoleLine, Verdict
 from dgdr_cli.planner.outlook import UNKNOWN
 from dgdr_cli.planner.plan import Latency, Planned, RoleCount
@@ -258,9 +259,14 @@ def _role_cautions(role: RoleCount) -> list[tuple[str, str]]:
     said = []
     if role.out_of_reach is not None:
         said.append((f"{role.role}: {role.out_of_reach}.", "red"))
+    if role.chosen_by is not By.TARGETS:
+        expected = "" if role.is_short else f"; EXPECTED is with {role.for_targets}"
+        said.append((f"{role.role}: {IN_WORDS[role.chosen_by]}{expected}.", "yellow"))
     if role.is_short:
-        name = "the budget" if role.limit == "budget" else "spec.roles"
-        text = f"{role.role}: {name} allows {role.replicas}, the targets need {role.needed}."
+        who = f"{role.chosen_by} gives"
+        if role.limit is not None:
+            who = "the budget allows" if role.limit == "budget" else "spec.roles allows"
+        text = f"{role.role}: {who} {role.replicas}, the targets need {role.for_targets}."
         said.append((text, "red"))
     if role.correction > 1.0:
         text = f"{role.role}: {role.correction:.2f} x what the curves say, as requests were late."

@@ -41,7 +41,9 @@ class PlannerIndex:
 
     def forget(self, key: Key) -> None:
         """Forget a planner that is gone."""
-        self._gone.add(key)
+        listing = self._listed.get(key.namespace)
+        if listing is not None and not listing.done():
+            self._gone.add(key)
         self._leave(key)
         self._known.pop(key, None)
 
@@ -88,6 +90,7 @@ class PlannerIndex:
             # What the watch said is newer.
             if key not in self._known and key not in self._gone:
                 self.note(manifest)
+        self._gone = {key for key in self._gone if key.namespace != namespace}
 
     def _leave(self, key: Key) -> None:
         known = self._known.get(key)

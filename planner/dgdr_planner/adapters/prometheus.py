@@ -93,7 +93,7 @@ class PrometheusMetrics:
         return await asyncio.shield(task)
 
     async def history(
-        self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
+        self, endpoint: Endpoint, graph: GraphKey, interval_s: float, windows: int, scrape_s: float
     ) -> tuple[Sample, ...] | NoSnapshot:
         """Return the last windows of one deployment that Prometheus remembers, dated by our clock.
 
@@ -101,7 +101,7 @@ class PrometheusMetrics:
         worth a tick is worth no wait for a time-out.
         """
         most = min(windows, MOST_WINDOWS)
-        question = partial(self._past, graph, window_s, most, scrape_s)
+        question = partial(self._past, graph, interval_s, most, scrape_s)
         turns = self._histories.setdefault(endpoint, asyncio.Semaphore(HISTORIES_AT_ONCE))
         async with turns:
             known = self._failures.get(endpoint)
@@ -193,16 +193,17 @@ class PrometheusMetrics:
             return cause_of(server.endpoint, exc)
 
     async def _past(
-        self, graph: GraphKey, window_s: float, windows: int, scrape_s: float, server: Server
+        self, graph: GraphKey, interval_s: float, windows: int, scrape_s: float, server: Server
     ) -> tuple[Sample, ...]:
         now_s = await _server_time(server)
         ahead_s = now_s - self._clock()
+        window_s = queries.window_s(interval_s, scrape_s)
         query = queries.past_load(
             graph.namespace, spellings(graph.dynamo_namespace), window_s, scrape_s
         )
         end_s = math.floor(now_s)
-        start_s = end_s - round((windows - 1) * window_s)
-        result = await server.query_range(query, start_s, end_s, window_s)
+        start_s = end_s - round((windows - 1) * interval_s)
+        result = await server.query_range(query, start_s, end_s, interval_s)
         return await asyncio.to_thread(past_windows, result, window_s, ahead_s)
 
 

@@ -65,6 +65,10 @@ class ClusterTargets:
             return target_of(dgd, adapters, roles, pods)
         return self._read(dgd, adapters, roles)
 
+    def forget(self, namespace: str, name: str) -> None:
+        """Drop what was read of a deployment that nobody scales any more."""
+        self._known.pop((namespace, name), None)
+
     def _read(
         self, dgd: Manifest, adapters: dict[str, Manifest], roles: tuple[Role, ...]
     ) -> TargetSeen | Trouble:

@@ -35,13 +35,15 @@ class Claim:
 
     ``reserved_gpus`` is the most that it may hold after its next writes; ``floor_gpus`` what its
     fewest replicas hold. A ``fixed`` planner cannot change now, so others must not count on its
-    GPUs. ``steps`` go from the fewest replicas upwards, in falling order of gain.
+    GPUs. ``steps`` go from the fewest replicas upwards, in falling order of gain. ``target`` is
+    the deployment that holds them, None where nobody said.
     """
 
     reserved_gpus: int = 0
     floor_gpus: int = 0
     fixed: bool = False
     steps: tuple[Step, ...] = ()
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,25 @@ class BudgetSeen:
         """Return the budget as it is when this planner says something else."""
         return replace(self, me=replace(self.me, claim=claim))
 
+    def scaling(self, target: str) -> "BudgetSeen":
+        """Return the budget as it is for a planner that scales this deployment.
+
+        What it has reserved for another one stays reserved, for a stranger with a name that no
+        planner can have; and it does not grow before it has said so.
+        """
+        mine, claim = f"{self.me.name}/{target}", self.me.claim
+        seen = replace(self, others=tuple(one for one in self.others if one.name != mine))
+        if claim is None or claim.target in (None, target) or not claim.reserved_gpus:
+            return seen
+        left = Claim(reserved_gpus=claim.reserved_gpus, fixed=True, target=claim.target)
+        former = Member(name=f"{self.me.name}/{claim.target}", claim=left)
+        return replace(
+            seen,
+            me=replace(self.me, claim=None),
+            others=(*seen.others, former),
+            unheard=(*self.unheard, former.name),
+        )
+
 
 def budget_seen(
     budget: api.GPUBudget, planner: str, running: frozenset[str], left: Mapping[str, int]
@@ -115,7 +136,8 @@ def budget_seen(
     """Return a budget as ``planner`` sees it.
 
     ``running`` are the planners that take from it; ``left`` are the GPUs that the pods of planners
-    which do so no longer still hold, by planner.
+    which do so no longer still hold, by planner. What a deployment holds that one of the running
+    has claimed for is not counted twice.
     """
     name, spec, status = budget.metadata.name, budget.spec, budget.status
     if spec.member(planner) is None:
@@ -130,13 +152,13 @@ def budget_seen(
         )
         for one in spec.members
     }
-    strangers = {
-        gone: Member(name=gone, claim=Claim(reserved_gpus=gpus, fixed=True))
-        for gone, gpus in left.items()
-    }
-    for gone, stranger in strangers.items():
-        known = members.get(gone)
-        members[gone] = stranger if known is None else replace(known, claim=stranger.claim)
+    told = {one.planner: one.target for one in status.holdings}
+    scaled = {told[one] for one in running if told.get(one) is not None}
+    for gone, gpus in left.items():
+        claim = Claim(reserved_gpus=gpus, fixed=True, target=told.get(gone))
+        holds = gpus and claim.target not in scaled
+        known = members.get(gone, Member(name=gone))
+        members[gone] = replace(known, claim=claim if holds else None)
     others = tuple(one for one in members.values() if one.name != planner)
     return BudgetSeen(
         name=name,
@@ -162,4 +184,5 @@ def claim_of(told: api.Holding | None) -> Claim | None:
         floor_gpus=told.floor_gpus,
         fixed=bool(told.fixed),
         steps=tuple(Step(step.gpus, step.gain, step.replicas or 1) for step in told.steps),
+        target=told.target,
     )

@@ -74,7 +74,7 @@ class LoadSeen:
 class RoleSeen:
     """Replicas of one role. ``replicas`` are wanted, pending ones included.
 
-    ``pending`` are wanted and not ready yet, ``terminating`` still run, and hold their GPUs,
+    ``ready`` is None where nobody reports it. ``terminating`` still run, and hold their GPUs,
     although they are wanted no more. ``present`` counts pods in whole replicas, stopping ones
     apart; it is above ``replicas`` until a smaller number has reached the pods. ``writer`` is the
     field manager that wrote ``replicas``, None where nobody knows. ``adapter_version`` is the
@@ -85,14 +85,18 @@ class RoleSeen:
     role: Role
     component: str
     replicas: int
-    ready: int
+    ready: int | None
     gpus_per_replica: int
     adapter_version: str | None = None
-    pending: int = 0
     terminating: int = 0
     present: int = 0
     writer: str | None = None
     engine: Fingerprint | None = None
+
+    @property
+    def pending(self) -> int | None:
+        """Replicas that are wanted and not ready yet; None where nobody knows."""
+        return None if self.ready is None else max(self.replicas - self.ready, 0)
 
     @property
     def held(self) -> int:

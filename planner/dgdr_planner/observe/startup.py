@@ -61,34 +61,36 @@ class Starts:
 
 
 def with_sight(starts: Starts, roles: Iterable[RoleSeen], now: datetime) -> Starts:
-    """Return the starts after one more look."""
+    """Return the starts after one more look; without a role where nobody reports what is ready."""
     before = starts.at or now
     known, took_s = {}, starts.took_s
     for seen in roles:
+        if seen.ready is None:
+            continue
         old = starts.roles.get(seen.role) or RoleStarts(
             replicas=seen.replicas, ready=seen.ready, since=now
         )
-        fresh, ended = _looked(old, seen, before, now)
+        fresh, ended = _looked(old, seen, seen.ready, before, now)
         known[seen.role] = fresh
         took_s = (*took_s, *ended)[-REMEMBERED:]
     return Starts(roles=known, took_s=took_s, at=now)
 
 
 def _looked(
-    old: RoleStarts, seen: RoleSeen, before: datetime, now: datetime
+    old: RoleStarts, seen: RoleSeen, ready: int, before: datetime, now: datetime
 ) -> tuple[RoleStarts, list[float]]:
     """Return what is waited for now, and how long the replicas took that became ready."""
     started = max(seen.replicas - old.replicas, 0)
     waiting = [since for since in old.waiting if (now - since).total_seconds() <= LONGEST_S] + [
         before
     ] * started
-    arrived = min(max(seen.ready - old.ready, 0), len(waiting))
+    arrived = min(max(ready - old.ready, 0), len(waiting))
     # Somewhere between the last look and this one.
     half_s = (now - before).total_seconds() / 2
     ended = [max((now - since).total_seconds() - half_s, 0.0) for since in waiting[:arrived]]
     # What is wanted no more never becomes ready; the newest are given up first.
-    left = waiting[arrived:][: max(seen.replicas - seen.ready, 0)]
-    same = (old.replicas, old.ready) == (seen.replicas, seen.ready) and not seen.terminating
+    left = waiting[arrived:][: max(seen.replicas - ready, 0)]
+    same = (old.replicas, old.ready) == (seen.replicas, ready) and not seen.terminating
     since = old.since if same else now
-    fresh = RoleStarts(replicas=seen.replicas, ready=seen.ready, since=since, waiting=tuple(left))
+    fresh = RoleStarts(replicas=seen.replicas, ready=ready, since=since, waiting=tuple(left))
     return fresh, ended

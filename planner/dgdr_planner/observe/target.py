@@ -202,16 +202,14 @@ def _role(
     version: str | None,
 ) -> RoleSeen:
     state = states.get(component.name.lower(), ComponentStatus())
-    ready = state.ready_replicas or 0
     pods = (counted or {}).get(component.name.lower(), _Pods())
     return RoleSeen(
         role=component.role,
         component=component.name,
         replicas=wanted,
-        ready=ready,
+        ready=state.ready,
         gpus_per_replica=gpus,
         adapter_version=version,
-        pending=max(wanted - ready, 0),
         # A replica of several nodes holds its GPUs until the last of its pods is gone.
         terminating=-(-pods.terminating // component.nodes),
         present=-(-pods.present // component.nodes),
@@ -239,7 +237,7 @@ def _is_current(dgd: Json) -> bool:
 
 def _ready_frontends(graph: Graph, states: Mapping[str, ComponentStatus]) -> int | None:
     known = [states.get(frontend.name.lower()) for frontend in graph.with_role(Role.FRONTEND)]
-    counts = [state.ready_replicas for state in known if state and state.ready_replicas is not None]
+    counts = [state.ready for state in known if state and state.ready is not None]
     return sum(counts) if counts else None
 
 

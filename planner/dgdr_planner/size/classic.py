@@ -73,7 +73,7 @@ def _corrected(
     ttft_ms, itl_ms = number(load.ttft_ms), number(load.itl_ms)
     isl, duration_s = number(load.isl), number(load.duration_s)
     ready = target.role(Role.DECODE).ready
-    if ttft_ms is None or itl_ms is None or isl is None or duration_s is None or ready <= 0:
+    if ttft_ms is None or itl_ms is None or isl is None or duration_s is None or not ready:
         return window
     return replace(
         window,

@@ -109,20 +109,19 @@ def _used(
     """Return what each role used of the room for its mean; a role is left out that nobody knows.
 
     Prompts also wait for a decode engine to take them: a late first token says nothing about
-    prefill while decode is late and prefill could carry the load by its curve.
+    prefill while decode is late, whoever scales it, and prefill could carry the load by its curve.
     """
     targets, percentile = policy.targets, policy.targets.percentile
     told = {
         Role.PREFILL: (number(load.ttft_ms), targets.ttft_ms, TTFT_ROOM[percentile]),
         Role.DECODE: (number(load.itl_ms), targets.itl_ms, ITL_ROOM[percentile]),
     }
-    used: dict[Role, float] = {}
-    for role in policy.roles:
-        for which in (Role.PREFILL, Role.DECODE) if role is Role.WORKER else (role,):
-            share = _share(alone_ms(which, profile, seen), *told[which])
-            if share is not None:
-                used[role] = max(share, used.get(role, 0.0))
-    if used.get(Role.DECODE, 0.0) > 1.0 and _carries(starts, profile, seen, policy):
+    found = {one: _share(alone_ms(one, profile, seen), *told[one]) for one in told}
+    shares = {one: share for one, share in found.items() if share is not None}
+    used = {role: shares[role] for role in policy.roles if role in shares}
+    if Role.WORKER in policy.roles and shares:
+        used[Role.WORKER] = max(shares.values())
+    if shares.get(Role.DECODE, 0.0) > 1.0 and _carries(starts, profile, seen, policy):
         used.pop(Role.PREFILL, None)
     return used
 

@@ -20,9 +20,11 @@ def status_with(
     """Return the status with a planner's claim; what nobody holds any more is dropped."""
     old = budget.status
     kept = {one.name: one.claim for one in seen.others if one.claim is not None}
-    mine = _holding(seen.me.name, target, claim, now)
+    mine = _holding(seen.me.name, replace(claim, target=target), now)
     holdings = [_refreshed(one, kept[one.planner]) for one in old.holdings if _is_kept(one, kept)]
-    holdings = sorted([*holdings, mine], key=lambda one: one.planner)
+    known = {one.planner for one in old.holdings}
+    former = [_holding(one, claim, now) for one, claim in kept.items() if one not in known]
+    holdings = sorted([*holdings, *former, mine], key=lambda one: one.planner)
     told = seen.with_claim(claim)
     reserved = sum(one.reserved_gpus for one in (told.me, *told.others))
     return _status(budget, holdings, told.guaranteed_gpus, reserved, now)
@@ -74,10 +76,10 @@ def _alike(before: tuple[Step, ...], after: tuple[Step, ...]) -> bool:
     )
 
 
-def _holding(planner: str, target: str, claim: Claim, now: datetime) -> api.Holding:
+def _holding(planner: str, claim: Claim, now: datetime) -> api.Holding:
     return api.Holding(
         planner=planner,
-        target=target,
+        target=claim.target,
         reserved_gpus=claim.reserved_gpus,
         floor_gpus=claim.floor_gpus,
         fixed=claim.fixed or None,

@@ -184,7 +184,8 @@ def _reconciling(plan: Plan) -> Statement:
     kind = ConditionType.RECONCILING
     if text := explain.in_motion(plan):
         return Statement(kind, True, Reason.SCALING, text)
-    return Statement(kind, False, Reason.SETTLED, "all replicas are ready")
+    text = explain.unreported(plan) or "all replicas are ready"
+    return Statement(kind, False, Reason.SETTLED, text)
 
 
 def _stalled(outcome: Plan | Trouble) -> Statement:

@@ -8,7 +8,7 @@ from dgdr_perf.sizing import Binding, Percentile, Sizing, Targets
 from dgdr_perf.sizing_result import SAME, Expected
 from dgdr_planner.forecast import Forecast
 from dgdr_planner.limit.guards import Limit
-from dgdr_planner.observe.observation import LoadSeen
+from dgdr_planner.observe.observation import LoadSeen, RoleSeen
 from dgdr_planner.observe.value import Value
 from dgdr_planner.plan import Plan, RolePlan
 from dgdr_planner.policy import Policy
@@ -166,7 +166,7 @@ def edited(plan: Plan) -> str | None:
 def in_motion(plan: Plan) -> str | None:
     """Say which replicas start, stop or are still to be asked for; None when all are settled."""
     told = [
-        f"{role.seen.role}: {role.replicas} wanted, {role.seen.ready} ready,"
+        f"{role.seen.role}: {role.replicas} wanted, {_ready(role.seen)} ready,"
         f" {role.seen.terminating} stopping"
         for role in plan.roles
         if role.changes or role.seen.pending or role.seen.terminating
@@ -177,6 +177,17 @@ def in_motion(plan: Plan) -> str | None:
         if role.limit is Limit.RELEASE
     ]
     return "; ".join(told) or None
+
+
+def unreported(plan: Plan) -> str | None:
+    """Say of which roles nobody knows how many replicas are ready; None when all are known."""
+    roles = [str(role.seen.role) for role in plan.roles if role.seen.ready is None]
+    named = " and ".join(roles)
+    return f"nobody reports how many replicas of {named} are ready" if roles else None
+
+
+def _ready(seen: RoleSeen) -> str:
+    return "?" if seen.ready is None else str(seen.ready)
 
 
 _SHORT = {

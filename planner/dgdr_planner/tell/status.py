@@ -225,6 +225,9 @@ def _shadow(state: State) -> api.Shadow | None:
         since=costs.since,
         gpu_hours=round(costs.planned, 3),
         actual_gpu_hours=round(costs.held, 3),
+        prefill=costs.replicas.get(Role.PREFILL),
+        decode=costs.replicas.get(Role.DECODE),
+        worker=costs.replicas.get(Role.WORKER),
     )
 
 

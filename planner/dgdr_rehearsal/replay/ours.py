@@ -158,7 +158,6 @@ def _target(seen: WindowSeen, gpus: Mapping[Role, int]) -> TargetSeen:
             replicas=counts.replicas,
             ready=counts.ready,
             gpus_per_replica=gpus[role],
-            pending=counts.pending,
             terminating=counts.terminating,
             present=counts.replicas,
         )

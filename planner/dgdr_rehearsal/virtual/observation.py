@@ -98,7 +98,6 @@ def _role(role: Role, told: RoleWindow | None, *, is_budgeted: bool) -> RoleSeen
         replicas=told.ready + told.pending,
         ready=told.ready,
         gpus_per_replica=1 if told.gpus is None else told.gpus,
-        pending=told.pending,
         terminating=told.terminating or 0,
         present=told.ready + told.pending,
     )

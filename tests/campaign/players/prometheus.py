@@ -44,6 +44,6 @@ class Prometheus:
         return read(found, at_s=NOW_S, window_s=window_s)
 
     async def history(
-        self, endpoint: Endpoint, graph: GraphKey, window_s: float, windows: int, scrape_s: float
+        self, endpoint: Endpoint, graph: GraphKey, interval_s: float, windows: int, scrape_s: float
     ) -> tuple[Sample, ...] | NoSnapshot:
         return ()

@@ -37,7 +37,14 @@ def test_roles_say_what_is_there_what_is_needed_and_why() -> None:
     assert decode.gpus == "10"
 
 
-def test_ready_replicas_are_those_that_the_target_has_now() -> None:
+@pytest.mark.parametrize(
+    "reported",
+    [
+        {"componentKind": "Deployment", "replicas": 6, "readyReplicas": 6},
+        {"componentKind": "PodCliqueScalingGroup", "replicas": 6, "availableReplicas": 6},
+    ],
+)
+def test_ready_replicas_are_those_that_the_target_has_now(reported: dict[str, Any]) -> None:
     components = [{"name": name, "type": name, "replicas": 1} for name in ("prefill", "decode")]
     target = DynamoGraphDeployment.parse(
         {
@@ -45,11 +52,7 @@ def test_ready_replicas_are_those_that_the_target_has_now() -> None:
             "kind": "DynamoGraphDeployment",
             "metadata": {"name": "q-dgd", "namespace": "demo"},
             "spec": {"components": components},
-            "status": {
-                "components": {
-                    "prefill": {"componentKind": "Deployment", "replicas": 6, "readyReplicas": 6}
-                }
-            },
+            "status": {"components": {"prefill": reported}},
         }
     )
     prefill, decode = explained(planner(), NOON, target=target).roles

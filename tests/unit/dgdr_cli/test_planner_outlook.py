@@ -124,6 +124,11 @@ def test_a_start_is_expected_from_the_decision_that_asked_for_it() -> None:
     assert in_text(start, NOON) == "11:58:22, 2 min overdue"
 
 
+def test_no_start_is_told_where_nobody_reports_what_is_ready() -> None:
+    ahead = one(6, 6, 5.6, role={"readyReplicas": None})
+    assert not [event for event in ahead.coming if "starting" in event.text]
+
+
 def test_a_start_that_nobody_asked_for_has_no_time() -> None:
     ahead = one(6, 6, 5.6, role={"readyReplicas": 4}, status={"decisions": []})
     (start,) = (event for event in ahead.coming if "starting" in event.text)

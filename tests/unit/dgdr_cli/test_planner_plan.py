@@ -10,10 +10,18 @@ from dgdr_cli.planner.case import Case, CaseError, Overrides, case_of, case_with
 from dgdr_cli.planner.plan import plan
 from dgdr_cli.planner.what_if import differences, what_if
 from dgdr_perf.sizing import Percentile, WorkloadError
+from dgdr_planner.decide import decide
+from dgdr_planner.observe.observation import LoadSeen, Observation
+from dgdr_planner.observe.value import NOT_MEASURED
+from dgdr_planner.plan import Plan
+from dgdr_planner.policy import Policy
+from dgdr_planner.state import State
 from support.planner_status import STATUS, planner
-from support.planning import PROFILE
+from support.planning import EXACTLY, PROFILE, at, load, target
 
 BOTH = (Role.PREFILL, Role.DECODE)
+UNREACHABLE = {"ttftMs": 100, "itlMs": 10}
+MANY = {"prefill": {"max": 64}, "decode": {"max": 64}}
 GIVEN = Overrides(ttft_ms=300, itl_ms=25, rate_per_s=20, isl=2048, osl=128)
 
 
@@ -131,3 +139,54 @@ def test_a_comparison_names_what_is_different() -> None:
 def test_more_load_never_needs_fewer() -> None:
     asked = what_if(case(), case(rate_per_s=35))
     assert all(then.needed > now.needed for now, then in asked.pairs())
+
+
+def decided(how: Policy, load: LoadSeen, prefill: int, decode: int) -> list[int]:
+    """What the planner's own decision asks for under a steady load."""
+    seen = Observation(target=target(prefill, decode, gpus_per_replica=2), load=load)
+    outcome = decide(seen, PROFILE, how, State(), at(0), forecaster=EXACTLY).outcome
+    assert isinstance(outcome, Plan)
+    return [role.needed for role in outcome.roles]
+
+
+@pytest.mark.parametrize(
+    ("spec", "by"),
+    [
+        ({"sizing": {"policy": "Classic"}}, "Classic"),
+        ({"sla": UNREACHABLE | {"whenUnreachable": "MaxOut"}, "roles": MANY}, "MaxOut"),
+        ({"sla": UNREACHABLE | {"whenUnreachable": "Hold"}, "roles": MANY}, "Hold"),
+    ],
+)
+def test_a_plan_asks_for_what_the_planner_would(spec: dict[str, Any], by: str) -> None:
+    there = planner({"roles": STATUS["roles"]}, **spec)
+    planned = plan(case_of(there, PROFILE, replace(GIVEN, ttft_ms=None, itl_ms=None)))
+    unseen = replace(
+        load(20),
+        ttft_ms=NOT_MEASURED,
+        itl_ms=NOT_MEASURED,
+        isl_quantiles=None,
+        osl_quantiles=None,
+    )
+    assert {str(role.chosen_by) for role in planned.roles} == {by}
+    needed = [role.needed for role in planned.roles]
+    assert needed == decided(Policy.of(there.spec), unseen, prefill=6, decode=4)
+    assert needed != [role.for_targets for role in planned.roles]
+
+
+def test_without_load_classic_needs_the_fewest() -> None:
+    there = planner(sizing={"policy": "Classic"})
+    planned = plan(case_of(there, PROFILE, Overrides(rate_per_s=0)))
+    assert [role.replicas for role in planned.roles] == [1, 1]
+
+
+def test_classic_that_asks_for_too_few_is_told() -> None:
+    there = planner(sizing={"policy": "Classic"}, sla={"ttftMs": 195, "itlMs": 25})
+    prefill, _ = plan(case_of(there, PROFILE, Overrides())).roles
+    assert prefill.is_short
+    assert prefill.needed < prefill.for_targets
+
+
+def test_classic_without_the_data_of_a_profile_is_told() -> None:
+    asked = case_of(planner(sizing={"policy": "Classic"}), replace(PROFILE, data=None), Overrides())
+    with pytest.raises(CaseError, match="Classic needs profile data"):
+        plan(asked)

@@ -253,9 +253,12 @@ def test_replicas_without_a_status_are_unknown_not_zero() -> None:
                 "components": [
                     {"name": "decode", "type": "decode", "replicas": 3},
                     {"name": "prefill", "type": "prefill"},
+                    {"name": "group", "type": "worker"},
                 ]
             },
-            "status": {"components": {"decode": {"readyReplicas": 2}}},
+            "status": {
+                "components": {"decode": {"readyReplicas": 2}, "group": {"availableReplicas": 1}}
+            },
         }
     )
     shown = deployment_of(deployment)
@@ -263,6 +266,7 @@ def test_replicas_without_a_status_are_unknown_not_zero() -> None:
     assert [(r.name, r.ready, r.wanted) for r in shown.roles] == [
         ("decode", 2, 3),
         ("prefill", None, 1),
+        ("group", 1, 1),
     ]
 
 

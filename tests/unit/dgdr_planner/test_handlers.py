@@ -1,11 +1,13 @@
+import asyncio
 from typing import Any
 
-from dgdr_kube.kinds import DGD, GPU_BUDGET, SLA_PLANNER
+from dgdr_kube.kinds import DGD, GPU_BUDGET, SLA_PLANNER, Kind
 from dgdr_kube.ports import Change, ChangeType, Key, Listing, Manifest
 from dgdr_kube.workqueue import WorkQueue
 from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.handlers import concerned, is_news, stores
 from support.fake_cluster import FakeCluster
+from support.planning import DGD_NAME, NAMESPACE, sla_planner
 
 
 def about(uid: str = "u", generation: int = 1, **more: Any) -> Manifest:
@@ -109,3 +111,30 @@ async def test_a_budget_is_looked_at_when_it_changes_and_when_a_planner_leaves_i
     assert await looked_at() == [Key("a", "other"), Key("a", "team")]
     kinds[SLA_PLANNER].apply(Change(ChangeType.DELETED, other))
     assert await looked_at() == [Key("a", "other")]
+
+
+class SlowLists(FakeCluster):
+    """An API server whose list of planners was taken before one of them went."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+
+    async def list(self, kind: Kind, namespace: str, *args: Any) -> list[Manifest]:
+        found = await super().list(kind, namespace, *args)
+        self.asked.set()
+        await self.answers.wait()
+        return found
+
+
+async def test_a_planner_that_goes_during_the_first_list_is_gone_and_then_forgotten() -> None:
+    cluster = SlowLists()
+    cluster.seed(sla_planner())
+    index, key = PlannerIndex(cluster), Key(NAMESPACE, DGD_NAME)
+    listing = asyncio.create_task(index.scaling(NAMESPACE, DGD_NAME))
+    await cluster.asked.wait()
+    index.forget(key)
+    cluster.answers.set()
+    assert await listing == ()
+    index.forget(Key(NAMESPACE, "another"))
+    assert not index._gone

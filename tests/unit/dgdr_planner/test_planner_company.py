@@ -365,18 +365,24 @@ async def test_a_kill_at_any_write_never_exceeds_a_shared_budget(writes: int) ->
     assert 2 * sum(world.replicas()) == holdings(world)[DGD_NAME] == 10
 
 
+def another_deployment(world: World, name: str, replicas: int = 1) -> None:
+    """Add a deployment of so many prefill and decode workers, with their adapters."""
+    deployed = graph_deployment(replicas, replicas)
+    deployed["metadata"]["name"] = name
+    world.cluster.seed(deployed)
+    for component in ("prefill", "decode"):
+        made = adapter(component, replicas)
+        made["metadata"]["name"] = f"{name}-{component}"
+        made["spec"]["dgdRef"]["name"] = name
+        world.cluster.seed(made)
+
+
 async def test_two_planners_share_and_the_one_that_waits_gets_what_is_let_go() -> None:
     world = World(sla_planner(budget={"ref": "team"}))
     second = sla_planner(budget={"ref": "team"}, targetRef={"name": "r-dgd"})
     second["metadata"]["name"] = "other"
-    deployed = graph_deployment()
-    deployed["metadata"]["name"] = "r-dgd"
-    world.cluster.seed(second, deployed, budget(14, {"planner": DGD_NAME}, {"planner": "other"}))
-    for component in ("prefill", "decode"):
-        made = adapter(component, 1)
-        made["metadata"]["name"] = f"r-dgd-{component}"
-        made["spec"]["dgdRef"]["name"] = "r-dgd"
-        world.cluster.seed(made)
+    another_deployment(world, "r-dgd")
+    world.cluster.seed(second, budget(14, {"planner": DGD_NAME}, {"planner": "other"}))
     world.metrics.rate_per_s = 30.0
     await world.run(KEY)
     # The other one runs, and nobody knows yet how many GPUs it holds.
@@ -385,6 +391,64 @@ async def test_two_planners_share_and_the_one_that_waits_gets_what_is_let_go() -
     await world.run(KEY)
     assert sum(holdings(world).values()) <= 14
     assert sum(world.replicas()) > 2
+
+
+def turn_to(world: World, target: str) -> None:
+    planner = copy.deepcopy(world.cluster.peek(SLA_PLANNER, NAMESPACE, DGD_NAME))
+    assert planner is not None
+    planner["spec"]["targetRef"]["name"] = target
+    world.cluster.seed(planner)
+    world.planners.note(planner)
+
+
+def moved_world(gpus: int) -> World:
+    """A planner whose target holds 8 GPUs, and that shall turn to another with much load."""
+    world = World(sla_planner(budget={"ref": "team"}, targetRef={"name": "r-dgd"}))
+    another_deployment(world, "r-dgd", replicas=2)
+    world.cluster.seed(budget(gpus))
+    world.metrics.rate_per_s = 30.0
+    return world
+
+
+async def test_what_a_former_target_holds_stays_reserved_until_it_is_gone() -> None:
+    world = moved_world(14)
+    await world.passes(2)
+    assert holdings(world) == {DGD_NAME: 8}
+    turn_to(world, DGD_NAME)
+    await world.passes(1)
+    assert sum(world.replicas()) == 2  # said before it grows
+    await world.passes(2)
+    assert holdings(world) == {DGD_NAME: 6, f"{DGD_NAME}/r-dgd": 8}
+    world.restart()
+    await world.passes(3)
+    assert 2 * sum(world.replicas()) == 6
+    await world.cluster.delete(DGD, NAMESPACE, "r-dgd")
+    await world.passes(3)
+    assert 2 * sum(world.replicas()) == 14
+    assert holdings(world) == {DGD_NAME: 14}
+
+
+async def test_a_planner_that_turns_back_counts_its_target_once() -> None:
+    world = moved_world(14)
+    for target in ("r-dgd", DGD_NAME, "r-dgd"):
+        turn_to(world, target)
+        await world.passes(3)
+    assert holdings(world) == {DGD_NAME: 8, f"{DGD_NAME}/{DGD_NAME}": 6}
+
+
+async def test_a_deployment_that_a_planner_left_and_another_took_counts_once() -> None:
+    world = moved_world(18)
+    world.cluster.seed(budget(18, {"planner": DGD_NAME}, {"planner": "other"}))
+    await world.passes(2)
+    turn_to(world, DGD_NAME)
+    await world.passes(2)
+    other = sla_planner(budget={"ref": "team"}, targetRef={"name": "r-dgd"})
+    other["metadata"]["name"] = "other"
+    world.cluster.seed(other)
+    world.planners.note(other)
+    await world.run(OTHER)
+    await world.passes(3)
+    assert holdings(world) == {DGD_NAME: 10, "other": 8}
 
 
 async def test_a_planner_that_is_no_member_is_told() -> None:
@@ -413,6 +477,8 @@ async def test_a_claim_that_cannot_be_written_keeps_the_replicas() -> None:
 
 # -- a shadow's books
 
+GPU_HOURS = ("gpuHours", "actualGpuHours")
+
 
 async def test_a_shadow_goes_on_from_what_it_would_have_asked_for_and_counts_its_cost() -> None:
     step = {"scaleUp": {"maxStep": 1}}
@@ -427,3 +493,23 @@ async def test_a_shadow_goes_on_from_what_it_would_have_asked_for_and_counts_its
     books = world.status()["shadow"]
     assert books["actualGpuHours"] == pytest.approx(4.0, abs=0.1)
     assert 8.0 < books["gpuHours"] < 10.1
+
+
+async def test_a_shadow_goes_on_after_a_restart_from_what_it_would_have_asked_for() -> None:
+    world = World(sla_planner(mode="Shadow"))
+    for component in ("prefill", "decode"):
+        world.cluster.seed(adapter(component, 8))
+    world.metrics.rate_per_s = 9.4
+    await world.passes(40)
+    before = world.status()
+    assert before["decisions"][0]["reason"] == "WouldScaleDown"
+    assert (before["shadow"]["prefill"], before["shadow"]["decode"]) == (3, 2)
+    world.restart()
+    await world.passes(40)
+    after = world.status()
+    assert after["decisions"] == before["decisions"]
+    hours = {name: after["shadow"][name] - before["shadow"][name] for name in GPU_HOURS}
+    assert hours["gpuHours"] == pytest.approx(5 / 16 * hours["actualGpuHours"], rel=0.02)
+    world.metrics.rate_per_s = 2.0
+    await world.passes(40)
+    assert world.status()["decisions"][0]["prefill"] == {"from": 3, "to": 1}

@@ -416,7 +416,9 @@ async def test_a_planner_that_is_gone_ends() -> None:
     world = World()
     await world.passes()
     await world.cluster.delete(SLA_PLANNER, NAMESPACE, DGD_NAME)
+    assert world.run._targets._known
     assert await world.run(KEY) is None
+    assert not world.run._targets._known
     assert (
         world.telemetry.registry.get_sample_value(
             "dynamo_planner_observed_requests_per_second",
@@ -534,3 +536,37 @@ async def test_silence_without_workers_is_no_idleness() -> None:
     world.cluster.seed(down)
     await world.passes(60)
     assert world.replicas() == (1, 1)
+
+
+def reported(world: World, **decode: Any) -> None:
+    """Have the deployment's operator report this, and no more, about decode."""
+    dgd = copy.deepcopy(world.cluster.peek(DGD, NAMESPACE, DGD_NAME))
+    assert dgd is not None
+    dgd["status"]["components"]["decode"] = decode
+    world.cluster.seed(dgd)
+
+
+@pytest.mark.parametrize(
+    ("decode", "shown", "settled"),
+    [
+        (
+            {"componentKind": "PodCliqueScalingGroup", "replicas": 1, "availableReplicas": 1},
+            "1/1",
+            "all replicas are ready",
+        ),
+        ({}, "?/1", "nobody reports how many replicas of decode are ready"),
+    ],
+)
+async def test_ready_replicas_that_nobody_reports_are_not_missing(
+    decode: dict[str, Any], shown: str, settled: str
+) -> None:
+    world = World()
+    world.metrics.rate_per_s = 9.4
+    await world.passes(20)
+    assert world.replicas()[1] > 1
+    reported(world, **decode)
+    world.metrics.rate_per_s = 0.0
+    await world.passes(60)
+    assert world.replicas() == (1, 1)
+    assert world.condition("Reconciling") == ("False", "Settled", settled)
+    assert world.status()["summary"]["decode"] == shown

@@ -385,6 +385,30 @@ async def test_the_past_is_dated_by_our_clock() -> None:
     )
 
 
+async def test_a_short_interval_is_the_step_of_the_past_and_not_its_window() -> None:
+    """An interval of one scrape holds no two samples to count by."""
+    asked: dict[str, str] = {}
+
+    async def past(request: web.Request) -> web.StreamResponse:
+        if "query_range" not in request.path:
+            return result("scalar", [1600.0, "1600"])
+        asked.update(request.query)
+        return result("matrix", [{"metric": {"of": "rate"}, "values": [[1595, "2"], [1600, "3"]]}])
+
+    metrics = PrometheusMetrics(clock=lambda: 1600.0)
+    async with answering(past) as url:
+        graph = graph_key(NAMESPACE, DYNAMO_NAMESPACE)
+        found = await metrics.history(Endpoint(url=url), graph, 5, 3, 5)
+    await metrics.close()
+    assert "[20000ms]" in asked["query"]
+    assert "[5000ms]" not in asked["query"]
+    assert (float(asked["start"]), float(asked["step"])) == (1590, 5)
+    assert found == (
+        Sample(at_s=1595, window_s=20, rate_per_s=2),
+        Sample(at_s=1600, window_s=20, rate_per_s=3),
+    )
+
+
 def test_the_query_fits_into_a_url() -> None:
     assert len(json.dumps(frontend_samples([f"team-{n}" for n in range(50)], 60))) < 4000
     assert len(json.dumps(buckets([f"team-{n}" for n in range(50)], 60))) < 6000

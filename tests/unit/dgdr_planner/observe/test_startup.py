@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from dgdr_api.graph import Role
@@ -5,11 +7,12 @@ from dgdr_planner.observe.startup import ASSUMED_S, Starts, with_sight
 from support.planning import at, role
 
 
-def looked(*looks: tuple[float, int, int], starts: Starts | None = None) -> Starts:
+def looked(*looks: tuple[float, int, int | None], starts: Starts | None = None) -> Starts:
     """Look at (seconds, wanted, ready) of decode."""
     starts = starts or Starts()
     for seconds, wanted, ready in looks:
-        starts = with_sight(starts, (role(Role.DECODE, wanted, ready),), at(seconds))
+        seen = replace(role(Role.DECODE, wanted), ready=ready)
+        starts = with_sight(starts, (seen,), at(seconds))
     return starts
 
 
@@ -61,3 +64,9 @@ def test_a_role_is_settled_when_it_was_the_same_for_a_window() -> None:
     assert not starts.is_settled(Role.DECODE, 61, at(70))
     assert not starts.is_settled(Role.PREFILL, 60, at(70))
     assert not looked((0, 2, 1), (100, 2, 1)).is_settled(Role.DECODE, 60, at(100))
+
+
+def test_nothing_is_measured_where_nobody_reports_what_is_ready() -> None:
+    starts = looked((0, 1, 1), (10, 2, None), (20, 2, None), (60, 2, 2))
+    assert starts.measured_s is None
+    assert not looked((0, 1, None), (600, 1, None)).is_settled(Role.DECODE, 60, at(600))

@@ -43,18 +43,27 @@ def test_adapters_are_named_after_graph_and_component() -> None:
     assert adapter_names(graph_deployment(), BOTH) == ("q-dgd-prefill", "q-dgd-decode")
 
 
-def test_nothing_reported_is_nothing_ready() -> None:
+def test_nothing_reported_is_not_known() -> None:
     bare = graph_deployment()
     del bare["status"]
     found = seen(bare)
     assert found.frontends is None
-    assert found.role(Role.DECODE).ready == 0
+    decode = found.role(Role.DECODE)
+    assert (decode.ready, decode.pending) == (None, None)
 
 
 def test_a_report_of_another_shape_says_nothing() -> None:
     strange = graph_deployment()
     strange["status"] = {"components": {"decode": {"readyReplicas": "many"}}}
-    assert seen(strange).role(Role.DECODE).ready == 0
+    assert seen(strange).role(Role.DECODE).ready is None
+
+
+def test_of_a_scaling_group_only_available_replicas_are_reported() -> None:
+    dgd = graph_deployment(decode=4)
+    group = {"componentKind": "PodCliqueScalingGroup", "replicas": 4, "availableReplicas": 3}
+    dgd["status"]["components"]["decode"] = group
+    decode = seen(dgd).role(Role.DECODE)
+    assert (decode.ready, decode.pending) == (3, 1)
 
 
 @pytest.mark.parametrize(

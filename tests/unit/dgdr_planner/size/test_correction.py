@@ -130,3 +130,15 @@ def test_a_late_first_token_that_decode_causes_adds_no_prefill() -> None:
     stuck = replace(SLOW, ttft_ms=Value(5000.0), isl_quantiles=equal)
     assert after([stuck] * 4).state.correction.factor(Role.PREFILL) == NONE
     assert after([stuck] * 4).state.correction.factor(Role.DECODE) > NONE
+
+
+def test_decode_that_somebody_else_scales_is_seen_to_be_late() -> None:
+    limits = {Role.PREFILL: NO_LIMIT.limits[Role.PREFILL]}
+    alone = replace(NO_LIMIT, limits=limits)
+    stuck = replace(SLOW, ttft_ms=Value(5000.0), isl_quantiles=((0.0, 2048.0), (1.0, 2048.0)))
+    there = replace(target(3), roles=(target(3).role(Role.PREFILL),))
+    state = State()
+    for tick in range(4):
+        what = Observation(target=there, load=stuck)
+        state = decide(what, PROFILE, alone, state, at(60 * tick), forecaster=EXACTLY).state
+    assert state.correction.factors == {Role.PREFILL: NONE}

@@ -61,9 +61,13 @@ def test_what_held_before_is_said_no_more() -> None:
 
 
 def test_a_budget_of_an_earlier_planner_is_told_anew_once() -> None:
-    budget, claim = claimed(20, 4), Claim(reserved_gpus=4)
+    budget, claim = claimed(20, 4), Claim(reserved_gpus=4, target="q")
     assert not is_news(budget, "q-dgd", claim)
     earlier = budget.status.model_copy(
         update={"conditions": tuple(c for c in budget.status.conditions if c.type == "Feasible")}
     )
     assert is_news(budget.model_copy(update={"status": earlier}), "q-dgd", claim)
+
+
+def test_another_target_is_news() -> None:
+    assert is_news(claimed(20, 4), "q-dgd", Claim(reserved_gpus=4, target="r"))
