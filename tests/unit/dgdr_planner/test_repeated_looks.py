@@ -109,7 +109,7 @@ async def test_who_says_nothing_new_is_not_outdated(reserved_gpus: int, is_grant
 
     async def claim(found: BudgetSeen, gpus: int) -> bool:
         planner = found.me.name
-        own = Claim(reserved_gpus=gpus, floor_gpus=2)
+        own = Claim(reserved_gpus=gpus, floor_gpus=2, target=planner)
         return await budgets.claim(NAMESPACE, found, own, planner)
 
     assert await claim(await seen("a"), 4)

@@ -76,7 +76,7 @@ def test_runs_are_the_same_for_those_who_read_them() -> None:
     manifest = GPUBudget.parse(gpu_budget(400))
     seen = budget_seen(manifest, "q-dgd", frozenset(), {})
     assert not isinstance(seen, Trouble)
-    claim = wish(demand(300.0))
+    claim = replace(wish(demand(300.0)), target="q")
     told = manifest.model_copy(update={"status": status_with(manifest, seen, claim, "q", at(0))})
     read = claim_of(told.status.holding("q-dgd"))
     assert read is not None
