@@ -4,7 +4,8 @@ from typing import Any
 
 from dgdr_profiler.core.json_fields import Json, items, nested, text, whole
 
-_MOE_STEP = ("interleave_moe_layer_step", "decoder_sparse_step", "moe_layer_freq")
+_MOE_FREQUENCY = "moe_layer_freq"
+_MOE_STEP = ("interleave_moe_layer_step", "decoder_sparse_step", _MOE_FREQUENCY)
 
 
 def layer_kinds(config: Json) -> dict[str, Any]:
@@ -29,6 +30,8 @@ def moe_layers(config: Json) -> int | None:
     """Return the layers with experts, of a model that has some."""
     if pattern := text(config, "hybrid_override_pattern"):
         return pattern.count("E")
+    if flags := items(config, _MOE_FREQUENCY):
+        return flags.count(1)
     layers = whole(config, "num_hidden_layers")
     if layers is None:
         return None

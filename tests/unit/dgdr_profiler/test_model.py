@@ -151,6 +151,56 @@ def test_what_is_no_configuration_of_a_model_is_refused_by_field(config: Any, sa
         facts_of(config)
 
 
+# What Hunyuan-A13B's file says; published: 80 billion parameters.
+HUNYUAN = {
+    "architectures": ["HunYuanMoEV1ForCausalLM"],
+    "num_hidden_layers": 32,
+    "hidden_size": 4096,
+    "intermediate_size": 3072,
+    "moe_intermediate_size": [3072] * 32,
+    "moe_topk": [8] * 32,
+    "num_experts": 64,
+    "num_shared_expert": [1] * 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "attention_head_dim": 128,
+    "vocab_size": 128167,
+    "tie_word_embeddings": True,
+}
+
+
+def test_equal_numbers_for_each_layer_are_one_number() -> None:
+    facts = facts_of(HUNYUAN)
+    assert (facts.moe_intermediate, facts.experts_per_token) == (3072, 8)
+    assert facts.shared_intermediate == 3072
+    assert facts.parameters == pytest.approx(80.4e9, rel=0.01)
+
+
+def test_a_width_for_each_layer_is_found_in_a_nested_language_model() -> None:
+    # Gemma 3n's.
+    text = {"num_hidden_layers": 35, "hidden_size": 2048, "intermediate_size": [16384] * 35}
+    assert facts_of({"model_type": "gemma3n", "text_config": text}).intermediate == 16384
+
+
+@pytest.mark.parametrize("widths", [[1536, 3072], [3072, None], ["wide", "wide"], [3072.0]])
+def test_different_numbers_for_each_layer_are_unknown_and_refuse_nothing(widths: list[Any]) -> None:
+    facts = facts_of({**HUNYUAN, "moe_intermediate_size": widths})
+    assert facts.moe_intermediate is None
+    assert "width of an expert" in facts.unknown
+
+
+def test_layers_of_different_kv_heads_do_not_have_one_for_each_head() -> None:
+    heads = {"num_attention_heads": 32, "num_key_value_heads": [8, 8, 4]}
+    assert facts_of({**heads, "hidden_size": 4096}).kv_heads is None
+
+
+def test_layers_with_experts_are_counted_one_by_one() -> None:
+    # MiMo-V2-Flash's.
+    config = {"num_hidden_layers": 48, "n_routed_experts": 256}
+    assert facts_of({**config, "moe_layer_freq": [0] + [1] * 47}).moe_layers == 47
+    assert facts_of({**config, "moe_layer_freq": 2}).moe_layers == 24
+
+
 def test_a_state_space_without_its_sizes_is_not_counted() -> None:
     config = {k: v for k, v in config_of("nemotron-3-nano-30b").items() if k != "ssm_state_size"}
     assert facts_of(config).parameters is None
