@@ -15,9 +15,20 @@ def layer_kinds(config: Json) -> dict[str, Any]:
     if blocks := items(config, "block_configs"):
         # Layers of their own widths.
         return {"attention_layers": len(attention_blocks(config)), "opaque_layers": len(blocks)}
-    kinds = items(config, "layer_types")
-    linear = kinds.count("linear_attention")
-    return {"attention_layers": len(kinds) - linear, "opaque_layers": linear} if linear else {}
+    if kinds := items(config, "layer_types"):
+        layers, attention = len(kinds), sum(_keeps_kv(kind) for kind in kinds)
+    else:
+        layers, period = whole(config, "num_hidden_layers"), whole(config, "full_attention_interval")
+        if layers is None or period is None:
+            return {}
+        attention = layers // period
+    others = layers - attention
+    return {"attention_layers": attention, "opaque_layers": others} if others else {}
+
+
+def _keeps_kv(kind: object) -> bool:
+    """Whether layers of a kind keep keys and values; others, such as Mamba's, keep a state."""
+    return str(kind).endswith("attention") and kind != "linear_attention"
 
 
 def attention_blocks(config: Json) -> list[Json]:

@@ -19,6 +19,7 @@ _EXPERT_WIDTH = ("moe_intermediate_size", "expert_ffn_hidden_size", "intermediat
 _KV_HEADS = ("num_key_value_heads", "num_kv_heads")
 _SHARED = ("n_shared_experts", "num_shared_experts", "num_shared_expert")
 _SHARED_WIDTH = ("moe_shared_expert_intermediate_size", "shared_expert_intermediate_size")
+_SHARED_WIDTH_TOO = ("shared_intermediate_size",)
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 _CONTEXT_TOO = ("max_seq_len", "model_max_length")
 _ELEMENT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "float8_e4m3fn": 1.0}
@@ -132,7 +133,7 @@ def _mixture(config: Json) -> dict[str, Any]:
 
 
 def _shared(config: Json, width: int | None) -> int | None:
-    stated = whole(config, *_SHARED_WIDTH)
+    stated = whole(config, *_SHARED_WIDTH, *_SHARED_WIDTH_TOO)
     if stated is not None or width is None:
         return stated
     if "interleave_moe_layer_step" in config:

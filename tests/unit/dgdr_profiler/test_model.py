@@ -201,6 +201,44 @@ def test_layers_with_experts_are_counted_one_by_one() -> None:
     assert facts_of({**config, "moe_layer_freq": 2}).moe_layers == 24
 
 
+# What Granite 4.0 H Small's file says.
+GRANITE = {
+    "architectures": ["GraniteMoeHybridForCausalLM"],
+    "num_hidden_layers": 40,
+    "layer_types": [*["mamba"] * 36, *["attention"] * 4],
+    "hidden_size": 4096,
+    "intermediate_size": 768,
+    "shared_intermediate_size": 1536,
+    "num_local_experts": 72,
+    "num_experts_per_tok": 10,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 100352,
+}
+
+
+def test_layers_without_attention_keep_no_keys_and_values() -> None:
+    facts = facts_of(GRANITE)
+    assert facts.kv_bytes_per_token == 4 * 2 * 8 * 128 * 2
+    assert facts.shared_intermediate == 1536
+    # What its Mamba layers weigh no field tells in a form that is known.
+    assert facts.weight_bytes is None
+
+
+@pytest.mark.parametrize("kind", ["attention", "full_attention", "chunked_attention"])
+def test_layers_of_attention_alone_are_all_alike(kind: str) -> None:
+    facts = facts_of({**GRANITE, "layer_types": [kind] * 40})
+    assert (facts.attention_layers, facts.opaque_layers) == (None, None)
+
+
+def test_an_interval_says_which_layers_have_attention_where_nothing_else_does() -> None:
+    # Qwen3-Next's.
+    facts = facts_of({"num_hidden_layers": 48, "full_attention_interval": 4})
+    assert (facts.attention_layers, facts.opaque_layers) == (12, 36)
+    every = facts_of({"num_hidden_layers": 48, "full_attention_interval": 1})
+    assert (every.attention_layers, every.opaque_layers) == (None, None)
+
+
 def test_a_state_space_without_its_sizes_is_not_counted() -> None:
     config = {k: v for k, v in config_of("nemotron-3-nano-30b").items() if k != "ssm_state_size"}
     assert facts_of(config).parameters is None
