@@ -16,12 +16,12 @@ def layer_kinds(config: Json) -> dict[str, Any]:
         # Layers of their own widths.
         return {"attention_layers": len(attention_blocks(config)), "opaque_layers": len(blocks)}
     if kinds := items(config, "layer_types"):
-        layers, attention = len(kinds), sum(_keeps_kv(kind) for kind in kinds)
-    else:
-        layers, period = whole(config, "num_hidden_layers"), whole(config, "full_attention_interval")
-        if layers is None or period is None:
-            return {}
-        attention = layers // period
+        return _of_attention(len(kinds), sum(_keeps_kv(kind) for kind in kinds))
+    layers, every = whole(config, "num_hidden_layers"), whole(config, "full_attention_interval")
+    return {} if layers is None or every is None else _of_attention(layers, layers // every)
+
+
+def _of_attention(layers: int, attention: int) -> dict[str, Any]:
     others = layers - attention
     return {"attention_layers": attention, "opaque_layers": others} if others else {}
 
