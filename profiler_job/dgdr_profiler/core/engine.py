@@ -34,6 +34,10 @@ class Engine(Protocol):
         """Return a frontend and the engines of a shape, one replica each."""
         ...
 
+    def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
+        """Return what a reader of the report should know of the arguments in a shape's graph."""
+        ...
+
     def with_shape(self, graph: Graph, shape: Shape) -> Graph:
         """Make the engines of a graph those of a shape, whatever a user's override made of them.
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.releases import NEWEST, Release
+from dgdr_profiler.core.room import NOTHING_KNOWN, Room
 from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import Args
@@ -21,6 +22,7 @@ class BackendEngine(ABC):
     image: str
     source: ModelSource
     release: Release = NEWEST
+    room: Room = NOTHING_KNOWN
 
     backend: ClassVar[Backend]
 
@@ -38,6 +40,10 @@ class BackendEngine(ABC):
     def with_shape(self, graph: Graph, shape: Shape) -> Graph:
         """Make the engines of a graph those of a shape."""
         return base.fitted(graph, shape, self._fit)
+
+    def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
+        """Return what a reader of the report should know of a shape's arguments."""
+        return ()
 
     @abstractmethod
     def _fit(self, args: Args, part: Part) -> Fitted:

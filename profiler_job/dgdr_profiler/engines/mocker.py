@@ -124,6 +124,10 @@ class Mocker:
         mockers = (self._worker(part) for part in base.parts_of(shape))
         return self.with_shape(Graph(name=name, components=(frontend, *mockers)), shape)
 
+    def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
+        """Return nothing: a mocker takes what it is given."""
+        return ()
+
     def with_shape(self, graph: Graph, shape: Shape) -> Graph:
         """Feed the mockers with the data of a shape's mappings, and hold its GPUs."""
         return base.fitted(graph, shape, self._fit)

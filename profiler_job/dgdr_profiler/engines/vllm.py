@@ -6,15 +6,18 @@ Flags after upstream's templates and modifiers, and vLLM 0.31's own parser.
 import json
 from dataclasses import dataclass
 
+from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.releases import Feature, Release
-from dgdr_profiler.core.shape import Mapping
+from dgdr_profiler.core.room import Room
+from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
     Args,
     degree,
     flag,
     has,
+    value_of,
     with_default,
     with_switch,
     with_value,
@@ -23,6 +26,7 @@ from dgdr_profiler.engines.args import (
 )
 from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.base import Fitted, Mode, Part
+from dgdr_profiler.engines.shell import read_args
 
 MODEL = flag("--model")
 SERVED_NAME = flag("--served-model-name")
@@ -40,6 +44,7 @@ EXPERTS = flag("--enable-expert-parallel", "-ep")
 NO_EXPERTS = flag("--no-enable-expert-parallel")
 CACHE = flag("--enable-prefix-caching")
 NO_CACHE = flag("--no-enable-prefix-caching")
+MAX_CONTEXT = flag("--max-model-len")
 MAX_SEQS = flag("--max-num-seqs")
 MAX_TOKENS = flag("--max-num-batched-tokens")
 
@@ -62,8 +67,32 @@ class Vllm(BackendEngine):
         if self.source.trust_remote_code:
             args = with_switch(args, TRUST)
         args = _spread(args, part.mapping)
-        args = _for_measuring(args, part)
+        args = _for_measuring(args, part, self.room)
+        if (tokens := self._context_tokens(part)) is not None:
+            args = with_default(args, MAX_CONTEXT, tokens)
         return Fitted(args, degree(args, TP) * degree(args, PP) * degree(args, DP))
+
+    def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
+        """Say where engines serve less than the model's whole context."""
+        found = (
+            f"engines serve requests of {tokens} tokens at most ({MAX_CONTEXT.name}): one of "
+            "the model's whole context does not fit the KV cache"
+            for part in base.parts_of(shape)
+            if (tokens := self._context_tokens(part)) is not None
+            and any(
+                value_of(read_args(worker), MAX_CONTEXT) == str(tokens)
+                for worker in base.workers(graph, part.role)
+            )
+        )
+        return tuple(dict.fromkeys(found))
+
+    def _context_tokens(self, part: Part) -> int | None:
+        alone = part.mode is Mode.PREFILL_ALONE
+        return self.room.context_tokens(
+            part.together,
+            in_pair=part.mode.in_pair,
+            batch_tokens=self.room.step_tokens(base.PREFILL_TOKENS) if alone else None,
+        )
 
 
 def _in_mode(args: Args, mode: Mode, release: Release) -> Args:
@@ -105,11 +134,11 @@ def _spread(args: Args, mapping: Mapping) -> Args:
     return without_switch(without(args, DP_LOCAL), DP_HYBRID)
 
 
-def _for_measuring(args: Args, part: Part) -> Args:
+def _for_measuring(args: Args, part: Part, room: Room) -> Args:
     if part.mode is Mode.PREFILL_ALONE:
         args = with_switch(args, NO_CACHE, CACHE)
         args = with_default(args, MAX_SEQS, part.mapping.ranks)
-        return with_default(args, MAX_TOKENS, base.PREFILL_TOKENS)
+        return with_default(args, MAX_TOKENS, room.step_tokens(base.PREFILL_TOKENS))
     if part.mode is Mode.DECODE_ALONE:
         return with_switch(args, CACHE, NO_CACHE)
     return args

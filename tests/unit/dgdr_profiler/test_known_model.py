@@ -96,6 +96,14 @@ def test_a_model_that_was_read_excludes_what_it_does_not_fit() -> None:
     assert "TP=1" not in tried
 
 
+def test_a_shortened_context_is_said_for_each_candidate_that_has_one() -> None:
+    small = {"vram_mib": 23_034.0, "gpus_per_node": 2, "total_gpus": 2}
+    notes = prepared(READ, **small).plan.notes
+    assert [note.partition(":")[0] for note in notes] == ["TP=1", "aggregated TP=1"]
+    assert "--max-model-len" in notes[0]
+    assert prepared(READ).plan.notes == ()
+
+
 def test_mockers_load_no_model_and_only_what_a_user_says_counts() -> None:
     plan = prepare(request(), PROFILES, READ).plan
     assert plan.model == KnownModel()
