@@ -23,6 +23,8 @@ _SHARED_WIDTH_TOO = ("shared_intermediate_size",)
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 _CONTEXT_TOO = ("max_seq_len", "model_max_length")
 _ELEMENT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "float8_e4m3fn": 1.0}
+# Every sixth layer has no window, as the class has it where a file is silent.
+_GEMMA3_PERIOD = 6
 # Activations of models whose feed-forward part has no gate.
 _UNGATED = frozenset({"relu2", "relu", "gelu_new"})
 
@@ -115,6 +117,8 @@ def _windowed(config: Json, layers: int | None) -> int:
     if kinds := items(config, "layer_types"):
         return kinds.count("sliding_attention")
     period = whole(config, "sliding_window_pattern")
+    if period is None and _is(config, "gemma3"):
+        period = _GEMMA3_PERIOD
     return layers - layers // period if layers and period else 0
 
 

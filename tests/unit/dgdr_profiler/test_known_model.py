@@ -121,6 +121,12 @@ def test_a_candidate_is_expected_to_hold_what_the_memory_model_says() -> None:
     assert prepared(SILENT).expected["q-p-tp1"].kv_tokens is None
 
 
+def test_an_engine_whose_layers_differ_is_asked_with_that_in_mind() -> None:
+    windowed = KnownModel(facts=model("gpt-oss-20b"), sources=(FactsSource.HUB,))
+    assert prepared(windowed).expected["q-p-tp1"].unlike_layers
+    assert not prepared(READ).expected["q-p-tp1"].unlike_layers
+
+
 def test_ranks_and_a_role_alone_are_expected_as_their_shapes_have_them() -> None:
     mixture = KnownModel(facts=model("qwen3-30b-a3b"), sources=(FactsSource.HUB,))
     found = prepared(mixture, total_gpus=8, gpus_per_node=8).expected

@@ -84,6 +84,13 @@ def test_a_window_bounds_the_keys_and_values_of_its_layers() -> None:
     assert facts.kv_bytes(8128) == 128 * layer + 8000 * layer // 2
 
 
+def test_gemma_3_has_windows_where_its_file_does_not_say_so() -> None:
+    text = {"model_type": "gemma3_text", "num_hidden_layers": 62, "sliding_window": 1024}
+    facts = facts_of({"model_type": "gemma3", "text_config": text})
+    assert (facts.windowed_layers, facts.window_tokens) == (52, 1024)
+    assert facts.has_unlike_layers
+
+
 def test_a_window_that_applies_nowhere_in_particular_bounds_nothing() -> None:
     facts = model("mistral-7b")
     assert facts.kv_bytes(20_000) == 20_000 * 131_072
