@@ -30,6 +30,11 @@ class Engine(Protocol):
         """Name under which the model is served."""
         ...
 
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Whether its engines tell a router by cached prefixes what they have in their caches."""
+        ...
+
     def template(self, name: str, shape: Shape) -> Graph:
         """Return a frontend and the engines of a shape, one replica each."""
         ...

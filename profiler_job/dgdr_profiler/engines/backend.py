@@ -17,12 +17,17 @@ from dgdr_profiler.engines.source import ModelSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendEngine(ABC):
-    """Writes graphs for one of upstream's backends; see ``core.engine.Engine``."""
+    """Writes graphs for one of upstream's backends; see ``core.engine.Engine``.
+
+    With ``kv_router`` engines tell the router what they have in their caches: by themselves vLLM
+    and SGLang do not, and a router that hears nothing sees no cached prefix anywhere.
+    """
 
     image: str
     source: ModelSource
     release: Release = NEWEST
     room: Room = NOTHING_KNOWN
+    kv_router: bool = False
 
     backend: ClassVar[Backend]
 
@@ -30,6 +35,11 @@ class BackendEngine(ABC):
     def served_model(self) -> str:
         """Name under which the model is served."""
         return self.source.model
+
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Whether its engines tell a router by cached prefixes what they have in their caches."""
+        return True
 
     def template(self, name: str, shape: Shape) -> Graph:
         """Return a frontend and the engines of a shape."""

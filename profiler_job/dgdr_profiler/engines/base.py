@@ -41,6 +41,11 @@ class Mode(StrEnum):
     """Measured for its decoding."""
 
     @property
+    def caches_prompts(self) -> bool:
+        """Whether a router asks which prompts it has in its cache: it computes users' prompts."""
+        return self in (Mode.AGGREGATED, Mode.PREFILL)
+
+    @property
     def in_pair(self) -> bool:
         """Whether keys and values travel between this engine and another one."""
         return self in (Mode.PREFILL, Mode.DECODE)

@@ -118,6 +118,11 @@ class Mocker:
         """Name under which the model is served."""
         return self.model.name
 
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Mockers do, by themselves."""
+        return True
+
     def template(self, name: str, shape: Shape) -> Graph:
         """Return a frontend and a mocker for each engine of a shape."""
         frontend = self._reachable(base.frontend(self.image))

@@ -133,7 +133,13 @@ def backend_engine(wanted: EffectiveSpec, backend: Backend, room: Room = NOTHING
             f"spec.image: no image for the workers; set one with {backend} and Dynamo"
         )
     release = release_of(wanted.runtime_version, image)
-    return ENGINES[backend](image=image, source=_source(wanted), release=release, room=room)
+    return ENGINES[backend](
+        image=image,
+        source=_source(wanted),
+        release=release,
+        room=room,
+        kv_router=wanted.kv_router,
+    )
 
 
 def _source(wanted: EffectiveSpec) -> ModelSource:

@@ -43,6 +43,7 @@ EP = flag("--ep-size", "--ep", "--expert-parallel-size")
 DP_ATTENTION = flag("--enable-dp-attention")
 DP_LM_HEAD = flag("--enable-dp-lm-head")
 BALANCE = flag("--load-balance-method")
+KV_EVENTS = flag("--kv-events-config")
 NO_CACHE = flag("--disable-radix-cache")
 MAX_REQUESTS = flag("--max-running-requests")
 CHUNK_TOKENS = flag("--chunked-prefill-size")
@@ -57,6 +58,8 @@ RENAMED = (
 # What upstream's templates say.
 DEFAULT_PAGE_TOKENS = 16
 DEFAULT_BOOTSTRAP_PORT = 12345
+# An attention rank publishes at this port and its own number.
+EVENTS = '{"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:5557"}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,8 @@ class Sglang(BackendEngine):
         args = with_default(args, PAGE_TOKENS, DEFAULT_PAGE_TOKENS)
         if self.source.trust_remote_code:
             args = with_switch(args, TRUST)
+        if self.kv_router and part.mode.caches_prompts and not has(args, NO_CACHE):
+            args = with_default(args, KV_EVENTS, EVENTS)
         args = _spread(_in_mode(args, part.mode), part.mapping)
         args = _with_room_for_ranks(_for_measuring(args, part, self.release, self.room))
         return Fitted(args, _gpus(args))

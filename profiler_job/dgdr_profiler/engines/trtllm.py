@@ -54,11 +54,16 @@ class Trtllm(BackendEngine):
 
     backend = Backend.TRTLLM
 
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Whether the release has the flag that makes them."""
+        return self.release.has(Feature.KV_EVENTS)
+
     def _fit(self, args: Args, part: Part) -> Fitted:
         args = with_default(args, MODEL, self.source.place)
         args = with_default(args, SERVED_NAME, self.source.model)
         args = _in_mode(args, part.mode)
-        if self.release.has(Feature.KV_EVENTS) and part.mode in (Mode.PREFILL, Mode.AGGREGATED):
+        if self.publishes_kv_events and part.mode.caches_prompts:
             args = args if has(args, KV_EVENTS) else with_switch(args, KV_EVENTS)
         args = without(args, TP)
         if _has_experts(part.mapping):

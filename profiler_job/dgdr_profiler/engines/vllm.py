@@ -4,6 +4,7 @@ Flags after upstream's templates and modifiers, and vLLM 0.31's own parser.
 """
 
 import json
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 
 from dgdr_api.graph import Graph
@@ -14,6 +15,7 @@ from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
     Args,
+    Flag,
     degree,
     flag,
     has,
@@ -44,9 +46,23 @@ EXPERTS = flag("--enable-expert-parallel", "-ep")
 NO_EXPERTS = flag("--no-enable-expert-parallel")
 CACHE = flag("--enable-prefix-caching")
 NO_CACHE = flag("--no-enable-prefix-caching")
+KV_EVENTS = flag("--kv-events-config")
 MAX_CONTEXT = flag("--max-model-len")
 MAX_SEQS = flag("--max-num-seqs")
 MAX_TOKENS = flag("--max-num-batched-tokens")
+
+# What upstream's templates say. An attention rank publishes at this port and its own number.
+EVENTS = {
+    "publisher": "zmq",
+    "topic": "kv-events",
+    "endpoint": "tcp://*:20080",
+    "enable_kv_cache_events": True,
+}
+
+NO_EVENTS = (
+    "the router predicts what engines have cached: with KV events vLLM would keep whole requests "
+    "in layers with a window, and not start with layers that keep a state"
+)
 
 # On both sides: without a consumer the decode engine computes every prompt once more, without a
 # word; without a producer there is nothing to fetch.
@@ -59,6 +75,15 @@ class Vllm(BackendEngine):
 
     backend = Backend.VLLM
 
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Whether they cost nothing.
+
+        With events vLLM gives up its allocator for unlike layers: layers with a window then hold
+        whole requests, and a model with layers that keep a state does not start.
+        """
+        return self.room.facts is None or not self.room.facts.has_unlike_layers
+
     def _fit(self, args: Args, part: Part) -> Fitted:
         args = with_default(args, MODEL, self.source.place)
         if self.source.folder is not None:
@@ -66,6 +91,8 @@ class Vllm(BackendEngine):
         args = _in_mode(args, part.mode, self.release)
         if self.source.trust_remote_code:
             args = with_switch(args, TRUST)
+        if self.kv_router and self.publishes_kv_events:
+            args = _publishing(args, part.mode)
         args = _spread(args, part.mapping)
         args = _for_measuring(args, part, self.room)
         if (tokens := self._context_tokens(part)) is not None:
@@ -73,8 +100,9 @@ class Vllm(BackendEngine):
         return Fitted(args, degree(args, TP) * degree(args, PP) * degree(args, DP))
 
     def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
-        """Say where engines serve less than the model's whole context."""
-        found = (
+        """Say where engines serve less than the model's whole context, or publish no events."""
+        found = [NO_EVENTS] if self.kv_router and not self.publishes_kv_events else []
+        found += (
             f"engines serve requests of {tokens} tokens at most ({MAX_CONTEXT.name}): one of "
             "the model's whole context does not fit the KV cache"
             for part in base.parts_of(shape)
@@ -104,16 +132,25 @@ def _in_mode(args: Args, mode: Mode, release: Release) -> Args:
     else:
         others = (role for key, role in ROLES.items() if key is not mode)
         args = with_switch(without(args, MODE), ROLES[mode], *others)
-    if not release.has(Feature.KV_TRANSFER_CONFIG) or _transfers(args):
+    if not release.has(Feature.KV_TRANSFER_CONFIG) or _says(args, KV_TRANSFER):
         return args
     config = {"kv_connector": "NixlConnector", "kv_role": KV_ROLES[mode]}
-    return with_default(args, KV_TRANSFER, json.dumps(config, separators=(",", ":")))
+    return with_default(args, KV_TRANSFER, _compact(config))
 
 
-def _transfers(args: Args) -> bool:
-    """Whether the user says how keys and values travel, as JSON or key by key."""
-    dotted = f"{KV_TRANSFER.name}."
-    return has(args, KV_TRANSFER) or any(item.startswith(dotted) for item in args)
+def _publishing(args: Args, mode: Mode) -> Args:
+    if not mode.caches_prompts or _says(args, KV_EVENTS):
+        return args
+    return with_default(args, KV_EVENTS, _compact(EVENTS))
+
+
+def _says(args: Args, known: Flag) -> bool:
+    """Whether the user says what a flag takes, as JSON or key by key."""
+    return has(args, known) or any(item.startswith(f"{known.name}.") for item in args)
+
+
+def _compact(config: MappingOf[str, object]) -> str:
+    return json.dumps(config, separators=(",", ":"))
 
 
 def _spread(args: Args, mapping: Mapping) -> Args:
