@@ -113,6 +113,7 @@ def longest_context(
     gpu_bytes: int,
     whole_windows: bool,
     batch_tokens: int | None = None,
+    share: float = VLLM_SHARE,
 ) -> int | None:
     """Return the tokens of the longest request that vLLM's cache surely holds.
 
@@ -125,7 +126,8 @@ def longest_context(
         return None
     step = batch_tokens or _batch(gpu_bytes)[0]
     window = None if whole_windows or not facts.window_tokens else facts.window_tokens + step
-    held, room = replace(facts, window_tokens=window), SURE * found.kv_bytes
+    held = replace(facts, window_tokens=window)
+    room = SURE * (found.kv_bytes + (share - VLLM_SHARE) * gpu_bytes)
 
     def size(tokens: int) -> float:
         return _request_bytes(held, mapping, tokens) or 0.0

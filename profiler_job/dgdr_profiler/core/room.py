@@ -5,7 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dgdr_profiler.core.demand import TEMPLATE_TOKENS, longest_prompt
-from dgdr_profiler.core.memory import SGLANG_SHARE, beside, longest_context, sglang_bytes
+from dgdr_profiler.core.memory import (
+    SGLANG_SHARE,
+    VLLM_SHARE,
+    beside,
+    longest_context,
+    sglang_bytes,
+)
 from dgdr_profiler.core.model import ModelFacts
 from dgdr_profiler.core.shape import Mapping
 
@@ -15,12 +21,16 @@ STEP_TOKENS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What is known of one GPU, of the model and of the load; None where nobody said."""
+    """What is known of one GPU, of the model and of the load; None where nobody said.
+
+    ``vllm_share`` is the part of a GPU that vLLM is told to take.
+    """
 
     gpu_bytes: int | None = None
     facts: ModelFacts | None = None
     isl: int | None = None
     osl: int | None = None
+    vllm_share: float = VLLM_SHARE
 
     def step_tokens(self, most: int) -> int:
         """Return the tokens of a step that computes the longest measured prompt whole, or most."""
@@ -44,7 +54,8 @@ class Room:
         if self.facts is None or self.gpu_bytes is None:
             return None
         found = [
-            longest_context(self.facts, m, self.gpu_bytes, in_pair, batch_tokens) for m in together
+            longest_context(self.facts, m, self.gpu_bytes, in_pair, batch_tokens, self.vllm_share)
+            for m in together
         ]
         least = min((tokens for tokens in found if tokens is not None), default=None)
         if least is None:

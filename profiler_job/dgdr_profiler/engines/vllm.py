@@ -5,11 +5,12 @@ Flags after upstream's templates and modifiers, and vLLM 0.31's own parser.
 
 import json
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.releases import Feature, Release
+from dgdr_profiler.core.memory import VLLM_SHARE
 from dgdr_profiler.core.room import Room
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines import base
@@ -48,6 +49,7 @@ CACHE = flag("--enable-prefix-caching")
 NO_CACHE = flag("--no-enable-prefix-caching")
 KV_EVENTS = flag("--kv-events-config")
 MAX_CONTEXT = flag("--max-model-len")
+SHARE = flag("--gpu-memory-utilization")
 MAX_SEQS = flag("--max-num-seqs")
 MAX_TOKENS = flag("--max-num-batched-tokens")
 
@@ -84,6 +86,19 @@ class Vllm(BackendEngine):
         """
         return self.room.facts is None or not self.room.facts.has_unlike_layers
 
+    def with_shape(self, graph: Graph, shape: Shape) -> Graph:
+        """Make the engines of a graph those of a shape, with what their GPUs then have room for."""
+        return base.fitted(graph, shape, self._told(graph, shape)._fit)
+
+    def _told(self, graph: Graph, shape: Shape) -> "Vllm":
+        """Return the engine with the least share of a GPU that a graph's engines may take."""
+        told = (
+            _fraction(value_of(read_args(worker), SHARE))
+            for part in base.parts_of(shape)
+            for worker in base.workers(graph, part.role)
+        )
+        return replace(self, room=replace(self.room, vllm_share=min(told)))
+
     def _fit(self, args: Args, part: Part) -> Fitted:
         args = with_default(args, MODEL, self.source.place)
         if self.source.folder is not None:
@@ -95,18 +110,18 @@ class Vllm(BackendEngine):
             args = _publishing(args, part.mode)
         args = _spread(args, part.mapping)
         args = _for_measuring(args, part, self.room)
-        if (tokens := self._context_tokens(part)) is not None:
-            args = with_default(args, MAX_CONTEXT, tokens)
+        args = self._with_context(args, part)
         return Fitted(args, degree(args, TP) * degree(args, PP) * degree(args, DP))
 
     def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
         """Say where engines serve less than the model's whole context, or publish no events."""
+        room = self._told(graph, shape).room
         found = [NO_EVENTS] if self.kv_router and not self.publishes_kv_events else []
         found += (
             f"engines serve requests of {tokens} tokens at most ({MAX_CONTEXT.name}): one of "
             "the model's whole context does not fit the KV cache"
             for part in base.parts_of(shape)
-            if (tokens := self._context_tokens(part)) is not None
+            if (tokens := _context_tokens(part, room)) is not None
             and any(
                 value_of(read_args(worker), MAX_CONTEXT) == str(tokens)
                 for worker in base.workers(graph, part.role)
@@ -114,13 +129,31 @@ class Vllm(BackendEngine):
         )
         return tuple(dict.fromkeys(found))
 
-    def _context_tokens(self, part: Part) -> int | None:
-        alone = part.mode is Mode.PREFILL_ALONE
-        return self.room.context_tokens(
-            part.together,
-            in_pair=part.mode.in_pair,
-            batch_tokens=self.room.step_tokens(base.PREFILL_TOKENS) if alone else None,
-        )
+    def _with_context(self, args: Args, part: Part) -> Args:
+        """Set the length that fits unless a user sets one; anew where a user's share changed it."""
+        tokens = _context_tokens(part, self.room)
+        generated = _context_tokens(part, replace(self.room, vllm_share=VLLM_SHARE))
+        if value_of(args, MAX_CONTEXT) == str(generated):
+            args = without(args, MAX_CONTEXT) if tokens != generated else args
+        return args if tokens is None else with_default(args, MAX_CONTEXT, tokens)
+
+
+def _context_tokens(part: Part, room: Room) -> int | None:
+    alone = part.mode is Mode.PREFILL_ALONE
+    return room.context_tokens(
+        part.together,
+        in_pair=part.mode.in_pair,
+        batch_tokens=room.step_tokens(base.PREFILL_TOKENS) if alone else None,
+    )
+
+
+def _fraction(text: str | None) -> float:
+    """Return the share that a user states, else vLLM's own; what is none, vLLM refuses."""
+    try:
+        found = float(text or "")
+    except ValueError:
+        return VLLM_SHARE
+    return found if 0 < found <= 1 else VLLM_SHARE
 
 
 def _in_mode(args: Args, mode: Mode, release: Release) -> Args:

@@ -79,6 +79,42 @@ def test_a_users_own_length_stays_and_is_not_remarked_on() -> None:
     assert made.notes(again, shape) == ()
 
 
+@pytest.mark.parametrize("share", ["0.85", "0.8"])
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "appended"])
+def test_a_share_that_a_user_sets_on_one_side_counts_for_both(share: str, replaced: bool) -> None:
+    made, shape = engine(Backend.VLLM, "llama-3.1-8b", A10_MIB), Shape.pair(TP(1))
+    graph = made.template("q", shape)
+    prefill = engine_of(graph, "prefill")
+    own = (*(() if replaced else prefill.args), "--gpu-memory-utilization", share)
+    again = made.with_shape(graph.with_component(prefill.with_(args=own)), shape)
+    told = {value_of(engine_of(again, n).args, MAX_CONTEXT) for n in ("prefill", "decode")}
+    (tokens,) = (int(text or 0) for text in told)
+    least_gib = 3.97 - (0.9 - float(share)) * A10_MIB / 1024
+    assert 0.7 * least_gib < tokens * 131_072 / 2**30 < 0.85 * least_gib
+    assert f"{tokens} tokens at most" in made.notes(again, shape)[0]
+    assert made.with_shape(again, shape) == again
+
+
+@pytest.mark.parametrize("text", ["0.98", "much", "nan", "-1"])
+def test_one_sides_larger_share_makes_no_room_on_the_other(text: str) -> None:
+    made, shape = engine(Backend.VLLM, "llama-3.1-8b", A10_MIB), Shape.pair(TP(1))
+    graph = made.template("q", shape)
+    decode = engine_of(graph, "decode")
+    own = (*decode.args, "--gpu-memory-utilization", text)
+    again = made.with_shape(graph.with_component(decode.with_(args=own)), shape)
+    assert value_of(engine_of(again, "decode").args, MAX_CONTEXT) == "25856"
+
+
+def test_a_larger_share_takes_a_length_back_that_is_not_needed() -> None:
+    made, shape = engine(Backend.VLLM, "qwen3-8b", 26_000), Shape(worker=TP(1))
+    graph = made.template("q", shape)
+    worker = engine_of(graph, "worker")
+    assert MAX_CONTEXT.name in worker.args
+    own = (*worker.args, "--gpu-memory-utilization=0.98")
+    again = made.with_shape(graph.with_component(worker.with_(args=own)), shape)
+    assert MAX_CONTEXT.name not in engine_of(again, "worker").args
+
+
 def test_windows_save_nothing_where_keys_and_values_travel() -> None:
     assert context_tokens("gpt-oss-120b", H100_MIB, Shape(worker=TP(1))) == {"worker": None}
     told = context_tokens("gpt-oss-120b", H100_MIB, Shape.pair(TP(1)))
