@@ -22,9 +22,7 @@ from dgdr_profiler.core.render import Setting, candidate_graph, subject_of
 from dgdr_profiler.core.search import SUMMARY_CHARS, Infeasible, SearchSpace, search, summary
 from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.engines.mocker import Mocker
-from dgdr_profiler.engines.registry import backends, candidate_engines
-
-MIB = 2**20
+from dgdr_profiler.engines.registry import backends, candidate_engines, room_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,8 @@ class Wanted:
 class Candidates:
     """What is tried, and what is not. ``space`` says it in a sentence.
 
-    ``expected`` says by the name of each graph what its engine should be like.
+    ``expected`` says by the name of each graph what its engine should be like, ``notes`` what a
+    reader of the report should know of their arguments.
     """
 
     candidates: tuple[Candidate, ...]
@@ -66,6 +65,7 @@ class Candidates:
     infeasible: tuple[Infeasible, ...]
     space: str
     expected: Mapping[str, Expected]
+    notes: tuple[str, ...]
 
 
 def candidates_of(wanted: Wanted) -> Candidates:
@@ -74,7 +74,9 @@ def candidates_of(wanted: Wanted) -> Candidates:
     Raises:
         InvalidRequest: nothing is possible, with the reasons; a single backend's own.
     """
-    engines = candidate_engines(wanted.request, wanted.spec, wanted.profiles or ())
+    engines = candidate_engines(
+        wanted.request, wanted.spec, wanted.profiles or (), wanted.model.facts
+    )
     found: dict[Backend, Candidates] = {}
     refused: dict[Backend, str] = {}
     for backend, engine in engines.items():
@@ -99,6 +101,7 @@ def _joined(found: Mapping[Backend, Candidates], refused: Mapping[Backend, str])
         infeasible=tuple(entry for part in parts for entry in part.infeasible),
         space=_in_room([f"{backend}: {text}" for backend, text in said.items()]),
         expected={name: of for part in parts for name, of in part.expected.items()},
+        notes=tuple(note for part in parts for note in part.notes),
     )
 
 
@@ -135,13 +138,18 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
             graphs[shape].name: expected_of(shapes[shape], limits, wanted.model.facts)
             for shape in space.shapes
         },
+        notes=tuple(
+            f"{shapes[shape].label}: {note}"
+            for shape in space.shapes
+            for note in engine.notes(graphs[shape], shape)
+        ),
     )
 
 
 def _limits(wanted: Wanted, backend: Backend) -> SearchLimits:
     request, spec = wanted.request, wanted.spec
     hardware, policy = request.hardware, request.policy
-    vram_mib = hardware.vram_mib or spec.vram_mib
+    gpu_bytes = room_of(request, spec, None).gpu_bytes
     simulated = policy.uses_mocker
     return SearchLimits(
         min_engine_gpus=policy.min_gpus_per_engine or 1,
@@ -149,7 +157,7 @@ def _limits(wanted: Wanted, backend: Backend) -> SearchLimits:
         gpus_per_node=hardware.gpus_per_node or spec.gpus_per_node,
         gpus_at_once=wanted.gpus_at_once,
         # A mocker has no memory that could be too small.
-        gpu_memory_bytes=None if simulated or vram_mib is None else round(vram_mib * MIB),
+        gpu_memory_bytes=None if simulated else gpu_bytes,
         isl=spec.isl,
         osl=spec.osl,
         backend=backend,

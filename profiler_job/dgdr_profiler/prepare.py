@@ -99,6 +99,7 @@ def _plan(wanted: Wanted, tried: Candidates) -> Plan:
         infeasible=tried.infeasible,
         model=wanted.model,
         space=tried.space,
+        notes=tried.notes,
         gpus_at_once=wanted.gpus_at_once,
         total_gpus=wanted.total_gpus,
         deadline_s=policy.deadline_s,

@@ -14,9 +14,11 @@ from dgdr_api.graph_v1alpha1 import write_graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.releases import Release
 from dgdr_profiler.core.render import to_yaml
+from dgdr_profiler.core.room import Room
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.registry import ENGINES
 from dgdr_profiler.engines.source import ModelSource
+from support.model_configs import model
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "engines"
 TP2 = Mapping.tensor(2)
@@ -27,6 +29,8 @@ WIDER = (*MAPPINGS, Mapping(tp=2, pp=2, moe_tp=2), Mapping(tp=2, dp=4, moe_ep=8)
 FOLDER = EffectiveModelCache(
     pvc_name="weights", mount_path="/opt/model-cache", model_path="/opt/model-cache/qwen"
 )
+# Of GPUs that hold no whole context: with every flag that is generated.
+ROOM = Room(gpu_bytes=24 * 2**30, facts=model("llama-3.1-8b"), isl=4000, osl=1000)
 SOURCES = {
     "hub": ModelSource(model="org/moe"),
     "claim": ModelSource(model="org/moe", cache=FOLDER, trust_remote_code=True),
@@ -71,7 +75,13 @@ def generated_lists(backend: str, release: Release) -> dict[str, tuple[str, ...]
     """Return what the workers of every shape are given in a release, by shape, role and source."""
     kind = ENGINES[Backend(backend)]
     engines = {
-        where: kind(image="images.test/engine", source=source, release=release)
+        where: kind(
+            image="images.test/engine",
+            source=source,
+            release=release,
+            room=ROOM,
+            kv_router=True,
+        )
         for where, source in SOURCES.items()
     }
     return {

@@ -66,6 +66,7 @@ async def _said(kube: Kube, pods: Sequence[Json], expected: Expected) -> Said:
         log="\n".join(logs),
         estimated_kv_tokens=expected.kv_tokens,
         ranks=expected.ranks,
+        unlike_layers=expected.unlike_layers,
     )
 
 

@@ -31,6 +31,7 @@ class Plan:
     and why others are not.
     Candidates together hold at most ``gpus_at_once``, the generated deployment ``total_gpus``.
     ``planner`` are the keys of the planner that will scale it, None without one.
+    ``notes`` say what a reader of the report should know of the engines' arguments.
     ``transfer_gb_per_s`` is what is known of the link between prefill and decode engines.
     """
 
@@ -45,6 +46,7 @@ class Plan:
     deadline_s: float | None = None
     planner: PlannerKeys | None = None
     transfer_gb_per_s: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def fewest(self) -> Mapping[Role, int]:

@@ -85,10 +85,15 @@ def _most(facts: EngineFacts, workload: Workload, tokens: int, ranks: int) -> in
     return ranks * max(1, int(min(held, batch, wanted, MAX_CONCURRENCY // ranks)))
 
 
+def longest_prompt(isl: int) -> int:
+    """Return the longest prompt of a prefill curve, where the engine has room for it."""
+    return max(CURVE_ABOVE * isl, SHORTEST_CURVE_END)
+
+
 def curve_isls(demand: Demand, facts: EngineFacts, ranks: int = 1) -> tuple[int, ...]:
     """Return the prompt lengths of the prefill curve: around the workload's, and with it."""
     isl, answer = demand.workload.isl, _answer(demand.workload)
-    longest = _longest(facts, ranks, max(CURVE_ABOVE * isl, SHORTEST_CURVE_END), answer)
+    longest = _longest(facts, ranks, longest_prompt(isl), answer)
     low = min(max(SHORTEST_ISL, isl // CURVE_BELOW), isl)
     return with_point(isl, _geometric(low, max(longest, isl), demand.prefill_points))
 

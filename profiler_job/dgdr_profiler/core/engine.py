@@ -30,8 +30,17 @@ class Engine(Protocol):
         """Name under which the model is served."""
         ...
 
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Whether its engines tell a router by cached prefixes what they have in their caches."""
+        ...
+
     def template(self, name: str, shape: Shape) -> Graph:
         """Return a frontend and the engines of a shape, one replica each."""
+        ...
+
+    def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
+        """Return what a reader of the report should know of the arguments in a shape's graph."""
         ...
 
     def with_shape(self, graph: Graph, shape: Shape) -> Graph:

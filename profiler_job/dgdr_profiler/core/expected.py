@@ -16,12 +16,14 @@ class Expected:
 
     ``ranks`` is None where its arguments decide how many attention ranks it has. ``kv_tokens`` is
     the memory model's estimate for the whole engine, None where it has none. Without ``decodes``
-    nobody asks how much the engine holds.
+    nobody asks how much the engine holds. ``unlike_layers``: those of its model keep different
+    numbers of tokens.
     """
 
     ranks: int | None = None
     kv_tokens: int | None = None
     decodes: bool = True
+    unlike_layers: bool = False
 
 
 def expected_of(candidate: Candidate, limits: SearchLimits, facts: ModelFacts | None) -> Expected:
@@ -34,6 +36,7 @@ def expected_of(candidate: Candidate, limits: SearchLimits, facts: ModelFacts | 
         ranks=mapping.ranks if mapping.ranks > 1 else None,
         kv_tokens=_kv_tokens(mapping, limits, facts),
         decodes=decodes is not None,
+        unlike_layers=facts is not None and facts.has_unlike_layers,
     )
 
 

@@ -14,11 +14,18 @@ _LARGEST = 10**15
 def whole(config: Json, *names: str) -> int | None:
     """Return the first field that is there; zero and null say nothing.
 
+    A list has a number for each layer. Equal ones are one number, others are unknown: the largest
+    would count every layer for too much, and a mean divides as none of them does.
+
     Raises:
         InvalidRequest: that field is no whole number, or a number that no model has.
     """
     for name in names:
         value = config.get(name)
+        if isinstance(value, list):
+            if not all(type(each) is int and each == value[0] for each in value):
+                return None
+            value = next(iter(value), None)
         if value is None or (value == 0 and not isinstance(value, bool)):
             continue
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _LARGEST:

@@ -4,7 +4,8 @@ from typing import Any
 
 from dgdr_profiler.core.json_fields import Json, items, nested, text, whole
 
-_MOE_STEP = ("interleave_moe_layer_step", "decoder_sparse_step", "moe_layer_freq")
+_MOE_FREQUENCY = "moe_layer_freq"
+_MOE_STEP = ("interleave_moe_layer_step", "decoder_sparse_step", _MOE_FREQUENCY)
 
 
 def layer_kinds(config: Json) -> dict[str, Any]:
@@ -14,9 +15,20 @@ def layer_kinds(config: Json) -> dict[str, Any]:
     if blocks := items(config, "block_configs"):
         # Layers of their own widths.
         return {"attention_layers": len(attention_blocks(config)), "opaque_layers": len(blocks)}
-    kinds = items(config, "layer_types")
-    linear = kinds.count("linear_attention")
-    return {"attention_layers": len(kinds) - linear, "opaque_layers": linear} if linear else {}
+    if kinds := items(config, "layer_types"):
+        return _of_attention(len(kinds), sum(_keeps_kv(kind) for kind in kinds))
+    layers, every = whole(config, "num_hidden_layers"), whole(config, "full_attention_interval")
+    return {} if layers is None or every is None else _of_attention(layers, layers // every)
+
+
+def _of_attention(layers: int, attention: int) -> dict[str, Any]:
+    others = layers - attention
+    return {"attention_layers": attention, "opaque_layers": others} if others else {}
+
+
+def _keeps_kv(kind: object) -> bool:
+    """Whether layers of a kind keep keys and values; others, such as Mamba's, keep a state."""
+    return str(kind).endswith("attention") and kind != "linear_attention"
 
 
 def attention_blocks(config: Json) -> list[Json]:
@@ -29,6 +41,8 @@ def moe_layers(config: Json) -> int | None:
     """Return the layers with experts, of a model that has some."""
     if pattern := text(config, "hybrid_override_pattern"):
         return pattern.count("E")
+    if flags := items(config, _MOE_FREQUENCY):
+        return flags.count(1)
     layers = whole(config, "num_hidden_layers")
     if layers is None:
         return None

@@ -13,7 +13,8 @@ and padding are left out. AIConfigurator's figures for an H200 are met within 10
 """
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_profiler.core.model import ModelFacts
@@ -29,6 +30,8 @@ SGLANG_SHARE = 0.88
 TRTLLM_SHARE = 0.9
 """``free_gpu_memory_fraction``: KV, of what the other parts leave free."""
 
+SURE = 0.8
+"""Of the bytes that are left for KV by these figures: so many are there even where they err."""
 CUDA_BYTES = 1 * GIB
 """Context, cuBLAS workspaces and kernels of one process; vLLM logs 0.6 to 1.2 GiB as non-torch."""
 NCCL_BYTES = 400 * MIB
@@ -61,7 +64,12 @@ class Footprint:
 
 
 def footprint(
-    facts: ModelFacts, mapping: Mapping, gpu_bytes: int, request_tokens: int, backend: Backend
+    facts: ModelFacts,
+    mapping: Mapping,
+    gpu_bytes: int,
+    request_tokens: int,
+    backend: Backend,
+    batch_tokens: int | None = None,
 ) -> Footprint | None:
     """Return what a GPU of the engine holds; None when the size of the weights is unknown.
 
@@ -71,12 +79,13 @@ def footprint(
         gpu_bytes: memory of one GPU.
         request_tokens: tokens of one request, prompt and answer.
         backend: whose rule decides how much memory may be taken; vLLM's for ``auto``.
+        batch_tokens: tokens of one step; None: vLLM's default for such a GPU.
     """
     weights = _rank_weights(facts, mapping)
     if weights is None:
         return None
-    activations = _activations(facts, mapping, gpu_bytes)
-    overhead = CUDA_BYTES + (NCCL_BYTES if mapping.gpus > 1 else 0)
+    activations = _activations(facts, mapping, gpu_bytes, batch_tokens)
+    overhead = _overhead(mapping)
     kv = _kv_bytes(backend, gpu_bytes, weights, activations + overhead)
     request = _request_bytes(facts, mapping, request_tokens)
     held = None if request is None else max(0.0, kv / request)
@@ -91,6 +100,43 @@ def footprint(
     )
 
 
+def beside(
+    facts: ModelFacts, mapping: Mapping, gpu_bytes: int, batch_tokens: int | None = None
+) -> int:
+    """Return what a GPU holds beside weights and KV."""
+    return _overhead(mapping) + _activations(facts, mapping, gpu_bytes, batch_tokens)
+
+
+def longest_context(
+    facts: ModelFacts,
+    mapping: Mapping,
+    gpu_bytes: int,
+    whole_windows: bool,
+    batch_tokens: int | None = None,
+    share: float = VLLM_SHARE,
+) -> int | None:
+    """Return the tokens of the longest request that vLLM's cache surely holds.
+
+    None: the model's whole context, or as much as nobody can tell. Layers with a window hold that
+    and a step's tokens; with ``whole_windows`` all of a request, as they do where keys and values
+    travel.
+    """
+    found = footprint(facts, mapping, gpu_bytes, 1, Backend.VLLM, batch_tokens)
+    if found is None or facts.context_length is None:
+        return None
+    step = batch_tokens or _batch(gpu_bytes)[0]
+    window = None if whole_windows or not facts.window_tokens else facts.window_tokens + step
+    held = replace(facts, window_tokens=window)
+    room = SURE * (found.kv_bytes + (share - VLLM_SHARE) * gpu_bytes)
+
+    def size(tokens: int) -> float:
+        return _request_bytes(held, mapping, tokens) or 0.0
+
+    if size(facts.context_length) <= room:
+        return None
+    return max(0, bisect_right(range(facts.context_length), room, key=size) - 1)
+
+
 def _rank_weights(facts: ModelFacts, mapping: Mapping) -> int | None:
     """Return the bytes of the weights on the fullest GPU."""
     weights = facts.weights
@@ -103,6 +149,10 @@ def _rank_weights(facts: ModelFacts, mapping: Mapping) -> int | None:
     return math.ceil(dense + experts + weights.embedding_bytes / (mapping.tp * tables))
 
 
+def _overhead(mapping: Mapping) -> int:
+    return CUDA_BYTES + (NCCL_BYTES if mapping.gpus > 1 else 0)
+
+
 def _stage_share(facts: ModelFacts, mapping: Mapping) -> float:
     """Return the part of the layers that the longest pipeline stage has."""
     if not facts.layers:
@@ -110,7 +160,9 @@ def _stage_share(facts: ModelFacts, mapping: Mapping) -> float:
     return math.ceil(facts.layers / mapping.pp) / facts.layers
 
 
-def _activations(facts: ModelFacts, mapping: Mapping, gpu_bytes: int) -> int:
+def _activations(
+    facts: ModelFacts, mapping: Mapping, gpu_bytes: int, batch_tokens: int | None
+) -> int:
     """Return the bytes of a full batch: residual stream, widest layer, logits.
 
     A step holds its input and the residual, and beside them the widest of what a layer makes:
@@ -119,12 +171,17 @@ def _activations(facts: ModelFacts, mapping: Mapping, gpu_bytes: int) -> int:
     """
     if facts.hidden is None:
         return UNKNOWN_ACTIVATION_BYTES
-    tokens, sequences = _LARGE_BATCH if gpu_bytes >= _LARGE_GPU_BYTES else _SMALL_BATCH
+    tokens, sequences = _batch(gpu_bytes)
+    tokens = batch_tokens or tokens
     widest = max(_attention_width(facts), _dense_width(facts)) / mapping.tp
     widest = max(widest, _expert_width(facts, mapping))
     layer = tokens * _ACTIVATION_BYTES * (2 * facts.hidden + widest)
     logits = sequences * _LOGIT_BYTES * (facts.vocabulary or 0)
     return round(layer + logits)
+
+
+def _batch(gpu_bytes: int) -> tuple[int, int]:
+    return _LARGE_BATCH if gpu_bytes >= _LARGE_GPU_BYTES else _SMALL_BATCH
 
 
 def _attention_width(facts: ModelFacts) -> int:
@@ -144,10 +201,15 @@ def _expert_width(facts: ModelFacts, mapping: Mapping) -> float:
     return (facts.experts_per_token or 1) * (max(2 * width, facts.hidden or 0) + width)
 
 
+def sglang_bytes(gpu_bytes: int, others: int) -> int:
+    """Return what SGLang's weights and KV may have together, beside the others."""
+    return round(min(SGLANG_SHARE * gpu_bytes, gpu_bytes - others))
+
+
 def _kv_bytes(backend: Backend, gpu_bytes: int, weights: int, others: int) -> int:
     match backend:
         case Backend.SGLANG:
-            return round(min(SGLANG_SHARE * gpu_bytes, gpu_bytes - others)) - weights
+            return sglang_bytes(gpu_bytes, others) - weights
         case Backend.TRTLLM:
             return round(TRTLLM_SHARE * (gpu_bytes - weights - others))
         case Backend.VLLM | Backend.AUTO:

@@ -82,6 +82,13 @@ class ModelFacts:
         return self.kv_lora_rank is not None
 
     @property
+    def has_unlike_layers(self) -> bool:
+        """Whether its layers keep different numbers of tokens: windows, or a state instead."""
+        return bool(
+            self.windowed_layers or self.attention_layers is not None or self.state_space_parameters
+        )
+
+    @property
     def weights(self) -> Weights | None:
         """Parameters and bytes by how they spread over GPUs; None when the size is unknown."""
         return weights_of(self)

@@ -16,10 +16,15 @@ _EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_exp
 _PER_TOKEN = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "moe_topk")
 _PER_TOKEN_TOO = ("top_k_experts", "moe_top_k", "moe_k")
 _EXPERT_WIDTH = ("moe_intermediate_size", "expert_ffn_hidden_size", "intermediate_size")
+_KV_HEADS = ("num_key_value_heads", "num_kv_heads")
+_SHARED = ("n_shared_experts", "num_shared_experts", "num_shared_expert")
 _SHARED_WIDTH = ("moe_shared_expert_intermediate_size", "shared_expert_intermediate_size")
+_SHARED_WIDTH_TOO = ("shared_intermediate_size",)
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length")
 _CONTEXT_TOO = ("max_seq_len", "model_max_length")
 _ELEMENT_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "float8_e4m3fn": 1.0}
+# Every sixth layer has no window, as the class has it where a file is silent.
+_GEMMA3_PERIOD = 6
 # Activations of models whose feed-forward part has no gate.
 _UNGATED = frozenset({"relu2", "relu", "gelu_new"})
 
@@ -68,7 +73,7 @@ def _dimensions(config: Json) -> dict[str, Any]:
     activation = text(config, "mlp_hidden_act", "hidden_act")
     return {
         "heads": heads,
-        "kv_heads": whole(config, "num_key_value_heads", "num_kv_heads") or _kv(config, heads),
+        "kv_heads": _kv_heads(config, heads),
         "head_size": size,
         "hidden": hidden,
         "intermediate": whole(config, "intermediate_size_mlp", "intermediate_size", "ffn_dim"),
@@ -82,8 +87,10 @@ def _dimensions(config: Json) -> dict[str, Any]:
     }
 
 
-def _kv(config: Json, heads: int | None) -> int | None:
-    """Return the KV heads where each layer states its own group, else one per head."""
+def _kv_heads(config: Json, heads: int | None) -> int | None:
+    """Return the KV heads: as stated, of the groups of single layers, else one per head."""
+    if any(config.get(name) for name in _KV_HEADS):
+        return whole(config, *_KV_HEADS)
     groups = [n for block in attention_blocks(config) if (n := whole(block, "n_heads_in_group"))]
     return heads // max(groups) if groups and heads else heads
 
@@ -110,6 +117,8 @@ def _windowed(config: Json, layers: int | None) -> int:
     if kinds := items(config, "layer_types"):
         return kinds.count("sliding_attention")
     period = whole(config, "sliding_window_pattern")
+    if period is None and _is(config, "gemma3"):
+        period = _GEMMA3_PERIOD
     return layers - layers // period if layers and period else 0
 
 
@@ -128,13 +137,13 @@ def _mixture(config: Json) -> dict[str, Any]:
 
 
 def _shared(config: Json, width: int | None) -> int | None:
-    stated = whole(config, *_SHARED_WIDTH)
+    stated = whole(config, *_SHARED_WIDTH, *_SHARED_WIDTH_TOO)
     if stated is not None or width is None:
         return stated
     if "interleave_moe_layer_step" in config:
         # Llama 4 has one shared expert in each layer of experts and no field for it.
         return width
-    return width * (whole(config, "n_shared_experts", "num_shared_experts") or 0) or None
+    return width * (whole(config, *_SHARED) or 0) or None
 
 
 def _context(config: Json) -> int | None:

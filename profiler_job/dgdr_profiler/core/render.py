@@ -25,6 +25,8 @@ from dgdr_profiler.core.targets import Targets, targets_of
 # Nobody waits for a candidate's last request; its GPUs are wanted at once.
 CANDIDATE_GRACE_S = 1
 ROUTER_MODE = "DYN_ROUTER_MODE"
+# The second is the name that older releases have.
+ROUTER_EVENTS = ("DYN_ROUTER_USE_KV_EVENTS", "DYN_KV_EVENTS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +119,7 @@ def _base(engine: Engine, setting: Setting, name: str, shape: Shape) -> Graph:
     """Template, override, and the shape once more, so that no override can undo it."""
     wanted = setting.wanted
     graph = engine.template(name, shape).with_(namespace=setting.namespace)
-    graph = override(_with_router(graph, wanted.kv_router), wanted.dgd_override)
+    graph = override(_with_router(graph, engine, wanted.kv_router), wanted.dgd_override)
     graph = engine.with_shape(graph, shape)
     tolerations = _tolerations(wanted.profiling_job_override)
 
@@ -147,12 +149,18 @@ def _pinned(component: Component, product: str | None) -> Component:
     return component.with_(pod={**pod, "nodeSelector": {GPU_PRODUCT: product}})
 
 
-def _with_router(graph: Graph, kv_router: bool) -> Graph:
-    """Make the frontend route by cached prefixes, when that is wanted."""
-    mode = {"name": ROUTER_MODE, "value": "kv"}
+def _with_router(graph: Graph, engine: Engine, kv_router: bool) -> Graph:
+    """Make the frontend route by cached prefixes, when that is wanted.
+
+    Where engines do not tell what they have cached, the router predicts it from what it sent them.
+    """
     if not kv_router:
         return graph
-    return _each(graph, Role.FRONTEND, lambda c: c.with_(env=(*c.env, mode)))
+    said = {ROUTER_MODE: "kv"}
+    if not engine.publishes_kv_events:
+        said |= dict.fromkeys(ROUTER_EVENTS, "false")
+    env = tuple({"name": name, "value": value} for name, value in said.items())
+    return _each(graph, Role.FRONTEND, lambda c: c.with_(env=(*c.env, *env)))
 
 
 def _tolerations(job_override: Json | None) -> tuple[Json, ...]:

@@ -44,7 +44,7 @@ def report(plan: Plan, state: RunState, chosen: Selection, ledger: Ledger) -> Ma
         "points": [_point(p, state) for p in _ordered(state.points)],
         "elapsedS": round(ledger.elapsed_s, 1),
         "gpuSeconds": round(sum(stay.gpu_s for stay in ledger.stays), 1),
-        "notes": list(ledger.notes),
+        "notes": [*plan.notes, *ledger.notes],
     }
 
 

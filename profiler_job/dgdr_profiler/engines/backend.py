@@ -7,6 +7,7 @@ from typing import ClassVar
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.releases import NEWEST, Release
+from dgdr_profiler.core.room import NOTHING_KNOWN, Room
 from dgdr_profiler.core.shape import Shape
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import Args
@@ -16,11 +17,17 @@ from dgdr_profiler.engines.source import ModelSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendEngine(ABC):
-    """Writes graphs for one of upstream's backends; see ``core.engine.Engine``."""
+    """Writes graphs for one of upstream's backends; see ``core.engine.Engine``.
+
+    With ``kv_router`` engines tell the router what they have in their caches: by themselves vLLM
+    and SGLang do not, and a router that hears nothing sees no cached prefix anywhere.
+    """
 
     image: str
     source: ModelSource
     release: Release = NEWEST
+    room: Room = NOTHING_KNOWN
+    kv_router: bool = False
 
     backend: ClassVar[Backend]
 
@@ -28,6 +35,11 @@ class BackendEngine(ABC):
     def served_model(self) -> str:
         """Name under which the model is served."""
         return self.source.model
+
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Whether its engines tell a router by cached prefixes what they have in their caches."""
+        return True
 
     def template(self, name: str, shape: Shape) -> Graph:
         """Return a frontend and the engines of a shape."""
@@ -38,6 +50,10 @@ class BackendEngine(ABC):
     def with_shape(self, graph: Graph, shape: Shape) -> Graph:
         """Make the engines of a graph those of a shape."""
         return base.fitted(graph, shape, self._fit)
+
+    def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
+        """Return what a reader of the report should know of a shape's arguments."""
+        return ()
 
     @abstractmethod
     def _fit(self, args: Args, part: Part) -> Fitted:

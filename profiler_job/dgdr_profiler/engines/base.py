@@ -18,7 +18,7 @@ PREFILL = "prefill"
 DECODE = "decode"
 WORKER = "worker"
 
-# A prompt of that many tokens is computed in one step, not in chunks: upstream's limit for a
+# A prompt is computed in one step, not in chunks, up to that many tokens: upstream's limit for a
 # prefill engine that is measured alone, for each attention rank.
 PREFILL_TOKENS = 32768
 
@@ -41,6 +41,11 @@ class Mode(StrEnum):
     """Measured for its decoding."""
 
     @property
+    def caches_prompts(self) -> bool:
+        """Whether a router asks which prompts it has in its cache: it computes users' prompts."""
+        return self in (Mode.AGGREGATED, Mode.PREFILL)
+
+    @property
     def in_pair(self) -> bool:
         """Whether keys and values travel between this engine and another one."""
         return self in (Mode.PREFILL, Mode.DECODE)
@@ -48,12 +53,13 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One engine of a shape."""
+    """One engine of a shape; ``together`` are the mappings of all of them."""
 
     name: str
     role: Role
     mode: Mode
     mapping: Spread
+    together: tuple[Spread, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,15 @@ def parts_of(shape: Shape) -> tuple[Part, ...]:
 
 
 def _parts(shape: Shape) -> Iterator[Part]:
+    together = tuple(shape.mappings.values())
     if shape.worker is not None:
-        yield Part(name=WORKER, role=Role.WORKER, mode=Mode.AGGREGATED, mapping=shape.worker)
+        yield Part(
+            name=WORKER,
+            role=Role.WORKER,
+            mode=Mode.AGGREGATED,
+            mapping=shape.worker,
+            together=together,
+        )
     pair = shape.prefill is not None and shape.decode is not None
     if shape.prefill is not None:
         yield Part(
@@ -82,6 +95,7 @@ def _parts(shape: Shape) -> Iterator[Part]:
             role=Role.PREFILL if pair else Role.WORKER,
             mode=Mode.PREFILL if pair else Mode.PREFILL_ALONE,
             mapping=shape.prefill,
+            together=together,
         )
     if shape.decode is not None:
         yield Part(
@@ -89,6 +103,7 @@ def _parts(shape: Shape) -> Iterator[Part]:
             role=Role.DECODE if pair else Role.WORKER,
             mode=Mode.DECODE if pair else Mode.DECODE_ALONE,
             mapping=shape.decode,
+            together=together,
         )
 
 

@@ -3,6 +3,11 @@
 Numbers before words: what the worker publishes, its ``/metrics``, its log, and the memory model's
 estimate for an engine that says nothing. The first that knows is used, the others check it. A
 sweep that is planned with a wrong capacity measures queues and calls them batches.
+
+Where the layers of a model keep different numbers of tokens, none of them is right. vLLM shares its
+blocks out among groups of layers: blocks times tokens count each block as if all layers were in it,
+and its log's length times concurrency holds for requests of that length. Requests of the load are
+what the memory model counts. There the smallest is used.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +27,8 @@ class Said:
     """What there is to read of one engine; empty where it could not be had.
 
     ``ranks`` is the number of attention ranks that the engine was told to have; None asks the
-    engine. ``estimated_kv_tokens`` is the memory model's, of the whole engine.
+    engine. ``estimated_kv_tokens`` is the memory model's, of the whole engine. ``unlike_layers``:
+    those of the model keep different numbers of tokens.
     """
 
     metadata: DynamoWorkerMetadata | None = None
@@ -30,6 +36,7 @@ class Said:
     log: str = ""
     estimated_kv_tokens: int | None = None
     ranks: int | None = None
+    unlike_layers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +62,7 @@ def capacity_of(said: Said) -> CapacityFacts:
     cards, log = said.metadata.cards() if said.metadata else (), log_lines.rank_limits(said.log)
     ranks = _ranks(said, cards)
     known = _known(said, cards, log.kv_tokens, ranks)
-    source = next(iter(known), None)
+    source = _used(known, said.unlike_layers)
     return CapacityFacts(
         max_kv_tokens=None if source is None else known[source],
         max_batch=_times(_lowest(_told(cards, lambda card: card.max_num_seqs), log.batch), ranks),
@@ -88,6 +95,12 @@ def _known(
     return {source: tokens for source, tokens in found.items() if tokens is not None}
 
 
+def _used(known: Mapping[CapacitySource, int], unlike_layers: bool) -> CapacitySource | None:
+    if unlike_layers:
+        return min(known, key=known.__getitem__, default=None)
+    return next(iter(known), None)
+
+
 def _told(cards: Iterable[ModelCard], read: Callable[[ModelCard], int | None]) -> int | None:
     """Return what the first card says: a worker has one for each endpoint, some of them bare."""
     return next((value for card in cards if (value := read(card))), None)
@@ -96,7 +109,7 @@ def _told(cards: Iterable[ModelCard], read: Callable[[ModelCard], int | None]) -
 def _notes(known: Mapping[CapacitySource, int], source: CapacitySource | None) -> tuple[str, ...]:
     if source is None:
         return (NOTHING_KNOWN,)
-    if source is CapacitySource.MEMORY_MODEL:
+    if [*known] == [CapacitySource.MEMORY_MODEL]:
         return (
             f"no engine says how many tokens its KV cache holds; the {source} "
             f"estimates {known[source]}; {READ_LOGS}",

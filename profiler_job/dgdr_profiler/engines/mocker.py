@@ -118,11 +118,20 @@ class Mocker:
         """Name under which the model is served."""
         return self.model.name
 
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Mockers do, by themselves."""
+        return True
+
     def template(self, name: str, shape: Shape) -> Graph:
         """Return a frontend and a mocker for each engine of a shape."""
         frontend = self._reachable(base.frontend(self.image))
         mockers = (self._worker(part) for part in base.parts_of(shape))
         return self.with_shape(Graph(name=name, components=(frontend, *mockers)), shape)
+
+    def notes(self, graph: Graph, shape: Shape) -> tuple[str, ...]:
+        """Return nothing: a mocker takes what it is given."""
+        return ()
 
     def with_shape(self, graph: Graph, shape: Shape) -> Graph:
         """Feed the mockers with the data of a shape's mappings, and hold its GPUs."""

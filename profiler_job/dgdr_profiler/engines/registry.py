@@ -11,6 +11,9 @@ from dgdr_api.releases import release_of
 from dgdr_api.request import ProfilingRequest
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.memory import MIB
+from dgdr_profiler.core.model import ModelFacts
+from dgdr_profiler.core.room import NOTHING_KNOWN, Room
 from dgdr_profiler.engines.backend import BackendEngine
 from dgdr_profiler.engines.mocker import BLOCK_TOKENS, Mocker, backends_with_data, of_policy
 from dgdr_profiler.engines.sglang import Sglang
@@ -34,7 +37,10 @@ _NAMED_AFTER = {
 
 
 def candidate_engines(
-    request: ProfilingRequest, wanted: EffectiveSpec, profiles: Iterable[str] = ()
+    request: ProfilingRequest,
+    wanted: EffectiveSpec,
+    profiles: Iterable[str] = (),
+    facts: ModelFacts | None = None,
 ) -> Mapping[Backend | None, Engine]:
     """Return what candidates may run, by the backend where several compete.
 
@@ -50,10 +56,10 @@ def candidate_engines(
         if not rivals:
             return {None: _mocker(request, wanted)}
         return {backend: _mocker(request, wanted, backend) for backend in rivals}
-    found = backends(wanted)
+    found, room = backends(wanted), room_of(request, wanted, facts)
     if len(found) == 1:
-        return {None: backend_engine(wanted, found[0])}
-    return {backend: backend_engine(wanted, backend) for backend in found}
+        return {None: backend_engine(wanted, found[0], room)}
+    return {backend: backend_engine(wanted, backend, room) for backend in found}
 
 
 def final_engine(
@@ -61,6 +67,7 @@ def final_engine(
     wanted: EffectiveSpec,
     rank_kv_tokens: int,
     backend: Backend | None = None,
+    facts: ModelFacts | None = None,
 ) -> Engine:
     """Return what the generated deployment runs; ``backend`` is the winner, where several compete.
 
@@ -72,7 +79,8 @@ def final_engine(
         InvalidRequest: an image is missing.
     """
     if not wanted.mocker:
-        return backend_engine(wanted, backend or backends(wanted)[0])
+        room = room_of(request, wanted, facts)
+        return backend_engine(wanted, backend or backends(wanted)[0], room)
     mocker = _mocker(request, wanted, backend)
     mocker = replace(mocker, kv_blocks=rank_kv_tokens // BLOCK_TOKENS)
     if request.policy.uses_mocker:
@@ -102,7 +110,18 @@ def backends(wanted: EffectiveSpec) -> tuple[Backend, ...]:
     return (next(found, Backend.VLLM),)
 
 
-def backend_engine(wanted: EffectiveSpec, backend: Backend) -> Engine:
+def room_of(request: ProfilingRequest, wanted: EffectiveSpec, facts: ModelFacts | None) -> Room:
+    """Return what is known of GPUs, model and load."""
+    vram_mib = request.hardware.vram_mib or wanted.vram_mib
+    return Room(
+        gpu_bytes=None if vram_mib is None else round(vram_mib * MIB),
+        facts=facts,
+        isl=wanted.isl,
+        osl=wanted.osl,
+    )
+
+
+def backend_engine(wanted: EffectiveSpec, backend: Backend, room: Room = NOTHING_KNOWN) -> Engine:
     """Return the engine of a definite backend.
 
     Raises:
@@ -114,7 +133,13 @@ def backend_engine(wanted: EffectiveSpec, backend: Backend) -> Engine:
             f"spec.image: no image for the workers; set one with {backend} and Dynamo"
         )
     release = release_of(wanted.runtime_version, image)
-    return ENGINES[backend](image=image, source=_source(wanted), release=release)
+    return ENGINES[backend](
+        image=image,
+        source=_source(wanted),
+        release=release,
+        room=room,
+        kv_router=wanted.kv_router,
+    )
 
 
 def _source(wanted: EffectiveSpec) -> ModelSource:

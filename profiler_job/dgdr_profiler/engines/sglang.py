@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.releases import Feature, Release
+from dgdr_profiler.core.room import Room
 from dgdr_profiler.core.shape import Mapping
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
@@ -42,9 +43,11 @@ EP = flag("--ep-size", "--ep", "--expert-parallel-size")
 DP_ATTENTION = flag("--enable-dp-attention")
 DP_LM_HEAD = flag("--enable-dp-lm-head")
 BALANCE = flag("--load-balance-method")
+KV_EVENTS = flag("--kv-events-config")
 NO_CACHE = flag("--disable-radix-cache")
 MAX_REQUESTS = flag("--max-running-requests")
 CHUNK_TOKENS = flag("--chunked-prefill-size")
+STATIC_SHARE = flag("--mem-fraction-static")
 GRAPH_SIZES = flag("--cuda-graph-bs-decode")
 
 # Old names of the sizes of CUDA graphs, and the new ones.
@@ -55,6 +58,8 @@ RENAMED = (
 # What upstream's templates say.
 DEFAULT_PAGE_TOKENS = 16
 DEFAULT_BOOTSTRAP_PORT = 12345
+# An attention rank publishes at this port and its own number.
+EVENTS = '{"publisher":"zmq","topic":"kv-events","endpoint":"tcp://*:5557"}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +77,10 @@ class Sglang(BackendEngine):
         args = with_default(args, PAGE_TOKENS, DEFAULT_PAGE_TOKENS)
         if self.source.trust_remote_code:
             args = with_switch(args, TRUST)
+        if self.kv_router and part.mode.caches_prompts and not has(args, NO_CACHE):
+            args = with_default(args, KV_EVENTS, EVENTS)
         args = _spread(_in_mode(args, part.mode), part.mapping)
-        args = _with_room_for_ranks(_for_measuring(args, part, self.release))
+        args = _with_room_for_ranks(_for_measuring(args, part, self.release, self.room))
         return Fitted(args, _gpus(args))
 
 
@@ -99,9 +106,9 @@ def _spread(args: Args, mapping: Mapping) -> Args:
     return without_switch(without(args, DP), DP_ATTENTION, DP_LM_HEAD)
 
 
-def _for_measuring(args: Args, part: Part, release: Release) -> Args:
+def _for_measuring(args: Args, part: Part, release: Release, room: Room) -> Args:
     if part.mode is Mode.PREFILL_ALONE:
-        return _prefill_alone(args, part.mapping, release)
+        return _prefill_alone(args, part.mapping, release, room)
     if part.mode is Mode.DECODE_ALONE:
         args = without_switch(args, NO_CACHE)
         # A prompt that is sent again must meet the rank that has it in its cache.
@@ -110,10 +117,13 @@ def _for_measuring(args: Args, part: Part, release: Release) -> Args:
     return args
 
 
-def _prefill_alone(args: Args, mapping: Mapping, release: Release) -> Args:
+def _prefill_alone(args: Args, mapping: Mapping, release: Release, room: Room) -> Args:
+    tokens = room.step_tokens(base.PREFILL_TOKENS)
     args = with_switch(args, NO_CACHE)
     args = with_default(args, MAX_REQUESTS, mapping.ranks)
-    args = with_default(args, CHUNK_TOKENS, base.PREFILL_TOKENS * mapping.ranks)
+    # SGLang divides the chunk among attention ranks.
+    args = with_default(args, CHUNK_TOKENS, tokens * mapping.ranks)
+    args = with_default(args, STATIC_SHARE, room.static_share(mapping, tokens))
     if has(args, DP_ATTENTION):
         args = with_switch(args, DP_LM_HEAD)
     if release.has(Feature.CUDA_GRAPH_BY_PHASE) and value_of(args, MAX_REQUESTS) == "1":

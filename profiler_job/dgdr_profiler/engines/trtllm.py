@@ -10,6 +10,7 @@ from typing import Any
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_api.releases import Feature
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.room import Room
 from dgdr_profiler.core.shape import Mapping
 from dgdr_profiler.engines import base
 from dgdr_profiler.engines.args import (
@@ -53,17 +54,22 @@ class Trtllm(BackendEngine):
 
     backend = Backend.TRTLLM
 
+    @property
+    def publishes_kv_events(self) -> bool:
+        """Whether the release has the flag that makes them."""
+        return self.release.has(Feature.KV_EVENTS)
+
     def _fit(self, args: Args, part: Part) -> Fitted:
         args = with_default(args, MODEL, self.source.place)
         args = with_default(args, SERVED_NAME, self.source.model)
         args = _in_mode(args, part.mode)
-        if self.release.has(Feature.KV_EVENTS) and part.mode in (Mode.PREFILL, Mode.AGGREGATED):
+        if self.publishes_kv_events and part.mode.caches_prompts:
             args = args if has(args, KV_EVENTS) else with_switch(args, KV_EVENTS)
         args = without(args, TP)
         if _has_experts(part.mapping):
             args = without_switch(without(args, EP), *ATTENTION_DP)
         wanted = {
-            **_missing(args, _defaults(part)),
+            **_missing(args, _defaults(part, self.room)),
             **_alone(part.mode),
             **_spread(part.mapping),
         }
@@ -104,7 +110,7 @@ def _alone(mode: Mode) -> Leaves:
     return {}
 
 
-def _defaults(part: Part) -> Leaves:
+def _defaults(part: Part, room: Room) -> Leaves:
     """Return what holds unless the user says otherwise.
 
     Without a transceiver on both sides no keys and values travel. A prefill engine answers with one
@@ -117,7 +123,7 @@ def _defaults(part: Part) -> Leaves:
         whole[NO_OVERLAP] = True
     if part.mode is Mode.PREFILL_ALONE:
         whole[("max_batch_size",)] = part.mapping.ranks
-        whole[("max_num_tokens",)] = base.PREFILL_TOKENS
+        whole[("max_num_tokens",)] = room.step_tokens(base.PREFILL_TOKENS)
     return whole
 
 

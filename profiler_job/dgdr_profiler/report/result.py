@@ -44,7 +44,7 @@ def result(
     """
     prefill_points = curve_points(plan, state, chosen, PointKind.PREFILL)
     decode_points = curve_points(plan, state, chosen, PointKind.DECODE)
-    engine, targets = _engine(request, chosen), plan.demand.targets
+    engine, targets = _engine(request, plan, chosen), plan.demand.targets
     count = replicas(
         chosen,
         EngineCurves.of(prefill_points, decode_points, chosen.transfer),
@@ -86,11 +86,13 @@ def result(
     )
 
 
-def _engine(request: ProfilingRequest, chosen: Selection) -> Engine:
+def _engine(request: ProfilingRequest, plan: Plan, chosen: Selection) -> Engine:
     """Return the engine that is deployed, with what one rank of it was measured to hold."""
     decoding = chosen.decode.candidate
     rank_kv_tokens = (chosen.decode.point.max_kv_tokens or 0) // decoding.ranks(PointKind.DECODE)
-    return final_engine(request, effective(request.spec), rank_kv_tokens, decoding.backend)
+    return final_engine(
+        request, effective(request.spec), rank_kv_tokens, decoding.backend, plan.model.facts
+    )
 
 
 def _replayed(curves: Described, replayed: bool) -> Mapping[str, bytes]:

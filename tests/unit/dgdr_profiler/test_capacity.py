@@ -94,6 +94,13 @@ async def test_limits_are_those_of_all_ranks_together() -> None:
     assert (found.max_kv_tokens, found.max_batch) == (8 * 65536, 8 * 256)
 
 
+async def test_blocks_of_unlike_layers_are_checked_by_what_the_memory_model_expects() -> None:
+    kube = cluster()
+    kube.put(WORKER_METADATA, metadata("d-1", total_kv_blocks=1024))
+    found = await facts(kube, kv_tokens=30_000, unlike_layers=True)
+    assert (found.max_kv_tokens, found.kv_source) == (30_000, CapacitySource.MEMORY_MODEL)
+
+
 async def test_without_metadata_the_metrics_say_it() -> None:
     async with serving(METRICS) as port:
         found = await facts(cluster(pod("decode", "d-1", port)))

@@ -1,6 +1,8 @@
 """Graphs of engines against goldens; ``UPDATE_GOLDENS=1 pytest`` writes them anew."""
 
+import json
 from collections.abc import Mapping as MappingOf
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from dgdr_api.graph import Graph, Role
 from dgdr_api.releases import Release
 from dgdr_profiler.core.engine import Engine
 from dgdr_profiler.core.errors import InvalidRequest
+from dgdr_profiler.core.room import Room
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.base import parts_of
 from dgdr_profiler.engines.sglang import Sglang
@@ -28,6 +31,7 @@ from support.engines import (
     engine_of,
     shapes,
 )
+from support.model_configs import model
 
 MOE = ModelSource(model="org/moe")
 FOLDER = EffectiveModelCache(
@@ -123,6 +127,63 @@ def test_a_users_own_transfer_stays(own: tuple[str, ...]) -> None:
     args = engine_of(ENGINES["vllm"].with_shape(graph.with_component(bare), PAIR)).args
     assert args[: len(own)] == own
     assert sum("kv-transfer-config" in item.replace("_", "-") for item in args) == 1
+
+
+EVENTS = "--kv-events-config"
+ROUTED = {
+    kind.__name__.lower(): kind(image=image, source=MOE, kv_router=True)
+    for kind, image in IMAGES.items()
+}
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_engines_that_compute_prompts_tell_the_router_what_they_have_cached(engine: str) -> None:
+    told = {
+        (mode, worker.name)
+        for mode, shape in shapes(TP2).items()
+        for worker in ROUTED[engine].template("q", shape).components
+        if EVENTS in worker.args
+    }
+    assert told == {("agg", "worker"), ("pair", "prefill")}
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+def test_events_leave_the_pod_at_a_port_that_nothing_else_of_it_has(engine: str) -> None:
+    ranks = Mapping.data_expert(16)
+    args = engine_of(ROUTED[engine].template("q", Shape.pair(ranks)), "prefill").args
+    config = json.loads(args[args.index(EVENTS) + 1])
+    assert config["publisher"] == "zmq"
+    assert config.get("enable_kv_cache_events", engine == "sglang")
+    # Each attention rank has the next port.
+    first = int(config["endpoint"].removeprefix("tcp://*:"))
+    others = {8000, 9090, 5600, 12345, 20097}
+    assert not others & set(range(first, first + ranks.ranks))
+
+
+@pytest.mark.parametrize("name", ["gpt-oss-20b", "nemotron-3-nano-30b"])
+def test_vllm_publishes_no_events_of_layers_that_it_could_not_share_blocks_among(name: str) -> None:
+    engine = replace(ROUTED["vllm"], room=Room(facts=model(name)))
+    graph = engine.template("q", PAIR)
+    assert not engine.publishes_kv_events
+    assert not any(EVENTS in worker.args for worker in graph.components)
+    assert "the router predicts" in engine.notes(graph, PAIR)[0]
+    assert ROUTED["vllm"].notes(graph, PAIR) == ()
+
+
+@pytest.mark.parametrize(
+    ("engine", "own"),
+    [
+        ("vllm", (EVENTS, '{"enable_kv_cache_events": false}')),
+        ("vllm", (f"{EVENTS}.publisher", "null")),
+        ("sglang", (f"{EVENTS}={{}}",)),
+    ],
+)
+def test_a_users_own_events_stay(engine: str, own: tuple[str, ...]) -> None:
+    graph = ROUTED[engine].template("q", PAIR)
+    bare = engine_of(graph, "prefill").with_(args=own)
+    args = engine_of(ROUTED[engine].with_shape(graph.with_component(bare), PAIR), "prefill").args
+    assert args[: len(own)] == own
+    assert sum(item.startswith(EVENTS) for item in args) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.ladder import judging_cells
 from dgdr_profiler.engines.facts import CapacityFacts, Said, capacity_of
 from dgdr_profiler.engines.log_lines import rank_limits
+from support.model_configs import model
 from support.profiling import FACTS, demand, evidence_of
 
 
@@ -248,6 +249,37 @@ def test_an_estimate_is_better_than_nothing_and_says_so() -> None:
     found = capacity_of(Said(estimated_kv_tokens=260_000, ranks=8))
     assert (found.max_kv_tokens, found.source) == (260_000, CapacitySource.MEMORY_MODEL)
     assert "the memory model estimates 260000" in found.notes[0]
+
+
+# Gemma 3 27B in vLLM: blocks for 214,784 tokens, in seven groups of layers of which six have a
+# window of 1024. A request of 5000 tokens takes 5000 of one group and 1040 of each of six: 19 fit.
+# One of 131072 takes 131072 and, with what a step computes, 9232.
+GEMMA_LOG = """
+GPU KV cache size: 30,676 tokens
+Maximum concurrency for 131,072 tokens per request: 1.15x
+"""
+
+
+def test_layers_that_keep_different_numbers_of_tokens_make_blocks_hold_less_than_they_say() -> None:
+    said = Said(
+        metadata=metadata(total_kv_blocks=1678),
+        log=GEMMA_LOG,
+        estimated_kv_tokens=19 * 5000,
+        unlike_layers=True,
+    )
+    found = capacity_of(said)
+    assert (found.max_kv_tokens, found.source) == (95_000, CapacitySource.MEMORY_MODEL)
+    assert any("214784 tokens of KV cache, the memory model 95000" in note for note in found.notes)
+    assert capacity_of(replace(said, unlike_layers=False)).max_kv_tokens == 214_784
+    logged = capacity_of(replace(said, estimated_kv_tokens=None))
+    assert (logged.max_kv_tokens, logged.source) == (150_732, CapacitySource.LOG)
+
+
+def test_layers_are_unlike_by_window_or_state() -> None:
+    assert model("gpt-oss-20b").has_unlike_layers
+    assert model("nemotron-3-nano-30b").has_unlike_layers
+    assert not model("llama-3.1-8b").has_unlike_layers
+    assert not model("mistral-7b").has_unlike_layers
 
 
 def test_the_lowest_limit_of_batch_and_context_holds() -> None:

@@ -95,6 +95,15 @@ def test_the_parser_of_the_release_takes_what_is_generated(record: str) -> None:
         parse(record, args)
 
 
+def test_the_lists_have_the_flags_that_only_some_requests_get() -> None:
+    vllm, sglang = (
+        {item for args in lists_of(record).values() for item in args}
+        for record in ("vllm-1.6.1", "sglang-1.6.1")
+    )
+    assert {"--max-model-len", "--kv-events-config"} <= vllm
+    assert {"--mem-fraction-static", "--kv-events-config"} <= sglang
+
+
 @pytest.mark.parametrize("record", KNOWN)
 def test_the_program_of_the_release_took_what_was_generated(record: str) -> None:
     found = read(record)

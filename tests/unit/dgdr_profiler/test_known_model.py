@@ -96,6 +96,14 @@ def test_a_model_that_was_read_excludes_what_it_does_not_fit() -> None:
     assert "TP=1" not in tried
 
 
+def test_a_shortened_context_is_said_for_each_candidate_that_has_one() -> None:
+    small = {"vram_mib": 23_034.0, "gpus_per_node": 2, "total_gpus": 2}
+    notes = prepared(READ, **small).plan.notes
+    assert [note.partition(":")[0] for note in notes] == ["TP=1", "aggregated TP=1"]
+    assert "--max-model-len" in notes[0]
+    assert prepared(READ).plan.notes == ()
+
+
 def test_mockers_load_no_model_and_only_what_a_user_says_counts() -> None:
     plan = prepare(request(), PROFILES, READ).plan
     assert plan.model == KnownModel()
@@ -111,6 +119,12 @@ def test_a_candidate_is_expected_to_hold_what_the_memory_model_says() -> None:
     assert (one.ranks, one.decodes) == (None, True)
     assert prepared(READ, vram_mib=None).expected["q-p-tp1"].kv_tokens is None
     assert prepared(SILENT).expected["q-p-tp1"].kv_tokens is None
+
+
+def test_an_engine_whose_layers_differ_is_asked_with_that_in_mind() -> None:
+    windowed = KnownModel(facts=model("gpt-oss-20b"), sources=(FactsSource.HUB,))
+    assert prepared(windowed).expected["q-p-tp1"].unlike_layers
+    assert not prepared(READ).expected["q-p-tp1"].unlike_layers
 
 
 def test_ranks_and_a_role_alone_are_expected_as_their_shapes_have_them() -> None:

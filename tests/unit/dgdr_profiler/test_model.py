@@ -84,6 +84,13 @@ def test_a_window_bounds_the_keys_and_values_of_its_layers() -> None:
     assert facts.kv_bytes(8128) == 128 * layer + 8000 * layer // 2
 
 
+def test_gemma_3_has_windows_where_its_file_does_not_say_so() -> None:
+    text = {"model_type": "gemma3_text", "num_hidden_layers": 62, "sliding_window": 1024}
+    facts = facts_of({"model_type": "gemma3", "text_config": text})
+    assert (facts.windowed_layers, facts.window_tokens) == (52, 1024)
+    assert facts.has_unlike_layers
+
+
 def test_a_window_that_applies_nowhere_in_particular_bounds_nothing() -> None:
     facts = model("mistral-7b")
     assert facts.kv_bytes(20_000) == 20_000 * 131_072
@@ -149,6 +156,94 @@ def test_a_missing_field_is_unknown_and_named() -> None:
 def test_what_is_no_configuration_of_a_model_is_refused_by_field(config: Any, says: str) -> None:
     with pytest.raises(InvalidRequest, match=says):
         facts_of(config)
+
+
+# What Hunyuan-A13B's file says; published: 80 billion parameters.
+HUNYUAN = {
+    "architectures": ["HunYuanMoEV1ForCausalLM"],
+    "num_hidden_layers": 32,
+    "hidden_size": 4096,
+    "intermediate_size": 3072,
+    "moe_intermediate_size": [3072] * 32,
+    "moe_topk": [8] * 32,
+    "num_experts": 64,
+    "num_shared_expert": [1] * 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "attention_head_dim": 128,
+    "vocab_size": 128167,
+    "tie_word_embeddings": True,
+}
+
+
+def test_equal_numbers_for_each_layer_are_one_number() -> None:
+    facts = facts_of(HUNYUAN)
+    assert (facts.moe_intermediate, facts.experts_per_token) == (3072, 8)
+    assert facts.shared_intermediate == 3072
+    assert facts.parameters == pytest.approx(80.4e9, rel=0.01)
+
+
+def test_a_width_for_each_layer_is_found_in_a_nested_language_model() -> None:
+    # Gemma 3n's.
+    text = {"num_hidden_layers": 35, "hidden_size": 2048, "intermediate_size": [16384] * 35}
+    assert facts_of({"model_type": "gemma3n", "text_config": text}).intermediate == 16384
+
+
+@pytest.mark.parametrize("widths", [[1536, 3072], [3072, None], ["wide", "wide"], [3072.0]])
+def test_different_numbers_for_each_layer_are_unknown_and_refuse_nothing(widths: list[Any]) -> None:
+    facts = facts_of({**HUNYUAN, "moe_intermediate_size": widths})
+    assert facts.moe_intermediate is None
+    assert "width of an expert" in facts.unknown
+
+
+def test_layers_of_different_kv_heads_do_not_have_one_for_each_head() -> None:
+    heads = {"num_attention_heads": 32, "num_key_value_heads": [8, 8, 4]}
+    assert facts_of({**heads, "hidden_size": 4096}).kv_heads is None
+
+
+def test_layers_with_experts_are_counted_one_by_one() -> None:
+    # MiMo-V2-Flash's.
+    config = {"num_hidden_layers": 48, "n_routed_experts": 256}
+    assert facts_of({**config, "moe_layer_freq": [0] + [1] * 47}).moe_layers == 47
+    assert facts_of({**config, "moe_layer_freq": 2}).moe_layers == 24
+
+
+# What Granite 4.0 H Small's file says.
+GRANITE = {
+    "architectures": ["GraniteMoeHybridForCausalLM"],
+    "num_hidden_layers": 40,
+    "layer_types": [*["mamba"] * 36, *["attention"] * 4],
+    "hidden_size": 4096,
+    "intermediate_size": 768,
+    "shared_intermediate_size": 1536,
+    "num_local_experts": 72,
+    "num_experts_per_tok": 10,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "vocab_size": 100352,
+}
+
+
+def test_layers_without_attention_keep_no_keys_and_values() -> None:
+    facts = facts_of(GRANITE)
+    assert facts.kv_bytes_per_token == 4 * 2 * 8 * 128 * 2
+    assert facts.shared_intermediate == 1536
+    # What its Mamba layers weigh no field tells in a form that is known.
+    assert facts.weight_bytes is None
+
+
+@pytest.mark.parametrize("kind", ["attention", "full_attention", "chunked_attention"])
+def test_layers_of_attention_alone_are_all_alike(kind: str) -> None:
+    facts = facts_of({**GRANITE, "layer_types": [kind] * 40})
+    assert (facts.attention_layers, facts.opaque_layers) == (None, None)
+
+
+def test_an_interval_says_which_layers_have_attention_where_nothing_else_does() -> None:
+    # Qwen3-Next's.
+    facts = facts_of({"num_hidden_layers": 48, "full_attention_interval": 4})
+    assert (facts.attention_layers, facts.opaque_layers) == (12, 36)
+    every = facts_of({"num_hidden_layers": 48, "full_attention_interval": 1})
+    assert (every.attention_layers, every.opaque_layers) == (None, None)
 
 
 def test_a_state_space_without_its_sizes_is_not_counted() -> None:

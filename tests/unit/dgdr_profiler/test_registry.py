@@ -55,6 +55,12 @@ def test_each_backend_has_its_image_and_release(backend: Backend, kind: Any, nam
     assert backend_engine(said, Backend.VLLM).release == Release(1, 1)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("on", [True, False])
+def test_engines_know_of_a_router_by_cached_prefixes(on: bool) -> None:
+    said = wanted(image="r.test/vllm-runtime:1.6.1", features={"kvRouter": {"enabled": on}})
+    assert backend_engine(said, Backend.VLLM).kv_router is on  # type: ignore[attr-defined]
+
+
 def test_a_missing_image_is_named() -> None:
     with pytest.raises(InvalidRequest, match=r"spec\.image: no image for the workers"):
         backend_engine(wanted(), Backend.SGLANG)

@@ -9,6 +9,7 @@ from dgdr_api.gpus import graph_gpus
 from dgdr_api.graph import Role
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.names import profile_data_config_map
+from dgdr_api.releases import Release
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.cells import decode_cell, prefill_cell
 from dgdr_profiler.core.errors import InvalidRequest
@@ -26,6 +27,7 @@ from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.core.sizing import Replicas
 from dgdr_profiler.core.targets import Targets
 from dgdr_profiler.engines.source import ModelSource
+from dgdr_profiler.engines.trtllm import Trtllm
 from dgdr_profiler.engines.vllm import Vllm
 from support.profiling import TP1, TP2, point
 
@@ -175,6 +177,20 @@ def test_the_router_is_switched_by_the_environment_of_the_frontend() -> None:
     graph = candidate_graph(ENGINE, setting(features={"kvRouter": {"enabled": True}}), TP1)
     assert graph.components[0].env == ({"name": "DYN_ROUTER_MODE", "value": "kv"},)
     assert graph.components[1].env == ()
+
+
+def test_a_router_predicts_what_engines_do_not_tell() -> None:
+    wanted = setting(features={"kvRouter": {"enabled": True}})
+    source = ModelSource(model="m")
+    old = Trtllm(image="i:1", source=source, release=Release(1, 0))
+    env = candidate_graph(old, wanted, TP1).components[0].env
+    assert {one["name"]: one["value"] for one in env} == {
+        "DYN_ROUTER_MODE": "kv",
+        "DYN_ROUTER_USE_KV_EVENTS": "false",
+        "DYN_KV_EVENTS": "false",
+    }
+    new = Trtllm(image="i:1", source=source)
+    assert len(candidate_graph(new, wanted, TP1).components[0].env) == 1
 
 
 def override_of(args: list[str], **metadata: Any) -> dict[str, Any]:

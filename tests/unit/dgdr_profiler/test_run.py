@@ -24,12 +24,17 @@ from dgdr_perf.engine_profile import EngineProfile
 from dgdr_perf.sizing import Targets, Workload, size_decode, size_prefill
 from dgdr_profiler.core.cells import Call
 from dgdr_profiler.core.errors import CandidateFailed, InvalidRequest
+from dgdr_profiler.core.known_model import KnownModel
 from dgdr_profiler.core.measured import Measured
+from dgdr_profiler.engines.args import value_of
 from dgdr_profiler.engines.registry import final_engine
+from dgdr_profiler.engines.vllm import MAX_CONTEXT
 from dgdr_profiler.prepare import prepare
+from dgdr_profiler.report.result import result
 from dgdr_profiler.run import NothingMeasured
+from support.model_configs import model
 from support.profiler_ports import FakeDeployments, FakeLoad, MemoryRecords
-from support.profiler_runs import GRAPHS, PROFILES, finished, request
+from support.profiler_runs import GRAPHS, PROFILES, finished, request, run_of
 from support.profiling import FACTS, TP2
 
 
@@ -82,6 +87,28 @@ def test_mockers_in_place_of_engines_replay_the_curves_and_hold_no_gpus() -> Non
     assert data == f"{PROFILE_DATA_MOUNT}/mocker.npz"
     assert worker.args[worker.args.index("--speedup-ratio") + 1] == "1"
     assert worker.gpus == 0
+
+
+async def test_a_context_that_fits_is_deployed_as_it_was_measured_and_is_said() -> None:
+    spec = {"image": "i:1", "features": {}}
+    asked = request(spec, candidateEngine="backend", maxGpusPerEngine=1)
+    small = asked.hardware.model_copy(update={"vram_mib": 23_034.0})
+    asked = asked.model_copy(update={"hardware": small})
+    prepared = prepare(asked, None, KnownModel(facts=model("llama-3.1-8b")))
+    run = run_of(prepared)
+    chosen = await run.measure_all()
+    done = result(asked, prepared.setting, prepared.plan, run.state, chosen, run.ledger())
+    (dgd,) = yaml.safe_load_all(done.texts["final_config.yaml"])
+    measured = prepared.graphs[chosen.decode.candidate.id]
+    lengths = {
+        value_of(one.args, MAX_CONTEXT)
+        for graph in (decode(dgd), measured)
+        for one in graph.components
+        if one.role.serves_model
+    }
+    assert lengths == {"25856"}
+    notes = json.loads(done.texts["report.json"])["notes"]
+    assert any("25856 tokens at most (--max-model-len)" in note for note in notes)
 
 
 async def test_the_curves_name_the_deployed_engines_and_their_batch_limit() -> None:
