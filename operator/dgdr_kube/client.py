@@ -25,6 +25,7 @@ from dgdr_kube.calls import NO_ANSWER, Call, CallTold, Verb, unheard
 from dgdr_kube.kinds import Kind, kind_of
 from dgdr_kube.pace import Pace
 from dgdr_kube.ports import Change, Event, Kept, Listing, Manifest, Manifests, whole
+from dgdr_kube.workqueue import moved_on
 
 MERGE_PATCH = "application/merge-patch+json"
 # JSON is YAML: the body is sent as JSON under the only content type that means "apply".
@@ -293,6 +294,7 @@ class KubeCluster:
             code = str(answer.status)
         finally:
             self._told(Call(verb, kind, code, time.perf_counter() - began_s))
+            moved_on()
         return answer.status, data, answer.headers.get("Retry-After")
 
     def _time_for(self, verb: Verb) -> aiohttp.ClientTimeout:

@@ -172,7 +172,7 @@ async def work(
     for queue, _ in passes:
         queue.hold()
         metrics.kube.show_queue(queue)
-        health.watch(queue.name, queue.longest_pass_s)
+        health.watch(queue.name, queue.longest_halt_s)
     if scope is not None:
         loops["namespaces"] = scope.keep()
     loops["first list"] = begin(feed, watched, settings, queues)

@@ -88,7 +88,7 @@ async def serve(settings: Settings) -> int:
 async def _work(settings: Settings, planning: "_Planning", health: Health) -> int:
     """Run until cancelled; the first loop that ends, ends all."""
     for queue in planning.passes:
-        health.watch(queue.name, queue.longest_pass_s)
+        health.watch(queue.name, queue.longest_halt_s)
         planning.metrics.show_queue(queue)
     loops = {
         *(
