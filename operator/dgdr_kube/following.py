@@ -107,6 +107,9 @@ async def follow(
             delay_s = max(BACKOFF.delay_s(failures, 0.5), asked_for_s(exc))
             log.warning("%s: not followed: %s; again in %.0f s", kind.plural, exc, delay_s)
             await sleep(delay_s)
+        finally:
+            # However it ends, nobody is to trust what nobody follows.
+            store.lose(scope)
 
 
 @dataclass(frozen=True, slots=True)

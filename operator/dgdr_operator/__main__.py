@@ -228,12 +228,7 @@ async def watcher(settings: Settings, queues: Queues) -> None:
     register(registry, queues, settings.mode)
     own = kopf.OperatorSettings()
     kopf_settings.configure(own, prefix=PREFIX)
-    await kopf.operator(
-        registry=registry,
-        settings=own,
-        namespaces=settings.namespaces,
-        clusterwide=not settings.namespaces,
-    )
+    await kopf_settings.watch(registry, own, settings.namespaces)
 
 
 if __name__ == "__main__":
