@@ -4,10 +4,10 @@ import asyncio
 import json
 import time
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client import ApiClient, Configuration
 
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.following import Watch, follow
@@ -21,7 +21,7 @@ from support.watching import thing
 ANSWER_S = 5.0
 
 
-class SlowApi:
+class SlowApi(ApiClient):
     """Answers each call after 5 s: a list with one of 40 pages, anything else with an object."""
 
     pages = 40
@@ -44,7 +44,7 @@ class SlowApi:
 
 
 def slow_cluster() -> KubeCluster:
-    return KubeCluster(cast(ApiClient, SlowApi()), instance="t")
+    return KubeCluster(SlowApi(Configuration()), instance="t")
 
 
 def test_a_long_list_of_slow_pages_is_no_silence() -> None:
