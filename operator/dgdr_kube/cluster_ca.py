@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ClusterCa:
-    """Adds to what a context in use trusts; a context forgets no authority, so the old one stays."""
+    """Adds to what a context in use trusts; a context forgets nothing, so the old one stays."""
 
     context: ssl.SSLContext
     path: str | None
