@@ -207,7 +207,7 @@ async def test_kopf_starts_without_a_question_and_hands_over_at_once(scope: str 
     # kopf.operator would wait for whatever began after it, such as a kept-alive connection.
     younger = asyncio.create_task(passes())
     signal.raise_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(running, 1) == EXIT_STOPPED
+    assert await asyncio.wait_for(running, 4) == EXIT_STOPPED
     held = lease.peek(LEASE, "system", "dgdr-operator")
     assert held is not None
     assert held["spec"]["holderIdentity"] == ""

@@ -30,10 +30,10 @@ class SlowApi(ApiClient):
         return method, path, dict(asked["query_params"]), None, None
 
     async def call_api(
-        self, _method: str, _url: str, sent: dict[str, str], *_: Any, **__: Any
+        self, method: Any, url: Any, header_params: Any = None, *_: Any, **__: Any
     ) -> Any:
         await asyncio.sleep(ANSWER_S)
-        page = int(sent.get("continue", "1"))
+        page = int(header_params.get("continue", "1"))
         meta = {"resourceVersion": "100", "continue": "" if page == self.pages else str(page + 1)}
         body = {"kind": "List", "metadata": meta, "items": [thing(f"g{page}", page)]}
 
