@@ -104,10 +104,10 @@ async def test_nothing_is_trusted_while_nobody_tells() -> None:
 
 
 async def test_nothing_is_trusted_once_nobody_follows() -> None:
-    store = Store()
-    await followed(ScriptedWatching([listing(5, thing("one", 2))], []), store)
+    store, source = Store(), ScriptedWatching([listing(5, thing("one", 2))], [])
+    task = asyncio.create_task(follow(source, DGD, None, store))
+    await asyncio.wait_for(source.silent.wait(), 5)
     assert store.look(ONE) == thing("one", 2)
-    (task,) = FOLLOWING
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
