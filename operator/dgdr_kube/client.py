@@ -22,9 +22,11 @@ from kubernetes.aio.config import (
 
 from dgdr_kube import answers, errors, event_writer, watch_stream
 from dgdr_kube.calls import NO_ANSWER, Call, CallTold, Verb, unheard
+from dgdr_kube.cluster_ca import ClusterCa
 from dgdr_kube.kinds import Kind, kind_of
 from dgdr_kube.pace import Pace
 from dgdr_kube.ports import Change, Event, Kept, Listing, Manifest, Manifests, whole
+from dgdr_kube.workqueue import moved_on
 
 MERGE_PATCH = "application/merge-patch+json"
 # JSON is YAML: the body is sent as JSON under the only content type that means "apply".
@@ -54,6 +56,7 @@ class KubeCluster:
         told: CallTold = unheard,
     ) -> None:
         self._api = api
+        self._ca = ClusterCa(api.rest_client.ssl_context, api.configuration.ssl_ca_cert)
         self._timeout_s = timeout_s
         self._left_s = left_s
         self._pace = pace
@@ -152,6 +155,7 @@ class KubeCluster:
         self, kind: Kind, namespace: str | None, version: str, labels: str = ""
     ) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Tell what changes after a version; raises Expired where that is too old."""
+        self._ca.renew()
         return watch_stream.watch(self._api, kind, namespace, version, labels, self._told)
 
     async def create(self, manifest: Manifest, manager: str) -> Manifest:
@@ -274,6 +278,7 @@ class KubeCluster:
         query: Query,
         body: Manifest | None,
     ) -> tuple[int, bytes, str | None]:
+        self._ca.renew()
         headers = {"Accept": "application/json"}
         patch = APPLY_PATCH if verb is Verb.APPLY else MERGE_PATCH
         headers["Content-Type"] = patch if verb.method == "PATCH" else "application/json"
@@ -293,6 +298,7 @@ class KubeCluster:
             code = str(answer.status)
         finally:
             self._told(Call(verb, kind, code, time.perf_counter() - began_s))
+            moved_on()
         return answer.status, data, answer.headers.get("Retry-After")
 
     def _time_for(self, verb: Verb) -> aiohttp.ClientTimeout:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from dgdr_kube.errors import ClusterError, Expired, Rejected
 from dgdr_kube.kinds import Kind
-from dgdr_kube.ports import ChangeType, Watching
-from dgdr_kube.store import Store
+from dgdr_kube.ports import ChangeType, Manifest, Watching
+from dgdr_kube.store import Entry, Store
 from dgdr_kube.workqueue import Backoff, asked_for_s
 
 log = logging.getLogger(__name__)
@@ -33,9 +33,10 @@ def _nobody() -> None:
 class Watch:
     """Whether a collection is followed, and for how long nothing was heard of that.
 
-    Heard is a list, a change or a failure: whoever waits for the next try is not silent. ``back``
-    is called when a list works again after a failure. ``answered`` is set once the collection was
-    listed, or may not be: before that, to decide on its store would be to ask for each object.
+    Heard is a page of a list, a change or a failure: whoever waits for the next try is not silent.
+    ``back`` is called when a list works again after a failure. ``answered`` is set once the
+    collection was listed, or may not be: before that, to decide on its store would be to ask for
+    each object.
     ``lists``, ``failures`` and ``changes`` are counted since the start.
     """
 
@@ -106,6 +107,9 @@ async def follow(
             delay_s = max(BACKOFF.delay_s(failures, 0.5), asked_for_s(exc))
             log.warning("%s: not followed: %s; again in %.0f s", kind.plural, exc, delay_s)
             await sleep(delay_s)
+        finally:
+            # However it ends, nobody is to trust what nobody follows.
+            store.lose(scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,7 @@ class _Follower:
     async def list_and_watch(self) -> None:
         """List, and then watch, again after each end that is none of a failure."""
         loop = asyncio.get_running_loop()
-        listing = await self.source.listing(
-            self.kind, self.scope, self.labels, kept=self.store.entry
-        )
+        listing = await self.source.listing(self.kind, self.scope, self.labels, kept=self._kept)
         self.store.take_over(self.scope, listing)
         self.watch.found()
         version = listing.version
@@ -132,6 +134,11 @@ class _Follower:
             version = await self._hear(version)
             if loop.time() - began_s < SHORTEST_S:
                 await self.sleep(SHORTEST_S)
+
+    def _kept(self, manifest: Manifest) -> Entry:
+        """Keep an object of a list: its page is a sign of life, though many more may follow."""
+        self.watch.heard()
+        return self.store.entry(manifest)
 
     async def _hear(self, version: str) -> str:
         """Hear one watch to its end; returns the version to go on from."""

@@ -7,6 +7,8 @@ that needs them is registered; the prefixes are set all the same, so that a hand
 mistake would not collide with another kopf operator's.
 """
 
+import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import kopf
@@ -32,6 +34,27 @@ def configure(settings: kopf.OperatorSettings, *, prefix: str) -> None:
     # for. With 8 workers that linger for 1 s each, kopf fed us 8 objects/s.
     settings.queueing.worker_limit = None
     settings.queueing.idle_timeout = 0.01
+
+
+async def watch(
+    registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, namespaces: Collection[str]
+) -> None:
+    """Run kopf in namespaces, or in all (none named), until it begins to stop: told to, or broken.
+
+    Not ``kopf.operator``, which returns when it has stopped: it waits up to 5 s for each task that
+    is younger than itself, as that of a kept-alive connection to ``/metrics``, and passes would go
+    on meanwhile, without ears.
+    """
+    roots = await kopf.spawn_tasks(
+        registry=registry, settings=settings, namespaces=namespaces, clusterwide=not namespaces
+    )
+    try:
+        ended, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in roots:
+            task.cancel()
 
 
 def login(**kwargs: Any) -> kopf.ConnectionInfo | None:

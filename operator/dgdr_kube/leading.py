@@ -97,8 +97,6 @@ async def lead(leader: Leader, health: Health, work: Work) -> int:
 
 async def _while_leading(leader: Leader, work: Work) -> int:
     keeping = asyncio.create_task(leader.keep(), name="lease")
-    # Before the work: when kopf stops, it cancels every task that is younger than itself.
-    await asyncio.sleep(0)
     working = asyncio.create_task(work(), name="work")
     try:
         await asyncio.wait({keeping, working}, return_when=asyncio.FIRST_COMPLETED)

@@ -60,9 +60,6 @@ async def run_together(
     The watcher ends by itself on SIGTERM, which is no failure. None of the others may end.
     """
     others = [asyncio.create_task(coro, name=name) for name, coro in loops.items()]
-    # When kopf stops, it waits for, and then cancels, every task that is younger than itself. So
-    # the loops, and the workers that their first step creates, have to be there before it.
-    await asyncio.sleep(0)
     watching = asyncio.create_task(watcher, name="watcher")
     tasks = {watching, *others}
     try:

@@ -32,7 +32,7 @@ class Health:
     """When each loop of the process was last seen alive.
 
     A loop that turns by itself beats, at least every ``stalled_after_s / 3``. One that waits for
-    work is watched instead: by how long its current piece of work has been going on.
+    work is watched instead: by how long its current piece of work has not got on.
     """
 
     stalled_after_s: float = 180.0
@@ -47,9 +47,9 @@ class Health:
         """Note that this loop is alive now."""
         self.beats[loop] = self.clock()
 
-    def watch(self, loop: str, busy_s: Callable[[], float]) -> None:
-        """Ask this loop, at every check, for how many seconds it has been busy with one thing."""
-        self.watched[loop] = busy_s
+    def watch(self, loop: str, halted_s: Callable[[], float]) -> None:
+        """Ask this loop, at every check, for how many seconds its work has not got on."""
+        self.watched[loop] = halted_s
 
     def follow(self, kind: str, scope: str | None, watch: Followed) -> None:
         """Be alive only while this watch is heard of, and ready only while it is followed.
@@ -73,8 +73,8 @@ class Health:
         """Seconds since each loop's last sign of life."""
         now = self.clock()
         beaten = {loop: now - seen for loop, seen in self.beats.items()}
-        busy = {loop: busy_s() for loop, busy_s in self.watched.items()}
-        return {loop: round(age_s, 1) for loop, age_s in (beaten | busy).items()}
+        watched = {loop: halted_s() for loop, halted_s in self.watched.items()}
+        return {loop: round(age_s, 1) for loop, age_s in (beaten | watched).items()}
 
     def stalled(self) -> list[str]:
         """Loops that stand still."""

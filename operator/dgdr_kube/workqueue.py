@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -44,6 +45,24 @@ class _Again:
 
     def earlier(self, other: "_Again") -> "_Again":
         return _Again(min(self.urgency, other.urgency), min(self.after_s, other.after_s))
+
+
+@dataclass(slots=True)
+class _Running:
+    """A pass that runs: since when, and when it last got an answer."""
+
+    began_s: float
+    moved_s: float
+
+
+# The pass that the current task runs: only the client knows when it gets an answer.
+_CURRENT: ContextVar[_Running | None] = ContextVar("running", default=None)
+
+
+def moved_on() -> None:
+    """Note that a call of the current pass has ended: many slow ones are no standstill."""
+    if (running := _CURRENT.get()) is not None:
+        running.moved_s = time.monotonic()
 
 
 log = logging.getLogger(__name__)
@@ -101,7 +120,7 @@ class WorkQueue(Generic[K]):
         self._numbers = itertools.count()
         self._open = asyncio.Event()
         self._open.set()
-        self._running: dict[K, float] = {}
+        self._running: dict[K, _Running] = {}
         self._again: dict[K, _Again] = {}
         self._held_until_s: dict[K, float] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -192,7 +211,13 @@ class WorkQueue(Generic[K]):
 
     def longest_pass_s(self) -> float:
         """Seconds since the oldest pass that still runs was started; 0 when none runs."""
-        return time.monotonic() - min(self._running.values()) if self._running else 0.0
+        began_s = [one.began_s for one in self._running.values()]
+        return time.monotonic() - min(began_s) if began_s else 0.0
+
+    def longest_halt_s(self) -> float:
+        """Seconds since a pass last got on, of the one that has not for the longest time."""
+        moved_s = [one.moved_s for one in self._running.values()]
+        return time.monotonic() - min(moved_s) if moved_s else 0.0
 
     async def _work(self, reconcile: Callable[[K], Awaitable[float | None]]) -> None:
         while True:
@@ -205,11 +230,14 @@ class WorkQueue(Generic[K]):
         if self._waiting.get(key) != since:
             return  # it was served when it became more urgent
         del self._waiting[key]
-        self._running[key] = now_s = time.monotonic()
+        now_s = time.monotonic()
+        running = self._running[key] = _Running(now_s, now_s)
+        token = _CURRENT.set(running)
         self.waited(now_s - self._marked_s.pop(key))
         try:
             delay_s = await self._outcome(key, reconcile)
         finally:
+            _CURRENT.reset(token)
             del self._running[key]
         again = self._again.pop(key, None)
         if again is not None and (again.urgency is Urgency.WANTED or key not in self._failures):

@@ -172,7 +172,7 @@ async def work(
     for queue, _ in passes:
         queue.hold()
         metrics.kube.show_queue(queue)
-        health.watch(queue.name, queue.longest_pass_s)
+        health.watch(queue.name, queue.longest_halt_s)
     if scope is not None:
         loops["namespaces"] = scope.keep()
     loops["first list"] = begin(feed, watched, settings, queues)
@@ -228,12 +228,7 @@ async def watcher(settings: Settings, queues: Queues) -> None:
     register(registry, queues, settings.mode)
     own = kopf.OperatorSettings()
     kopf_settings.configure(own, prefix=PREFIX)
-    await kopf.operator(
-        registry=registry,
-        settings=own,
-        namespaces=settings.namespaces,
-        clusterwide=not settings.namespaces,
-    )
+    await kopf_settings.watch(registry, own, settings.namespaces)
 
 
 if __name__ == "__main__":

@@ -72,15 +72,14 @@ async def serve(settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code."""
     election, telemetry = settings.leader_election, Telemetry()
     lease, metrics = election.planner_lease if election else "", KubeMetrics(telemetry.registry)
-    async with (
-        standing(election, lease, metrics.called) as leader,
-        _planning(settings, leader, telemetry, metrics) as planning,
-    ):
+    async with standing(election, lease, metrics.called) as leader:
         health = Health()
         metrics.show_leader(lease, leader)
+        # Before the first question, which may go without an answer for longer than a probe waits.
         web = await start(application(health, telemetry.registry), settings.health.port)
         try:
-            return await lead(leader, health, lambda: _work(settings, planning, health))
+            async with _planning(settings, leader, telemetry, metrics) as planning:
+                return await lead(leader, health, lambda: _work(settings, planning, health))
         finally:
             await web.cleanup()
 
@@ -88,7 +87,7 @@ async def serve(settings: Settings) -> int:
 async def _work(settings: Settings, planning: "_Planning", health: Health) -> int:
     """Run until cancelled; the first loop that ends, ends all."""
     for queue in planning.passes:
-        health.watch(queue.name, queue.longest_pass_s)
+        health.watch(queue.name, queue.longest_halt_s)
         planning.metrics.show_queue(queue)
     loops = {
         *(

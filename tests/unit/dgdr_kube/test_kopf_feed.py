@@ -1,6 +1,7 @@
 """kopf's own watcher reads from our watch, which outlasts whatever a server answers."""
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -12,11 +13,15 @@ from kopf._cogs.structs.references import Resource
 from kopf._core.reactor import queueing
 
 from dgdr_kube import kopf_settings
+from dgdr_kube.candidate import Candidate
 from dgdr_kube.errors import ClusterError, Expired, Rejected, Unreachable
-from dgdr_kube.kinds import DGD, NODE
+from dgdr_kube.kinds import DGD, LEASE, NODE
 from dgdr_kube.kopf_feed import Collection, Feed
+from dgdr_kube.leading import lead
 from dgdr_kube.ports import Listing, Manifest
+from dgdr_kube.process import EXIT_STOPPED, run_together
 from dgdr_kube.serving import Health
+from support.fake_cluster import FakeCluster
 from support.watching import ScriptedWatching, Told, added, modified, thing
 
 Heard = list[tuple[str | None, str]]
@@ -167,7 +172,7 @@ async def test_passes_wait_for_every_list_but_for_one_that_is_forbidden() -> Non
 
 
 @pytest.mark.parametrize("scope", [None, "a"])
-async def test_kopf_starts_without_a_question_of_its_own(scope: str | None) -> None:
+async def test_kopf_starts_without_a_question_and_hands_over_at_once(scope: str | None) -> None:
     """Nobody listens at the address that kopf is given."""
     source = ScriptedWatching([listing(5, graph("one", 3))], [[]])
     Feed(source, (Collection(kind=DGD, tells_first=True),), (scope,), lambda: None).install(
@@ -176,7 +181,7 @@ async def test_kopf_starts_without_a_question_of_its_own(scope: str | None) -> N
     settings, registry = kopf.OperatorSettings(), kopf.OperatorRegistry()
     kopf_settings.configure(settings, prefix="test.dgdr.dev")
     heard: Heard = []
-    told, stop = asyncio.Event(), asyncio.Event()
+    told = asyncio.Event()
 
     @kopf.on.login(registry=registry)
     def login(**_: Any) -> kopf.ConnectionInfo:
@@ -187,16 +192,24 @@ async def test_kopf_starts_without_a_question_of_its_own(scope: str | None) -> N
         heard.append((type, name))
         told.set()
 
-    running = asyncio.create_task(
-        kopf.operator(
-            registry=registry,
-            settings=settings,
-            stop_flag=stop,
-            clusterwide=scope is None,
-            namespaces=() if scope is None else (scope,),
-        )
-    )
+    async def works() -> int:
+        watching = kopf_settings.watch(registry, settings, () if scope is None else (scope,))
+        return await run_together(watching, {"passes": passes()})
+
+    async def passes() -> None:
+        await asyncio.Event().wait()
+
+    lease = FakeCluster()
+    candidate = Candidate(lease, "system", "dgdr-operator", "me")
+    running = asyncio.create_task(lead(candidate, Health(), works))
     await asyncio.wait_for(told.wait(), 5)
-    stop.set()
-    await asyncio.wait_for(running, 15)
     assert heard == [(None, "one")]
+    # kopf.operator would wait for whatever began after it, such as a kept-alive connection.
+    younger = asyncio.create_task(passes())
+    signal.raise_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(running, 4) == EXIT_STOPPED
+    held = lease.peek(LEASE, "system", "dgdr-operator")
+    assert held is not None
+    assert held["spec"]["holderIdentity"] == ""
+    assert not younger.done()
+    younger.cancel()

@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 from dgdr_kube.errors import Rejected, Unreachable
 from dgdr_kube.process import patiently, run_together
 from dgdr_kube.serving import Health, application
-from dgdr_kube.workqueue import WorkQueue
 
 
 async def forever() -> None:
@@ -36,20 +35,6 @@ async def test_a_watcher_that_breaks_does_not() -> None:
 @pytest.mark.parametrize("loop", [ends, breaks])
 async def test_no_other_loop_may_end(loop: object) -> None:
     assert await run_together(forever(), {"a": loop(), "b": forever()}) == 1  # type: ignore[operator]
-
-
-async def test_workers_are_there_before_the_watcher() -> None:
-    queue: WorkQueue[str] = WorkQueue(workers=2)
-    seen: set[str] = set()
-
-    async def watcher() -> None:
-        seen.update(task.get_name() for task in asyncio.all_tasks())
-
-    async def reconcile(_: str) -> None:
-        return None
-
-    assert await run_together(watcher(), {"q": queue.run(reconcile)}) == 0
-    assert {"work-0", "work-1"} <= seen
 
 
 async def test_health_tells_a_loop_that_stands_still() -> None:

@@ -23,20 +23,20 @@ from support.watching import (
 )
 
 ONE, TWO = key("one"), key("two")
+FOLLOWING: set["asyncio.Task[None]"] = set()
 
 
 async def followed(source: ScriptedWatching, store: Store, scope: str | None = None) -> list[float]:
-    """Follow until the script is over; return how long was waited after failures."""
+    """Follow the script, and its silence after that; return how long was waited after failures."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
     task = asyncio.create_task(follow(source, DGD, scope, store, sleep))
+    FOLLOWING.add(task)
+    task.add_done_callback(FOLLOWING.discard)
     await asyncio.wait_for(source.silent.wait(), 5)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
     return waits
 
 
@@ -100,6 +100,17 @@ async def test_nothing_is_trusted_while_nobody_tells() -> None:
     down = Unreachable("no route to host")
     source = ScriptedWatching([listing(5, thing("one", 2)), down, down], [[down]])
     assert await followed(source, store) == [1.0, 2.0, 4.0]
+    assert store.look(ONE) is UNSURE
+
+
+async def test_nothing_is_trusted_once_nobody_follows() -> None:
+    store, source = Store(), ScriptedWatching([listing(5, thing("one", 2))], [])
+    task = asyncio.create_task(follow(source, DGD, None, store))
+    await asyncio.wait_for(source.silent.wait(), 5)
+    assert store.look(ONE) == thing("one", 2)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
     assert store.look(ONE) is UNSURE
 
 
