@@ -12,6 +12,10 @@ from dgdr_webhooks.core.admission_review import WARNING_CHARS, defaulted, fittin
 REQUEST, GRAPH = "DynamoGraphDeploymentRequest", "DynamoGraphDeployment"
 POD = {"spec": {"containers": [{"name": "main", "image": "registry.test/r:1.0.2"}]}}
 
+MAIN = POD["spec"]["containers"][0]
+GPUS = {"resources": {"limits": {"nvidia.com/gpu": "9" * 5000}}}
+TOO_MANY_GPUS = {"spec": {"containers": [{**MAIN, **GPUS}]}}
+
 
 def made(kind: str, version: str, spec: Any, name: str = "q", **more: Any) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec, **more}
@@ -119,6 +123,16 @@ def test_what_runs_is_let_in_without_a_word(good: dict[str, Any]) -> None:
             id="a text for a number",
         ),
         pytest.param(
+            graph({"name": "w", "podTemplate": TOO_MANY_GPUS}),
+            "spec.components[0].podTemplate.spec.containers[main].resources.limits[nvidia.com/gpu]",
+            id="a number of thousands of digits",
+        ),
+        pytest.param(
+            old_graph(w=service(resources={"limits": {"gpu": "9" * 5000}})),
+            "spec.services.w.resources.limits.gpu: Invalid value",
+            id="a number of thousands of digits in v1alpha1",
+        ),
+        pytest.param(
             graph({"name": "w", "type": "worker"}),
             "spec.components[0].podTemplate.spec.containers[0].image: Required value: is required",
             id="no image",
@@ -188,6 +202,11 @@ def test_two_faults_are_said_at_once() -> None:
             request(overrides={"dgd": {"apiVersion": "nvidia.com/v3", "kind": GRAPH}}),
             'spec.overrides.dgd.apiVersion: Invalid value: "nvidia.com/v3"',
             id="an override of no version",
+        ),
+        pytest.param(
+            request(overrides={"dgd": graph({"name": "w", "podTemplate": TOO_MANY_GPUS})}),
+            "spec.overrides.dgd.spec.components[0].podTemplate.spec.containers[main].resources",
+            id="an override with a number of thousands of digits",
         ),
         pytest.param(
             graph({"name": "w", "podTemplate": POD, "modelRef": {"name": "m"}}),
