@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dgdr_api.graph import Component, Graph, Json
-from dgdr_api.pods import GPU, MAIN
+from dgdr_api.pods import GPU, MAIN, whole_number
 from dgdr_api.reading import objects_of
 
 Claims = Mapping[str, int]
@@ -220,6 +220,6 @@ def _asked(resources: Any, is_counted: Callable[[str], bool] = is_gpu) -> int:
     for kind in ("requests", "limits"):
         amounts = resources.get(kind) if isinstance(resources, Mapping) else None
         for name, amount in (amounts if isinstance(amounts, Mapping) else {}).items():
-            if is_counted(str(name)) and str(amount).isdecimal():
-                found[name] = int(amount)
+            if is_counted(str(name)) and (count := whole_number(amount)) is not None:
+                found[name] = count
     return sum(found.values())

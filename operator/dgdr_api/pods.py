@@ -14,6 +14,8 @@ PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 GPU = "nvidia.com/gpu"
 GPU_PRODUCT = "nvidia.com/gpu.product"
 """Label of a node, by GPU feature discovery."""
+# No cluster has as many devices, and Python reads no text of thousands of digits.
+_MOST_DIGITS = 10
 
 
 def read_template(template: object, path: str) -> dict[str, Any]:
@@ -92,10 +94,16 @@ def whole_gpus(value: object, path: str) -> int:
     Raises:
         CodecError: it is none.
     """
-    text = str(value)
-    if isinstance(value, bool) or not text.isdecimal():
-        raise CodecError(path, value, "a whole number of GPUs")
-    return int(text)
+    found = None if isinstance(value, bool) else whole_number(value)
+    if found is None:
+        raise CodecError(path, value, f"a whole number of GPUs, of at most {_MOST_DIGITS} digits")
+    return found
+
+
+def whole_number(amount: object) -> int | None:
+    """Return an amount of devices; None where it is none, or more than anybody can have."""
+    text = str(amount)
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def pod_template(component: Component) -> dict[str, Any]:

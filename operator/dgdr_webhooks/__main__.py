@@ -116,6 +116,9 @@ async def tend(authority: Authority, served: Served) -> bool:
             log.info("Serving with a certificate that ends at %s", served.ends())
     except (ClusterError, NoCertificate, ssl.SSLError) as exc:
         log.warning("No certificate could be looked after: %s", exc)
+    except Exception:
+        # Whatever somebody wrote into the Secret: without this loop nobody would be served.
+        log.exception("No certificate could be looked after")
     return served.ends() is not None
 
 

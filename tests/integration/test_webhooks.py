@@ -19,7 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dgdr_api.conversion import converted
 from dgdr_api.conversion.kept import same
+from dgdr_api.conversion.room import MOST_BYTES
 from dgdr_webhooks.adapters.authority import written
 from dgdr_webhooks.core.certificates import Terms, renewed
 from hack.light_webhooks import NAME, NAMESPACE, LightWebhooks, free_port
@@ -280,6 +282,34 @@ def test_a_refusal_names_field_value_and_cure(
     answer = checked.create(manifest)
     assert answer.status in (403, 422), answer.body
     assert says in answer.message
+
+
+def long_override(name: str, chars: int) -> dict[str, Any]:
+    component = {"name": "w", "podTemplate": {"spec": {"containers": [{"name": "x" * chars}]}}}
+    override = {"apiVersion": BETA, "kind": GRAPH, "spec": {"components": [component]}}
+    spec = {"model": "m", "image": IMAGE, "overrides": {"dgd": override}}
+    return made(REQUEST, BETA, name, spec)
+
+
+def test_what_has_just_room_reads_back_and_one_byte_more_is_refused(checked: Objects) -> None:
+    annotations = converted(long_override("long", 0), ALPHA)["metadata"]["annotations"]
+    room = MOST_BYTES - sum(len(key) + len(one) for key, one in annotations.items())
+    answer = checked.create(long_override("long", room))
+    assert answer.ok, answer.message
+    seen = checked.read(REQUEST, "v1alpha1", "long")
+    assert seen.ok, seen.message
+    answer = checked.create(long_override("longer", room + 1))
+    assert (
+        "spec.overrides.dgd.spec.components: Too long: what nvidia.com/v1alpha1" in answer.message
+    )
+
+
+def test_a_deployment_of_v1alpha1_without_room_is_refused(checked: Objects) -> None:
+    envs = [{"name": f"E{number}", "value": "x" * 95} for number in range(60)]
+    services = {f"w{number}": service(envs=envs) for number in range(20)}
+    answer = checked.create(made(GRAPH, ALPHA, "long", {"services": services}))
+    assert not answer.ok
+    assert "spec.services: Too long: what nvidia.com/v1beta1 cannot say" in answer.message
 
 
 def test_warnings_reach_the_user(checked: Objects) -> None:

@@ -12,7 +12,7 @@ from dgdr_api.conversion import experimental
 from dgdr_api.graph import Component, Role
 from dgdr_api.graph_v1alpha1 import CLAIMS, claims_of
 from dgdr_api.pods import pod_template
-from dgdr_api.reading import CodecError, Reader, name_of
+from dgdr_api.reading import Reader, name_of
 from dgdr_api.roles_v1alpha1 import roles_of, types_of
 from dgdr_api.service_v1alpha1 import read_service, write_service
 
@@ -70,7 +70,7 @@ def _completed(component: Any, services: Json) -> Any:
     try:
         found = _read(component)
         mounts = Reader(said, "").objects("volumeMounts")
-    except CodecError:
+    except Exception:
         return component
     taken = {name_of(volume) for volume in found.volumes}
     mounted = {name_of(mount) for mount in found.volume_mounts}
@@ -97,9 +97,10 @@ def _moved(spec: Json, order: Callable[[str, str], tuple[str, str]]) -> dict[str
 def _component(name: str, role: Role, service: Json) -> dict[str, Any]:
     try:
         component, _ = read_service(name, role, service, f"spec.services.{name}")
-    except CodecError:
+        return {**codec_v1beta1.write_component(component), **experimental.to_v1beta1(service)}
+    except Exception:
+        # Whatever it is: it is kept whole, since an object that fails hides all others of a list.
         return {"name": name, "type": role.value}
-    return {**codec_v1beta1.write_component(component), **experimental.to_v1beta1(service)}
 
 
 def _service(component: Json) -> dict[str, Any]:
@@ -107,11 +108,11 @@ def _service(component: Json) -> dict[str, Any]:
     kind, sub = types_of(role) if role else (component.get("type"), None)
     types = {key: one for key, one in ((_TYPE, kind), (_SUB_TYPE, sub)) if one is not None}
     try:
-        service = write_service(_read(component))
-    except CodecError:
+        service = {**write_service(_read(component)), **experimental.to_v1alpha1(component)}
+    except Exception:
         return types
     rest = {key: one for key, one in service.items() if key not in (_TYPE, _SUB_TYPE)}
-    return {**types, **rest, **experimental.to_v1alpha1(component)}
+    return {**types, **rest}
 
 
 def _role(component: Json) -> Role | None:

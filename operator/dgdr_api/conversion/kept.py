@@ -36,7 +36,7 @@ def kept(said: Any, read: Any) -> Kept | None:
     """Return what differs; None where nothing does."""
     if same(said, read):
         return None
-    pair = _alike(said, read)
+    pair = alike(said, read)
     if pair is None:
         return Kept(said, read)
     found = {
@@ -77,6 +77,8 @@ def _restored_map(said: Mapping[str, Any], read: Mapping[str, Any], live: Mappin
 def _restored_list(said: dict[str, Any], read: dict[str, Any], live: dict[str, Any]) -> list[Any]:
     order = said if _is_said_order(said, read, live) else live
     merged = _restored_map(said, read, live)
+    # An entry that was edited stays whole: a part of it would not even have its name.
+    merged |= {n: live[n] for n in live if n not in said and not same(live[n], read.get(n, ABSENT))}
     return [merged[name] for name in dict.fromkeys((*order, *live, *said)) if name in merged]
 
 
@@ -101,7 +103,7 @@ def same(one: Any, other: Any) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
-def _alike(said: Any, read: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+def alike(said: Any, read: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
     """Return both as maps; None where they can only be kept whole."""
     if isinstance(said, Mapping) and isinstance(read, Mapping):
         return said, read
@@ -118,6 +120,22 @@ def by_name(entries: Any) -> dict[str, Any] | None:
     if len(set(texts)) < len(entries):
         return None
     return dict(zip(texts, entries, strict=True))
+
+
+def without(value: Any, path: tuple[str, ...]) -> Any:
+    """Return a value less what stands at a path."""
+    key, rest = path[0], path[1:]
+    if isinstance(value, Mapping):
+        inner = {key: without(value[key], rest)} if rest and key in value else {}
+        return {k: inner.get(k, one) for k, one in value.items() if k != key or rest}
+    entries = by_name(value)
+    if entries is None or key not in entries:
+        return value
+    return [
+        without(one, rest) if name == key else one
+        for name, one in entries.items()
+        if name != key or rest
+    ]
 
 
 def _side(found: Mapping[str, Kept], side: str) -> dict[str, Any]:

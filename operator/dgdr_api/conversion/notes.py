@@ -54,14 +54,12 @@ class Note:
         return self.read is None and isinstance(self.said, Mapping)
 
     def laid_under(self, live: Any, again: Convert) -> Any:
-        """Return the live value with what it could not say when it was converted last.
+        """Return the live value with what upstream kept because it could not say it.
 
         Args:
             live: what the conversion gives now.
             again: the conversion there and back, of what upstream kept.
         """
-        if not self.is_upstreams:
-            return restored(self.said, ABSENT if self.read is None else self.read, live)
         said = _without_blanks(self.said)
         return _filled(restored(said, _within(said, again(said)), live), said)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dgdr_api.conversion import dgd_spec, dgdr_spec, scaling_adapter, statuses, upstream_words
-from dgdr_api.conversion.kept import ABSENT, Kept, kept
+from dgdr_api.conversion.kept import ABSENT, Kept, kept, same
+from dgdr_api.conversion.merging import apart, merged
 from dgdr_api.conversion.notes import GROUP, Convert, Json, Note, annotation, taken
 from dgdr_api.reading import CodecError
 
@@ -120,6 +121,7 @@ def _merged(said: Any, note: Note | None, part: Part, api_version: str) -> tuple
     there, back = part.to_v1beta1, part.to_v1alpha1
     if api_version == ALPHA:
         there, back = back, there
+    back = _Remembered(back)
     is_upstreams = note is not None and note.is_upstreams and api_version == ALPHA
     if note and is_upstreams and isinstance(said, Mapping):
         said = part.completed(said, note.said)
@@ -128,10 +130,40 @@ def _merged(said: Any, note: Note | None, part: Part, api_version: str) -> tuple
         value, left = part.worded(value, note.said)
         note = replace(note, said=left)
     if note is not None:
-        live, value = value, note.laid_under(value, lambda own: there(back(own)))
+        live, value = value, _with_words(said, value, note, there, back)
         if api_version == BETA and isinstance(value, Mapping):
             value = part.whole(value, live, note)
     return value, kept(said, back(value) if isinstance(value, Mapping) else ABSENT)
+
+
+class _Remembered:
+    """A conversion that is asked for the same value twice."""
+
+    def __init__(self, convert: Convert) -> None:
+        self._convert = convert
+        self._last: tuple[Json, dict[str, Any]] | None = None
+
+    def __call__(self, value: Json) -> dict[str, Any]:
+        if self._last is None or self._last[0] is not value:
+            self._last = value, self._convert(value)
+        return self._last[1]
+
+
+def _with_words(said: Any, live: Any, note: Note, there: Convert, back: Convert) -> Any:
+    """Return the live value with the words of a note that mean what is there."""
+    if note.is_upstreams:
+        return note.laid_under(live, lambda own: there(back(own)))
+    meant: list[Any] = []
+
+    def wrong(value: Any) -> set[tuple[str, ...]]:
+        means = back(value) if isinstance(value, Mapping) else ABSENT
+        if same(means, said):
+            return set()
+        if not meant:
+            meant.append(back(live) if isinstance(live, Mapping) else ABSENT)
+        return set(apart(means, said, meant[0]))
+
+    return merged(note.said, ABSENT if note.read is None else note.read, live, wrong)
 
 
 def _with(manifest: Json, field: str, value: Any) -> dict[str, Any]:

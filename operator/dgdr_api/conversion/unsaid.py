@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dgdr_api.conversion.kept import by_name, kept
+from dgdr_api.conversion.kept import by_name, kept, without
 from dgdr_api.conversion.objects import KINDS
 
 Path = tuple[str, ...]
@@ -37,8 +37,8 @@ def unsaid(manifest: Mapping[str, Any]) -> Unsaid:
     left = kept(spec, part.to_v1alpha1(there))
     paths = () if left is None else tuple(_paths(left.said, left.read, ()))
     tried = paths[:MOST_TRIED]
-    without = ((path, part.to_v1beta1(_without(spec, path))) for path in tried)
-    found = tuple(_text(spec, path) for path, left_out in without if left_out == there)
+    tries = ((path, part.to_v1beta1(without(spec, path))) for path in tried)
+    found = tuple(_text(spec, path) for path, left_out in tries if left_out == there)
     return Unsaid(found, len(paths) - len(tried))
 
 
@@ -64,22 +64,6 @@ def _nameless(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _entries(said: Mapping[str, Any], read: Mapping[str, Any], path: Path) -> Iterator[Path]:
     for key, value in said.items():
         yield from _paths(value, read.get(key), (*path, key))
-
-
-def _without(value: Any, path: Path) -> Any:
-    """Return a value less what stands at a path."""
-    key, rest = path[0], path[1:]
-    if isinstance(value, Mapping):
-        inner = {key: _without(value[key], rest)} if rest and key in value else {}
-        return {k: inner.get(k, one) for k, one in value.items() if k != key or rest}
-    entries = by_name(value)
-    if entries is None or key not in entries:
-        return value
-    return [
-        _without(one, rest) if name == key else one
-        for name, one in entries.items()
-        if name != key or rest
-    ]
 
 
 def _text(spec: Mapping[str, Any], path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from dgdr_api.claims_v1alpha1 import claim_volume
 from dgdr_api.graph import Component, Role
 from dgdr_api.graph_v1alpha1 import CLAIMS
-from dgdr_api.reading import CodecError, name_of, objects_of
+from dgdr_api.reading import name_of, objects_of
 from dgdr_api.service_v1alpha1 import read_service
 
 Json = Mapping[str, Any]
@@ -86,7 +86,7 @@ def _meaning(service: Json) -> tuple[Any, ...] | None:
     """Return what of a pod these words say; None where they cannot be read."""
     try:
         read = _read(service)
-    except CodecError:
+    except Exception:
         return None
     # Upstream mounts a compilation cache beside naming it.
     cache = (read.extra.get("compilationCache") or {}).get("pvcName")

@@ -4,7 +4,7 @@ The manifest's meaning is read by ``dgdr_api.codec_v1beta1``; this model is its 
 """
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
@@ -19,7 +19,7 @@ from dgdr_api.models.base import (
     RawObject,
     Resource,
 )
-from dgdr_api.models.cel import FORBIDDEN, CelRule, extension
+from dgdr_api.models.cel import CelRule, extension
 from dgdr_api.names import MAX_WORKLOAD_NAME_CHARS
 
 MAX_COMPONENTS = 25
@@ -89,8 +89,8 @@ class DgdComponent(ApiModel):
     )
     type: ComponentType | None = Field(
         default=None,
-        description="What the component is for. Cannot be changed. Default: nothing that Dynamo "
-        "knows; the component runs as it is written.",
+        description="What the component is for. Default: nothing that Dynamo knows; the component "
+        "runs as it is written.",
     )
     replicas: Int32 | None = Field(
         default=None,
@@ -140,17 +140,6 @@ class DgdComponent(ApiModel):
         "Default: false.",
     )
     experimental: RawObject | None = Field(default=None, description=_NO_EFFECT)
-
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        CelRule(
-            expression="has(self.type) == has(oldSelf.type)"
-            " && (!has(self.type) || self.type == oldSelf.type)",
-            message="the type of a component cannot be changed; remove the component and add "
-            "one with another name",
-            at=".type",
-            reason=FORBIDDEN,
-        ),
-    )
 
 
 Components = Annotated[

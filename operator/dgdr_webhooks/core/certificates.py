@@ -174,12 +174,20 @@ def _serving(old: Certificates) -> x509.Certificate | None:
 def _is_good(
     serving: x509.Certificate, trusted: Sequence[x509.Certificate], terms: Terms, now: datetime
 ) -> bool:
-    names = serving.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return (
         serving.not_valid_after_utc > now
         and any(_is_issued_by(serving, one) for one in trusted)
-        and set(names) >= {_general(name) for name in terms.names}
+        and _names(serving) >= {_general(name) for name in terms.names}
     )
+
+
+def _names(serving: x509.Certificate) -> set[x509.GeneralName]:
+    """Return whom a certificate is for; nobody where it does not say so."""
+    try:
+        found = serving.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except Exception:
+        return set()
+    return set(found.value)
 
 
 def _is_issued_by(serving: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from dgdr_api import codec_v1beta1
 from dgdr_api.conversion import ALPHA, BETA, converted
+from dgdr_api.conversion.room import too_long
 from dgdr_api.conversion.unsaid import unsaid
 from dgdr_api.doubts import doubts
 from dgdr_api.effective import effective
@@ -20,7 +21,7 @@ from dgdr_api.models.dgdr_rules import TTFT_WITHOUT_ITL
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec
 from dgdr_api.planner_notes import planner_notes
 from dgdr_api.problem import Problem, from_validation
-from dgdr_api.reading import CodecError
+from dgdr_api.reading import CodecError, object_of
 from dgdr_api.validate import locked_change, refusals, troubles
 from dgdr_api.validate_graph import graph_problems, not_run
 from dgdr_webhooks.core.words import path_in_v1alpha1, with_names
@@ -47,8 +48,13 @@ def verdict(new: Json, old: Json | None) -> Verdict:
         new: the object as it is to be stored.
         old: as it is stored; None where it is created.
     """
-    if old is not None and old.get("spec") == new.get("spec"):
+    is_same = old is not None and old.get("spec") == new.get("spec")
+    if is_same and _annotations(old) == _annotations(new):
         return Verdict()
+    long = too_long(new)
+    long = None if long and old is not None and too_long(old) else long
+    if is_same or long:
+        return Verdict((long,) if long else ())
     hub = converted(new, BETA)
     found = _of_request(new, hub) if new.get("kind") == REQUEST else _of_graph(new, hub)
     before = converted(old, BETA) if old is not None else None
@@ -61,6 +67,10 @@ def verdict(new: Json, old: Json | None) -> Verdict:
     if is_alpha:
         new_ones = tuple(replace(p, field=path_in_v1alpha1(p.field, hub)) for p in new_ones)
     return Verdict(new_ones, warned)
+
+
+def _annotations(manifest: Json | None) -> Any:
+    return object_of((manifest or {}).get("metadata")).get("annotations") or {}
 
 
 def _known(old: Json, hub: Json) -> set[str]:

@@ -204,7 +204,7 @@ def test_a_built_component_needs_no_spelling() -> None:
         pytest.param(
             dgd(in_pod(main(resources={"limits": {"nvidia.com/gpu": "half"}}))),
             "spec.components[0].podTemplate.spec.containers[main].resources.limits"
-            "[nvidia.com/gpu]: 'half' is not a whole number of GPUs",
+            "[nvidia.com/gpu]: 'half' is not a whole number of GPUs, of at most 10 digits",
             id="half a GPU",
         ),
         pytest.param(

@@ -67,6 +67,10 @@ def test_a_pod_holds_what_the_scheduler_reserves(pod: Any, limits: Any, gpus: in
     assert pod_gpus(component(pod, limits)) == gpus
 
 
+def test_an_amount_that_no_node_has_is_no_amount() -> None:
+    assert pod_gpus(component(limits={"amd.com/gpu": "9" * 5000, "nvidia.com/gpu": "1"})) == 1
+
+
 def test_a_container_beside_counts_too() -> None:
     beside = [{"name": "main", "image": "i"}, init(3)]
     found = component({"containers": beside})

@@ -323,7 +323,8 @@ def test_fields_without_a_place_are_listed() -> None:
         pytest.param(dgd(w=[]), "spec.services.w: [] is not an object", id="an array"),
         pytest.param(
             dgd(w=service(resources={"limits": {"gpu": "half"}})),
-            "spec.services.w.resources.limits.gpu: 'half' is not a whole number of GPUs",
+            "spec.services.w.resources.limits.gpu: 'half' is not a whole number of GPUs, of at "
+            "most 10 digits",
             id="half a GPU",
         ),
         pytest.param(

@@ -37,8 +37,9 @@ def test_every_role_gets_a_deployment_and_a_service(role: str) -> None:
     assert {"Deployment/g-x", "Service/g-x"} <= rendered(entry("x", role)).keys()
 
 
-def test_selectors_hold_only_what_no_edit_changes() -> None:
-    made = rendered(decode_worker())
+@pytest.mark.parametrize("role", ["decode", "prefill", "worker", "frontend"])
+def test_selectors_hold_only_what_no_edit_changes(role: str) -> None:
+    made = rendered(entry("decode", role))
     selector = {"nvidia.com/selector": "g-decode"}
     assert made["Deployment/g-decode"]["spec"]["selector"] == {"matchLabels": selector}
     assert made["Service/g-decode"]["spec"]["selector"] == selector

@@ -12,6 +12,10 @@ from dgdr_webhooks.core.admission_review import WARNING_CHARS, defaulted, fittin
 REQUEST, GRAPH = "DynamoGraphDeploymentRequest", "DynamoGraphDeployment"
 POD = {"spec": {"containers": [{"name": "main", "image": "registry.test/r:1.0.2"}]}}
 
+MAIN = POD["spec"]["containers"][0]
+GPUS = {"resources": {"limits": {"nvidia.com/gpu": "9" * 5000}}}
+TOO_MANY_GPUS = {"spec": {"containers": [{**MAIN, **GPUS}]}}
+
 
 def made(kind: str, version: str, spec: Any, name: str = "q", **more: Any) -> dict[str, Any]:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec, **more}
@@ -119,6 +123,16 @@ def test_what_runs_is_let_in_without_a_word(good: dict[str, Any]) -> None:
             id="a text for a number",
         ),
         pytest.param(
+            graph({"name": "w", "podTemplate": TOO_MANY_GPUS}),
+            "spec.components[0].podTemplate.spec.containers[main].resources.limits[nvidia.com/gpu]",
+            id="a number of thousands of digits",
+        ),
+        pytest.param(
+            old_graph(w=service(resources={"limits": {"gpu": "9" * 5000}})),
+            "spec.services.w.resources.limits.gpu: Invalid value",
+            id="a number of thousands of digits in v1alpha1",
+        ),
+        pytest.param(
             graph({"name": "w", "type": "worker"}),
             "spec.components[0].podTemplate.spec.containers[0].image: Required value: is required",
             id="no image",
@@ -188,6 +202,11 @@ def test_two_faults_are_said_at_once() -> None:
             request(overrides={"dgd": {"apiVersion": "nvidia.com/v3", "kind": GRAPH}}),
             'spec.overrides.dgd.apiVersion: Invalid value: "nvidia.com/v3"',
             id="an override of no version",
+        ),
+        pytest.param(
+            request(overrides={"dgd": graph({"name": "w", "podTemplate": TOO_MANY_GPUS})}),
+            "spec.overrides.dgd.spec.components[0].podTemplate.spec.containers[main].resources",
+            id="an override with a number of thousands of digits",
         ),
         pytest.param(
             graph({"name": "w", "podTemplate": POD, "modelRef": {"name": "m"}}),
@@ -269,6 +288,65 @@ def test_a_fault_is_known_by_its_components_name(old: dict[str, Any], new: dict[
 
 def test_a_fault_of_another_component_in_its_place_is_a_new_one() -> None:
     assert refusal(graph({"name": "c"}), graph({"name": "b"})).startswith("spec.components[0]")
+
+
+def long_override(values: int) -> dict[str, Any]:
+    env = [{"name": f"E{number}", "value": "x" * 100} for number in range(values)]
+    pod = {"spec": {"containers": [{**MAIN, "env": env}]}}
+    return request(overrides={"dgd": graph({"name": "w", "podTemplate": pod})})
+
+
+def long_graph(services: int, values: int) -> dict[str, Any]:
+    envs = [{"name": f"E{number}", "value": "x" * 100} for number in range(values)]
+    return old_graph(**{f"w{number}": service(envs=envs) for number in range(services)})
+
+
+def applied(manifest: dict[str, Any], size: int) -> dict[str, Any]:
+    notes = {"kubectl.kubernetes.io/last-applied-configuration": "x" * size}
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": notes}}
+
+
+@pytest.mark.parametrize(
+    ("bad", "field", "cure"),
+    [
+        pytest.param(
+            long_override(2100), "spec.overrides.dgd.spec.components", "shorten it", id="v1beta1"
+        ),
+        pytest.param(
+            long_graph(20, 60),
+            "spec.services",
+            "shorten it, or write the object in nvidia.com/v1beta1",
+            id="v1alpha1",
+        ),
+        pytest.param(
+            applied(long_override(1500), 100_000),
+            "spec.overrides.dgd.spec.components",
+            "shorten it, or use kubectl apply --server-side",
+            id="beside what kubectl keeps",
+        ),
+    ],
+)
+def test_what_no_annotation_has_room_for_is_refused(
+    bad: dict[str, Any], field: str, cure: str
+) -> None:
+    text = refusal(bad)
+    assert text.startswith(f"{field}: Too long: what nvidia.com/v1")
+    assert text.endswith(f"at most 262144 are allowed: {cure}")
+
+
+def test_what_has_room_is_let_in() -> None:
+    assert said(long_override(1500))["allowed"] is True
+    assert said(applied(long_graph(5, 60), 100_000))["allowed"] is True
+
+
+def test_annotations_that_leave_no_room_are_refused_too() -> None:
+    old = long_override(1500)
+    assert "Too long" in refusal(applied(old, 100_000), old)
+
+
+def test_what_had_no_room_already_blocks_no_other_edit() -> None:
+    old = long_override(2100)
+    assert said(long_override(2101), old)["allowed"] is True
 
 
 def test_labels_and_status_of_a_bad_object_may_change() -> None:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from dgdr_webhooks.core.certificates import Certificates, Terms, renewed
 
@@ -78,6 +80,39 @@ def test_a_key_of_another_certificate_is_noticed() -> None:
     made, other = renewed(None, TERMS, NOW), renewed(None, TERMS, NOW)
     mixed = replace(made, key=other.key)
     assert renewed(mixed, TERMS, NOW).key != other.key
+
+
+def nameless(made: Certificates) -> Certificates:
+    """Return what somebody issued with the same authority for no name at all."""
+    authority, key = authorities(made)[0], ec.generate_private_key(ec.SECP256R1())
+    ca_key = serialization.load_pem_private_key(made.authority_key.encode(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(authority.subject)
+        .issuer_name(authority.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + 90 * DAY)
+        .sign(ca_key, hashes.SHA256())
+    )
+    form = serialization.Encoding.PEM
+    private, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return replace(
+        made,
+        chain=certificate.public_bytes(form).decode(),
+        key=key.private_bytes(form, private, plain).decode(),
+    )
+
+
+def test_a_certificate_for_no_name_is_replaced() -> None:
+    made = renewed(None, TERMS, NOW)
+    new = renewed(nameless(made), TERMS, NOW + DAY)
+    assert new.authorities == made.authorities
+    assert accepts(made.authorities, new, NOW + DAY)
+    names = serving(new).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["w.ns.svc"]
 
 
 def test_a_new_name_of_the_service_needs_a_new_one() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dgdr_api.conversion import ALPHA, BETA, converted
+from dgdr_api.conversion import ALPHA, BETA, converted, dgd_spec
 from dgdr_webhooks.core.conversion_review import BadReview, answer
 
 
@@ -90,6 +90,39 @@ def test_one_bad_object_fails_the_review_and_is_named(bad: Any, named: str) -> N
     assert found["result"]["status"] == "Failure"
     assert found["result"]["message"].startswith(named)
     assert "convertedObjects" not in found
+
+
+DIGITS = "9" * 5000
+
+
+def unreadable(version: str) -> dict[str, Any]:
+    """An object whose one component asks for more GPUs than Python reads."""
+    if version == ALPHA:
+        return graph("odd", services={"w": {"resources": {"limits": {"gpu": DIGITS}}}})
+    main = {"name": "main", "resources": {"limits": {"nvidia.com/gpu": DIGITS}}}
+    component = {"name": "w", "podTemplate": {"spec": {"containers": [main]}}}
+    return {**graph("odd", components=[component]), "apiVersion": BETA}
+
+
+@pytest.mark.parametrize(("version", "other"), [(ALPHA, BETA), (BETA, ALPHA)])
+def test_a_number_of_thousands_of_digits_hides_no_other_object(version: str, other: str) -> None:
+    odd = unreadable(version)
+    found = response(odd, graph(), to=other)["convertedObjects"]
+    assert len(found) == 2
+    assert converted(found[0], version) == odd
+
+
+@pytest.mark.parametrize(("version", "other"), [(ALPHA, BETA), (BETA, ALPHA)])
+def test_a_component_that_fails_unexpectedly_is_kept_whole(
+    version: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    for reader in ("read_service", "write_service"):
+        monkeypatch.setattr(dgd_spec, reader, failing)
+    (there,) = response(unreadable(version), to=other)["convertedObjects"]
+    assert converted(there, version) == unreadable(version)
 
 
 def test_a_list_of_a_thousand_is_answered() -> None:

@@ -110,6 +110,123 @@ def test_an_edit_in_v1beta1(
     assert without_notes(back) == edited(manifest, in_alpha, wanted)
 
 
+CACHE = {"pvcName": "c", "pvcPath": "m"}
+PAIR = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+PROBE = {"httpGet": {"port": 1}, "periodSeconds": 5}
+VOLUMES = [{"name": "c", "persistentVolumeClaim": {"claimName": "c"}}]
+FIRST = "spec.components.0.podTemplate.spec.containers.0"
+IN_MAIN = "extraPodSpec.mainContainer"
+
+
+def one_service(**fields: Any) -> dict[str, Any]:
+    """Return a deployment of one service; a dot in a field's name is an object."""
+    found: dict[str, Any] = {"spec": {"services": {"w": {"componentType": "worker"}}}}
+    for path, value in fields.items():
+        found = put(found, f"spec.services.w.{path}", value)
+    return {**{key: DEPLOYMENT[key] for key in ("apiVersion", "kind")}, "metadata": {}, **found}
+
+
+@pytest.mark.parametrize(
+    ("said", "in_beta", "value", "wanted"),
+    [
+        pytest.param(
+            {"envs": PAIR}, "spec.components.0.podTemplate", ABSENT, {}, id="all that envs say"
+        ),
+        pytest.param({"envs": PAIR}, f"{FIRST}.env.1", ABSENT, {"envs": PAIR[:1]}, id="one of two"),
+        pytest.param(
+            {"envs": PAIR}, f"{FIRST}.env.1.value", "3",
+            {"envs": [PAIR[0], {"name": "B", "value": "3"}]}, id="a value of envs",
+        ),
+        pytest.param(
+            {"envs": PAIR[:1], f"{IN_MAIN}.env": PAIR[1:]}, f"{FIRST}.env.0", ABSENT,
+            {f"{IN_MAIN}.env": PAIR[1:]}, id="what envs say beside the container's own",
+        ),
+        pytest.param(
+            {"envs": PAIR[:1], f"{IN_MAIN}.env": PAIR[1:]}, f"{FIRST}.env.0.value", "3",
+            {"envs": [{"name": "A", "value": "3"}], f"{IN_MAIN}.env": PAIR[1:]},
+            id="a value of envs beside the container's own",
+        ),
+        pytest.param(
+            {"labels": {"a": "b", "c": "d"}},
+            "spec.components.0.podTemplate.metadata.labels.a", ABSENT, {"labels": {"c": "d"}},
+            id="a label",
+        ),
+        pytest.param(
+            {f"{IN_MAIN}.livenessProbe": PROBE, f"{IN_MAIN}.image": "i"},
+            f"{FIRST}.livenessProbe", ABSENT, {f"{IN_MAIN}.image": "i"}, id="a probe",
+        ),
+        pytest.param(
+            {f"{IN_MAIN}.readinessProbe": PROBE}, f"{FIRST}.readinessProbe.periodSeconds", 6,
+            {f"{IN_MAIN}.readinessProbe": {**PROBE, "periodSeconds": 6}}, id="a part of a probe",
+        ),
+        pytest.param(
+            {f"{IN_MAIN}.envFrom": [{"secretRef": {"name": "t"}}], f"{IN_MAIN}.image": "i"},
+            f"{FIRST}.envFrom", ABSENT, {f"{IN_MAIN}.image": "i"}, id="a secret",
+        ),
+        pytest.param(
+            {f"{IN_MAIN}.envFrom": [{"secretRef": {"name": "t"}}], f"{IN_MAIN}.image": "i"},
+            f"{FIRST}.envFrom", [{"secretRef": {"name": "u"}}],
+            {f"{IN_MAIN}.image": "i", "envFromSecret": "u"}, id="another secret",
+        ),
+        pytest.param(
+            {f"{IN_MAIN}.resources": {"limits": {"cpu": "1"}}, f"{IN_MAIN}.image": "i"},
+            f"{FIRST}.resources", ABSENT, {f"{IN_MAIN}.image": "i"}, id="an amount",
+        ),
+        pytest.param(
+            {f"{IN_MAIN}.volumeMounts": [{"name": "c", "mountPath": "/a"}],
+             "extraPodSpec.volumes": VOLUMES},
+            f"{FIRST}.volumeMounts.0.mountPath", "/b",
+            {"volumeMounts": [{"name": "c", "mountPoint": "/b"}], "extraPodSpec.volumes": VOLUMES},
+            id="a mount",
+        ),
+    ],
+)  # fmt: skip
+def test_an_edit_of_what_came_back_elsewhere_edits_what_was_said(
+    said: dict[str, Any], in_beta: str, value: Any, wanted: dict[str, Any]
+) -> None:
+    hub = edited(converted(one_service(**said), BETA), in_beta, value)
+    back = converted(hub, ALPHA)
+    service = without_empty(back["spec"]["services"]["w"])
+    assert service == one_service(**wanted)["spec"]["services"]["w"]
+    assert converted(back, BETA)["spec"] == hub["spec"]
+
+
+def without_empty(value: Any) -> Any:
+    """Return a value less empty objects, which say nothing."""
+    if not isinstance(value, dict):
+        return value
+    parts = {key: without_empty(one) for key, one in value.items()}
+    return {key: one for key, one in parts.items() if one != {}}
+
+
+@pytest.mark.parametrize(
+    ("said", "in_beta", "left"),
+    [
+        ({"deploymentOverrides": {"workersImage": "i"}}, "spec.image", {}),
+        (
+            {
+                "deploymentOverrides": {"workersImage": "i"},
+                "profilingConfig": {"profilerImage": "i"},
+            },
+            "spec.image",
+            {},
+        ),
+        (
+            {"profilingConfig": {"config": {"deployment": {"modelCache": CACHE}}}},
+            "spec.modelCache.pvcModelPath",
+            {"profilingConfig": {"config": {"deployment": {"modelCache": {"pvcName": "c"}}}}},
+        ),
+    ],
+    ids=["image", "image said twice", "path"],
+)
+def test_what_is_deleted_of_a_request_is_not_said_in_v1alpha1_any_more(
+    said: dict[str, Any], in_beta: str, left: dict[str, Any]
+) -> None:
+    alpha = {**REQUEST, "spec": {"model": "m", **said}}
+    hub = edited(converted(alpha, BETA), in_beta, ABSENT)
+    assert without_empty(converted(hub, ALPHA)["spec"]) == {"model": "m", **left}
+
+
 def test_an_edit_in_v1alpha1_keeps_what_only_v1beta1_can_say() -> None:
     hub = converted(REQUEST, BETA)
     hub["spec"] |= {"hardware": {"totalGpus": 8}, "searchStrategy": "thorough"}
