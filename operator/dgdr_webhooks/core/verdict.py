@@ -1,7 +1,8 @@
 """What is to say about an object before it is stored: refusals, and warnings.
 
 The same functions as the operator's passes use decide: ``validate``, ``validate_graph``,
-``doubts``, ``fields_without_effect`` and ``planner_notes`` of ``dgdr_api``.
+``doubts``, ``fields_without_effect`` and ``planner_notes`` of ``dgdr_api``. Only how deep something
+is nested is asked here alone: what is stored runs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from dgdr_api import codec_v1beta1
 from dgdr_api.conversion import ALPHA, BETA, converted
 from dgdr_api.conversion.unsaid import unsaid
+from dgdr_api.depth import too_deep
 from dgdr_api.doubts import doubts
 from dgdr_api.effective import effective
 from dgdr_api.fields_without_effect import fields_without_effect
@@ -49,6 +51,8 @@ def verdict(new: Json, old: Json | None) -> Verdict:
     """
     if old is not None and old.get("spec") == new.get("spec"):
         return Verdict()
+    if deep := _grown_deep(new, old or {}):
+        return Verdict(deep)
     hub = converted(new, BETA)
     found = _of_request(new, hub) if new.get("kind") == REQUEST else _of_graph(new, hub)
     before = converted(old, BETA) if old is not None else None
@@ -61,6 +65,11 @@ def verdict(new: Json, old: Json | None) -> Verdict:
     if is_alpha:
         new_ones = tuple(replace(p, field=path_in_v1alpha1(p.field, hub)) for p in new_ones)
     return Verdict(new_ones, warned)
+
+
+def _grown_deep(new: Json, old: Json) -> tuple[Problem, ...]:
+    known = {with_names(one.field, old) for one in too_deep(old)}
+    return tuple(one for one in too_deep(new) if with_names(one.field, new) not in known)
 
 
 def _known(old: Json, hub: Json) -> set[str]:
