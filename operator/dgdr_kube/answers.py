@@ -17,10 +17,10 @@ _NO_SUCH_PATH = "404 page not found"
 
 
 def read_json(data: bytes) -> Manifest:
-    """Read a body; one that is no JSON object becomes a message."""
+    """Read a body; one that is no JSON object, or deeper than the stack, becomes a message."""
     try:
         answer: Any = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"message": data[:200].decode(errors="replace")}
     return answer if isinstance(answer, dict) else {"message": str(answer)[:200]}
 

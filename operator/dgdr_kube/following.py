@@ -2,7 +2,8 @@
 
 While the API server does not answer, the store is not trusted: whoever looks asks the server, and
 hears its refusal. So a broken watch costs what reading has cost without one, and hides nothing.
-Nothing that a server may answer ends it: it tries again, after a wait that is never long.
+Nothing that a server may answer ends it, nor a fault of ours: it tries again, after a wait that is
+never long.
 """
 
 import asyncio
@@ -68,7 +69,7 @@ class Watch:
             self.followed = True
             self.back()
 
-    def lost(self, error: ClusterError) -> None:
+    def lost(self, error: Exception) -> None:
         """Note that it is not followed any more."""
         self.heard()
         self.failures += 1
@@ -94,7 +95,7 @@ async def follow(
         began_s = loop.time()
         try:
             await follower.list_and_watch()
-        except ClusterError as exc:
+        except Exception as exc:  # whatever it was: nobody else follows this collection
             store.lose(scope)
             follower.watch.lost(exc)
             # A list that works is no success where the watch after it does not.
@@ -104,7 +105,10 @@ async def follow(
                 log.info("%s: listed again: %s", kind.plural, exc)
                 continue
             delay_s = max(BACKOFF.delay_s(failures, 0.5), asked_for_s(exc))
-            log.warning("%s: not followed: %s; again in %.0f s", kind.plural, exc, delay_s)
+            is_foreseen = isinstance(exc, ClusterError)
+            said = str(exc) if is_foreseen else repr(exc)
+            text = "%s: not followed: %s; again in %.0f s"
+            log.warning(text, kind.plural, said, delay_s, exc_info=not is_foreseen)
             await sleep(delay_s)
 
 

@@ -106,7 +106,7 @@ async def changes(
             yield change
     except _BROKEN as exc:
         raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise errors.Unreachable(f"{call}: not what a watch tells: {exc}") from exc
 
 

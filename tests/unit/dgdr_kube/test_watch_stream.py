@@ -50,6 +50,8 @@ async def test_changes_come_in_pieces_of_any_size(size: int) -> None:
         pytest.param([TWO, ConnectionResetError()], Unreachable, id="reset"),
         pytest.param([b"<html>\n"], Unreachable, id="no JSON"),
         pytest.param([line("ADDED")[:-3] + b"\n"], Unreachable, id="half a line"),
+        pytest.param([b'{"type": "ERROR", "object": "gone"}\n'], Unreachable, id="a text"),
+        pytest.param([b'{"a":' * 2000 + b"1" + b"}" * 2000 + b"\n"], Unreachable, id="too deep"),
         pytest.param([line("RENAMED", metadata={})], Unreachable, id="an unknown type"),
         pytest.param([line("ADDED", metadata={"resourceVersion": "7"})], Unreachable, id="no name"),
     ],
