@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from dgdr_kube.errors import ClusterError, Expired, Rejected
+from dgdr_kube.errors import ClusterError, Expired, Rejected, Unreachable
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import ChangeType, Watching
 from dgdr_kube.store import Store
@@ -138,11 +138,18 @@ class _Follower:
                 await self.sleep(SHORTEST_S)
 
     async def _hear(self, version: str) -> str:
-        """Hear one watch to its end; returns the version to go on from."""
+        """Hear one watch to its end; returns the version to go on from.
+
+        A server says each minute that it has nothing to tell: an end before that is no server's.
+        """
+        is_told = False
         async with self.source.watch(self.kind, self.scope, version, self.labels) as changes:
             async for change in changes:
+                is_told = True
                 self.store.apply(change, self.scope)
                 self.watch.heard()
                 self.watch.changes += change.type is not ChangeType.BOOKMARK
                 version = change.version
+        if not is_told:
+            raise Unreachable("the watch ended without a word")
         return version

@@ -95,6 +95,15 @@ async def test_what_was_read_counts_at_once_where_the_watch_has_told_of_it() -> 
     assert store.look(TWO) is None
 
 
+async def test_a_watch_that_ends_without_a_word_is_a_failure() -> None:
+    """An empty page with status 200: whoever watches again from there hears nothing for ever."""
+    store = Store()
+    source = ScriptedWatching([listing(5, thing("one", 2)), listing(6)], [[], []])
+    assert await followed(source, store) == [1.0, 2.0]
+    assert source.asked == ["list", "5", "list", "6", "list"]
+    assert store.look(ONE) is UNSURE
+
+
 async def test_nothing_is_trusted_while_nobody_tells() -> None:
     store = Store()
     down = Unreachable("no route to host")

@@ -49,6 +49,8 @@ async def test_changes_come_in_pieces_of_any_size(size: int) -> None:
         pytest.param([TWO, TimeoutError()], Unreachable, id="quiet for too long"),
         pytest.param([TWO, ConnectionResetError()], Unreachable, id="reset"),
         pytest.param([b"<html>\n"], Unreachable, id="no JSON"),
+        pytest.param([b"<html>We are back soon</html>"], Unreachable, id="a page of no line"),
+        pytest.param([TWO, TWO[:-9]], Unreachable, id="an end amid a line"),
         pytest.param([line("ADDED")[:-3] + b"\n"], Unreachable, id="half a line"),
         pytest.param([b'{"type": "ERROR", "object": "gone"}\n'], Unreachable, id="a text"),
         pytest.param([b'{"a":' * 2000 + b"1" + b"}" * 2000 + b"\n"], Unreachable, id="too deep"),
