@@ -7,6 +7,9 @@ from dgdr_kube import errors
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Manifest, Manifests
 
+LONGEST_WAIT_S = 30.0
+"""So long at most a server that asks for time gets it."""
+
 _REFUSALS = (400, 403, 405, 413, 422)
 # What server-side apply says, with status 500, of fields that have another type than the kind's:
 # the body is refused as one that is invalid, for another try will not change it.
@@ -63,9 +66,12 @@ def page_of(answer: Manifest, kind: Kind, call: str) -> Page:
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Read ``Retry-After``; a date, which no API server sends, counts as nothing said."""
+    """Read ``Retry-After``; a date, which no API server sends, counts as nothing said.
+
+    A page for maintenance may name an hour, and be gone after seconds.
+    """
     text = (header or "").strip()
-    return float(text) if text.isdecimal() else None
+    return min(float(text), LONGEST_WAIT_S) if text.isdecimal() else None
 
 
 def error_of(

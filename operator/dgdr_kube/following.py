@@ -104,7 +104,8 @@ async def follow(
             if isinstance(exc, Expired) and failures == 1:
                 log.info("%s: listed again: %s", kind.plural, exc)
                 continue
-            delay_s = max(BACKOFF.delay_s(failures, 0.5), asked_for_s(exc))
+            asked_s = min(asked_for_s(exc), BACKOFF.longest_s)
+            delay_s = max(BACKOFF.delay_s(failures, 0.5), asked_s)
             is_foreseen = isinstance(exc, ClusterError)
             said = str(exc) if is_foreseen else repr(exc)
             text = "%s: not followed: %s; again in %.0f s"

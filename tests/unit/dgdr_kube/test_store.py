@@ -104,6 +104,12 @@ async def test_a_watch_that_ends_without_a_word_is_a_failure() -> None:
     assert store.look(ONE) is UNSURE
 
 
+async def test_a_watch_is_tried_soon_whatever_time_the_server_asks_for() -> None:
+    busy = Unreachable("429", retry_after_s=30.0)
+    source = ScriptedWatching([busy, Unreachable("429", retry_after_s=3.0)], [])
+    assert await followed(source, Store()) == [BACKOFF.longest_s, 3.0]
+
+
 async def test_nothing_is_trusted_while_nobody_tells() -> None:
     store = Store()
     down = Unreachable("no route to host")
