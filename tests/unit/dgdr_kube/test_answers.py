@@ -54,7 +54,15 @@ def test_what_is_deeper_than_the_stack_is_no_list() -> None:
 
 @pytest.mark.parametrize(
     ("header", "wait_s"),
-    [("7", 7.0), (" 1 ", 1.0), ("3600", 30.0), ("9" * 400, 30.0), (None, None), ("", None), ("Wed, 21 Oct 2025 07:28:00 GMT", None)],
+    [
+        ("7", 7.0),
+        (" 1 ", 1.0),
+        ("3600", 30.0),
+        ("9" * 400, 30.0),
+        (None, None),
+        ("", None),
+        ("Wed, 21 Oct 2025 07:28:00 GMT", None),
+    ],
 )
 def test_how_long_an_overloaded_server_asks_us_to_wait(
     header: str | None, wait_s: float | None
