@@ -68,7 +68,6 @@ class Store:
     _objects: dict[Key, Entry] = field(default_factory=dict)
     _filed: dict[Place, dict[Key, None]] = field(default_factory=dict)
     _followed: set[str | None] = field(default_factory=set)
-    _listed: dict[str | None, int] = field(default_factory=dict)
     _heard: dict[str | None, int] = field(default_factory=dict)
     _written: dict[Key, int] = field(default_factory=dict)
 
@@ -116,12 +115,12 @@ class Store:
     def take_over(self, scope: str | None, listing: Listing[Entry]) -> None:
         """Take over a whole collection whose objects are kept already.
 
-        Lists of one collection never go back, unless the server's data were restored from before:
-        then nothing that is known may outweigh what is there now.
+        No list is older than what was listed or heard of before, unless the server's data were
+        restored from before: then nothing that is known may outweigh what is there now.
         """
         listed = {entry.key for entry in listing.items}
-        version, before = int(listing.version), self._listed.get(scope, 0)
-        self._listed[scope] = self._heard[scope] = version
+        version, before = int(listing.version), self._heard.get(scope, 0)
+        self._heard[scope] = version
         for key, known in [*self._objects.items()]:
             if scope not in (None, key.namespace):
                 continue

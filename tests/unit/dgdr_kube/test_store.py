@@ -170,6 +170,18 @@ def test_what_a_restored_server_lists_outweighs_what_was_known_before() -> None:
     assert told[-1] == (thing("one", 40, size=4), thing("one", 51, size=5))
 
 
+def test_so_it_does_after_long_watches_since_the_last_list() -> None:
+    store = Store()
+    store.replace(None, listing(100, thing("one", 90)))
+    for change in (modified("one", 480, size=8), added("two", 485), bookmark(490)):
+        store.apply(change)
+    store.replace(None, listing(450, thing("one", 440, size=4)))
+    assert store.look(ONE) == thing("one", 440, size=4)
+    assert store.look(TWO) is None
+    store.apply(modified("one", 460, size=6))
+    assert store.look(ONE) == thing("one", 460, size=6)
+
+
 def test_news_that_is_older_than_what_is_known_is_none() -> None:
     store = seeded(thing("one", 9, size=9))
     store.apply(modified("one", 8, size=8))
