@@ -125,11 +125,11 @@ class _Follower:
 
     async def list_and_watch(self) -> None:
         """List, and then watch, again after each end that is none of a failure."""
-        loop = asyncio.get_running_loop()
+        loop, asked_s = asyncio.get_running_loop(), self.store.clock()
         listing = await self.source.listing(
             self.kind, self.scope, self.labels, kept=self.store.entry
         )
-        self.store.take_over(self.scope, listing)
+        self.store.take_over(self.scope, listing, asked_s)
         self.watch.found()
         version = listing.version
         while True:

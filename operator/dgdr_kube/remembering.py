@@ -10,7 +10,7 @@ from dgdr_kube.errors import Unreachable
 from dgdr_kube.index import Index
 from dgdr_kube.kinds import Kind, kind_of
 from dgdr_kube.ports import Cluster, Event, Kept, Key, Manifest, Manifests, whole
-from dgdr_kube.store import UNSURE, Store, Unsure
+from dgdr_kube.store import UNSURE, Store, Unsure, key_of, version_of
 
 T = TypeVar("T")
 
@@ -20,8 +20,8 @@ class RememberingCluster:
     """Implements ``ports.WatchedCluster``: ``look`` and ``find`` from stores, all else is asked.
 
     A kind may have several stores, each of objects with another label. A write that nobody
-    answered may have happened: its object is asked for until it changes. ``asks`` makes it look
-    at the API server all the same; the stores learn from the answers.
+    answered may have happened: its object is asked for until it changes, or clearly has not.
+    ``asks`` makes it look at the API server all the same; the stores learn from the answers.
     """
 
     cluster: Cluster
@@ -54,16 +54,20 @@ class RememberingCluster:
             if not isinstance(found, Unsure):
                 return found
             kept = store.kept
-        label = index and index.label
+        label, asked = index and index.label, self._asked(kind)
         listed = await self.list(kind, namespace, {label: value} if label else None, kept=kept)
+        for store, began_s in asked:
+            for one in listed:
+                store.settle(key_of(one), version_of(one), began_s)
         return [one for one in listed if index is None or value in index.values(one)]
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Read one object; None when it is not there."""
+        asked = self._asked(kind)
         found = await self.cluster.get(kind, namespace, name)
         if found is not None:
-            for store in self.stores.get(kind, ()):
-                store.read(Key(namespace or "", name), found)
+            for store, began_s in asked:
+                store.read(Key(namespace or "", name), found, began_s)
         return found
 
     async def list(
@@ -144,6 +148,10 @@ class RememberingCluster:
     async def emit(self, event: Event) -> None:
         """Show an Event; a lost Event is logged, never raised."""
         await self.cluster.emit(event)
+
+    def _asked(self, kind: Kind) -> Sequence[tuple[Store, float]]:
+        """Return who learns from an answer, each with the time by its clock."""
+        return [(store, store.clock()) for store in self.stores.get(kind, ())]
 
     async def _noted(
         self,

@@ -207,6 +207,26 @@ def test_after_an_own_write_without_a_result_the_server_is_asked_until_the_watch
     assert store.look(ONE) == thing("one", 11, size=2)
 
 
+@pytest.mark.parametrize("how", ["list", "get"])
+def test_a_write_that_left_no_trace_in_time_is_not_doubted_for_ever(how: str) -> None:
+    now_s = 100.0
+    store = Store(clock=lambda: now_s)
+    store.replace(None, listing(10, thing("one", 9)))
+    store.wrote(ONE, None)
+
+    def asked_at(began_s: float) -> None:
+        if how == "list":
+            store.replace(None, listing(10, thing("one", 9)), began_s)
+        else:
+            store.read(ONE, thing("one", 9), began_s)
+
+    # It may have been on its way still, however late the answer came.
+    asked_at(129.0)
+    assert store.look(ONE) is UNSURE
+    asked_at(130.0)
+    assert store.look(ONE) == thing("one", 9)
+
+
 def test_a_write_that_the_watch_has_told_of_already_leaves_no_doubt() -> None:
     store = seeded(thing("one", 11))
     store.wrote(ONE, None, before="9")
