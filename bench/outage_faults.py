@@ -32,13 +32,11 @@ class _Kind:
         return BadDay(name, answer, self.watches[number % len(self.watches)], lasts_s)
 
 
-_PAGES = (api_faults.garbage, api_faults.lost_way, api_faults.back_soon, api_faults.empty)
-
 KINDS = {
     "503": _Kind((api_faults.status(503),), BOTH),
     "410": _Kind((watches_only(in_turn(api_faults.status(410), api_faults.told_gone)),)),
     "403": _Kind((api_faults.status(403),), BOTH),
-    "garbage": _Kind((in_turn(*_PAGES),), BOTH),
+    "garbage": _Kind((in_turn(api_faults.garbage, api_faults.lost_way),), BOTH),
     "429": _Kind((api_faults.status(429, **{"Retry-After": "1"}),), BOTH),
     "resets": _Kind((api_faults.reset,)),
     "hung": _Kind((api_faults.silent, watches_only(api_faults.silent)), (Watches.HUNG,)),

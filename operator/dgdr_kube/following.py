@@ -125,7 +125,7 @@ class _Follower:
 
     async def list_and_watch(self) -> None:
         """List, and then watch, again after each end that is none of a failure."""
-        loop, asked_s = asyncio.get_running_loop(), self.store.clock()
+        loop, asked_s = asyncio.get_running_loop(), self.watch.clock()
         listing = await self.source.listing(
             self.kind, self.scope, self.labels, kept=self.store.entry
         )

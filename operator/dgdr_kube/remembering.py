@@ -1,6 +1,7 @@
 """A cluster that remembers what a watch told, and what this process wrote."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ class RememberingCluster:
     cluster: Cluster
     stores: Mapping[Kind, Sequence[Store]]
     asks: bool = False
+    clock: Callable[[], float] = time.monotonic
 
     @property
     def fresh(self) -> "RememberingCluster":
@@ -54,19 +56,19 @@ class RememberingCluster:
             if not isinstance(found, Unsure):
                 return found
             kept = store.kept
-        label, asked = index and index.label, self._asked(kind)
+        label, began_s = index and index.label, self.clock()
         listed = await self.list(kind, namespace, {label: value} if label else None, kept=kept)
-        for store, began_s in asked:
+        for store in self.stores.get(kind, ()):
             for one in listed:
                 store.settle(key_of(one), version_of(one), began_s)
         return [one for one in listed if index is None or value in index.values(one)]
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Read one object; None when it is not there."""
-        asked = self._asked(kind)
+        began_s = self.clock()
         found = await self.cluster.get(kind, namespace, name)
         if found is not None:
-            for store, began_s in asked:
+            for store in self.stores.get(kind, ()):
                 store.read(Key(namespace or "", name), found, began_s)
         return found
 
@@ -149,10 +151,6 @@ class RememberingCluster:
         """Show an Event; a lost Event is logged, never raised."""
         await self.cluster.emit(event)
 
-    def _asked(self, kind: Kind) -> Sequence[tuple[Store, float]]:
-        """Return who learns from an answer, each with the time by its clock."""
-        return [(store, store.clock()) for store in self.stores.get(kind, ())]
-
     async def _noted(
         self,
         verb: Verb,
@@ -177,4 +175,4 @@ class RememberingCluster:
         self, kind: Kind, key: Key, result: Manifest | None, before: str | None = None
     ) -> None:
         for store in self.stores.get(kind, ()):
-            store.wrote(key, result, before)
+            store.wrote(key, result, before, self.clock())

@@ -7,7 +7,6 @@ that nobody answered may not have happened: what is read long after it ends that
 """
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -78,7 +77,6 @@ class Store:
     label: str = ""
     indices: tuple[Index, ...] = ()
     packed: bool = False
-    clock: Callable[[], float] = time.monotonic
     _objects: dict[Key, Entry] = field(default_factory=dict)
     _filed: dict[Place, dict[Key, None]] = field(default_factory=dict)
     _followed: set[str | None] = field(default_factory=set)
@@ -166,7 +164,13 @@ class Store:
         """Trust nothing of a collection until it is listed again."""
         self._followed.discard(scope)
 
-    def wrote(self, key: Key, result: Manifest | None, before: str | None = None) -> None:
+    def wrote(
+        self,
+        key: Key,
+        result: Manifest | None,
+        before: str | None = None,
+        ended_s: float = math.inf,
+    ) -> None:
         """Take over the result of an own write; without one its object is newer than ``before``."""
         known = self._objects.get(key)
         if result is not None:
@@ -175,7 +179,7 @@ class Store:
         elif known is not None and known.version <= (since := int(before or known.version)):
             if (doubt := self._written.get(key)) is not None:
                 since = max(since, doubt.since)
-            self._written[key] = _Doubt(since, self.clock() + _ARRIVES_S)
+            self._written[key] = _Doubt(since, ended_s + _ARRIVES_S)
 
     def read(self, key: Key, manifest: Manifest, began_s: float = -math.inf) -> None:
         """Take over what was read since ``began_s``, where the watch has told of it before."""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from dgdr_kube.errors import Conflict, Unreachable
@@ -83,7 +85,7 @@ async def test_a_write_that_nobody_answered_may_have_happened() -> None:
 async def test_a_write_that_never_happened_is_doubted_until_it_would_have_arrived() -> None:
     on = Watched()
     now_s = 0.0
-    on.store.clock = lambda: now_s
+    on.cluster = replace(on.cluster, clock=lambda: now_s)
     on.server.refuse("scale", DGDSA, Unreachable("timed out"))
     with pytest.raises(Unreachable):
         await on.cluster.scale(DGDSA, NAMESPACE, NAME, 3, "me", on.there_version())

@@ -209,10 +209,8 @@ def test_after_an_own_write_without_a_result_the_server_is_asked_until_the_watch
 
 @pytest.mark.parametrize("how", ["list", "get"])
 def test_a_write_that_left_no_trace_in_time_is_not_doubted_for_ever(how: str) -> None:
-    now_s = 100.0
-    store = Store(clock=lambda: now_s)
-    store.replace(None, listing(10, thing("one", 9)))
-    store.wrote(ONE, None)
+    store = seeded(thing("one", 9))
+    store.wrote(ONE, None, ended_s=100.0)
 
     def asked_at(began_s: float) -> None:
         if how == "list":
