@@ -1,7 +1,11 @@
 """The deepest object that an API server stores, in a process of its own: a stack may overflow."""
 
+import importlib
 import subprocess
 import sys
+from contextlib import suppress
+
+import pytest
 
 HANDLED = """
 import asyncio, copy, json
@@ -39,6 +43,21 @@ asyncio.run(both())
 
 def test_the_deepest_object_is_read_kept_compared_and_copied() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", HANDLED], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", HANDLED], capture_output=True, text=True, timeout=180, check=False
     )
     assert (done.returncode, done.stdout) == (0, "deep\n"), done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("program", ["dgdr_operator", "dgdr_planner", "dgdr_webhooks"])
+def test_every_program_that_reads_them_may(program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = importlib.import_module(f"{program}.__main__")
+    allowed: list[str] = []
+
+    def load() -> None:
+        raise main.SettingsError(*allowed)
+
+    monkeypatch.setattr(main, "allow_depth", lambda: allowed.append(program))
+    monkeypatch.setattr(main, "load", load)
+    with suppress(SystemExit):
+        main.main()
+    assert allowed == [program]
