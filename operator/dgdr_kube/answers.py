@@ -7,6 +7,9 @@ from dgdr_kube import errors
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import Manifest, Manifests
 
+LONGEST_WAIT_S = 30.0
+"""So long at most a server that asks for time gets it."""
+
 _REFUSALS = (400, 403, 405, 413, 422)
 # What server-side apply says, with status 500, of fields that have another type than the kind's:
 # the body is refused as one that is invalid, for another try will not change it.
@@ -17,10 +20,10 @@ _NO_SUCH_PATH = "404 page not found"
 
 
 def read_json(data: bytes) -> Manifest:
-    """Read a body; one that is no JSON object becomes a message."""
+    """Read a body; one that is no JSON object, or deeper than the stack, becomes a message."""
     try:
         answer: Any = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"message": data[:200].decode(errors="replace")}
     return answer if isinstance(answer, dict) else {"message": str(answer)[:200]}
 
@@ -63,9 +66,12 @@ def page_of(answer: Manifest, kind: Kind, call: str) -> Page:
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Read ``Retry-After``; a date, which no API server sends, counts as nothing said."""
+    """Read ``Retry-After``; a date, which no API server sends, counts as nothing said.
+
+    A page for maintenance may name an hour, and be gone after seconds.
+    """
     text = (header or "").strip()
-    return float(text) if text.isdecimal() else None
+    return min(float(text), LONGEST_WAIT_S) if text.isdecimal() else None
 
 
 def error_of(

@@ -2,7 +2,8 @@
 
 While the API server does not answer, the store is not trusted: whoever looks asks the server, and
 hears its refusal. So a broken watch costs what reading has cost without one, and hides nothing.
-Nothing that a server may answer ends it: it tries again, after a wait that is never long.
+Nothing that a server may answer ends it, nor a fault of ours: it tries again, after a wait that is
+never long.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from dgdr_kube.errors import ClusterError, Expired, Rejected
+from dgdr_kube.errors import ClusterError, Expired, Rejected, Unreachable
 from dgdr_kube.kinds import Kind
 from dgdr_kube.ports import ChangeType, Manifest, Watching
 from dgdr_kube.store import Entry, Store
@@ -69,7 +70,7 @@ class Watch:
             self.followed = True
             self.back()
 
-    def lost(self, error: ClusterError) -> None:
+    def lost(self, error: Exception) -> None:
         """Note that it is not followed any more."""
         self.heard()
         self.failures += 1
@@ -95,7 +96,7 @@ async def follow(
         began_s = loop.time()
         try:
             await follower.list_and_watch()
-        except ClusterError as exc:
+        except Exception as exc:  # whatever it was: nobody else follows this collection
             store.lose(scope)
             follower.watch.lost(exc)
             # A list that works is no success where the watch after it does not.
@@ -104,8 +105,12 @@ async def follow(
             if isinstance(exc, Expired) and failures == 1:
                 log.info("%s: listed again: %s", kind.plural, exc)
                 continue
-            delay_s = max(BACKOFF.delay_s(failures, 0.5), asked_for_s(exc))
-            log.warning("%s: not followed: %s; again in %.0f s", kind.plural, exc, delay_s)
+            asked_s = min(asked_for_s(exc), BACKOFF.longest_s)
+            delay_s = max(BACKOFF.delay_s(failures, 0.5), asked_s)
+            is_foreseen = isinstance(exc, ClusterError)
+            said = str(exc) if is_foreseen else repr(exc)
+            text = "%s: not followed: %s; again in %.0f s"
+            log.warning(text, kind.plural, said, delay_s, exc_info=not is_foreseen)
             await sleep(delay_s)
         finally:
             # However it ends, nobody is to trust what nobody follows.
@@ -124,9 +129,9 @@ class _Follower:
 
     async def list_and_watch(self) -> None:
         """List, and then watch, again after each end that is none of a failure."""
-        loop = asyncio.get_running_loop()
+        loop, asked_s = asyncio.get_running_loop(), self.watch.clock()
         listing = await self.source.listing(self.kind, self.scope, self.labels, kept=self._kept)
-        self.store.take_over(self.scope, listing)
+        self.store.take_over(self.scope, listing, asked_s)
         self.watch.found()
         version = listing.version
         while True:
@@ -141,11 +146,18 @@ class _Follower:
         return self.store.entry(manifest)
 
     async def _hear(self, version: str) -> str:
-        """Hear one watch to its end; returns the version to go on from."""
+        """Hear one watch to its end; returns the version to go on from.
+
+        A server says each minute that it has nothing to tell: an end before that is no server's.
+        """
+        is_told = False
         async with self.source.watch(self.kind, self.scope, version, self.labels) as changes:
             async for change in changes:
+                is_told = True
                 self.store.apply(change, self.scope)
                 self.watch.heard()
                 self.watch.changes += change.type is not ChangeType.BOOKMARK
                 version = change.version
+        if not is_told:
+            raise Unreachable("the watch ended without a word")
         return version

@@ -1,6 +1,7 @@
 """A cluster that remembers what a watch told, and what this process wrote."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from dgdr_kube.errors import Unreachable
 from dgdr_kube.index import Index
 from dgdr_kube.kinds import Kind, kind_of
 from dgdr_kube.ports import Cluster, Event, Kept, Key, Manifest, Manifests, whole
-from dgdr_kube.store import UNSURE, Store, Unsure
+from dgdr_kube.store import UNSURE, Store, Unsure, key_of, version_of
 
 T = TypeVar("T")
 
@@ -20,13 +21,14 @@ class RememberingCluster:
     """Implements ``ports.WatchedCluster``: ``look`` and ``find`` from stores, all else is asked.
 
     A kind may have several stores, each of objects with another label. A write that nobody
-    answered may have happened: its object is asked for until it changes. ``asks`` makes it look
-    at the API server all the same; the stores learn from the answers.
+    answered may have happened: its object is asked for until it changes, or clearly has not.
+    ``asks`` makes it look at the API server all the same; the stores learn from the answers.
     """
 
     cluster: Cluster
     stores: Mapping[Kind, Sequence[Store]]
     asks: bool = False
+    clock: Callable[[], float] = time.monotonic
 
     @property
     def fresh(self) -> "RememberingCluster":
@@ -54,16 +56,20 @@ class RememberingCluster:
             if not isinstance(found, Unsure):
                 return found
             kept = store.kept
-        label = index and index.label
+        label, began_s = index and index.label, self.clock()
         listed = await self.list(kind, namespace, {label: value} if label else None, kept=kept)
+        for store in self.stores.get(kind, ()):
+            for one in listed:
+                store.settle(key_of(one), version_of(one), began_s)
         return [one for one in listed if index is None or value in index.values(one)]
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """Read one object; None when it is not there."""
+        began_s = self.clock()
         found = await self.cluster.get(kind, namespace, name)
         if found is not None:
             for store in self.stores.get(kind, ()):
-                store.read(Key(namespace or "", name), found)
+                store.read(Key(namespace or "", name), found, began_s)
         return found
 
     async def list(
@@ -169,4 +175,4 @@ class RememberingCluster:
         self, kind: Kind, key: Key, result: Manifest | None, before: str | None = None
     ) -> None:
         for store in self.stores.get(kind, ()):
-            store.wrote(key, result, before)
+            store.wrote(key, result, before, self.clock())

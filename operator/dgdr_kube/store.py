@@ -2,9 +2,11 @@
 
 Two rules keep it honest. The newest version wins, whatever order things are heard in: versions
 are one rising number for all objects of an API server. And what this process wrote is never
-answered from before: until the watch has told of it, the store says that it does not know.
+answered from before: until the watch has told of it, the store says that it does not know. A write
+that nobody answered may not have happened: what is read long after it ends that doubt.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -25,6 +27,9 @@ UNSURE = Unsure.UNSURE
 
 PARTIAL = "partial"
 """A key that ``kept`` adds where it has taken off what somebody may want to read."""
+
+# A call is given up after so long; one that was on its way then arrives before as much again.
+_ARRIVES_S = 30.0
 
 Told = Callable[[Manifest | None, Manifest | None], None]
 """Hears an object as it was and as it is; None: not there."""
@@ -51,6 +56,13 @@ class Entry(NamedTuple):
         return unpack(self.kept) if isinstance(self.kept, bytes) else self.kept
 
 
+class _Doubt(NamedTuple):
+    """An own write without a result: it is newer than ``since``, or never happens after a time."""
+
+    since: int
+    until_s: float
+
+
 @dataclass
 class Store:
     """What is known of one kind; everybody shares its objects, nobody may change them.
@@ -68,9 +80,8 @@ class Store:
     _objects: dict[Key, Entry] = field(default_factory=dict)
     _filed: dict[Place, dict[Key, None]] = field(default_factory=dict)
     _followed: set[str | None] = field(default_factory=set)
-    _listed: dict[str | None, int] = field(default_factory=dict)
     _heard: dict[str | None, int] = field(default_factory=dict)
-    _written: dict[Key, int] = field(default_factory=dict)
+    _written: dict[Key, _Doubt] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many objects are kept."""
@@ -108,20 +119,24 @@ class Store:
         kept = pack(manifest) if self.packed else manifest
         return Entry(key, version, kept, tuple(self._places(key, manifest)))
 
-    def replace(self, scope: str | None, listing: Listing[Manifest]) -> None:
+    def replace(
+        self, scope: str | None, listing: Listing[Manifest], began_s: float = -math.inf
+    ) -> None:
         """Take over a whole collection, of a namespace or of all (None)."""
         entries = [self.entry(manifest) for manifest in listing.items]
-        self.take_over(scope, Listing(entries, listing.version))
+        self.take_over(scope, Listing(entries, listing.version), began_s)
 
-    def take_over(self, scope: str | None, listing: Listing[Entry]) -> None:
-        """Take over a whole collection whose objects are kept already.
+    def take_over(
+        self, scope: str | None, listing: Listing[Entry], began_s: float = -math.inf
+    ) -> None:
+        """Take over a whole collection whose objects are kept already; asked for at ``began_s``.
 
-        Lists of one collection never go back, unless the server's data were restored from before:
-        then nothing that is known may outweigh what is there now.
+        No list is older than what was listed or heard of before, unless the server's data were
+        restored from before: then nothing that is known may outweigh what is there now.
         """
         listed = {entry.key for entry in listing.items}
-        version, before = int(listing.version), self._listed.get(scope, 0)
-        self._listed[scope] = self._heard[scope] = version
+        version, before = int(listing.version), self._heard.get(scope, 0)
+        self._heard[scope] = version
         for key, known in [*self._objects.items()]:
             if scope not in (None, key.namespace):
                 continue
@@ -131,6 +146,7 @@ class Store:
                 self._drop(key, version)
         for entry in listing.items:
             self._put(entry)
+            self.settle(entry.key, entry.version, began_s)
         self._followed.add(scope)
 
     def apply(self, change: Change, scope: str | None = None) -> None:
@@ -148,19 +164,36 @@ class Store:
         """Trust nothing of a collection until it is listed again."""
         self._followed.discard(scope)
 
-    def wrote(self, key: Key, result: Manifest | None, before: str | None = None) -> None:
+    def wrote(
+        self,
+        key: Key,
+        result: Manifest | None,
+        before: str | None = None,
+        ended_s: float = math.inf,
+    ) -> None:
         """Take over the result of an own write; without one its object is newer than ``before``."""
         known = self._objects.get(key)
         if result is not None:
             if known is not None or self._is_ahead(key, result):
                 self._put(self.entry(result))
         elif known is not None and known.version <= (since := int(before or known.version)):
-            self._written[key] = max(since, self._written.get(key, 0))
+            if (doubt := self._written.get(key)) is not None:
+                since = max(since, doubt.since)
+            self._written[key] = _Doubt(since, ended_s + _ARRIVES_S)
 
-    def read(self, key: Key, manifest: Manifest) -> None:
-        """Take over what was read, where the watch has told of the object before."""
+    def read(self, key: Key, manifest: Manifest, began_s: float = -math.inf) -> None:
+        """Take over what was read since ``began_s``, where the watch has told of it before."""
         if key in self._objects:
             self._put(self.entry(manifest))
+            self.settle(key, version_of(manifest), began_s)
+
+    def settle(self, key: Key, version: int, began_s: float) -> None:
+        """Doubt no write that has left no trace where one was looked for late enough."""
+        known, doubt = self._objects.get(key), self._written.get(key)
+        if known is None or doubt is None:
+            return
+        if known.version == version and began_s >= doubt.until_s:
+            del self._written[key]
 
     def _scope_of(self, namespace: str | None) -> str | Unsure | None:
         """Return the collection whose watch tells of a namespace; UNSURE when none does now."""
@@ -188,7 +221,8 @@ class Store:
             return
         self._objects[key] = entry
         self._file(key, () if known is None else known.places, entry.places)
-        if entry.version > self._written.get(key, entry.version):
+        doubt = self._written.get(key)
+        if doubt is not None and entry.version > doubt.since:
             del self._written[key]
         self.told(None if known is None else known.manifest, entry.manifest)
 

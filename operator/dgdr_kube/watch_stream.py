@@ -41,9 +41,7 @@ async def watch(
         told(Call(Verb.WATCH, kind, code, time.perf_counter() - began_s))
     with _cut_at_the_end(response):
         if response.status != 200:
-            body = answers.read_json(await response.read())
-            retry_after = response.headers.get("Retry-After")
-            raise answers.error_of(response.status, call, body, retry_after)
+            raise await _refused(response, call)
         typed = {"apiVersion": kind.api_version, "kind": kind.kind}
         yield changes(response.content.iter_any(), typed, call, namespaced=kind.namespaced)
 
@@ -72,6 +70,16 @@ async def _open(
         raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
     response: aiohttp.ClientResponse = answer.response
     return response
+
+
+async def _refused(response: aiohttp.ClientResponse, call: str) -> errors.ClusterError:
+    """Return our error for a status that is no success; one whose body breaks off says nothing."""
+    try:
+        body = answers.read_json(await response.read())
+    except _BROKEN as exc:
+        said = str(exc) or type(exc).__name__
+        return errors.Unreachable(f"{call}: {response.status}: {said}")
+    return answers.error_of(response.status, call, body, response.headers.get("Retry-After"))
 
 
 @contextmanager
@@ -106,7 +114,7 @@ async def changes(
             yield change
     except _BROKEN as exc:
         raise errors.Unreachable(f"{call}: {str(exc) or type(exc).__name__}") from exc
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise errors.Unreachable(f"{call}: not what a watch tells: {exc}") from exc
 
 
@@ -120,3 +128,5 @@ async def _lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
             if line := b"".join(rest):
                 yield line
             rest = [part]
+    if half := b"".join(rest):
+        raise ValueError(f"it ends amid a line: {half[:100].decode(errors='replace')}")

@@ -173,8 +173,10 @@ class WorkQueue(Generic[K]):
     def retry_failed(self) -> None:
         """Run now what waits after a failure: its cause may be over.
 
-        What fails once more waits for seconds: a server that is just back is not well yet.
+        What fails once more waits for seconds: a server that is just back is not well yet. That it
+        asked for time before counts no more.
         """
+        self._held_until_s.clear()
         for key in [*self._failures]:
             self._failures[key] = min(self._failures[key], KNOWN_FAILURES)
             if key in self._timers:

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from dgdr_kube import kopf_settings
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.crd_check import StartRefused, require_crds
+from dgdr_kube.depth import allow_depth
 from dgdr_kube.kinds import DGD, DGDR, DGDSA, GPU_BUDGET
 from dgdr_kube.kopf_feed import Feed
 from dgdr_kube.leading import Leader, lead, standing
@@ -54,6 +55,7 @@ def main() -> None:
     )
     # kopf reports each call of each handler; ours only mark keys.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    allow_depth()
     try:
         sys.exit(asyncio.run(until_told(serve(load()))))
     except SettingsError as exc:

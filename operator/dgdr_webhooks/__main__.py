@@ -5,13 +5,13 @@ import logging
 import os
 import ssl
 import sys
-import threading
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
 
 from dgdr_kube.client import KubeCluster
+from dgdr_kube.depth import allow_depth
 from dgdr_kube.errors import ClusterError
 from dgdr_kube.metrics import KubeMetrics
 from dgdr_kube.process import heartbeat, run_together, until_told
@@ -29,8 +29,6 @@ log = logging.getLogger("dgdr_webhooks")
 EXIT_BAD_SETTINGS = 2
 # Until there is a first certificate, or while the last one is over, nobody is served.
 HURRY_S = 2.0
-# An API server stores objects of 10,000 levels; one that cannot be converted hides all others.
-FRAMES, STACK_BYTES = 60_000, 512 * 2**20
 
 
 class CertificateWatch:
@@ -56,8 +54,7 @@ def main() -> None:
         level=os.environ.get("DGDR_LOG_LEVEL", "INFO"),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    sys.setrecursionlimit(FRAMES)
-    threading.stack_size(STACK_BYTES)
+    allow_depth()
     try:
         sys.exit(asyncio.run(until_told(serve(load()))))
     except SettingsError as exc:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from dgdr_kube.client import KubeCluster
+from dgdr_kube.depth import allow_depth
 from dgdr_kube.following import Watch, follow
 from dgdr_kube.kinds import GPU_BUDGET, Kind
 from dgdr_kube.leading import Leader, lead, standing
@@ -59,6 +60,7 @@ def main() -> int:
     )
     # A line for each event and each request hides the one line a pass that matters.
     logging.getLogger("aiohttp").setLevel(logging.WARNING)
+    allow_depth()
     try:
         settings = load()
     except SettingsError as exc:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from dgdr_kube import event_writer, following, remembering, store, workqueue
+from dgdr_kube import event_writer, following, kopf_feed, remembering, store, workqueue
 from dgdr_kube.errors import ClusterError, Expired
 from dgdr_operator.core import (
     draft,
@@ -242,15 +242,13 @@ def _deaf_after_410() -> tuple[Replaced, ...]:
 
 
 def _ends_of_outage() -> tuple[Replaced, ...]:
-    listen = following._Follower.list_and_watch
-
-    async def fatal(self: Any) -> None:
+    async def fatal(*where: Any, labels: str, watch: following.Watch) -> None:
         try:
-            await listen(self)
+            await following._Follower(*where, asyncio.sleep, labels, watch).list_and_watch()
         except ClusterError as exc:
             raise RuntimeError(f"cannot watch: {exc}") from exc
 
-    return ((following._Follower, "list_and_watch", fatal),)
+    return ((kopf_feed, "follow", fatal),)
 
 
 def _refusals_are_final() -> tuple[Replaced, ...]:

@@ -74,6 +74,9 @@ def there(operator: OperatorProcess, light_cluster: TestCluster) -> Namespace:
             "throttled", api_faults.status(429, **{"Retry-After": "1"}), Watches.CUT, id="429"
         ),
         pytest.param("garbage", api_faults.garbage, Watches.CUT, id="garbage"),
+        pytest.param("back-soon", api_faults.back_soon, Watches.CUT, id="a page without a line"),
+        pytest.param("empty", api_faults.empty, Watches.CUT, id="an empty page"),
+        pytest.param("breaks-off", api_faults.breaks_off, Watches.CUT, id="half a 503"),
         pytest.param("lost-way", api_faults.lost_way, Watches.KEPT, id="404 of a proxy"),
         pytest.param("resets", api_faults.reset, Watches.CUT, id="resets"),
         pytest.param("hung", api_faults.silent, Watches.HUNG, id="hung, watches too"),

@@ -218,6 +218,24 @@ async def garbage(api: FaultyApi, request: web.Request) -> web.StreamResponse:
     return web.Response(text="<html>log in</html>\n", content_type="text/html")
 
 
+async def back_soon(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """A proxy's page for maintenance, with status 200, and no line end."""
+    return web.Response(text="<html>We are back soon</html>", content_type="text/html")
+
+
+async def empty(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """Status 200, and nothing."""
+    return web.Response()
+
+
+async def breaks_off(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """Status 503, and a body that is not sent to its end."""
+    out = web.StreamResponse(status=503, headers={"Content-Length": "100"})
+    await out.prepare(request)
+    await out.write(b"{")
+    return await reset(api, request)
+
+
 async def lost_way(api: FaultyApi, request: web.Request) -> web.StreamResponse:
     """A proxy's page for what it does not know, with status 404."""
     return web.Response(text="<html>404 Not Found</html>", status=404, content_type="text/html")

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dgdr_api.conversion.kept import ABSENT, Kept, by_name, restored
+from dgdr_api.depth import is_deeper
 
 Json = Mapping[str, Any]
 Convert = Callable[[Json], dict[str, Any]]
 
 GROUP = "nvidia.com"
 _READ = "read"
-# No pod template has a tenth of it, and every function of a conversion calls itself so often.
-_MOST_LEVELS = 200
 _OLD: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "spec": {
         "dgdr-config-map-ref": ("profilingConfig", "configMapRef"),
@@ -123,14 +122,7 @@ def _parsed(text: Any) -> Any:
         )
     except (TypeError, ValueError, RecursionError):
         return None
-    return None if _is_deeper(found, _MOST_LEVELS) else found
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    inner = value.values() if isinstance(value, Mapping) else value
-    if not isinstance(value, Mapping | list):
-        return False
-    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inner)
+    return None if is_deeper(found) else found
 
 
 def _finite(text: str) -> float:

@@ -1,7 +1,8 @@
 """What is to say about an object before it is stored: refusals, and warnings.
 
 The same functions as the operator's passes use decide: ``validate``, ``validate_graph``,
-``doubts``, ``fields_without_effect`` and ``planner_notes`` of ``dgdr_api``.
+``doubts``, ``fields_without_effect`` and ``planner_notes`` of ``dgdr_api``. Only how deep something
+is nested is asked here alone: what is stored runs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +15,7 @@ from dgdr_api import codec_v1beta1
 from dgdr_api.conversion import ALPHA, BETA, converted
 from dgdr_api.conversion.room import too_long
 from dgdr_api.conversion.unsaid import unsaid
+from dgdr_api.depth import too_deep
 from dgdr_api.doubts import doubts
 from dgdr_api.effective import effective
 from dgdr_api.fields_without_effect import fields_without_effect
@@ -51,6 +53,8 @@ def verdict(new: Json, old: Json | None) -> Verdict:
     is_same = old is not None and old.get("spec") == new.get("spec")
     if is_same and _annotations(old) == _annotations(new):
         return Verdict()
+    if not is_same and (deep := _grown_deep(new, old or {})):
+        return Verdict(deep)
     long = too_long(new)
     long = None if long and old is not None and too_long(old) else long
     if is_same or long:
@@ -71,6 +75,11 @@ def verdict(new: Json, old: Json | None) -> Verdict:
 
 def _annotations(manifest: Json | None) -> Any:
     return object_of((manifest or {}).get("metadata")).get("annotations") or {}
+
+
+def _grown_deep(new: Json, old: Json) -> tuple[Problem, ...]:
+    known = {with_names(one.field, old) for one in too_deep(old)}
+    return tuple(one for one in too_deep(new) if with_names(one.field, new) not in known)
 
 
 def _known(old: Json, hub: Json) -> set[str]:

@@ -47,9 +47,22 @@ def test_what_is_no_list_is_not_taken_for_an_empty_one(answer: Any) -> None:
         page_of(answer, CONFIG_MAP, "LIST /api/v1/configmaps")
 
 
+def test_what_is_deeper_than_the_stack_is_no_list() -> None:
+    with pytest.raises(Unreachable, match="no list"):
+        page_of(read_json(b'{"a":' * 2000 + b"1" + b"}" * 2000), CONFIG_MAP, "LIST")
+
+
 @pytest.mark.parametrize(
     ("header", "wait_s"),
-    [("7", 7.0), (" 1 ", 1.0), (None, None), ("", None), ("Wed, 21 Oct 2025 07:28:00 GMT", None)],
+    [
+        ("7", 7.0),
+        (" 1 ", 1.0),
+        ("3600", 30.0),
+        ("9" * 400, 30.0),
+        (None, None),
+        ("", None),
+        ("Wed, 21 Oct 2025 07:28:00 GMT", None),
+    ],
 )
 def test_how_long_an_overloaded_server_asks_us_to_wait(
     header: str | None, wait_s: float | None

@@ -1,5 +1,6 @@
-"""What the client tells its caller of a server that asks for time."""
+"""What the client tells its caller of a server that asks for time, or breaks off."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -42,3 +43,20 @@ async def test_so_does_a_watch(cluster: KubeCluster) -> None:
         async with cluster.watch(CONFIG_MAP, "ns", "1"):
             pass
     assert caught.value.retry_after_s == 3.0
+
+
+async def test_a_refusal_whose_body_breaks_off_is_an_outage() -> None:
+    async def breaks_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Unavailable\r\nContent-Length: 100\r\n\r\n{")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(breaks_off, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = KubeCluster(ApiClient(Configuration(host=f"http://127.0.0.1:{port}")), instance="t")
+    async with server:
+        with pytest.raises(Unreachable, match="503"):
+            async with client.watch(CONFIG_MAP, "ns", "1"):
+                pass
+    await client.close()

@@ -12,7 +12,7 @@ from kopf._cogs.clients import scanning, watching
 from kopf._cogs.structs.references import Resource
 from kopf._core.reactor import queueing
 
-from dgdr_kube import kopf_settings
+from dgdr_kube import kopf_feed, kopf_settings
 from dgdr_kube.candidate import Candidate
 from dgdr_kube.errors import ClusterError, Expired, Rejected, Unreachable
 from dgdr_kube.kinds import DGD, LEASE, NODE
@@ -141,10 +141,22 @@ async def test_no_answer_ends_it_and_its_end_is_told(
     assert len(back) == 1
 
 
-async def test_a_fault_of_ours_ends_kopfs_watcher() -> None:
-    broken: Any = listing(5, {"apiVersion": "v1"})
+async def test_a_watch_that_ends_ends_kopfs_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def follow(*_: Any, **__: Any) -> None:
+        raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(kopf_feed, "follow", follow)
     with pytest.raises(KeyError):
-        await heard_by_kopf([broken], [], lambda _: False)
+        await heard_by_kopf([], [], lambda _: False)
+
+
+async def test_an_object_that_we_cannot_bear_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken: Any = listing(5, {"apiVersion": "v1"})
+    heard = await heard_by_kopf([broken, listing(6, graph("one", 3))], [], bool)
+    assert [name for _, name in heard] == ["one"]
+    assert "Traceback" in caplog.text
 
 
 def test_a_kind_that_kopf_never_asks_for_is_not_ready_and_grows_silent() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from dgdr_kube.errors import Conflict, Unreachable
@@ -78,6 +80,22 @@ async def test_a_write_that_nobody_answered_may_have_happened() -> None:
         await on.cluster.scale(DGDSA, NAMESPACE, NAME, 3, "me", on.there_version())
     on.server.set_status(DGDSA, NAMESPACE, NAME, {"replicas": 1})
     assert (await on.cluster.look(DGDSA, NAMESPACE, NAME) or {})["status"] == {"replicas": 1}
+
+
+async def test_a_write_that_never_happened_is_doubted_until_it_would_have_arrived() -> None:
+    on = Watched()
+    now_s = 0.0
+    on.cluster = replace(on.cluster, clock=lambda: now_s)
+    on.server.refuse("scale", DGDSA, Unreachable("timed out"))
+    with pytest.raises(Unreachable):
+        await on.cluster.scale(DGDSA, NAMESPACE, NAME, 3, "me", on.there_version())
+    found = await on.cluster.find(DGDSA, NAMESPACE)
+    now_s = 31.0
+    assert await on.cluster.find(DGDSA, NAMESPACE) == found
+    on.server.refuse("get", DGDSA, Unreachable("no route to host"))
+    on.server.refuse("list", DGDSA, Unreachable("no route to host"))
+    assert await on.replicas() == 1
+    assert await on.cluster.find(DGDSA, NAMESPACE) == found
 
 
 async def test_what_a_stale_look_leads_to_is_refused_by_its_version() -> None:

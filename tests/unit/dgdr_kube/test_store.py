@@ -95,6 +95,21 @@ async def test_what_was_read_counts_at_once_where_the_watch_has_told_of_it() -> 
     assert store.look(TWO) is None
 
 
+async def test_a_watch_that_ends_without_a_word_is_a_failure() -> None:
+    """An empty page with status 200: whoever watches again from there hears nothing for ever."""
+    store = Store()
+    source = ScriptedWatching([listing(5, thing("one", 2)), listing(6)], [[], []])
+    assert await followed(source, store) == [1.0, 2.0]
+    assert source.asked == ["list", "5", "list", "6", "list"]
+    assert store.look(ONE) is UNSURE
+
+
+async def test_a_watch_is_tried_soon_whatever_time_the_server_asks_for() -> None:
+    busy = Unreachable("429", retry_after_s=30.0)
+    source = ScriptedWatching([busy, Unreachable("429", retry_after_s=3.0)], [])
+    assert await followed(source, Store()) == [BACKOFF.longest_s, 3.0]
+
+
 async def test_nothing_is_trusted_while_nobody_tells() -> None:
     store = Store()
     down = Unreachable("no route to host")
@@ -166,6 +181,18 @@ def test_what_a_restored_server_lists_outweighs_what_was_known_before() -> None:
     assert told[-1] == (thing("one", 40, size=4), thing("one", 51, size=5))
 
 
+def test_so_it_does_after_long_watches_since_the_last_list() -> None:
+    store = Store()
+    store.replace(None, listing(100, thing("one", 90)))
+    for change in (modified("one", 480, size=8), added("two", 485), bookmark(490)):
+        store.apply(change)
+    store.replace(None, listing(450, thing("one", 440, size=4)))
+    assert store.look(ONE) == thing("one", 440, size=4)
+    assert store.look(TWO) is None
+    store.apply(modified("one", 460, size=6))
+    assert store.look(ONE) == thing("one", 460, size=6)
+
+
 def test_news_that_is_older_than_what_is_known_is_none() -> None:
     store = seeded(thing("one", 9, size=9))
     store.apply(modified("one", 8, size=8))
@@ -189,6 +216,24 @@ def test_after_an_own_write_without_a_result_the_server_is_asked_until_the_watch
     assert store.look(ONE) is UNSURE
     store.apply(modified("one", 11, size=2))
     assert store.look(ONE) == thing("one", 11, size=2)
+
+
+@pytest.mark.parametrize("how", ["list", "get"])
+def test_a_write_that_left_no_trace_in_time_is_not_doubted_for_ever(how: str) -> None:
+    store = seeded(thing("one", 9))
+    store.wrote(ONE, None, ended_s=100.0)
+
+    def asked_at(began_s: float) -> None:
+        if how == "list":
+            store.replace(None, listing(10, thing("one", 9)), began_s)
+        else:
+            store.read(ONE, thing("one", 9), began_s)
+
+    # It may have been on its way still, however late the answer came.
+    asked_at(129.0)
+    assert store.look(ONE) is UNSURE
+    asked_at(130.0)
+    assert store.look(ONE) == thing("one", 9)
 
 
 def test_a_write_that_the_watch_has_told_of_already_leaves_no_doubt() -> None:

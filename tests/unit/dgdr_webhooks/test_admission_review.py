@@ -168,6 +168,51 @@ def test_what_cannot_run_is_refused_with_field_value_and_cure(bad: Any, says: st
     assert refusal(bad).startswith(says)
 
 
+def nested(levels: int) -> Any:
+    deep: Any = "x"
+    for _ in range(levels):
+        deep = {"a": deep}
+    return deep
+
+
+@pytest.mark.parametrize(
+    ("bad", "field"),
+    [
+        (graph({"name": "w"}, providerOverride=nested(300)), "spec.providerOverride.a.a.a.a.a.a.a"),
+        (
+            graph({"name": "w", "experimental": nested(300)}),
+            "spec.components[0].experimental.a.a.a.a.a",
+        ),
+        (
+            graph({"name": "w", "podTemplate": {"spec": {"affinity": nested(300)}}}),
+            "spec.components[0].podTemplate.spec.affinity.a.a.a",
+        ),
+        (
+            old_graph(w=service(extraPodSpec=nested(300))),
+            "spec.services.w.extraPodSpec.a.a.a.a.a",
+        ),
+        (request(overrides={"dgd": nested(300)}), "spec.overrides.dgd.a.a.a.a.a.a"),
+        (old_request(nested(300)), "spec.profilingConfig.config.a.a.a.a.a.a"),
+    ],
+)
+def test_what_is_nested_too_deeply_is_refused_by_the_beginning_of_its_path(
+    bad: Any, field: str
+) -> None:
+    assert refusal(bad) == (
+        f"{field}: Forbidden: is nested more than 200 levels deep; make it flatter, or keep it as "
+        "a text or in a ConfigMap"
+    )
+
+
+def test_what_is_stored_and_nested_too_deeply_blocks_no_other_edit() -> None:
+    deep = {"name": "w", "podTemplate": POD, "experimental": nested(300)}
+    more = {"name": "x", "podTemplate": POD}
+    assert said(graph(more, {**deep, "replicas": 2}), graph(deep))["allowed"] is True
+    other = graph({**more, "experimental": nested(300)}, deep)
+    assert refusal(other, graph(deep)).startswith("spec.components[0].experimental.")
+    assert said(graph({**deep, "experimental": nested(150)}))["allowed"] is True
+
+
 def test_two_faults_are_said_at_once() -> None:
     text = refusal(request(backend="auto", searchStrategy="thorough", sla={"itl": 5}))
     assert text.startswith("[spec.sla: ")
