@@ -6,7 +6,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -79,11 +79,10 @@ async def serve(settings: Settings) -> int:
         metrics.show_leader(lease, leader)
         # Before the first question, which may go without an answer for longer than a probe waits.
         web = await start(application(health, telemetry.registry), settings.health.port)
-        try:
-            async with _planning(settings, leader, telemetry, metrics) as planning:
-                return await lead(leader, health, lambda: _work(settings, planning, health))
-        finally:
-            await web.cleanup()
+        async with contextlib.AsyncExitStack() as ends:
+            ends.push_async_callback(web.cleanup)
+            planning = await _planning(settings, leader, telemetry, metrics, ends)
+            return await lead(leader, health, lambda: _work(settings, planning, health))
 
 
 async def _work(settings: Settings, planning: "_Planning", health: Health) -> int:
@@ -120,10 +119,14 @@ class _Planning:
     metrics: KubeMetrics
 
 
-@contextlib.asynccontextmanager
 async def _planning(
-    settings: Settings, leader: Leader, telemetry: Telemetry, shown: KubeMetrics
-) -> AsyncIterator[_Planning]:
+    settings: Settings,
+    leader: Leader,
+    telemetry: Telemetry,
+    shown: KubeMetrics,
+    ends: contextlib.AsyncExitStack,
+) -> _Planning:
+    """Put together what works, whether or not the API server answers; ``ends`` close it."""
     queue: WorkQueue[Key] = WorkQueue(WORKERS, name="planner")
     unclaimed: WorkQueue[Key] = WorkQueue(name="budgets")
 
@@ -135,8 +138,10 @@ async def _planning(
     server = await KubeCluster.connect(
         user_agent="dgdr-planner", left_s=leader.left_s, told=shown.called
     )
+    ends.push_async_callback(server.close)
     # Each watch holds a connection for good: they must not leave none to the passes.
     source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0, told=shown.called)
+    ends.push_async_callback(source.close)
     planners, computing = PlannerIndex(server), Computing()
     stores = handlers.stores(queue, unclaimed, planners)
     telemetry.show_budgets(stores[GPU_BUDGET])
@@ -145,6 +150,7 @@ async def _planning(
     stores = {kind: store for kind, store in stores.items() if kind not in served.absent}
     cluster = RememberingCluster(here, {kind: (store,) for kind, store in stores.items()})
     metrics = PrometheusMetrics(settings.namespaces, told=telemetry.answered)
+    ends.push_async_callback(metrics.close)
     targets = ClusterTargets(cluster)
     budgets = ClusterBudgets(cluster, planners, lambda: datetime.now(UTC))
     observer = Observer(
@@ -174,13 +180,8 @@ async def _planning(
         one: recorded(one.name, run, told)
         for one, run in ((queue, run_pass), (unclaimed, budgets.settle))
     }
-    try:
-        look = partial(run_pass.looks.run, queue.notice)
-        yield _Planning(passes, told_by, stores, look, shown)
-    finally:
-        await metrics.close()
-        await source.close()
-        await server.close()
+    look = partial(run_pass.looks.run, queue.notice)
+    return _Planning(passes, told_by, stores, look, shown)
 
 
 def _followed(

@@ -40,6 +40,9 @@ SHARED_SHARE = 0.2
 FAILURE_SHARED_FOR_S = 1.0
 # Histories of a thousand planners after a restart, without keeping a Prometheus from its work.
 HISTORIES_AT_ONCE = 4
+# For so long a pass waits for its turn; the next tick tries again. Liveness takes 180 s without an
+# answer for a halt.
+TURN_S = 60.0
 # A client blocks its thread until there is an answer. They are each endpoint's own: nobody waits
 # for another one's. Histories leave half of them to snapshots.
 THREADS = 2 * HISTORIES_AT_ONCE
@@ -66,12 +69,14 @@ class PrometheusMetrics:
         most_bytes: int = MOST_BYTES,
         clock: Callable[[], float] = time.time,
         told: Told = untold,
+        turn_s: float = TURN_S,
     ) -> None:
         self._namespaces = tuple(namespaces)
         self._shared_for_s = shared_for_s
         self._most_bytes = most_bytes
         self._clock = clock
         self._told = told
+        self._turn_s = turn_s
         self._shared: dict[_Asked, asyncio.Task[Snapshot | NoSnapshot]] = {}
         self._histories: WeakValueDictionary[Endpoint, asyncio.Semaphore] = WeakValueDictionary()
         self._threads: WeakValueDictionary[Endpoint, ThreadPoolExecutor] = WeakValueDictionary()
@@ -103,9 +108,16 @@ class PrometheusMetrics:
         most = min(windows, MOST_WINDOWS)
         question = partial(self._past, graph, interval_s, most, scrape_s)
         turns = self._histories.setdefault(endpoint, asyncio.Semaphore(HISTORIES_AT_ONCE))
-        async with turns:
+        try:
+            await asyncio.wait_for(turns.acquire(), self._turn_s)
+        except TimeoutError:
+            cause = f"{HISTORIES_AT_ONCE} at a time are read of Prometheus at {endpoint.shown}"
+            return NoSnapshot("HistoryWaits", f"the history waits for its turn: {cause}")
+        try:
             known = self._failures.get(endpoint)
             return await self._ask(endpoint, question) if known is None else known
+        finally:
+            turns.release()
 
     def held(self) -> int:
         """How many snapshots are kept, or asked for, now."""

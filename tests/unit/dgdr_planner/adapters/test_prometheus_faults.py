@@ -14,7 +14,7 @@ import pytest
 import requests
 from aiohttp import web
 
-from dgdr_planner.adapters.prometheus import PrometheusMetrics
+from dgdr_planner.adapters.prometheus import HISTORIES_AT_ONCE, PrometheusMetrics
 from dgdr_planner.adapters.prometheus_http import cause_of
 from dgdr_planner.observe.endpoint import Credentials, Endpoint
 from dgdr_planner.observe.history import Sample
@@ -345,6 +345,23 @@ async def test_nobody_waits_for_the_past_of_a_server_that_does_not_answer() -> N
         )
         assert time.monotonic() - began < 0.3
         assert all(one is failed for one in told)
+    await metrics.close()
+
+
+async def test_nobody_waits_long_for_the_pasts_of_others() -> None:
+    """A pass that stands still for minutes would be taken for one that hangs."""
+    metrics = PrometheusMetrics(turn_s=0.05)
+    graph = graph_key(NAMESPACE, DYNAMO_NAMESPACE)
+    async with answering(slow) as url:
+        endpoint = Endpoint(url=url, timeout_s=5.0)
+        asked = [asyncio.create_task(metrics.history(endpoint, graph, 60, 10, 5)) for _ in range(9)]
+        done, waiting = await asyncio.wait(asked, timeout=1.0)
+        assert len(waiting) == HISTORIES_AT_ONCE
+        causes = {one.reason for task in done if isinstance(one := task.result(), NoSnapshot)}
+        assert (len(done), causes) == (5, {"HistoryWaits"})
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
     await metrics.close()
 
 
