@@ -133,11 +133,15 @@ class _Follower:
         listing = await self.source.listing(self.kind, self.scope, self.labels, kept=self._kept)
         self.store.take_over(self.scope, listing, asked_s)
         self.watch.found()
-        version = listing.version
+        version, was_quiet = listing.version, False
         while True:
             began_s = loop.time()
-            version = await self._hear(version)
-            if loop.time() - began_s < SHORTEST_S:
+            version, is_quiet = await self._hear(version)
+            is_short = loop.time() - began_s < SHORTEST_S
+            if is_quiet and (is_short or was_quiet):
+                raise Unreachable("the watch ended without a word")
+            was_quiet = is_quiet
+            if is_short:
                 await self.sleep(SHORTEST_S)
 
     def _kept(self, manifest: Manifest) -> Entry:
@@ -145,19 +149,18 @@ class _Follower:
         self.watch.heard()
         return self.store.entry(manifest)
 
-    async def _hear(self, version: str) -> str:
-        """Hear one watch to its end; returns the version to go on from.
+    async def _hear(self, version: str) -> tuple[str, bool]:
+        """Hear one watch to its end; returns the version to go on from, and whether it was quiet.
 
-        A server says each minute that it has nothing to tell: an end before that is no server's.
+        A server says each minute that it has nothing to tell. It may end one before that, as when
+        it shuts down, but not one after the other.
         """
-        is_told = False
+        is_quiet = True
         async with self.source.watch(self.kind, self.scope, version, self.labels) as changes:
             async for change in changes:
-                is_told = True
+                is_quiet = False
                 self.store.apply(change, self.scope)
                 self.watch.heard()
                 self.watch.changes += change.type is not ChangeType.BOOKMARK
                 version = change.version
-        if not is_told:
-            raise Unreachable("the watch ended without a word")
-        return version
+        return version, is_quiet

@@ -31,7 +31,7 @@ from dgdr_kube.kopf_feed import Collection
 from dgdr_kube.ports import Manifest
 from dgdr_kube.served import Mode
 from dgdr_operator.core import kept, routing
-from dgdr_operator.core.upgrades import Verdict, reason_of
+from dgdr_operator.core.upgrades import LOST_TURN, Verdict, reason_of
 
 OF_GRAPH = labelled(Label.GRAPH.value)
 OF_RUN = labelled(Label.RUN.value)
@@ -54,7 +54,7 @@ def _with_gpus(node: Manifest) -> Iterable[str]:
 
 def _upgrades(graph: Manifest) -> Iterable[str]:
     reason = reason_of(graph)
-    return (reason,) if reason in (Verdict.UPGRADING, Verdict.STUCK) else ()
+    return (reason,) if reason in (Verdict.UPGRADING, *LOST_TURN) else ()
 
 
 ADAPTERS_OF_GRAPH = Index("dgdRef", _graphs_of_adapter)

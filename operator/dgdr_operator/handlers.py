@@ -240,8 +240,10 @@ def _graph_of_request(queues: Queues, heard: Heard) -> None:
 
 def _adapter(queues: Queues, heard: Heard) -> None:
     _own(queues, queues.adapters, heard, news.of_adapter)
-    if heard.gone:  # the graph may still ask for it
-        heard.mark(queues.graphs, routing.graph_of_adapter(heard.body))
+    if heard.gone:  # the graph may still ask for it, and another one have its component now
+        for graph in routing.graph_of_adapter(heard.body):
+            heard.mark(queues.graphs, [graph])
+            heard.mark(queues.adapters, queues.adapters_of(graph))
 
 
 def _deployment(queues: Queues, heard: Heard) -> None:

@@ -39,8 +39,9 @@ class _Places:
 
     def take(self, path: Path, value: Any) -> Path | None:
         """Return the nearest place of a part that was said at a path; None where there is none."""
-        there = self._of.get(_known_by(path, value), [])[:_MOST_ALIKE]
-        free = [one for one in there if self._is_free(one)]
+        alike_ones = self._of.get(_known_by(path, value), [])
+        free = [one for one in alike_ones[:_MOST_ALIKE] if self._is_free(one)]
+        alike_ones[:_MOST_ALIKE] = free  # what is taken never becomes free again
         if not free:
             return None
         nearest = max(free, key=lambda one: _common(one, path))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dgdr_api.conversion.kept import ABSENT, Kept, by_name, restored
-from dgdr_api.depth import is_deeper
+from dgdr_api.depth import MOST_LEVELS, is_deeper
 
 Json = Mapping[str, Any]
 Convert = Callable[[Json], dict[str, Any]]
@@ -122,7 +122,8 @@ def _parsed(text: Any) -> Any:
         )
     except (TypeError, ValueError, RecursionError):
         return None
-    return None if is_deeper(found) else found
+    # The note has a spec one level down.
+    return None if is_deeper(found, MOST_LEVELS + 1) else found
 
 
 def _finite(text: str) -> float:

@@ -15,11 +15,15 @@ from dgdr_api.reading import object_of
 Json = Mapping[str, Any]
 
 MOST_BYTES = 256 * 1024
+# A note holds what was said and what came back, each as a text within a text.
+_GROWS = 4
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 def too_long(manifest: Json) -> Problem | None:
     """Return what is kept of an object and too long; None where all of it has room."""
+    if _GROWS * _bytes(json.dumps(manifest)) <= MOST_BYTES:
+        return None
     other = BETA if manifest.get("apiVersion") == ALPHA else ALPHA
     annotations = _annotations(converted(manifest, other))
     kept = annotations.get(f"nvidia.com/{KINDS[str(manifest.get('kind'))].short}-spec")

@@ -133,20 +133,18 @@ def render_adapter(graph: Graph, component: Component, owner: Manifest) -> Manif
     }
 
 
-def speaker(graph: Graph, component: Component, adapters: Iterable[Adapter]) -> Adapter | None:
-    """Return the adapter that a component follows: of several the operator's, or the first."""
+def speaker(component: Component, adapters: Iterable[Adapter]) -> Adapter | None:
+    """Return the adapter that a component follows: of several the last by name."""
     name = component.name.lower()
-    of_it = [one for one in adapters if one.spec.dgd_ref.component.lower() == name]
-    own = component_name(graph.name, component.name)
-    names = sorted(of_it, key=lambda one: (one.metadata.name != own, one.metadata.name))
-    return names[0] if names else None
+    of_it = (one for one in adapters if one.spec.dgd_ref.component.lower() == name)
+    return max(of_it, key=lambda one: one.metadata.name, default=None)
 
 
-def second_to(adapter: Adapter, first: Adapter | None) -> Verdict | None:
+def second_to(adapter: Adapter, followed: Adapter | None) -> Verdict | None:
     """Return what to say of an adapter whose component follows another one."""
-    if first is None or first.metadata.name == adapter.metadata.name:
+    if followed is None or followed.metadata.name == adapter.metadata.name:
         return None
-    component, name = adapter.spec.dgd_ref.component, first.metadata.name
+    component, name = adapter.spec.dgd_ref.component, followed.metadata.name
     text = f"{component} has the replicas of adapter {name}; scale that one, and delete this one"
     return Verdict(reason=Reason.SECOND, message=text)
 
@@ -163,7 +161,7 @@ def decide_copy(graph: Graph, adapters: Iterable[Adapter], ours: frozenset[str])
     scalings: list[Scaling] = []
     for component in graph.components:
         now = 1 if component.replicas is None else component.replicas
-        adapter = speaker(graph, component, adapters)
+        adapter = speaker(component, adapters)
         if adapter is None:
             if component.name in ours:
                 replicas[component.name] = now

@@ -50,6 +50,11 @@ class Verdict(StrEnum):
     """It has the turn, and keeps it until it is ready, for ``READY_WITHIN``."""
     STUCK = "UpgradeStuck"
     """It was upgraded and did not become ready; others have had their turn since."""
+    REFUSED = "UpgradeRefused"
+    """What its pods are to be was refused all the while; others have had their turn since."""
+
+
+LOST_TURN = (Verdict.STUCK, Verdict.REFUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,11 +195,11 @@ def text_of(
         case Verdict.WAITS_FOR_TURN:
             why = holder or "only a ready one is upgraded"
             return f"pods run as they were made earlier: {what}; {why}, so it waits; {CURE}"
-        case Verdict.UPGRADING if not is_written:
+        case Verdict.UPGRADING if behind and not is_written:
             return f"pods are to be replaced: {what}; condition Ready says what is in the way"
         case Verdict.UPGRADING:
             return f"pods are being replaced: {what or 'waiting until all are ready'}"
-        case Verdict.STUCK if behind:
+        case Verdict.REFUSED:
             why = f"what replaces them was refused for {minutes} minutes"
             return (
                 f"pods run as they were made earlier: {what}; {why}, so the next deployment has "

@@ -82,8 +82,8 @@ class AdapterPass:
             if isinstance(target, Verdict):
                 return await self._complain(manifest, target, now)
             others = [parsed for _, parsed in await self._adapters(target.graph)]
-            first = speaker(target.graph, target.component, others)
-            if (second := second_to(adapter, first)) is not None:
+            followed = speaker(target.component, others)
+            if (second := second_to(adapter, followed)) is not None:
                 return await self._complain(manifest, second, now)
             try:
                 scaled = await self._copy(target.manifest, target.graph)

@@ -7,7 +7,7 @@ from dgdr_api.models.dgd_v1beta1 import DGDStatus
 from dgdr_kube.kinds import DGD
 from dgdr_kube.manifests import merge_patch, ref
 from dgdr_kube.ports import Event, Manifest, Severity, WatchedCluster
-from dgdr_operator.core.upgrades import Upgrade, Verdict, reason_of, taking_turn, text_of
+from dgdr_operator.core.upgrades import LOST_TURN, Upgrade, Verdict, reason_of, taking_turn, text_of
 from dgdr_operator.core.workloads import Problem
 from dgdr_operator.passes.graph_upgrades import Decision
 from dgdr_operator.passes.live import patch_status
@@ -59,11 +59,11 @@ class GraphReporter:
 
     async def warn_if_stuck(self, dgd: Manifest, upgrade: Upgrade) -> None:
         """Say that an upgrade has lost its turn, when it does."""
-        if upgrade.verdict is Verdict.STUCK and reason_of(dgd) != Verdict.STUCK:
+        if upgrade.verdict in LOST_TURN and reason_of(dgd) != upgrade.verdict:
             await self._cluster.emit(
                 Event(
                     about=ref(dgd),
-                    reason=Verdict.STUCK,
+                    reason=upgrade.verdict,
                     message=upgrade.message,
                     severity=Severity.WARNING,
                 )

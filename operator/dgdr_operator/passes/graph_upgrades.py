@@ -55,7 +55,7 @@ class Decision:
         if verdict is Verdict.UPGRADING and is_written and is_up:
             verdict = Verdict.CURRENT
         elif verdict is Verdict.UPGRADING and is_late(old, now):
-            verdict = Verdict.STUCK
+            verdict = Verdict.STUCK if is_written else Verdict.REFUSED
         elif verdict is Verdict.CURRENT and behind:
             verdict = Verdict.RENDERED_EARLIER  # it was asked for, and could not be written
         return Upgrade(
@@ -102,9 +102,8 @@ class GraphUpgrades:
             verdict, holder = begun, ""
         elif is_answer or not both.behind:
             verdict, holder = Verdict.CURRENT, ""
-        elif reason_of(dgd) == Verdict.STUCK:
-            # It could not be written; begun again by itself it would take every turn.
-            verdict, holder = Verdict.STUCK, ""
+        elif self._rollout is Rollout.AUTOMATIC and reason_of(dgd) == Verdict.REFUSED:
+            verdict, holder = Verdict.REFUSED, ""  # begun again by itself it would take every turn
         else:
             verdict, holder = await self._verdict(dgd, old, is_up=is_up)
         moves = verdict in (Verdict.CURRENT, Verdict.UPGRADING)
@@ -140,7 +139,7 @@ class GraphUpgrades:
     async def _take_turn(self, dgd: Manifest, *, is_up: bool) -> tuple[Verdict, str]:
         if holders := await self._graphs(Verdict.UPGRADING):
             return Verdict.WAITS_FOR_TURN, f"{holders[0]} is being upgraded"
-        stuck = await self._graphs(Verdict.STUCK)
+        stuck = [*await self._graphs(Verdict.STUCK), *await self._graphs(Verdict.REFUSED)]
         if len(stuck) > MOST_STUCK:
             return Verdict.WAITS_FOR_TURN, f"{' and '.join(stuck[:2])} did not become ready again"
         siblings = await self._cluster.find(DGD, dgd["metadata"]["namespace"])

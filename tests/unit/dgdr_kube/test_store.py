@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dgdr_kube import following
 from dgdr_kube.errors import Expired, Unreachable
 from dgdr_kube.following import BACKOFF, SHORTEST_S, Watch, follow
 from dgdr_kube.index import labelled
@@ -102,6 +103,17 @@ async def test_a_watch_that_ends_without_a_word_is_a_failure() -> None:
     assert await followed(source, store) == [1.0, 2.0]
     assert source.asked == ["list", "5", "list", "6", "list"]
     assert store.look(ONE) is UNSURE
+
+
+async def test_one_that_ends_so_once_after_a_while_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An API server that shuts down ends those that have nothing to tell."""
+    monkeypatch.setattr(following, "SHORTEST_S", 0.0)
+    told = Change(ChangeType.BOOKMARK, {"metadata": {"resourceVersion": "7"}})
+    source = ScriptedWatching([listing(5), listing(8)], [[], [told], [], []])
+    assert await followed(source, Store()) == [1.0]
+    assert source.asked == ["list", "5", "5", "7", "7", "list", "8"]
 
 
 async def test_a_watch_is_tried_soon_whatever_time_the_server_asks_for() -> None:

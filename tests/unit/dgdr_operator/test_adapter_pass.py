@@ -182,21 +182,22 @@ async def test_a_right_that_is_missing_is_told_on_the_adapter(cluster: FakeClust
     assert condition(cluster)[:2] == ("True", "Applied")
 
 
-@pytest.mark.parametrize("name", ["aaa", "zzz"])
-async def test_a_second_adapter_of_a_component_says_that_it_scales_nothing(
-    cluster: FakeCluster, name: str
+@pytest.mark.parametrize(("name", "followed"), [("aaa", "g-decode"), ("keda", "keda")])
+async def test_of_two_adapters_of_a_component_one_says_that_it_scales_nothing(
+    cluster: FakeCluster, name: str, followed: str
 ) -> None:
-    second = cluster.peek(DGDSA, "ns", "g-decode") or {}
-    spec = {**second["spec"], "replicas": 8}
+    made = cluster.peek(DGDSA, "ns", "g-decode") or {}
+    spec = {**made["spec"], "replicas": 8}
     meta = {"name": name, "namespace": "ns"}
-    await cluster.create({**second, "metadata": meta, "spec": spec, "status": {}}, "team")
+    await cluster.create({**made, "metadata": meta, "spec": spec, "status": {}}, "team")
     await run(cluster, Key("ns", name))
     await scale(cluster, "decode", 3)
-    assert replicas(cluster)["decode"] == 3
-    text = "decode has the replicas of adapter g-decode; scale that one, and delete this one"
-    assert condition(cluster, name) == ("False", "ScaledByAnother", text)
-    assert condition(cluster)[:2] == ("True", "Applied")
-    await cluster.delete(DGDSA, "ns", "g-decode")
-    await run(cluster, Key("ns", name))
-    assert replicas(cluster)["decode"] == 8
-    assert condition(cluster, name)[:2] == ("True", "Applied")
+    assert replicas(cluster)["decode"] == (3 if followed == "g-decode" else 8)
+    other = ({name, "g-decode"} - {followed}).pop()
+    text = f"decode has the replicas of adapter {followed}; scale that one, and delete this one"
+    assert condition(cluster, other) == ("False", "ScaledByAnother", text)
+    assert condition(cluster, followed)[:2] == ("True", "Applied")
+    await cluster.delete(DGDSA, "ns", followed)
+    await run(cluster, Key("ns", other))
+    assert replicas(cluster)["decode"] == (8 if followed == "g-decode" else 3)
+    assert condition(cluster, other)[:2] == ("True", "Applied")

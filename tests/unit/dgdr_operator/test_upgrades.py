@@ -485,18 +485,28 @@ async def test_a_graph_whose_new_pods_are_refused_loses_its_turn_and_says_so() -
     world.now += READY_WITHIN + timedelta(seconds=1)
     await world.look("a")
     status, reason, message = world.said("a") or ("", "", "")
-    assert (status, reason) == ("False", "UpgradeStuck")
+    assert (status, reason) == ("False", "UpgradeRefused")
     assert "what replaces them was refused for 60 minutes" in message
-    assert [e.message for e in world.cluster.events if e.reason == "UpgradeStuck"] == [message]
+    assert [e.message for e in world.cluster.events if e.reason == "UpgradeRefused"] == [message]
     world.cluster.refuse("apply", DEPLOYMENT, None)
     for _ in range(3):  # the pods are as they were, and up
         await world.look("a")
-    assert (world.reason("a"), world.tells_nats("a")) == ("UpgradeStuck", False)
+    assert (world.reason("a"), world.tells_nats("a")) == ("UpgradeRefused", False)
     await world.look("b")
     assert (world.reason("b"), world.tells_nats("b")) == ("Upgrading", True)
     world.ask("again", "a")
     await world.look("a")
     assert (world.reason("a"), world.tells_nats("a")) == ("Current", True)
+
+
+async def test_a_graph_that_is_ready_again_late_is_upgraded_like_any_other() -> None:
+    world = await served("a")
+    await stuck(world, "a")
+    world.upgrade(IN_TURN.replace("n:4222", "other:4222"))
+    world.become_ready("a")
+    for _ in range(3):  # that it is ready again is said first
+        await world.look("a")
+    assert world.reason("a") == "Upgrading"
 
 
 async def test_an_upgrade_that_breaks_two_breaks_no_third() -> None:
