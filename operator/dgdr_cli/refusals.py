@@ -10,14 +10,8 @@ from pydantic import ValidationError
 from dgdr_api.reading import CodecError
 from dgdr_cli.errors import Unreachable, Unreadable
 
-REFUSALS = (
-    kr8s.ServerError,
-    kr8s.APITimeoutError,
-    httpx.HTTPError,
-    ValidationError,
-    CodecError,
-)
-"""What is raised where an object cannot be read, by a cluster or by its reader."""
+REFUSALS = (kr8s.ServerError, ValidationError, CodecError)
+"""What is raised where one object cannot be read; a cluster that does not answer has none."""
 
 NOT_FOUND, FORBIDDEN, CONFLICT = 404, 403, 409
 

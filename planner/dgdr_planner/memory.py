@@ -6,6 +6,7 @@ from datetime import datetime
 from dgdr_api.models.sla_planner_status import SLAPlannerStatus
 from dgdr_kube.ports import Key
 from dgdr_planner.forecast import Demand
+from dgdr_planner.observe.snapshot import HISTORY_WAITS, NoSnapshot
 from dgdr_planner.observe.value import Unknown
 from dgdr_planner.observer import Observer
 from dgdr_planner.restart import state_of
@@ -83,8 +84,8 @@ class Memory:
             self._tries_left[turn.key] = left
         elif left:
             past = await self._observer.history(turn.key, turn.planner, turn.policy)
-            if past is None:
-                self._tries_left[turn.key] = left - 1
+            if isinstance(past, NoSnapshot):
+                self._tries_left[turn.key] = left - (past.reason != HISTORY_WAITS)
             elif (restored := Demand.restored(past)).known >= max(state.demand.known, 1):
                 return replace(state, demand=restored)
         return state

@@ -135,23 +135,22 @@ class Observer:
 
     async def history(
         self, key: Key, planner: SLAPlanner, policy: Policy
-    ) -> tuple[Sample, ...] | None:
+    ) -> tuple[Sample, ...] | NoSnapshot:
         """Return the load of the past, for a process that has just started.
 
-        None where it cannot be had now; empty where there is none.
+        Empty where there is none; what cannot be had now is told why.
         """
         endpoint = await self._endpoint(key.namespace, planner)
         if isinstance(endpoint, NoSnapshot):
-            return None
+            return endpoint
         name = planner.spec.target_ref.name
-        found = await self._metrics.history(
+        return await self._metrics.history(
             endpoint,
             graph_key(key.namespace, dynamo_namespace(key.namespace, name)),
             policy.interval_s,
             min(math.ceil(HISTORY_S / policy.interval_s), MOST_WINDOWS),
             self._scrape_interval_s,
         )
-        return None if isinstance(found, NoSnapshot) else found
 
     async def _snapshot(
         self, namespace: str, planner: SLAPlanner, window_s: float

@@ -22,6 +22,7 @@ from dgdr_planner.observe import queries
 from dgdr_planner.observe.endpoint import Endpoint
 from dgdr_planner.observe.history import MOST_WINDOWS, Sample, past_windows
 from dgdr_planner.observe.snapshot import (
+    HISTORY_WAITS,
     GraphKey,
     Histograms,
     NoSnapshot,
@@ -112,7 +113,7 @@ class PrometheusMetrics:
             await asyncio.wait_for(turns.acquire(), self._turn_s)
         except TimeoutError:
             cause = f"{HISTORIES_AT_ONCE} at a time are read of Prometheus at {endpoint.shown}"
-            return NoSnapshot("HistoryWaits", f"the history waits for its turn: {cause}")
+            return NoSnapshot(HISTORY_WAITS, f"the history waits for its turn: {cause}")
         try:
             known = self._failures.get(endpoint)
             return await self._ask(endpoint, question) if known is None else known

@@ -49,6 +49,10 @@ class Series:
 Histograms = Mapping[GraphKey, Mapping[str, Histogram]]
 
 
+HISTORY_WAITS = "HistoryWaits"
+"""That others are read first, which is no failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class NoSnapshot:
     """Why there are no samples. ``reason`` is one CamelCase word."""
