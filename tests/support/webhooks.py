@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,17 @@ def light_webhooks(
         own.start(one)
     try:
         wait_for_trust(where, own)
+        for one in behind:
+            until(f"webhooks at port {one}", partial(_listens, one))
         yield own
     finally:
         own.stop()
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        return True
+    return False
 
 
 def wait_for_trust(where: TestCluster, own: LightWebhooks) -> None:
