@@ -26,6 +26,7 @@ SAME_WINDOW = 0.5
 class Costs:
     """GPU-hours since a moment: those of the decisions, and those that the target held."""
 
+    target: str
     since: datetime
     until: datetime
     planned: float = 0.0
@@ -102,7 +103,7 @@ def with_look(state: State, seen: Observation, policy: Policy, now: datetime) ->
 def _costs(costs: Costs | None, target: TargetSeen, now: datetime) -> Costs:
     """Count what was held, and what the last decision would have held, since the last look."""
     if costs is None:
-        return Costs(since=now, until=now)
+        return Costs(target=target.name, since=now, until=now)
     hours = (now - costs.until).total_seconds() / HOUR_S
     held = {seen.role: seen.held * seen.gpus_per_replica for seen in target.roles}
     planned = {
