@@ -100,6 +100,7 @@ def _with_drafts(state: State, drafts: tuple[Draft, ...], seen: Observation) -> 
         state,
         histories={draft.role: draft.guarded.history for draft in drafts},
         near_needs={draft.role: draft.near_needs for draft in drafts},
+        is_counted=state.is_counted or not seen.is_fast,
         backlogs={draft.role: draft.backlog for draft in drafts if draft.backlog},
         ticked=state.ticked if seen.is_fast else {one.role: one.current for one in drafts},
     )

@@ -48,7 +48,8 @@ class Memory:
         if known is not None and known.turn.about == turn.about and known.state.histories:
             return await self._with_past(turn, known.state)
         self._tries_left[turn.key] = HISTORY_TRIES
-        state = state_of(turn.planner.status, turn.seen.target, turn.policy, turn.now)
+        planner, name = turn.planner, turn.planner.spec.target_ref.name
+        state = state_of(planner.status, name, turn.seen.target, turn.policy, turn.now)
         return await self._with_past(turn, state)
 
     def left(self, key: Key) -> Left | None:

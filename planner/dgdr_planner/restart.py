@@ -22,13 +22,17 @@ RECENT_S = 1.5 * REFRESH_S
 
 
 def state_of(
-    status: api.SLAPlannerStatus, target: TargetSeen | Trouble, policy: Policy, now: datetime
+    status: api.SLAPlannerStatus,
+    name: str,
+    target: TargetSeen | Trouble,
+    policy: Policy,
+    now: datetime,
 ) -> State:
-    """Return what a planner that has just started may assume."""
+    """Return what a planner that has just started may assume; ``name`` is that of its target."""
     roles = () if isinstance(target, Trouble) else target.roles
     known = {Role(role.role): role for role in status.roles if role.role in policy.roles}
     recent = known if _is_recent(status, now) else {}
-    costs = _costs(status.shadow, policy, now) if policy.shadow else None
+    costs = _costs(status.shadow, name, policy, now) if policy.shadow else None
     asked = costs.replicas if costs else {}
     return State(
         histories={
@@ -88,11 +92,13 @@ def _starts(status: api.SLAPlannerStatus) -> Starts:
     return Starts(took_s=(float(status.startup_seconds),))
 
 
-def _costs(told: api.Shadow | None, policy: Policy, now: datetime) -> Costs | None:
-    if told is None:
+def _costs(told: api.Shadow | None, name: str, policy: Policy, now: datetime) -> Costs | None:
+    """Return what a shadow counted of this target; a status of before did not name it."""
+    if told is None or told.target not in (None, name):
         return None
     asked = {role: getattr(told, role.value) for role in policy.roles}
     return Costs(
+        target=name,
         since=told.since,
         until=now,
         planned=told.gpu_hours,

@@ -26,6 +26,7 @@ SAME_WINDOW = 0.5
 class Costs:
     """GPU-hours since a moment: those of the decisions, and those that the target held."""
 
+    target: str
     since: datetime
     until: datetime
     planned: float = 0.0
@@ -40,9 +41,9 @@ class State:
     ``known`` are the replicas that each role had, or was asked to have, at the end of the last
     pass; ``near_needs`` its last needs that were too near to the number that is there to change
     it; ``backlogs`` what waited for them. ``ticked`` are the replicas that the last tick found,
-    from which steps up count; ``is_again`` says that the last look saw the window of the one before
-    once more, ``is_held`` that the last pass had a reason to change nothing. ``costs`` is counted
-    in Shadow only.
+    from which steps up count; ``is_counted`` says that ``near_needs`` count the newest window,
+    ``is_again`` that the last look saw it once more since, ``is_held`` that the last pass had a
+    reason to change nothing. ``costs`` is counted in Shadow only.
     """
 
     histories: Mapping[Role, History] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class State:
     backlogs: Mapping[Role, Backlog] = field(default_factory=dict)
     windows: tuple[WindowAttainment, ...] = ()
     ticked: Mapping[Role, int] = field(default_factory=dict)
+    is_counted: bool = False
     is_again: bool = False
     is_held: bool = False
     costs: Costs | None = None
@@ -78,9 +80,11 @@ def with_look(state: State, seen: Observation, policy: Policy, now: datetime) ->
     else:
         sample = Sample.of(seen.load, now.timestamp())
         apart_s = SAME_WINDOW * min(policy.interval_s, seen.load.window_s)
+        is_again = state.is_counted and state.demand.repeats(sample.at_s, apart_s)
         state = replace(
             state,
-            is_again=state.demand.repeats(sample.at_s, apart_s),
+            is_counted=is_again,
+            is_again=is_again,
             demand=state.demand.with_sample(sample, apart_s),
             windows=with_window(state.windows, seen.load, policy.targets, now),
         )
@@ -99,7 +103,7 @@ def with_look(state: State, seen: Observation, policy: Policy, now: datetime) ->
 def _costs(costs: Costs | None, target: TargetSeen, now: datetime) -> Costs:
     """Count what was held, and what the last decision would have held, since the last look."""
     if costs is None:
-        return Costs(since=now, until=now)
+        return Costs(target=target.name, since=now, until=now)
     hours = (now - costs.until).total_seconds() / HOUR_S
     held = {seen.role: seen.held * seen.gpus_per_replica for seen in target.roles}
     planned = {

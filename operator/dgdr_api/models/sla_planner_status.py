@@ -136,8 +136,12 @@ class Attainment(LenientModel):
 class Shadow(LenientModel):
     """What Active would have cost, beside what is there; since the mode became Shadow.
 
-    Its replicas are those that a new process goes on from.
+    Its replicas are those that a new process goes on from. Another target begins anew.
     """
+
+    target: str | None = Field(
+        default=None, max_length=253, description="The deployment that this is about."
+    )
 
     since: Timestamp = Field(description="When counting began.")
     gpu_hours: float = Field(description="GPU-hours that the decisions would have cost.")

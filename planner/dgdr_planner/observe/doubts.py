@@ -39,7 +39,7 @@ def doubt_about(
     if frontends is not None and len(live) < frontends:
         cause = f"{len(live)} of {frontends} ready frontends have fresh samples"
         return Unknown("FrontendsNotScraped", cause)
-    covered_s = Covered.by(pods).seconds
+    covered_s = Covered.by(pods, live, frontends).seconds
     if covered_s < LEAST_COVERAGE * snapshot.window_s:
         cause = (
             f"samples cover {covered_s:.0f} s of the last {snapshot.window_s:.0f} s; if this"

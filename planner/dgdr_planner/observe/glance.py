@@ -23,7 +23,7 @@ def glance(
     live = [pod for pod in pods if is_live(pod, snapshot.at_s)]
     if doubt_about(snapshot, graph, pods, live, model, frontends) is not None:
         return None
-    covered = Covered.by(pods)
+    covered = Covered.by(pods, live, frontends)
     if covered.seconds <= 0.0:
         return None
     rate_per_s = covered.per_s(Frontend.started)

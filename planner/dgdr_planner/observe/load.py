@@ -41,7 +41,7 @@ def measure(
     doubt = doubt_about(snapshot, graph, pods, live, model, frontends)
     if doubt is not None:
         return LoadSeen.unknown(doubt.reason, doubt.cause, window_s)
-    covered = Covered.by(pods)
+    covered = Covered.by(pods, live, frontends)
     rate = _rate(pods, live, covered)
     if isinstance(rate, Idle):
         missing = missing_model(live, graph, model)

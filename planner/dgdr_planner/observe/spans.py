@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from dgdr_planner.observe.frontends import Frontend
 
-# Pods are not scraped at one moment: until its next scrape is due, a pod is taken to go on.
+# Pods are not scraped at one moment: until its next scrape is due, a pod is taken to go on. One of
+# which a scrape is missing goes on, too, where no other pod is there in its place.
 DUE_AFTER_SCRAPES = 1.1
 
 
@@ -32,10 +33,16 @@ class Covered:
     spans: tuple[_Span, ...]
 
     @classmethod
-    def by(cls, pods: Sequence[Frontend]) -> "Covered":
-        """Return what these frontends cover, at least one."""
+    def by(
+        cls, pods: Sequence[Frontend], live: Sequence[Frontend], frontends: int | None
+    ) -> "Covered":
+        """Return what these frontends cover, at least one.
+
+        ``frontends`` are ready: where no more are ``live``, none of those has gone.
+        """
         first_s, last_s = min(pod.first_s for pod in pods), max(pod.last_s for pod in pods)
-        return cls(tuple(_span(pod, first_s, last_s) for pod in pods))
+        staying = {id(pod) for pod in live} if len(live) == frontends else set()
+        return cls(tuple(_span(pod, first_s, last_s, id(pod) in staying) for pod in pods))
 
     @property
     def seconds(self) -> float:
@@ -53,9 +60,9 @@ class Covered:
         return total / seconds if seconds > 0 else 0.0
 
 
-def _span(pod: Frontend, first_s: float, last_s: float) -> _Span:
+def _span(pod: Frontend, first_s: float, last_s: float, stays: bool) -> _Span:
     """Return when a pod served: what it had served when it was first scraped took its time too."""
     started = pod.started()
     unseen_s = pod.covered_s * pod.started_before() / started if started > 0 else 0.0
-    is_due = last_s - pod.last_s > DUE_AFTER_SCRAPES * pod.scrape_s
-    return _Span(pod, max(pod.first_s - unseen_s, first_s), pod.last_s if is_due else last_s)
+    goes_on = stays or last_s - pod.last_s <= DUE_AFTER_SCRAPES * pod.scrape_s
+    return _Span(pod, max(pod.first_s - unseen_s, first_s), last_s if goes_on else pod.last_s)

@@ -222,6 +222,7 @@ def _shadow(state: State) -> api.Shadow | None:
     if costs is None:
         return None
     return api.Shadow(
+        target=costs.target,
         since=costs.since,
         gpu_hours=round(costs.planned, 3),
         actual_gpu_hours=round(costs.held, 3),

@@ -513,3 +513,43 @@ async def test_a_shadow_goes_on_after_a_restart_from_what_it_would_have_asked_fo
     world.metrics.rate_per_s = 2.0
     await world.passes(40)
     assert world.status()["decisions"][0]["prefill"] == {"from": 3, "to": 1}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_shadow_of_another_target_begins_anew(restarted: bool) -> None:
+    world = World(sla_planner(mode="Shadow"))
+    another_deployment(world, "r-dgd", replicas=2)
+    world.metrics.rate_per_s = 30.0
+    await world.passes(40)
+    first = world.status()["shadow"]
+    assert first["target"] == DGD_NAME
+    assert first["prefill"] > 2
+    turn_to(world, "r-dgd")
+    if restarted:
+        world.restart()
+    await world.passes()
+    second = world.status()["shadow"]
+    assert second["target"] == "r-dgd"
+    assert "prefill" not in second
+    assert second["since"] > first["since"]
+    world.seconds += 3600.0
+    await world.passes()
+    hours = world.status()["shadow"]
+    assert hours["gpuHours"] == hours["actualGpuHours"] == pytest.approx(8.0, abs=0.1)
+
+
+async def test_a_shadow_goes_on_from_a_status_that_does_not_name_its_target() -> None:
+    world = World(sla_planner(mode="Shadow"))
+    world.metrics.rate_per_s = 9.4
+    await world.passes(40)
+    before = world.status()["shadow"]
+    planner = copy.deepcopy(world.cluster.peek(SLA_PLANNER, NAMESPACE, DGD_NAME))
+    assert planner is not None
+    del planner["status"]["shadow"]["target"]
+    world.cluster.seed(planner)
+    world.restart()
+    world.seconds += 300.0
+    await world.passes()
+    after = world.status()["shadow"]
+    assert (after["target"], after["since"]) == (DGD_NAME, before["since"])
+    assert (after["prefill"], after["decode"]) == (before["prefill"], before["decode"])

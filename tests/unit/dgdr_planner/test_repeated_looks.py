@@ -1,6 +1,7 @@
 """A pass between two ticks sees the window of the last one, however often it comes."""
 
 import random
+from collections.abc import Container
 
 import pytest
 
@@ -11,6 +12,7 @@ from dgdr_planner.adapters.planners import PlannerIndex
 from dgdr_planner.decide import decide
 from dgdr_planner.forecast.grid import on_grid
 from dgdr_planner.observe.budget import BudgetSeen, Claim
+from dgdr_planner.observe.looks import Look
 from dgdr_planner.observe.observation import LoadSeen
 from dgdr_planner.plan import Decision, Plan
 from dgdr_planner.planner_pass import RETRY_S
@@ -63,10 +65,10 @@ def replicas(found: Decision) -> int:
     return found.outcome.roles[0].replicas
 
 
-def decided(*seconds: float) -> Decision:
+def decided(*seconds: float, unknown_s: Container[float] = ()) -> Decision:
     state = State()
     for at_s in seconds:
-        seen = seeing(load(NEAR), 3, 2)
+        seen = seeing(not_known() if at_s in unknown_s else load(NEAR), 3, 2)
         found = decide(seen, PROFILE, policy(), state, at(at_s), forecaster=EXACTLY)
         state = found.state
     return found
@@ -77,6 +79,31 @@ def test_three_looks_at_one_window_are_one_need() -> None:
     assert replicas(again) == 3
     assert len(again.state.near_needs[Role.PREFILL]) == 1
     assert replicas(windows) == 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unknown_s"),
+    [
+        pytest.param((0.0, 15.0, 17.0, 30.0), {15.0}, id="one first look"),
+        pytest.param((0.0, 2.0, 15.0, 17.0, 30.0, 32.0), {0.0, 15.0, 30.0}, id="each first look"),
+        pytest.param((0.0, 15.0, 17.0, 19.0, 30.0), {15.0, 19.0}, id="and once more"),
+    ],
+)
+def test_a_window_of_which_the_first_look_told_nothing_is_a_need(
+    seconds: tuple[float, ...], unknown_s: set[float]
+) -> None:
+    before = decided(*seconds[:-1], unknown_s=unknown_s)
+    assert len(before.state.near_needs[Role.PREFILL]) == 2
+    assert replicas(decided(*seconds, unknown_s=unknown_s)) == 4
+
+
+def test_a_look_between_two_at_one_window_makes_it_no_other_one() -> None:
+    state = State()
+    for at_s, is_fast in ((0.0, False), (1.0, True), (2.0, False)):
+        seen = seeing(load(NEAR), 3, 2)
+        seen = seen.looked((Look(at_s=at_s, window_s=10.0, rate_per_s=NEAR),)) if is_fast else seen
+        state = decide(seen, PROFILE, policy(), state, at(at_s), forecaster=EXACTLY).state
+    assert len(state.near_needs[Role.PREFILL]) == 1
 
 
 async def test_those_that_met_try_again_at_different_moments() -> None:

@@ -162,3 +162,43 @@ def test_a_look_at_pods_that_are_scraped_at_other_moments_sees_all_of_their_load
         for one in pod(f"p{index}", 6.0, phase_s=1.1 * index, begun_s=begun_s)
     ]
     assert looked(pods, frontends=5) == pytest.approx(30.0)
+
+
+# -- scrapes that are late or missing
+
+
+def scraped(
+    name: str, first_s: float, scrapes: int, *, begun_s: float, scrape_s: float = SCRAPE_S
+) -> Entries:
+    """A frontend of 10 requests/s, by its scrapes."""
+    times_s = [begun_s + first_s + scrape_s * one for one in range(scrapes)]
+    return frontend(times_s, rate_per_s=10.0, served_before=0.0, pod=name)
+
+
+@pytest.mark.parametrize("others", [1, 3])
+def test_a_look_that_lacks_one_scrape_of_a_frontend_sees_all_of_its_load(others: int) -> None:
+    begun_s = NOW_S - 15.0
+    pods = scraped("late", 0.0, 2, begun_s=begun_s)
+    for index in range(others):
+        pods += scraped(f"p{index}", 4.0, 3, begun_s=begun_s)
+    assert looked(pods, frontends=1 + others) == pytest.approx(10.0 * (1 + others))
+
+
+@pytest.mark.parametrize(
+    ("scrape_s", "scrapes", "missed"), [(5.0, 12, 1), (5.0, 12, 2), (15.0, 4, 1), (15.0, 4, 2)]
+)
+def test_scrapes_that_one_of_two_frontends_lacks_are_no_less_load(
+    scrape_s: float, scrapes: int, missed: int
+) -> None:
+    late = scraped("late", 0.0, scrapes - missed, begun_s=BEGUN_S, scrape_s=scrape_s)
+    other = scraped("other", scrape_s - 1.0, scrapes, begun_s=BEGUN_S, scrape_s=scrape_s)
+    load = seen([*late, *other], frontends=2)
+    assert number(load.rate_per_s) == pytest.approx(20.0)
+    assert number(load.completed_per_s) == pytest.approx(20.0)
+
+
+def test_a_frontend_whose_place_another_has_taken_unscraped_goes_on() -> None:
+    """Two are ready, and only the samples of one that has just gone stand for the new one."""
+    gone_s = NOW_S - 10.0
+    load = seen(pod("a", 10.0, phase_s=4.0) + pod("old", 10.0, until_s=gone_s), frontends=2)
+    assert number(load.rate_per_s) == pytest.approx(20.0)
