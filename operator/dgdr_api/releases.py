@@ -39,6 +39,9 @@ class Feature(StrEnum):
     KV_EVENTS = "trtllm --publish-kv-events"
     """Events for the KV router, without the statistics that ``--publish-events-and-metrics``
     also switched on."""
+    EVENTS_OF_UNLIKE_LAYERS = "vllm --kv-events-config"
+    """vLLM keeps its allocator for unlike layers beside KV events; before, layers with a window
+    then hold whole requests, and models with layers that keep a state do not start."""
     SYSTEM_PORT_ALONE = "DYN_SYSTEM_PORT"
     """The port of a worker's probes is opened by its number; before, by ``DYN_SYSTEM_ENABLED``,
     which 1.0 calls deprecated and passes over."""
@@ -66,6 +69,8 @@ SINCE = {
     Feature.DOTTED_OPTIONS: Release(1, 1),
     # Wheels 1.1.0, 1.5.0: dynamo/trtllm/backend_args.py.
     Feature.KV_EVENTS: Release(1, 5),
+    # vLLM 0.19.0, 0.28.0, which 1.1 and 1.5 pin.
+    Feature.EVENTS_OF_UNLIKE_LAYERS: Release(1, 5),
     # Wheel 1.0.2 warns of DYN_SYSTEM_ENABLED.
     Feature.SYSTEM_PORT_ALONE: Release(1, 0),
     # Wheels 1.0.2, 1.1.0, 1.6.1: dynamo/mocker/main.py.

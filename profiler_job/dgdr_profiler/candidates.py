@@ -128,7 +128,10 @@ def _of_backend(wanted: Wanted, engine: Engine, backend: Backend | None) -> Cand
         graphs={shapes[shape].id: graphs[shape] for shape in space.shapes},
         subjects={
             shapes[shape].id: subject_of(
-                graphs[shape], engine, wanted.gpu, _data(engine, wanted, shape)
+                candidate_graph(engine.without_guesses(), wanted.setting, shapes[shape]),
+                engine,
+                wanted.gpu,
+                _data(engine, wanted, shape),
             )
             for shape in space.shapes
         },

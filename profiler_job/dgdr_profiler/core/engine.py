@@ -35,6 +35,13 @@ class Engine(Protocol):
         """Whether its engines tell a router by cached prefixes what they have in their caches."""
         ...
 
+    def without_guesses(self) -> "Engine":
+        """Return the engine without what is not in a point's key.
+
+        That is whatever a pod may read anew or in vain, such as the model's facts, and KV events.
+        """
+        ...
+
     def template(self, name: str, shape: Shape) -> Graph:
         """Return a frontend and the engines of a shape, one replica each."""
         ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dgdr_api.points import PointKind
 from dgdr_profiler.core.candidate import Candidate
 from dgdr_profiler.core.limits import SearchLimits
-from dgdr_profiler.core.memory import footprint
+from dgdr_profiler.core.memory import as_kept, footprint
 from dgdr_profiler.core.model import ModelFacts
 from dgdr_profiler.core.shape import Mapping
 
@@ -36,7 +36,7 @@ def expected_of(candidate: Candidate, limits: SearchLimits, facts: ModelFacts | 
         ranks=mapping.ranks if mapping.ranks > 1 else None,
         kv_tokens=_kv_tokens(mapping, limits, facts),
         decodes=decodes is not None,
-        unlike_layers=facts is not None and facts.has_unlike_layers,
+        unlike_layers=facts is not None and as_kept(facts, limits.backend).has_unlike_layers,
     )
 
 

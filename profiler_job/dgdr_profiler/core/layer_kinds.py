@@ -5,6 +5,8 @@ from typing import Any
 from dgdr_profiler.core.json_fields import Json, items, nested, text, whole
 
 _MOE_FREQUENCY = "moe_layer_freq"
+# Jamba's, Kimi Linear's, and those of state-space parts (Falcon-H1).
+_STATE = ("attn_layer_period", "linear_attn_config", "mamba_d_state", "ssm_state_size")
 _MOE_STEP = ("interleave_moe_layer_step", "decoder_sparse_step", _MOE_FREQUENCY)
 
 
@@ -19,6 +21,17 @@ def layer_kinds(config: Json) -> dict[str, Any]:
         return _of_attention(len(kinds), sum(_keeps_kv(kind) for kind in kinds))
     layers, every = whole(config, "num_hidden_layers"), whole(config, "full_attention_interval")
     return {} if layers is None or every is None else _of_attention(layers, layers // every)
+
+
+def keeps_state(config: Json) -> bool:
+    """Whether some layers keep a state; MiniMax lists them as zeros."""
+    if any(config.get(name) for name in _STATE):
+        return True
+    kinds = items(config, "layer_types")
+    if not all(_keeps_kv(kind) for kind in kinds) or 0 in items(config, "attn_type_list"):
+        return True
+    pattern = text(config, "hybrid_override_pattern") or ""
+    return "M" in pattern or (not kinds and (whole(config, "full_attention_interval") or 1) > 1)
 
 
 def _of_attention(layers: int, attention: int) -> dict[str, Any]:

@@ -24,7 +24,9 @@ GIB = 2**30
 MIB = 2**20
 
 VLLM_SHARE = 0.9
-"""``--gpu-memory-utilization``: of the whole memory, all parts included (0.92 since vLLM 0.22)."""
+"""``--gpu-memory-utilization``: of the whole memory, all parts included."""
+VLLM_LARGEST_SHARE = 0.92
+"""The default since vLLM 0.22."""
 SGLANG_SHARE = 0.88
 """``--mem-fraction-static``: weights and KV, of the whole memory; the others have the rest."""
 TRTLLM_SHARE = 0.9
@@ -32,6 +34,8 @@ TRTLLM_SHARE = 0.9
 
 SURE = 0.8
 """Of the bytes that are left for KV by these figures: so many are there even where they err."""
+DOUBT = 1.25
+"""Times the same bytes: what takes more than that is surely refused."""
 CUDA_BYTES = 1 * GIB
 """Context, cuBLAS workspaces and kernels of one process; vLLM logs 0.6 to 1.2 GiB as non-torch."""
 NCCL_BYTES = 400 * MIB
@@ -84,6 +88,7 @@ def footprint(
     weights = _rank_weights(facts, mapping)
     if weights is None:
         return None
+    facts = as_kept(facts, backend)
     activations = _activations(facts, mapping, gpu_bytes, batch_tokens)
     overhead = _overhead(mapping)
     kv = _kv_bytes(backend, gpu_bytes, weights, activations + overhead)
@@ -100,6 +105,13 @@ def footprint(
     )
 
 
+def as_kept(facts: ModelFacts, backend: Backend) -> ModelFacts:
+    """Return a model with the windows that a backend makes use of: SGLang none of Gemma 3's."""
+    if backend is Backend.SGLANG and (facts.architecture or "").startswith("Gemma3For"):
+        return replace(facts, windowed_layers=None, window_tokens=None)
+    return facts
+
+
 def beside(
     facts: ModelFacts, mapping: Mapping, gpu_bytes: int, batch_tokens: int | None = None
 ) -> int:
@@ -111,30 +123,30 @@ def longest_context(
     facts: ModelFacts,
     mapping: Mapping,
     gpu_bytes: int,
-    whole_windows: bool,
     batch_tokens: int | None = None,
     share: float = VLLM_SHARE,
 ) -> int | None:
     """Return the tokens of the longest request that vLLM's cache surely holds.
 
-    None: the model's whole context, or as much as nobody can tell. Layers with a window hold that
-    and a step's tokens; with ``whole_windows`` all of a request, as they do where keys and values
-    travel.
+    None: perhaps the model's whole context, or as much as nobody can tell. Layers with a window
+    hold that and a step's tokens.
     """
     found = footprint(facts, mapping, gpu_bytes, 1, Backend.VLLM, batch_tokens)
-    if found is None or facts.context_length is None:
+    if found is None or facts.context_length is None or facts.uncounted_bounds:
         return None
     step = batch_tokens or _batch(gpu_bytes)[0]
-    window = None if whole_windows or not facts.window_tokens else facts.window_tokens + step
-    held = replace(facts, window_tokens=window)
-    room = SURE * (found.kv_bytes + (share - VLLM_SHARE) * gpu_bytes)
+    held = replace(facts, window_tokens=facts.window_tokens and facts.window_tokens + step)
+    largest = share if share < VLLM_SHARE else max(share, VLLM_LARGEST_SHARE)
+
+    def left(part: float) -> float:
+        return found.kv_bytes + (part - VLLM_SHARE) * gpu_bytes
 
     def size(tokens: int) -> float:
         return _request_bytes(held, mapping, tokens) or 0.0
 
-    if size(facts.context_length) <= room:
+    if size(facts.context_length) <= DOUBT * left(largest):
         return None
-    return max(0, bisect_right(range(facts.context_length), room, key=size) - 1)
+    return max(0, bisect_right(range(facts.context_length), SURE * left(share), key=size) - 1)
 
 
 def _rank_weights(facts: ModelFacts, mapping: Mapping) -> int | None:

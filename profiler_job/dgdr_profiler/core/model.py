@@ -26,6 +26,9 @@ class ModelFacts:
     ``attention_layers`` keep keys and values; None: all layers. ``windowed_layers`` of them keep
     ``window_tokens`` at most. ``moe_layers`` have experts; None: all, if there are experts.
     ``dense_layers`` have a feed-forward part without experts; None: all others.
+    Layers that ``keeps_state`` tells of have a state instead of keys and values, or beside them.
+    With ``uncounted_bounds`` some layers may keep fewer tokens than those numbers say.
+    ``positions`` are stated, ``context_length`` is what rope scaling makes of them.
     ``intermediate`` is the width of a layer without experts, ``moe_intermediate`` that of one
     expert, ``shared_intermediate`` that of all shared experts of a layer together.
     ``opaque_layers`` have weights that no field tells; ``state_space_parameters`` are those of all
@@ -46,6 +49,8 @@ class ModelFacts:
     state_space_parameters: int | None = None
     windowed_layers: int | None = None
     window_tokens: int | None = None
+    keeps_state: bool | None = None
+    uncounted_bounds: bool | None = None
     heads: int | None = None
     kv_heads: int | None = None
     head_size: int | None = None
@@ -70,6 +75,7 @@ class ModelFacts:
     quantizes_experts_only: bool | None = None
     kv_element_bytes: float | None = None
     context_length: int | None = None
+    positions: int | None = None
 
     @property
     def is_moe(self) -> bool:
@@ -84,9 +90,7 @@ class ModelFacts:
     @property
     def has_unlike_layers(self) -> bool:
         """Whether its layers keep different numbers of tokens: windows, or a state instead."""
-        return bool(
-            self.windowed_layers or self.attention_layers is not None or self.state_space_parameters
-        )
+        return bool(self.windowed_layers or self.keeps_state)
 
     @property
     def weights(self) -> Weights | None:

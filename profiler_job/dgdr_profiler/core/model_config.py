@@ -5,7 +5,12 @@ from typing import Any
 
 from dgdr_profiler.core.errors import InvalidRequest
 from dgdr_profiler.core.json_fields import Json, items, nested, number, text, whole
-from dgdr_profiler.core.layer_kinds import attention_blocks, layer_kinds, moe_layers
+from dgdr_profiler.core.layer_kinds import (
+    attention_blocks,
+    keeps_state,
+    layer_kinds,
+    moe_layers,
+)
 from dgdr_profiler.core.model import ModelFacts
 from dgdr_profiler.core.quantization import quantization_of
 
@@ -57,6 +62,7 @@ def facts_of(config: Json, quantization: Json | None = None) -> ModelFacts:
         element_bytes=_ELEMENT_BYTES.get(dtype or ""),
         tied_embeddings=_tied(config, language),
         context_length=_context(language),
+        positions=whole(language, *_CONTEXT, *_CONTEXT_TOO),
     )
 
 
@@ -97,13 +103,22 @@ def _kv_heads(config: Json, heads: int | None) -> int | None:
 
 def _layers(config: Json) -> dict[str, Any]:
     layers = whole(config, "num_hidden_layers")
-    windowed = _windowed(config, layers)
+    windowed, kinds, state = _windowed(config, layers), layer_kinds(config), keeps_state(config)
+    uncounted = (state and "attention_layers" not in kinds) or _bounds(config, windowed)
     return {
         "layers": layers,
-        **layer_kinds(config),
+        **kinds,
+        "keeps_state": state or None,
+        "uncounted_bounds": uncounted or None,
         "windowed_layers": windowed or None,
         "window_tokens": whole(config, "sliding_window") if windowed else None,
     }
+
+
+def _bounds(config: Json, windowed: int) -> bool:
+    """Whether windows or chunks bound layers that nothing here counts."""
+    window = bool(config.get("sliding_window")) and config.get("use_sliding_window") is not False
+    return (window and not windowed) or bool(config.get("attention_chunk_size"))
 
 
 def _windowed(config: Json, layers: int | None) -> int:

@@ -23,14 +23,15 @@ STEP_TOKENS = 256
 class Room:
     """What is known of one GPU, of the model and of the load; None where nobody said.
 
-    ``vllm_share`` is the part of a GPU that vLLM is told to take.
+    ``vllm_share`` is the part of a GPU that vLLM is told to take; None: what then is left for keys
+    and values nobody can tell.
     """
 
     gpu_bytes: int | None = None
     facts: ModelFacts | None = None
     isl: int | None = None
     osl: int | None = None
-    vllm_share: float = VLLM_SHARE
+    vllm_share: float | None = VLLM_SHARE
 
     def step_tokens(self, most: int) -> int:
         """Return the tokens of a step that computes the longest measured prompt whole, or most."""
@@ -39,7 +40,7 @@ class Room:
         return min(most, _rounded_up(longest_prompt(self.isl) + TEMPLATE_TOKENS))
 
     def context_tokens(
-        self, together: Iterable[Mapping], *, in_pair: bool, batch_tokens: int | None = None
+        self, together: Iterable[Mapping], *, batch_tokens: int | None = None
     ) -> int | None:
         """Return what vLLM engines may promise for one request; None: all that the model allows.
 
@@ -48,21 +49,18 @@ class Room:
 
         Args:
             together: how each of the engines is spread.
-            in_pair: whether keys and values travel between them.
             batch_tokens: tokens of a step, if not the engine's own default.
         """
-        if self.facts is None or self.gpu_bytes is None:
+        facts, gpu_bytes, share = self.facts, self.gpu_bytes, self.vllm_share
+        if facts is None or gpu_bytes is None or share is None:
             return None
-        found = [
-            longest_context(self.facts, m, self.gpu_bytes, in_pair, batch_tokens, self.vllm_share)
-            for m in together
-        ]
+        found = [longest_context(facts, m, gpu_bytes, batch_tokens, share) for m in together]
         least = min((tokens for tokens in found if tokens is not None), default=None)
         if least is None:
             return None
         asked = (self.isl or 0) + (self.osl or 0) + TEMPLATE_TOKENS
         wanted = max(least // STEP_TOKENS * STEP_TOKENS, _rounded_up(asked))
-        return min(wanted, self.facts.context_length or wanted)
+        return min(wanted, facts.context_length or wanted, facts.positions or wanted)
 
     def static_share(self, mapping: Mapping, batch_tokens: int) -> float:
         """Return the part of a GPU for SGLang's weights and KV, beside steps of that many tokens.

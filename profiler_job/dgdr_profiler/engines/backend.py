@@ -1,8 +1,8 @@
 """What vLLM, SGLang and TensorRT-LLM have in common: all but the arguments."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from dgdr_api.graph import Graph
 from dgdr_api.models.dgdr_v1beta1 import Backend
@@ -40,6 +40,10 @@ class BackendEngine(ABC):
     def publishes_kv_events(self) -> bool:
         """Whether its engines tell a router by cached prefixes what they have in their caches."""
         return True
+
+    def without_guesses(self) -> Self:
+        """Return the engine without facts of the model and without KV events."""
+        return replace(self, room=replace(self.room, facts=None), kv_router=False)
 
     def template(self, name: str, shape: Shape) -> Graph:
         """Return a frontend and the engines of a shape."""

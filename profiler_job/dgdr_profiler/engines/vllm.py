@@ -52,6 +52,15 @@ MAX_CONTEXT = flag("--max-model-len")
 SHARE = flag("--gpu-memory-utilization")
 MAX_SEQS = flag("--max-num-seqs")
 MAX_TOKENS = flag("--max-num-batched-tokens")
+# What a user may say of the memory that weights, steps, keys and values take.
+MEMORY = (
+    flag("--kv-cache-dtype"),
+    flag("--quantization", "-q"),
+    flag("--cpu-offload-gb"),
+    flag("--kv-cache-memory-bytes"),
+)
+LEAST_STEP_TOKENS = 8192
+"""An item of a picture or the like, some 2500 tokens, is computed in one step."""
 
 # What upstream's templates say. An attention rank publishes at this port and its own number.
 EVENTS = {
@@ -62,8 +71,9 @@ EVENTS = {
 }
 
 NO_EVENTS = (
-    "the router predicts what engines have cached: with KV events vLLM would keep whole requests "
-    "in layers with a window, and not start with layers that keep a state"
+    "the router predicts what engines have cached: before release 1.5 vLLM with KV events keeps "
+    "whole requests in layers with a window, and does not start with layers that keep a state; "
+    "this model has such layers, or its config.json is not known"
 )
 
 # On both sides: without a consumer the decode engine computes every prompt once more, without a
@@ -79,12 +89,14 @@ class Vllm(BackendEngine):
 
     @property
     def publishes_kv_events(self) -> bool:
-        """Whether they cost nothing.
+        """Whether they surely cost nothing.
 
-        With events vLLM gives up its allocator for unlike layers: layers with a window then hold
-        whole requests, and a model with layers that keep a state does not start.
+        Before release 1.5 vLLM with events gives up its allocator for unlike layers: layers with a
+        window then hold whole requests, and a model with layers that keep a state does not start.
         """
-        return self.room.facts is None or not self.room.facts.has_unlike_layers
+        facts = self.room.facts
+        alike = facts is not None and not facts.has_unlike_layers
+        return alike or self.release.has(Feature.EVENTS_OF_UNLIKE_LAYERS)
 
     def with_shape(self, graph: Graph, shape: Shape) -> Graph:
         """Make the engines of a graph those of a shape, with what their GPUs then have room for."""
@@ -92,12 +104,15 @@ class Vllm(BackendEngine):
 
     def _told(self, graph: Graph, shape: Shape) -> "Vllm":
         """Return the engine with the least share of a GPU that a graph's engines may take."""
-        told = (
-            _fraction(value_of(read_args(worker), SHARE))
+        told = [
+            (part, read_args(worker))
             for part in base.parts_of(shape)
             for worker in base.workers(graph, part.role)
-        )
-        return replace(self, room=replace(self.room, vllm_share=min(told)))
+        ]
+        share = min(_fraction(value_of(args, SHARE)) for _, args in told)
+        if any(_says_memory(args, part, self.room) for part, args in told):
+            return replace(self, room=replace(self.room, vllm_share=None))
+        return replace(self, room=replace(self.room, vllm_share=share))
 
     def _fit(self, args: Args, part: Part) -> Fitted:
         args = with_default(args, MODEL, self.source.place)
@@ -139,12 +154,21 @@ class Vllm(BackendEngine):
 
 
 def _context_tokens(part: Part, room: Room) -> int | None:
-    alone = part.mode is Mode.PREFILL_ALONE
-    return room.context_tokens(
-        part.together,
-        in_pair=part.mode.in_pair,
-        batch_tokens=room.step_tokens(base.PREFILL_TOKENS) if alone else None,
-    )
+    return room.context_tokens(part.together, batch_tokens=_step_tokens(part, room))
+
+
+def _step_tokens(part: Part, room: Room) -> int | None:
+    """Return the tokens of a step; None: vLLM's own default."""
+    if part.mode is not Mode.PREFILL_ALONE:
+        return None
+    return max(LEAST_STEP_TOKENS, room.step_tokens(base.PREFILL_TOKENS))
+
+
+def _says_memory(args: Args, part: Part, room: Room) -> bool:
+    """Whether a user says what changes the memory that is left for keys and values."""
+    step = value_of(args, MAX_TOKENS)
+    own_step = step is not None and step != str(_step_tokens(part, room))
+    return own_step or any(has(args, known) for known in MEMORY)
 
 
 def _fraction(text: str | None) -> float:
@@ -208,7 +232,7 @@ def _for_measuring(args: Args, part: Part, room: Room) -> Args:
     if part.mode is Mode.PREFILL_ALONE:
         args = with_switch(args, NO_CACHE, CACHE)
         args = with_default(args, MAX_SEQS, part.mapping.ranks)
-        return with_default(args, MAX_TOKENS, room.step_tokens(base.PREFILL_TOKENS))
+        return with_default(args, MAX_TOKENS, _step_tokens(part, room))
     if part.mode is Mode.DECODE_ALONE:
         return with_switch(args, CACHE, NO_CACHE)
     return args

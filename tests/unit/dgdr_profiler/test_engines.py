@@ -162,12 +162,20 @@ def test_events_leave_the_pod_at_a_port_that_nothing_else_of_it_has(engine: str)
 
 @pytest.mark.parametrize("name", ["gpt-oss-20b", "nemotron-3-nano-30b"])
 def test_vllm_publishes_no_events_of_layers_that_it_could_not_share_blocks_among(name: str) -> None:
-    engine = replace(ROUTED["vllm"], room=Room(facts=model(name)))
+    engine = replace(ROUTED["vllm"], room=Room(facts=model(name)), release=Release(1, 1))
     graph = engine.template("q", PAIR)
     assert not engine.publishes_kv_events
     assert not any(EVENTS in worker.args for worker in graph.components)
     assert "the router predicts" in engine.notes(graph, PAIR)[0]
-    assert ROUTED["vllm"].notes(graph, PAIR) == ()
+    newer = replace(engine, release=Release(1, 5))
+    assert newer.publishes_kv_events
+    assert newer.notes(graph, PAIR) == ()
+
+
+def test_old_vllm_publishes_events_only_of_a_model_that_is_known_to_be_alike() -> None:
+    old = replace(ROUTED["vllm"], release=Release(1, 1))
+    assert not old.publishes_kv_events
+    assert replace(old, room=Room(facts=model("llama-3.1-8b"))).publishes_kv_events
 
 
 @pytest.mark.parametrize(

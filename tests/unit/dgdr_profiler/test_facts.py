@@ -10,6 +10,7 @@ from dgdr_api.models.worker_metadata import DynamoWorkerMetadata, WorkerMetadata
 from dgdr_profiler.core.candidate import CapacitySource
 from dgdr_profiler.core.errors import CandidateFailed
 from dgdr_profiler.core.ladder import judging_cells
+from dgdr_profiler.core.model_config import facts_of
 from dgdr_profiler.engines.facts import CapacityFacts, Said, capacity_of
 from dgdr_profiler.engines.log_lines import rank_limits
 from support.model_configs import model
@@ -279,7 +280,28 @@ def test_layers_are_unlike_by_window_or_state() -> None:
     assert model("gpt-oss-20b").has_unlike_layers
     assert model("nemotron-3-nano-30b").has_unlike_layers
     assert not model("llama-3.1-8b").has_unlike_layers
+    assert not model("minimax-m2.5").has_unlike_layers
     assert not model("mistral-7b").has_unlike_layers
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"attn_layer_period": 8},
+        {"linear_attn_config": {"full_attn_layers": [4]}},
+        {"attn_type_list": [0, 0, 1]},
+        {"mamba_d_state": 256},
+    ],
+)
+def test_hybrids_that_say_it_in_their_own_words_are_unlike(said: dict[str, Any]) -> None:
+    assert facts_of({"num_hidden_layers": 32, **said}).has_unlike_layers
+
+
+def test_layers_of_their_own_widths_are_alike() -> None:
+    blocks = [{"attention": {"no_op": True}}, {"attention": {"n_heads_in_group": 8}}]
+    facts = facts_of({"num_hidden_layers": 2, "block_configs": blocks})
+    assert facts.attention_layers == 1
+    assert not facts.has_unlike_layers
 
 
 def test_the_lowest_limit_of_batch_and_context_holds() -> None:

@@ -104,6 +104,20 @@ def test_a_shortened_context_is_said_for_each_candidate_that_has_one() -> None:
     assert prepared(READ).plan.notes == ()
 
 
+def test_a_pod_that_reads_nothing_of_the_model_finds_the_same_points() -> None:
+    wanted = {"image": "images.test/vllm:1.1.0", "features": {"kvRouter": {"enabled": True}}}
+    asked = request(wanted, candidateEngine="backend")
+    hardware = {"vram_mib": 23_034.0, "gpus_per_node": 2, "total_gpus": 2}
+    known = asked.hardware.model_copy(update=hardware)
+    asked = asked.model_copy(update={"hardware": known})
+    read, silent = (prepare(asked, None, found) for found in (READ, SILENT))
+    args = read.graphs["p-tp1"].components[1].args
+    assert {"--max-model-len", "--kv-events-config"} <= set(args)
+    subject = read.plan.subjects["p-tp1"]
+    assert subject == silent.plan.subjects["p-tp1"]
+    assert not any("--max-model-len" in one.command for one in subject.engines)
+
+
 def test_mockers_load_no_model_and_only_what_a_user_says_counts() -> None:
     plan = prepare(request(), PROFILES, READ).plan
     assert plan.model == KnownModel()

@@ -83,6 +83,14 @@ def test_a_small_gpu_leaves_sglang_no_more_than_the_others_leave() -> None:
     assert found.kv_bytes == 8 * GIB - others
 
 
+def test_sglang_keeps_requests_whole_in_all_layers_of_gemma_3() -> None:
+    facts = model("gemma-3-1b")
+    whole = replace(facts, windowed_layers=None, window_tokens=None)
+    sglang, vllm = (held(facts, TP(1), backend=b) for b in (Backend.SGLANG, Backend.VLLM))
+    assert sglang == held(whole, TP(1), backend=Backend.SGLANG)
+    assert vllm != held(whole, TP(1), backend=Backend.VLLM)
+
+
 def test_tensor_parallelism_splits_everything_but_the_latent_cache() -> None:
     one, eight = (held(model("deepseek-v3"), TEP(n), 2000 * GIB) for n in (1, 8))
     assert eight.weight_bytes == pytest.approx(one.weight_bytes / 8, rel=0.001)

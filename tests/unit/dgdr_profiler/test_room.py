@@ -1,9 +1,14 @@
 """What engines are told of lengths and memory, so that they start on the GPUs that there are."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from dgdr_api.models.dgdr_v1beta1 import Backend
 from dgdr_profiler.core.memory import longest_context
+from dgdr_profiler.core.model import ModelFacts
+from dgdr_profiler.core.model_config import facts_of
 from dgdr_profiler.core.room import STEP_TOKENS, Room
 from dgdr_profiler.core.shape import Mapping, Shape
 from dgdr_profiler.engines.args import value_of
@@ -106,7 +111,7 @@ def test_one_sides_larger_share_makes_no_room_on_the_other(text: str) -> None:
 
 
 def test_a_larger_share_takes_a_length_back_that_is_not_needed() -> None:
-    made, shape = engine(Backend.VLLM, "qwen3-8b", 26_000), Shape(worker=TP(1))
+    made, shape = engine(Backend.VLLM, "qwen3-8b", A10_MIB), Shape(worker=TP(1))
     graph = made.template("q", shape)
     worker = engine_of(graph, "worker")
     assert MAX_CONTEXT.name in worker.args
@@ -115,22 +120,102 @@ def test_a_larger_share_takes_a_length_back_that_is_not_needed() -> None:
     assert MAX_CONTEXT.name not in engine_of(again, "worker").args
 
 
-def test_windows_save_nothing_where_keys_and_values_travel() -> None:
-    assert context_tokens("gpt-oss-120b", H100_MIB, Shape(worker=TP(1))) == {"worker": None}
-    told = context_tokens("gpt-oss-120b", H100_MIB, Shape.pair(TP(1)))
-    assert 90_000 < (told["decode"] or 0) < 110_000
+GEMMA_3_27B = {
+    "architectures": ["Gemma3ForConditionalGeneration"],
+    "model_type": "gemma3",
+    "text_config": {
+        "model_type": "gemma3_text",
+        "num_hidden_layers": 62,
+        "hidden_size": 5376,
+        "intermediate_size": 21504,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 16,
+        "head_dim": 128,
+        "sliding_window": 1024,
+        "vocab_size": 262208,
+        "max_position_embeddings": 131072,
+        "rope_scaling": {"factor": 8.0, "rope_type": "linear"},
+    },
+}
+QWEN25_32B = {
+    "num_hidden_layers": 64,
+    "hidden_size": 5120,
+    "intermediate_size": 27648,
+    "num_attention_heads": 40,
+    "num_key_value_heads": 8,
+    "vocab_size": 152064,
+    "max_position_embeddings": 32768,
+    "sliding_window": 131072,
+    "use_sliding_window": False,
+    "tie_word_embeddings": False,
+}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        pytest.param(facts_of(GEMMA_3_27B), id="gemma-3-27b"),
+        pytest.param(model("gpt-oss-120b"), id="gpt-oss-120b"),
+        pytest.param(facts_of(QWEN25_32B), id="qwen2.5-32b"),
+        pytest.param(replace(model("qwen3-32b"), kv_element_bytes=1.0), id="qwen3-32b fp8 KV"),
+    ],
+)
+@pytest.mark.parametrize("shape", [Shape.pair(TP(1)), Shape(worker=TP(1))])
+def test_what_perhaps_fits_is_left_whole(facts: ModelFacts, shape: Shape) -> None:
+    room = Room(gpu_bytes=H100_MIB * MIB, facts=facts, isl=ISL, osl=OSL)
+    made = replace(engine(Backend.VLLM, "llama-3.1-8b", H100_MIB), room=room)
+    graph = made.template("q", shape)
+    assert not any(MAX_CONTEXT.name in c.args for c in graph.components)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        ("--kv-cache-dtype", "fp8"),
+        ("--quantization=fp8",),
+        ("-q", "fp8"),
+        ("--cpu-offload-gb", "8"),
+        ("--kv_cache_memory_bytes", "9000000000"),
+        ("--max-num-batched-tokens", "1024"),
+    ],
+)
+def test_who_says_how_memory_is_used_is_told_no_length(own: tuple[str, ...]) -> None:
+    made, shape = engine(Backend.VLLM, "llama-3.1-8b", A10_MIB), Shape.pair(TP(1))
+    graph = made.template("q", shape)
+    decode = engine_of(graph, "decode")
+    assert MAX_CONTEXT.name in decode.args
+    again = made.with_shape(graph.with_component(decode.with_(args=(*decode.args, *own))), shape)
+    assert not any(MAX_CONTEXT.name in c.args for c in again.components)
+    assert made.notes(again, shape) == ()
+
+
+def test_a_length_is_no_longer_than_the_stated_positions() -> None:
+    yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+    facts = facts_of({**QWEN25_32B, "max_position_embeddings": 16_384, "rope_scaling": yarn})
+    assert facts.context_length == 131_072
+    room = Room(gpu_bytes=H100_MIB * MIB, facts=facts, isl=ISL, osl=OSL)
+    assert room.context_tokens([TP(1)]) == 16_384
+
+
+@pytest.mark.parametrize("bounds", [{"linear_attn_config": {"x": 1}}, {"sliding_window": 4096}])
+def test_layers_that_nobody_counts_are_no_reason_for_a_length(bounds: dict[str, Any]) -> None:
+    plain = {k: v for k, v in QWEN25_32B.items() if "sliding" not in k}
+    plain |= {"max_position_embeddings": 131_072}
+    room = Room(gpu_bytes=H100_MIB * MIB, facts=facts_of(plain), isl=ISL, osl=OSL)
+    assert room.context_tokens([TP(1)]) is not None
+    assert replace(room, facts=facts_of({**plain, **bounds})).context_tokens([TP(1)]) is None
 
 
 def test_a_length_covers_the_request_whatever_the_margin_says() -> None:
     facts = model("llama-3.1-8b")
     room = Room(gpu_bytes=19_000 * MIB, facts=facts, isl=ISL, osl=OSL)
-    assert (longest_context(facts, TP(1), 19_000 * MIB, whole_windows=False) or 0) < ISL + OSL
-    assert room.context_tokens([TP(1)], in_pair=False) == 5632
+    assert (longest_context(facts, TP(1), 19_000 * MIB) or 0) < ISL + OSL
+    assert room.context_tokens([TP(1)]) == 5632
 
 
 @pytest.mark.parametrize("room", [Room(facts=model("llama-3.1-8b")), Room(gpu_bytes=2**34)])
 def test_what_is_unknown_limits_nothing(room: Room) -> None:
-    assert room.context_tokens([TP(1)], in_pair=True) is None
+    assert room.context_tokens([TP(1)]) is None
     assert room.step_tokens(32_768) == 32_768
 
 
@@ -173,3 +258,6 @@ def test_vllm_alone_for_prefill_has_steps_of_its_longest_prompt() -> None:
     made = engine(Backend.VLLM, "llama-3.1-8b", A10_MIB)
     args = engine_of(made.template("q", Shape(prefill=TP(1))), "prefill").args
     assert value_of(args, MAX_TOKENS) == "12544"
+    short = replace(made, room=replace(made.room, isl=100))
+    args = engine_of(short.template("q", Shape(prefill=TP(1))), "prefill").args
+    assert value_of(args, MAX_TOKENS) == "8192"
