@@ -62,14 +62,14 @@ class Observer:
         window_s = queries.window_s(policy.interval_s, self._scrape_interval_s)
         # The budget before the target: what was let go in between is then counted twice, not
         # missed, and a claim made in between fails ours.
-        budget = await self._budget(key, policy, name)
+        budget = await self._budget(key, policy)
         target, snapshot, hold = await asyncio.gather(
             self._target(key, planner, policy, certain=policy.budget_ref is not None),
             self._snapshot(key.namespace, planner, window_s),
             self._hold(key, name, policy),
         )
         load = await self._load(key.namespace, name, target, snapshot, window_s)
-        budget = await self._with_orphans(budget, key.namespace, name, target)
+        budget = await self._as_scaled(budget, key.namespace, name, target)
         hold = hold or _other_owner(target, policy)
         return Observation(target=target, load=load, budget=budget, hold=hold)
 
@@ -78,11 +78,11 @@ class Observer:
     ) -> Observation:
         """Return what may be written by: the same load, all else as it is now."""
         name = planner.spec.target_ref.name
-        budget = await self._budget(key, policy, name)
+        budget = await self._budget(key, policy)
         target, hold = await asyncio.gather(
             self._target(key, planner, policy, certain=True), self._hold(key, name, policy)
         )
-        budget = await self._with_orphans(budget, key.namespace, name, target)
+        budget = await self._as_scaled(budget, key.namespace, name, target)
         hold = hold or _other_owner(target, policy)
         return replace(seen, target=target, budget=budget, hold=hold)
 
@@ -164,23 +164,26 @@ class Observer:
         source = planner.spec.metrics.prometheus if planner.spec.metrics else None
         return await self._endpoints.endpoint(namespace, source)
 
-    async def _budget(self, key: Key, policy: Policy, target: str) -> BudgetSeen | Trouble | None:
+    async def _budget(self, key: Key, policy: Policy) -> BudgetSeen | Trouble | None:
         if policy.budget_ref is None:
             return None
-        seen = await self._budgets.observe(key.namespace, policy.budget_ref, key.name)
-        return seen.scaling(target) if isinstance(seen, BudgetSeen) else seen
+        return await self._budgets.observe(key.namespace, policy.budget_ref, key.name)
 
-    async def _with_orphans(
+    async def _as_scaled(
         self,
         budget: BudgetSeen | Trouble | None,
         namespace: str,
         name: str,
         target: TargetSeen | Trouble,
     ) -> BudgetSeen | Trouble | None:
-        """Return the budget with what pods of a target that is not there still hold of it."""
-        if not isinstance(budget, BudgetSeen) or not is_absent(target):
+        """Return the budget as it is for who scales the target, or what is left of its pods."""
+        if not isinstance(budget, BudgetSeen):
             return budget
-        return replace(budget, orphaned_gpus=await self._budgets.held(namespace, name))
+        if is_absent(target):
+            orphaned = await self._budgets.held(namespace, name)
+            return replace(budget.scaling(name, orphaned), orphaned_gpus=orphaned)
+        roles = target.roles if isinstance(target, TargetSeen) else ()
+        return budget.scaling(name, sum(one.held * one.gpus_per_replica for one in roles))
 
     async def _hold(self, key: Key, target: str, policy: Policy) -> Trouble | None:
         thrown = await self._switch.thrown()

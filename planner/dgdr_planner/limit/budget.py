@@ -11,6 +11,7 @@ be gone. What grows waits for that room.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -106,7 +107,7 @@ def plan_shared(demands: tuple[RoleDemand, ...], seen: BudgetSeen) -> GpuPlan:
     if told.guaranteed_gpus > seen.gpus:
         text = f"guarantees add up to {told.guaranteed_gpus} GPUs, {seen.name} has {seen.gpus}"
         return _held(demands, text, wish)
-    share = shares(seen.gpus, (told.me, *told.others))[seen.me.name]
+    share = shares(seen.gpus, told.sharing())[seen.me.name]
     plan = _plan(demands, share=share, room=min(share, seen.room()))
     return GpuPlan(
         replicas=plan.replicas,
@@ -171,7 +172,10 @@ def _steps(demands: Iterable[RoleDemand]) -> list[tuple[float, int, Role]]:
 
 def _told(steps: list[Step]) -> tuple[Step, ...]:
     """Return the steps as others are told of them: in runs of equal replicas, if there are many."""
-    sizes = [[one for one in steps if one.gpus == gpus] for gpus in {one.gpus for one in steps}]
+    alike: defaultdict[tuple[int, bool], list[Step]] = defaultdict(list)
+    for one in steps:
+        alike[one.gpus, one.gain == FIXED_GAIN].append(one)
+    sizes = list(alike.values())
     length = next(
         length
         for length in count(1)

@@ -13,6 +13,7 @@ So at every moment, also after a kill between any two writes, what a planner hol
 it has reserved, and the reservations are at most the budget.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -76,6 +77,7 @@ class BudgetSeen:
     """A GPUBudget as one of its members sees it.
 
     ``others`` are all other members, and planners that are none any more but still hold GPUs.
+    ``gone`` are those of them that take from it no longer. ``target`` is what this one scales.
     ``unheard`` are members that run, but have not said what they hold. ``orphaned_gpus`` are those
     that pods of this planner's target hold although the target is not there; None where it is.
     ``version`` is the resourceVersion that a reservation depends on.
@@ -85,6 +87,8 @@ class BudgetSeen:
     gpus: int
     me: Member
     others: tuple[Member, ...] = ()
+    target: str | None = None
+    gone: frozenset[str] = frozenset()
     unheard: tuple[str, ...] = ()
     orphaned_gpus: int | None = None
     version: str = ""
@@ -110,24 +114,60 @@ class BudgetSeen:
         """Return the budget as it is when this planner says something else."""
         return replace(self, me=replace(self.me, claim=claim))
 
-    def scaling(self, target: str) -> "BudgetSeen":
-        """Return the budget as it is for a planner that scales this deployment.
+    def sharing(self) -> tuple[Member, ...]:
+        """Return all that share it, with one claim for a deployment that several run for.
+
+        Until a planner has said that it left a deployment, or while two want one, it would count
+        twice, and somebody would shrink for it. What may be held at most, ``room``, counts both.
+        """
+        listed, claimed = [self.me], {self.target}
+        for one in sorted(self.others, key=lambda other: -other.reserved_gpus):
+            target = one.claim.target if one.claim and one.name not in self.gone else None
+            listed.append(replace(one, claim=None) if target and target in claimed else one)
+            claimed.add(target)
+        return tuple(listed)
+
+    def scaling(self, target: str, held_gpus: int) -> "BudgetSeen":
+        """Return the budget as it is for a planner that scales this deployment, and holds so much.
 
         What it has reserved for another one stays reserved, for a stranger with a name that no
-        planner can have; and it does not grow before it has said so.
+        planner can have; and it does not grow before it has said so. Of what others left of
+        either deployment only the rest stays theirs.
         """
-        mine, claim = f"{self.me.name}/{target}", self.me.claim
-        seen = replace(self, others=tuple(one for one in self.others if one.name != mine))
+        claim = self.me.claim
+        told = {claim.target: claim.reserved_gpus} if claim else {}
+        counted = {**told, target: held_gpus}
+        others = tuple(_less(one, counted) if one.name in self.gone else one for one in self.others)
+        seen = replace(self, target=target, others=others)
         if claim is None or claim.target in (None, target) or not claim.reserved_gpus:
             return seen
-        left = Claim(reserved_gpus=claim.reserved_gpus, fixed=True, target=claim.target)
-        former = Member(name=f"{self.me.name}/{claim.target}", claim=left)
+        name = f"{self.me.name}/{claim.target}"
+        rest = sum(one.reserved_gpus for one in others if one.name == name)
+        left = Claim(reserved_gpus=claim.reserved_gpus + rest, fixed=True, target=claim.target)
+        former = _less(Member(name=name, claim=left), self._claimed())
         return replace(
             seen,
             me=replace(self.me, claim=None),
-            others=(*seen.others, former),
-            unheard=(*self.unheard, former.name),
+            others=(*(one for one in others if one.name != name), former),
+            gone=self.gone | {name},
+            unheard=(*self.unheard, name),
         )
+
+    def _claimed(self) -> Counter[str | None]:
+        """GPUs that others which run claim, by deployment."""
+        claimed: Counter[str | None] = Counter()
+        for one in self.others:
+            if one.claim and one.name not in self.gone:
+                claimed[one.claim.target] += one.reserved_gpus
+        return claimed
+
+
+def _less(one: Member, counted: Mapping[str | None, int]) -> Member:
+    """Return a planner that is gone without what another claims of its deployment."""
+    if one.claim is None or one.claim.target is None or one.claim.target not in counted:
+        return one
+    rest = one.claim.reserved_gpus - counted[one.claim.target]
+    return replace(one, claim=replace(one.claim, reserved_gpus=rest) if rest > 0 else None)
 
 
 def budget_seen(
@@ -136,8 +176,9 @@ def budget_seen(
     """Return a budget as ``planner`` sees it.
 
     ``running`` are the planners that take from it; ``left`` are the GPUs that the pods of planners
-    which do so no longer still hold, by planner. What a deployment holds that one of the running
-    has claimed for is not counted twice.
+    which do so no longer still hold, by planner. What a deployment holds counts once: first for
+    others that run and have claimed it, and the rest for one of those that are gone. What
+    ``planner`` holds of it, ``scaling`` says.
     """
     name, spec, status = budget.metadata.name, budget.spec, budget.status
     if spec.member(planner) is None:
@@ -153,18 +194,25 @@ def budget_seen(
         for one in spec.members
     }
     told = {one.planner: one.target for one in status.holdings}
-    scaled = {told[one] for one in running if told.get(one) is not None}
+    counted: Counter[str | None] = Counter()
+    for one in status.holdings:
+        if one.planner in running and one.planner != planner:
+            counted[one.target] += one.reserved_gpus
     for gone, gpus in left.items():
         claim = Claim(reserved_gpus=gpus, fixed=True, target=told.get(gone))
-        holds = gpus and claim.target not in scaled
         known = members.get(gone, Member(name=gone))
-        members[gone] = replace(known, claim=claim if holds else None)
+        rest = _less(replace(known, claim=claim), counted).reserved_gpus
+        # None now may be some later: a claim comes before the replicas that it is for.
+        claim = replace(claim, reserved_gpus=rest)
+        members[gone] = replace(known, claim=claim if gpus else None)
+        counted[claim.target] += rest
     others = tuple(one for one in members.values() if one.name != planner)
     return BudgetSeen(
         name=name,
         gpus=spec.gpus,
         me=members[planner],
         others=others,
+        gone=frozenset(left),
         unheard=tuple(one.name for one in others if one.claim is None and one.name in running),
         version=budget.metadata.resource_version or "",
     )

@@ -64,6 +64,14 @@ def test_few_replicas_are_told_one_by_one() -> None:
     assert [step.replicas for step in wish(demand(MAX_STEPS + 1)).steps] == [1] * MAX_STEPS
 
 
+def test_what_may_not_be_changed_is_no_run_with_what_may() -> None:
+    fixed = replace(demand(5, there=5), fixed=True)
+    claim = wish(fixed, demand(150.5, which=Role.DECODE))
+    kept = [step for step in claim.steps if step.gain >= budget.KEEP * 10.0]
+    assert {step.gain for step in kept} == {budget.FIXED_GAIN}
+    assert sum(step.replicas for step in kept) == 4
+
+
 def test_a_run_is_given_in_part() -> None:
     """Whole replicas of it: GPUs that make no replica are left to others."""
     big = Member(name="big", claim=wish(demand(100, gpus_each=4)))
