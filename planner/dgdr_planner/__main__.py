@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from dgdr_kube.client import KubeCluster
 from dgdr_kube.depth import allow_depth
@@ -135,13 +136,9 @@ async def _planning(
             one.retry_failed()
 
     leader.back = retry_failed
-    server = await KubeCluster.connect(
-        user_agent="dgdr-planner", left_s=leader.left_s, told=shown.called
-    )
-    ends.push_async_callback(server.close)
+    server = await _connected(ends, left_s=leader.left_s, told=shown.called)
     # Each watch holds a connection for good: they must not leave none to the passes.
-    source = await KubeCluster.connect(user_agent="dgdr-planner", connections=0, told=shown.called)
-    ends.push_async_callback(source.close)
+    source = await _connected(ends, connections=0, told=shown.called)
     planners, computing = PlannerIndex(server), Computing()
     stores = handlers.stores(queue, unclaimed, planners)
     telemetry.show_budgets(stores[GPU_BUDGET])
@@ -182,6 +179,12 @@ async def _planning(
     }
     look = partial(run_pass.looks.run, queue.notice)
     return _Planning(passes, told_by, stores, look, shown)
+
+
+async def _connected(ends: contextlib.AsyncExitStack, **settings: Any) -> KubeCluster:
+    cluster = await KubeCluster.connect(user_agent="dgdr-planner", **settings)
+    ends.push_async_callback(cluster.close)
+    return cluster
 
 
 def _followed(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dgdr_api.gpus import Uncountable, least, pod_gpus
 from dgdr_api.graph import Component, Graph
+from dgdr_api.pods import whole_number
 
 LEADER = "$(LWS_LEADER_ADDRESS)"
 INDEX = "$(LWS_WORKER_INDEX)"
@@ -161,5 +162,5 @@ def _number(program: Program, flags: Sequence[str]) -> int:
         flag, _, value = word.partition("=")
         if flag in flags:
             text = value or (words[at + 1] if at + 1 < len(words) else "")
-            return int(text) if text.isdecimal() and int(text) else 1
+            return whole_number(text) or 1
     return 1

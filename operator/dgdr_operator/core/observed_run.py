@@ -11,7 +11,7 @@ from dgdr_api.models.base import ConditionStatus
 from dgdr_api.models.dgd_v1beta1 import DgdState, DGDStatus
 from dgdr_api.models.dgdr_v1beta1 import DGDRSpec, DGDRStatus
 from dgdr_api.names import Annotation, FieldManager, Label, OutputKey
-from dgdr_api.pods import GPU, GPU_PRODUCT
+from dgdr_api.pods import GPU, GPU_PRODUCT, whole_number
 from dgdr_api.redaction import without_secrets
 from dgdr_api.request import ProfilingRequest
 from dgdr_api.run_verdict import read_verdict
@@ -210,15 +210,10 @@ def node_seen(node: Json) -> Node:
     return Node(
         name=node["metadata"]["name"],
         product=labels.get(GPU_PRODUCT),
-        labelled=_whole(labels.get("nvidia.com/gpu.count")),
-        allocatable=_whole(allocatable.get(GPU)),
-        memory_mib=None if memory is None else _whole(memory),
+        labelled=whole_number(labels.get("nvidia.com/gpu.count")),
+        allocatable=whole_number(allocatable.get(GPU)),
+        memory_mib=None if memory is None else whole_number(memory),
     )
-
-
-def _whole(value: object) -> int | None:
-    text = str(value)
-    return int(text) if text.isdecimal() else None
 
 
 def stranger(objects: Sequence[Json | None], uid: str) -> str | None:

@@ -71,7 +71,11 @@ def test_data_parallel_ranks_of_vllm_are_numbered_by_node() -> None:
     )
 
 
-@pytest.mark.parametrize(("tp", "local"), [("1", "8"), ("2", "4"), ("8", "1")])
+@pytest.mark.parametrize(
+    ("tp", "local"),
+    [("1", "8"), ("2", "4"), ("8", "1"), ("9" * 4301, "8")],
+    ids=lambda text: text[:3],
+)
 def test_a_node_holds_as_many_ranks_as_it_has_gpus_for(tp: str, local: str) -> None:
     args = programs(f"--tensor-parallel-size={tp}", "--data-parallel-size", "4").leader.args
     assert args[args.index("--data-parallel-size-local") + 1] == local
